@@ -1,0 +1,52 @@
+"""What the web side knows of any engine: the real one (`EngineClient`) and the fake one (`EchoEngine`) look like this."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from flashweb.types import Prompt, SamplingParams, TokenOut
+
+EnginePhase = Literal["off", "loading", "ready", "stalled", "dead", "stopped"]
+
+
+@dataclass(frozen=True, slots=True)
+class EngineState:
+    """A snapshot. `off` is lazy load before the first request; `stalled` means work is waiting and steps (or
+    heartbeats) have stopped; `dead` means the process is gone and a restart is on its way."""
+
+    phase: EnginePhase
+    stage: str = ""  # while loading: import, weights, memory, warmup
+    progress: float = 0.0  # of that stage, 0..1
+    max_model_len: int = 0
+    max_num_seqs: int = 0
+    num_running: int = 0
+    num_waiting: int = 0
+    num_free_blocks: int = 0
+    num_blocks: int = 0
+    num_steps: int = 0
+    num_preemptions: int = 0
+    num_restarts: int = 0
+    prefix_queries: int = 0
+    prefix_hits: int = 0
+    encoder_queries: int = 0
+    encoder_hits: int = 0
+    error: str = ""  # why it is dead, in words for the operator
+
+
+class Engine(Protocol):
+    async def start(self) -> None:
+        """Begin loading and return at once when lazy, else return when ready. Raises CheckpointError, ConfigError."""
+
+    async def stop(self) -> None:
+        """Abort what is left and end the process. Idempotent."""
+
+    def generate(self, prompt: Prompt, params: SamplingParams, request_id: str) -> AsyncIterator[TokenOut]:
+        """Tokens of one request as they come; closing the iterator aborts it and frees its blocks.
+
+        Raises ContextLengthExceeded, Overloaded, NotReady, EngineDied.
+        """
+
+    @property
+    def state(self) -> EngineState: ...

@@ -1,0 +1,135 @@
+"""Every message that crosses the line between the web process and the engine process.
+
+Frames on a Unix stream socket (mode 0600): 4-byte little-endian length, then one msgpack document (msgspec tagged
+structs, so a frame can only ever become one of the types below; nothing is unpickled). Pixels and positions travel
+as raw bytes. Knows nothing of torch, HTTP or text.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+import msgspec
+
+MAX_FRAME_BYTES = 1 << 30
+
+
+class _Message(msgspec.Struct, frozen=True, tag_field="kind", array_like=True):
+    pass
+
+
+# --- web -> engine ----------------------------------------------------------------------------------------------
+
+
+class WireImage(msgspec.Struct, frozen=True, array_like=True):
+    start: int  # first `<|image|>` token of the run
+    grid: tuple[int, int, int]  # t, h, w in patches
+    digest: bytes  # 32 bytes
+    patches: bytes  # uint8, row-major [t*h*w, len / (t*h*w)]
+
+
+class WireSampling(msgspec.Struct, frozen=True, array_like=True):
+    max_tokens: int
+    min_tokens: int
+    temperature: float
+    top_p: float
+    top_k: int
+    min_p: float
+    repetition_penalty: float
+    presence_penalty: float
+    frequency_penalty: float
+    seed: int | None
+    logit_bias: dict[int, float]
+    logprobs: int | None
+    stop_token_ids: tuple[int, ...]  # eos ids are added by the engine unless ignore_eos
+    ignore_eos: bool
+
+
+class Submit(_Message, frozen=True, tag="submit"):
+    request_id: str
+    token_ids: tuple[int, ...]
+    positions: bytes  # int32, row-major [3, len(token_ids)]
+    position_delta: int
+    images: tuple[WireImage, ...]
+    sampling: WireSampling
+
+
+class Abort(_Message, frozen=True, tag="abort"):
+    request_id: str
+
+
+class Shutdown(_Message, frozen=True, tag="shutdown"):
+    """Finish nothing more, free everything, exit 0. Draining is the web side's business and comes before."""
+
+
+ToEngine: TypeAlias = Submit | Abort | Shutdown
+
+
+# --- engine -> web ----------------------------------------------------------------------------------------------
+
+
+class Progress(_Message, frozen=True, tag="progress"):
+    """What start-up is doing, for the progress bars."""
+
+    stage: Literal["import", "weights", "memory", "warmup"]
+    done: float  # 0..1
+
+
+class Ready(_Message, frozen=True, tag="ready"):
+    max_model_len: int  # tokens of prompt + answer one sequence may hold
+    num_blocks: int
+    block_size: int  # tokens
+    max_num_seqs: int  # sequences decoding at once
+    dtype: str
+    device: str
+    weight_bytes: int
+    kv_cache_bytes: int
+
+
+class Token(msgspec.Struct, frozen=True, array_like=True):
+    request_id: str
+    token_ids: tuple[int, ...]
+    finish: Literal["stop", "length"] | None
+    num_cached_tokens: int
+    # one entry per token when asked for: (logprob of the chosen, ((id, logprob), ...))
+    logprobs: tuple[tuple[float, tuple[tuple[int, float], ...]], ...]
+
+
+class Tokens(_Message, frozen=True, tag="tokens"):
+    """All news of one step, one frame."""
+
+    tokens: tuple[Token, ...]
+
+
+class Failed(_Message, frozen=True, tag="failed"):
+    """One request cannot go on; the engine lives. `code` is one of the codes in `flashweb.errors`."""
+
+    request_id: str
+    code: str
+    message: str
+
+
+class Stats(_Message, frozen=True, tag="stats"):
+    """Heartbeat, at least once a second; `num_steps` must grow while anything is running."""
+
+    num_steps: int
+    num_running: int
+    num_waiting: int
+    num_free_blocks: int  # free or evictable
+    num_blocks: int
+    num_preemptions: int
+    prefix_queries: int  # prompt tokens looked up
+    prefix_hits: int  # prompt tokens found
+    encoder_queries: int  # pictures looked up
+    encoder_hits: int
+    encoder_bytes: int
+
+
+class Fatal(_Message, frozen=True, tag="fatal"):
+    """Last words before a non-zero exit: the checkpoint or the device cannot be used."""
+
+    code: str
+    message: str
+
+
+FromEngine: TypeAlias = Progress | Ready | Tokens | Failed | Stats | Fatal

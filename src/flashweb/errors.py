@@ -1,0 +1,94 @@
+"""The exception family. Each knows its machine-readable code and the parameter at fault, never an HTTP status.
+
+    FlashwebError
+    ├── InvalidRequest            the caller's request cannot be served as it stands
+    │   ├── InvalidImage          bytes that are no picture we can decode
+    │   ├── InvalidImageUrl       a source we do not read (blob:, file:, private address, malformed)
+    │   ├── ImageDownloadFailed   the remote host refused, timed out, or sent something else
+    │   └── ContextLengthExceeded prompt (+ at least one token) does not fit
+    ├── TooLarge                  bytes or pixels over a limit
+    ├── UnsupportedMediaType      a media type nobody here reads
+    ├── ModelNotFound             unknown model name
+    ├── Overloaded                queue full; come back later
+    ├── NotReady                  loading, draining or restarting
+    ├── DeadlineExceeded          the request took longer than it may
+    ├── EngineDied                the engine process ended while serving this request
+    ├── ConfigError               a setting or flag is wrong (ends the command, exit code 3)
+    └── CheckpointError           a model folder is incomplete or of another shape (exit code 4)
+
+A message says what was wrong, the value, the limit and the fix. `api/error_handlers.py` holds the one table
+that maps these to HTTP.
+"""
+
+from __future__ import annotations
+
+
+class FlashwebError(Exception):
+    code: str | None = None
+
+    def __init__(self, message: str, *, param: str | None = None, code: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        if code is not None:
+            self.code = code
+
+
+class InvalidRequest(FlashwebError):
+    code = None
+
+
+class InvalidImage(InvalidRequest):
+    code = "invalid_image"
+
+
+class InvalidImageUrl(InvalidRequest):
+    code = "invalid_image_url"
+
+
+class ImageDownloadFailed(InvalidRequest):
+    code = "failed_to_download_image"
+
+
+class ContextLengthExceeded(InvalidRequest):
+    code = "context_length_exceeded"
+
+
+class TooLarge(FlashwebError):
+    code = "image_too_large"
+
+
+class UnsupportedMediaType(FlashwebError):
+    code = "unsupported_media_type"
+
+
+class ModelNotFound(FlashwebError):
+    code = "model_not_found"
+
+
+class Overloaded(FlashwebError):
+    code = "server_is_overloaded"
+
+    def __init__(self, message: str, *, retry_after_seconds: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class NotReady(Overloaded):
+    code = "model_not_ready"
+
+
+class DeadlineExceeded(FlashwebError):
+    code = "timeout"
+
+
+class EngineDied(NotReady):
+    code = "engine_died"
+
+
+class ConfigError(FlashwebError):
+    code = "config_error"
+
+
+class CheckpointError(FlashwebError):
+    code = "checkpoint_error"

@@ -1,0 +1,208 @@
+"""The vocabulary every stage shares: chats, prompts, sampling parameters, tokens, deltas.
+
+Plain frozen data. No torch, no pydantic, no I/O; imports nothing of ours. Wire formats live in `api/`, the
+engine's messages in `engine/protocol.py`; both are converted to and from these types at their own edge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class FinishReason(StrEnum):
+    """Why a sequence ended; the values are OpenAI's."""
+
+    STOP = "stop"
+    LENGTH = "length"
+    TOOL_CALLS = "tool_calls"
+
+
+# --- what the caller said ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class TextPart:
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImagePart:
+    """One picture as the caller gave it: `url` (data:, http(s):, or bare base64) or raw `data`, never both."""
+
+    url: str | None = None
+    data: bytes | None = None
+
+    def __post_init__(self) -> None:
+        assert (self.url is None) != (self.data is None), "an ImagePart has exactly one source"
+
+
+Part: TypeAlias = TextPart | ImagePart
+Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    role: Role
+    parts: tuple[Part, ...]
+    reasoning: str | None = None  # an assistant turn's thinking, kept only inside tool loops
+    tool_calls: tuple[Mapping[str, Any], ...] = ()  # {"name": str, "arguments": mapping}
+    tool_call_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Chat:
+    messages: tuple[Message, ...]
+    enable_thinking: bool = False
+    tools: tuple[Mapping[str, Any], ...] = ()
+
+    @property
+    def images(self) -> tuple[ImagePart, ...]:
+        """Every picture of the conversation, in the order the template will place them."""
+        return tuple(p for m in self.messages for p in m.parts if isinstance(p, ImagePart))
+
+
+@dataclass(frozen=True, slots=True)
+class SamplingParams:
+    """How to choose tokens. Ranges are checked once, where the request is converted (`api/convert.py`).
+
+    `temperature` 0 is greedy. `top_k` 0 and `top_p` 1 and `min_p` 0 switch those filters off. `logprobs` is None
+    (off) or the number of alternatives (0 = only the chosen token). Penalties follow OpenAI (presence, frequency:
+    subtracted from logits of generated tokens) and HF (repetition: divides or multiplies, prompt included).
+    """
+
+    max_tokens: int = 512
+    min_tokens: int = 0
+    temperature: float = 0.0
+    top_p: float = 1.0
+    top_k: int = 0
+    min_p: float = 0.0
+    repetition_penalty: float = 1.0
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    seed: int | None = None
+    logit_bias: Mapping[int, float] = field(default_factory=dict)
+    logprobs: int | None = None
+    stop: tuple[str, ...] = ()
+    stop_token_ids: tuple[int, ...] = ()
+    include_stop: bool = False
+    ignore_eos: bool = False
+
+
+# --- what the model sees ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """A picture's patch grid: t frames of h x w patches (14 px each); 2 x 2 patches make one token."""
+
+    t: int
+    h: int
+    w: int
+
+    @property
+    def num_patches(self) -> int:
+        return self.t * self.h * self.w
+
+    @property
+    def num_tokens(self) -> int:
+        return self.num_patches // 4
+
+
+@dataclass(frozen=True, slots=True)
+class PixelPatches:
+    """A decoded, resized picture, ready for the tower but not yet normalised (that happens behind the engine).
+
+    patches: uint8 [grid.num_patches, channels * 14 * 14] = 588 columns, order (C, y, x), rows in merge-block-major
+    order (the 4 patches of a token follow each other). One copy of a still frame: the tower's weights are summed
+    over the temporal axis instead of duplicating it.
+    digest: 32 bytes over shape and pixel content; equal digests mean equal vision features.
+    """
+
+    patches: NDArray[np.uint8]
+    grid: Grid
+    digest: bytes
+    source_size: tuple[int, int]  # (height, width) of the original picture after EXIF orientation
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSpan:
+    """Where one picture's `<|image|>` run lies in the prompt: tokens [start, start + grid.num_tokens)."""
+
+    start: int
+    image: PixelPatches
+
+    @property
+    def end(self) -> int:
+        return self.start + self.image.grid.num_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """Everything the engine needs of one request.
+
+    positions: int32 [3, num_tokens], axes (temporal, height, width); a decoded token at absolute index k has all
+    three axes equal to k + position_delta (fact sheet section 4).
+    """
+
+    token_ids: tuple[int, ...]
+    positions: NDArray[np.int32]
+    position_delta: int
+    spans: tuple[ImageSpan, ...] = ()
+
+    @property
+    def num_tokens(self) -> int:
+        return len(self.token_ids)
+
+    @property
+    def num_image_tokens(self) -> int:
+        return sum(s.image.grid.num_tokens for s in self.spans)
+
+
+# --- what comes back --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLogprob:
+    token_id: int
+    logprob: float
+    top: tuple[tuple[int, float], ...] = ()  # (token id, logprob), most likely first
+
+
+@dataclass(frozen=True, slots=True)
+class TokenOut:
+    """One step's news about one request: usually one token, several when the reader was slow.
+
+    `finish` is set on the last one. A stop or eos token is included in `token_ids` and counted; `output/text.py`
+    decides whether its text is shown.
+    """
+
+    token_ids: tuple[int, ...]
+    finish: FinishReason | None = None
+    logprobs: tuple[TokenLogprob, ...] = ()
+    num_cached_tokens: int = 0  # prompt tokens answered by the prefix cache
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int = 0
+    image_tokens: int = 0
+    reasoning_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """A piece of the answer as the caller may see it; the last one carries `finish` and `usage`."""
+
+    text: str = ""
+    reasoning: str = ""
+    logprobs: tuple[TokenLogprob, ...] = ()
+    finish: FinishReason | None = None
+    usage: Usage | None = None
