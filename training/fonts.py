@@ -1,0 +1,363 @@
+"""Find, subset, check and load the faces that pages are drawn with.
+
+`python -m training.fonts OUT` makes a pack: every face cut down to our characters, and `fonts.json` with its licence
+text, its split (train or held out) and the characters it truly draws. A face never draws a character that it lacks.
+Nothing of a pack is shipped with the product. Knows no layout and no word.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageFont
+
+from training.charset import CHARSET, HANZI
+
+PACK_VARIABLE = "FLASHWEB_TRAINING_FONTS"
+DEFAULT_PACK = Path(__file__).resolve().parent.parent / ".scratch" / "fonts"
+SYSTEM_FOLDERS = (Path("/usr/share/fonts"), Path("/usr/local/share/fonts"), Path.home() / ".local/share/fonts")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a face comes from. `package` is a Debian package, or `npm:` and an npm package (see README.md)."""
+
+    file: str
+    script: str  # "cjk" or "latin"
+    split: str  # "train" or "heldout"
+    package: str
+    licence: str
+    index: int = 0  # face inside a collection
+    min_size: int = 14
+
+
+_OFL, _GPLFE, _ARPHIC = "OFL-1.1", "GPL-with-font-exception", "Arphic-1999"
+
+# Held-out faces share no design with a trained one: AR PL UMing (same glyphs as SungtiL) and Carlito (a Lato) are
+# therefore in neither list.
+SOURCES: tuple[Source, ...] = (
+    Source("NotoSansCJK-Regular.ttc", "cjk", "train", "fonts-noto-cjk", _OFL, 2),
+    Source("NotoSansCJK-Bold.ttc", "cjk", "train", "fonts-noto-cjk", _OFL, 2),
+    Source("NotoSansCJK-Light.ttc", "cjk", "train", "fonts-noto-cjk-extra", _OFL, 2),
+    Source("NotoSansCJK-Black.ttc", "cjk", "train", "fonts-noto-cjk-extra", _OFL, 2, 16),
+    Source("NotoSerifCJK-Regular.ttc", "cjk", "train", "fonts-noto-cjk", _OFL, 2),
+    Source("NotoSerifCJK-SemiBold.ttc", "cjk", "train", "fonts-noto-cjk-extra", _OFL, 2),
+    Source("wqy-microhei.ttc", "cjk", "train", "fonts-wqy-microhei", "Apache-2.0"),
+    Source("ukai.ttc", "cjk", "train", "fonts-arphic-ukai", _ARPHIC, 0),
+    Source("LXGWWenKai-Regular.ttf", "cjk", "train", "fonts-lxgw-wenkai", _OFL),
+    Source("LXGWWenKai-Bold.ttf", "cjk", "train", "fonts-lxgw-wenkai", _OFL),
+    Source("SmileySans-Oblique.ttf", "cjk", "train", "fonts-smiley-sans", _OFL, 0, 16),
+    Source("TW-Sung-98_1.ttf", "cjk", "train", "fonts-cns11643-sung", _OFL),
+    Source("TW-Kai-98_1.ttf", "cjk", "train", "fonts-cns11643-kai", _OFL),
+    Source("zcool-xiaowei-chinese-simplified-400-normal.woff", "cjk", "train", "npm:@fontsource/zcool-xiaowei", _OFL),
+    Source(
+        "zcool-kuaile-chinese-simplified-400-normal.woff", "cjk", "train", "npm:@fontsource/zcool-kuaile", _OFL, 0, 20
+    ),
+    Source("wqy-zenhei.ttc", "cjk", "heldout", "fonts-wqy-zenhei", _GPLFE),
+    Source("gbsn00lp.ttf", "cjk", "heldout", "fonts-arphic-gbsn00lp", _ARPHIC),
+    *(
+        Source(file, "latin", "train", package, licence)
+        for package, licence, files in (
+            ("fonts-dejavu-core", "Bitstream-Vera", "DejaVuSans.ttf DejaVuSans-Bold.ttf DejaVuSansMono.ttf"),
+            ("fonts-dejavu-extra", "Bitstream-Vera", "DejaVuSansCondensed.ttf"),
+            (
+                "fonts-liberation",
+                _OFL,
+                "LiberationSans-Regular.ttf LiberationSans-Bold.ttf LiberationSans-Italic.ttf "
+                "LiberationSerif-Regular.ttf LiberationSerif-Bold.ttf LiberationMono-Regular.ttf "
+                "LiberationSansNarrow-Regular.ttf",
+            ),
+            ("fonts-lato", _OFL, "Lato-Regular.ttf Lato-Bold.ttf Lato-Light.ttf"),
+            ("fonts-open-sans", "Apache-2.0", "OpenSans-Regular.ttf OpenSans-Semibold.ttf OpenSans-CondBold.ttf"),
+            ("fonts-freefont-ttf", _GPLFE, "FreeSansBold.ttf FreeSerif.ttf FreeMonoBold.ttf"),
+            ("fonts-crosextra-caladea", "Apache-2.0", "Caladea-Regular.ttf"),
+            ("fonts-hack", "MIT", "Hack-Regular.ttf"),
+            ("fonts-inconsolata", _OFL, "Inconsolata.otf"),
+            ("fonts-cantarell", _OFL, "Cantarell-Regular.otf Cantarell-Bold.otf"),
+            ("fonts-firacode", _OFL, "FiraCode-Regular.ttf"),
+            ("fonts-noto-core", _OFL, "NotoSans-Regular.ttf NotoSerif-Regular.ttf NotoSans-BoldItalic.ttf"),
+            ("fonts-ebgaramond", _OFL, "EBGaramond12-Regular.otf"),
+            ("fonts-linuxlibertine", _OFL, "LinBiolinum_R.otf LinLibertine_R.otf"),
+            ("fonts-comfortaa", _OFL, "Comfortaa-Regular.ttf"),
+            ("fonts-quicksand", _OFL, "Quicksand-Medium.ttf"),
+            ("fonts-jetbrains-mono", _OFL, "JetBrainsMono-Medium.ttf"),
+            ("fonts-cabin", _OFL, "Cabin-Regular.otf"),
+            ("fonts-paratype", _OFL, "PTS55F.ttf PTF75F.ttf PTN57F.ttf"),
+            ("fonts-urw-base35", "AGPL-with-font-exception", "C059-Roman.otf P052-Bold.otf URWBookman-Light.otf"),
+            ("fonts-urw-base35", "AGPL-with-font-exception", "URWGothic-Book.otf NimbusMonoPS-Bold.otf"),
+            ("fonts-inter", _OFL, "Inter-Medium.otf"),
+            ("fonts-karla", _OFL, "Karla-Regular.otf"),
+            ("fonts-jura", _OFL, "Jura-SemiBold.otf"),
+            ("fonts-yanone-kaffeesatz", _OFL, "YanoneKaffeesatz-Regular.otf"),
+            ("fonts-sil-andika", _OFL, "Andika-Regular.ttf"),
+        )
+        for file in files.split()
+    ),
+    *(
+        Source(file, "latin", "heldout", package, licence)
+        for package, licence, files in (
+            ("fonts-roboto-unhinted", "Apache-2.0", "Roboto-Regular.ttf Roboto-Bold.ttf RobotoCondensed-Regular.ttf"),
+            ("fonts-roboto-slab", "Apache-2.0", "RobotoSlab-Regular.otf"),
+            ("fonts-dejavu-extra", "Bitstream-Vera", "DejaVuSerif.ttf DejaVuSerif-Bold.ttf"),
+            ("fonts-sil-gentium-basic", _OFL, "GenBkBasR.ttf"),
+            ("fonts-oxygen", _OFL, "Oxygen-Sans.ttf"),
+            ("fonts-play", _OFL, "Play-Regular.otf"),
+        )
+        for file in files.split()
+    ),
+)
+
+
+# --- loading and drawing -------------------------------------------------------------------------------------------
+
+Alpha: TypeAlias = npt.NDArray[np.uint8]
+
+
+@dataclass(slots=True)
+class Bitmap:
+    """One character at one size: alpha uint8 [h, w], offset of its corner from the pen on the baseline, advance."""
+
+    alpha: Alpha
+    left: int
+    top: int
+    advance: float
+    height: int = field(init=False)
+    width: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.height, self.width = self.alpha.shape
+
+
+MAX_CACHED_BITMAPS = 250_000  # about 200 MB a process
+
+
+class Face:
+    """One font file and the bitmaps drawn from it so far."""
+
+    _num_cached = 0
+
+    def __init__(self, path: Path, info: dict[str, Any]) -> None:
+        self.name: str = Path(info["file"]).stem
+        self.path = path
+        self.script: str = info["script"]
+        self.split: str = info["split"]
+        self.min_size: int = info["min_size"]
+        self.chars: frozenset[str] = frozenset(_drawable(self.script)) - frozenset(info["missing"])
+        self._bitmaps: dict[tuple[int, bool], dict[str, Bitmap]] = {}
+        self._fonts: dict[int, ImageFont.FreeTypeFont] = {}
+
+    def bitmaps(self, size: int, smooth: bool) -> dict[str, Bitmap]:
+        """The cache of one size; `smooth` holds unhinted shapes (drawn twice as large, then halved)."""
+        return self._bitmaps.setdefault((size, smooth), {})
+
+    def draw(self, char: str, size: int, smooth: bool) -> Bitmap:
+        """Draw and keep one character; the caller has looked into `bitmaps` first."""
+        if Face._num_cached > MAX_CACHED_BITMAPS:
+            clear_bitmaps()
+        bitmap = self._smooth(char, size) if smooth else self._hinted(char, size)
+        self._bitmaps.setdefault((size, smooth), {})[char] = bitmap
+        Face._num_cached += 1
+        return bitmap
+
+    def _font(self, size: int) -> ImageFont.FreeTypeFont:
+        if size not in self._fonts:
+            self._fonts[size] = ImageFont.truetype(str(self.path), size, layout_engine=ImageFont.Layout.BASIC)
+        return self._fonts[size]
+
+    def _hinted(self, char: str, size: int) -> Bitmap:
+        font = self._font(size)
+        core, (left, top) = font.getmask2(char, mode="L", anchor="ls")
+        width, height = core.size
+        alpha = np.frombuffer(bytes(core), np.uint8).reshape(height, width) if width and height else _EMPTY
+        return _trimmed(alpha, left, top, font.getlength(char))
+
+    def _smooth(self, char: str, size: int) -> Bitmap:
+        big = self._hinted(char, 2 * size)
+        if not big.width:
+            return Bitmap(_EMPTY, 0, 0, big.advance / 2)
+        pad_left, pad_top = big.left % 2, big.top % 2
+        height, width = big.height + pad_top, big.width + pad_left
+        canvas = np.zeros((height + height % 2, width + width % 2), np.uint16)
+        canvas[pad_top : pad_top + big.height, pad_left : pad_left + big.width] = big.alpha
+        half = (canvas[::2, ::2] + canvas[1::2, ::2] + canvas[::2, 1::2] + canvas[1::2, 1::2]) >> 2
+        left, top = (big.left - pad_left) // 2, (big.top - pad_top) // 2
+        return _trimmed(half.astype(np.uint8), left, top, big.advance / 2)
+
+
+_EMPTY: Alpha = np.zeros((0, 0), np.uint8)
+_all_faces: list[Face] = []
+
+
+def _drawable(script: str) -> str:
+    """What a face of this script is asked to draw."""
+    return CHARSET if script == "cjk" else CHARSET.replace(HANZI, "")
+
+
+def clear_bitmaps() -> None:
+    """Forget every bitmap of this process."""
+    for face in _all_faces:
+        face._bitmaps.clear()
+    Face._num_cached = 0
+
+
+def _trimmed(alpha: Alpha, left: int, top: int, advance: float) -> Bitmap:
+    """Cut empty borders, so that boxes and centres are those of the ink."""
+    rows, columns = np.flatnonzero(alpha.any(axis=1)), np.flatnonzero(alpha.any(axis=0))
+    if not rows.size:
+        return Bitmap(_EMPTY, 0, 0, advance)
+    inked = alpha[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return Bitmap(np.ascontiguousarray(inked), left + int(columns[0]), top + int(rows[0]), advance)
+
+
+@dataclass(frozen=True, slots=True)
+class FontPack:
+    """The faces of a pack by script, for one split."""
+
+    cjk: tuple[Face, ...]
+    latin: tuple[Face, ...]
+
+
+def pack_folder(path: str | os.PathLike[str] | None = None) -> Path:
+    """Folder of the pack: argument, else the environment, else `.scratch/fonts` of the checkout."""
+    return Path(path or os.environ.get(PACK_VARIABLE) or DEFAULT_PACK)
+
+
+@lru_cache(4)
+def _load(folder: Path) -> dict[str, FontPack]:
+    manifest = folder / "fonts.json"
+    if not manifest.is_file():
+        raise FileNotFoundError(f"no font pack in {folder}: make one with `python -m training.fonts {folder}`")
+    faces = [Face(folder / info["file"], info) for info in json.loads(manifest.read_text("utf-8"))["faces"]]
+    _all_faces.extend(faces)
+    packs = {}
+    for split in ("train", "heldout"):
+        mine = [face for face in faces if face.split == split]
+        packs[split] = FontPack(
+            tuple(face for face in mine if face.script == "cjk"), tuple(face for face in mine if face.script == "latin")
+        )
+    return packs
+
+
+def load(split: str = "train", folder: str | os.PathLike[str] | None = None) -> FontPack:
+    """The faces of one split ("train" or "heldout"), cached per process."""
+    return _load(pack_folder(folder))[split]
+
+
+# --- making a pack -------------------------------------------------------------------------------------------------
+
+
+def find(folders: Iterable[Path]) -> dict[str, Path]:
+    """Every font file below the folders by base name; the first one found wins."""
+    found: dict[str, Path] = {}
+    for folder in folders:
+        for path in sorted(folder.rglob("*")) if folder.is_dir() else ():
+            found.setdefault(path.name, path)
+    return found
+
+
+def _subset(path: Path, source: Source, target: Path) -> dict[str, str]:
+    """Write the face cut to our characters; gives its copyright and licence texts."""
+    from fontTools import subset
+
+    options = subset.Options()
+    options.layout_features = []
+    options.hinting = source.script == "latin"
+    options.font_number = source.index
+    options.flavor = None
+    options.notdef_outline = True
+    options.glyph_names = False
+    options.desubroutinize = False
+    options.drop_tables += ["EBDT", "EBLC", "EBSC", "DSIG", "FFTM", "meta"]
+    font = subset.load_font(str(path), options)
+    names = {label: str(font["name"].getDebugName(number) or "") for label, number in _NAMES.items()}
+    cutter = subset.Subsetter(options)
+    cutter.populate(text=_drawable(source.script))
+    cutter.subset(font)
+    subset.save_font(font, str(target), options)
+    return names
+
+
+_NAMES = {"family": 1, "style": 2, "copyright": 0, "licence_text": 13, "licence_url": 14}
+
+
+def missing_characters(path: Path, text: str) -> str:
+    """The characters that this face does not really draw: not mapped, no ink, or drawn as its missing-glyph box."""
+    from fontTools.ttLib import TTFont
+
+    mapped = set(TTFont(str(path)).getBestCmap())
+    font = ImageFont.truetype(str(path), 24, layout_engine=ImageFont.Layout.BASIC)
+    tofu = _ink(font, "\ue123")
+    return "".join(
+        char for char in text if char not in " \n" and (ord(char) not in mapped or _ink(font, char) in (b"", tofu))
+    )
+
+
+def _ink(font: ImageFont.FreeTypeFont, char: str) -> bytes:
+    core, _ = font.getmask2(char, mode="L")
+    return bytes(core) if any(bytes(core)) else b""
+
+
+def build(out: Path, extra: Path | None = None) -> dict[str, Any]:
+    """Make the pack in `out`; faces that are not installed are listed, not invented."""
+    out.mkdir(parents=True, exist_ok=True)
+    found = find([*([extra] if extra else []), *SYSTEM_FOLDERS])
+    faces, absent = [], []
+    for source in SOURCES:
+        if source.file not in found:
+            absent.append(f"{source.file} ({source.package})")
+            continue
+        target = out / (Path(source.file).stem + (".otf" if source.file.endswith(".otf") else ".ttf"))
+        names = _subset(found[source.file], source, target)
+        faces.append(
+            {
+                "file": target.name,
+                "script": source.script,
+                "split": source.split,
+                "min_size": source.min_size,
+                "package": source.package,
+                "licence": source.licence,
+                "missing": missing_characters(target, _drawable(source.script)),
+                **names,
+            }
+        )
+    manifest = {"faces": faces, "absent": absent}
+    (out / "fonts.json").write_text(json.dumps(manifest, ensure_ascii=False, indent=1), "utf-8")
+    return manifest
+
+
+def _summary(manifest: dict[str, Any], out: Path) -> Iterator[str]:
+    for script in ("cjk", "latin"):
+        for split in ("train", "heldout"):
+            count = sum(face["script"] == script and face["split"] == split for face in manifest["faces"])
+            yield f"{script:5} {split:7} {count} faces"
+    yield f"{sum(path.stat().st_size for path in out.iterdir()) / 2**20:.1f} MiB in {out}"
+    for face in manifest["faces"]:
+        if face["missing"]:
+            yield f"{face['file']} lacks {face['missing']}"
+    for name in manifest["absent"]:
+        yield f"not installed: {name}"
+
+
+def main() -> int:
+    """Command line: make the pack and say what is in it."""
+    parser = argparse.ArgumentParser(prog="python -m training.fonts", description=__doc__)
+    parser.add_argument("out", type=Path, nargs="?", default=pack_folder())
+    parser.add_argument("--extra", type=Path, help="another folder with font files, searched first")
+    arguments = parser.parse_args()
+    manifest = build(arguments.out, arguments.extra)
+    print("\n".join(_summary(manifest, arguments.out)))
+    return 0 if manifest["faces"] else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
