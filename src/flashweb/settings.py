@@ -1,0 +1,468 @@
+"""The one settings tree: every option is declared here once, and flags, environment names, the TOML file, the help
+texts, `--print-config` and `docs/settings.md` are derived from the declaration.
+
+A value comes from the first of: flag, environment (`FLASHWEB_*`), TOML file, default. A name nobody declared is an
+error that proposes the nearest one that exists. Knows what the options are called, which values they take and
+which of this edition's limits they touch; not what they do. Imports nothing of ours but the errors.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import json
+import os
+import re
+import tomllib
+import types
+import typing
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic.fields import FieldInfo
+
+from flashweb.errors import ConfigError
+
+ENV_PREFIX = "FLASHWEB_"
+DEFAULT_TOML = "flashweb.toml"
+BUNDLED_MODEL = "flashweb-nano"
+# Names of the environment that other parts read for themselves and that are no settings.
+_OTHER_ENV_NAMES = {"FLASHWEB_CONFIG"}
+# Promised by the contract, not enforced by this edition: starting with them set would only look safe.
+_KEY_ENV_NAMES = ("API_KEY_REQUIRED", "VALID_API_KEYS")
+
+_SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?\s*", re.IGNORECASE)
+_SIZE_POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
+
+
+def parse_size(value: Any) -> Any:
+    """`10MiB`, `10MB`, `10m` -> 10 * 1024**2 (every unit is a power of 1024, as nginx and Docker read them)."""
+    if not isinstance(value, str):
+        return value
+    match = _SIZE.fullmatch(value)
+    if match is None:
+        raise ValueError(f"{value!r} is no size; write a number with an optional unit, such as 4k, 10MiB or 2GiB")
+    return int(float(match[1]) * 1024 ** _SIZE_POWERS[match[2].lower()])
+
+
+Size = Annotated[int, BeforeValidator(parse_size)]
+
+
+def option(default: Any, help: str, *, unit: str = "", **constraints: Any) -> Any:
+    """One declared option; `unit` is what a bare number means."""
+    return Field(default, description=help, json_schema_extra={"unit": unit}, **constraints)
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
+
+
+class ServerSettings(_Section):
+    """Sockets, limits at the door, and the end of the server's life."""
+
+    host: str = option("127.0.0.1", "address to listen on; 0.0.0.0 opens the server to other machines")
+    port: int = option(8080, "port of the API; 0 lets the system choose one", ge=0, le=65535)
+    ui_port: tuple[Annotated[int, Field(ge=0, le=65535)], ...] = option(
+        (7860,), "further ports, same app (the page's), as a comma list; 0 for none. A busy one is skipped"
+    )
+    cors_allowed_origins: tuple[str, ...] = option(
+        (), "browser origins that may call the API besides the server's own ports, as a comma list; * for every one"
+    )
+    allowed_hosts: tuple[str, ...] = option(
+        (),
+        "host names this server answers to besides addresses, localhost and its own name, as a comma list; * for "
+        "every one (guards against DNS rebinding while listening on a loopback address)",
+    )
+    max_body_size: Size = option(64 << 20, "largest request body", unit="bytes", ge=1024)
+    body_timeout: float = option(
+        300.0, "a request body must have arrived completely within this time", unit="seconds", gt=0
+    )
+    limit_concurrency: int | None = option(
+        None, "largest number of running + waiting inference requests; default: 5 x --max-num-seqs", ge=1
+    )
+    timeout_graceful_shutdown: float = option(
+        60.0, "time running requests get to finish after SIGTERM", unit="seconds", ge=0
+    )
+    stream_keep_alive: float = option(
+        10.0, "a silent stream gets an SSE comment this often, so that proxies keep it open", unit="seconds", gt=0
+    )
+    send_timeout: float = option(
+        60.0, "a client that reads nothing for this long is dropped and its request stopped", unit="seconds", gt=0
+    )
+    use_rest: bool = option(True, "accepted for older start scripts; the REST API is always on")
+    enable_web_ui: bool = option(True, "accepted for older start scripts; the page is always on")
+    workers: int = option(1, "web processes; this edition runs one", ge=1)
+    rate_limit: str | None = option(None, "requests per time and caller; not in this edition")
+
+    @field_validator("ui_port")
+    @classmethod
+    def _zero_means_none(cls, ports: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(port for port in ports if port != 0)
+
+    @field_validator("workers")
+    @classmethod
+    def _one_worker(cls, workers: int) -> int:
+        if workers > 1:
+            raise ValueError(f"{workers} web processes are not offered in this edition; leave it out or give 1")
+        return workers
+
+    @field_validator("rate_limit")
+    @classmethod
+    def _no_rate_limit(cls, rate: str | None) -> str | None:
+        if rate is not None and rate.strip().lower() not in ("", "off", "none", "0"):
+            raise ValueError(
+                f"{rate!r} would not be enforced: rate limits are not offered in this edition; leave it out and "
+                "limit in a proxy, or use --limit-concurrency"
+            )
+        return None
+
+
+class MediaSettings(_Section):
+    """Pictures: how large, how many, from where."""
+
+    max_upload_size: Size = option(10 << 20, "largest picture in a JSON body, decoded", unit="bytes", ge=1024)
+    max_image_size: int = option(
+        2048, "longest side the model sees; larger pictures are scaled down, never refused", unit="pixels", ge=28
+    )
+    max_image_pixels: int = option(
+        50_000_000, "pictures with more pixels than this are refused before decoding", unit="pixels", ge=1
+    )
+    max_aspect_ratio: float = option(200.0, "pictures longer than this times their width are refused", ge=1)
+    max_images: int = option(16, "pictures in one request", ge=0)
+    media_allow_hosts: tuple[str, ...] = option(
+        (), "hosts whose private or loopback addresses image_url may name, as a comma list of host or host:port"
+    )
+    fetch_timeout: float = option(10.0, "whole time a remote picture may take", unit="seconds", gt=0)
+    max_fetch_size: Size = option(20 << 20, "largest remote picture", unit="bytes", ge=1024)
+    max_redirects: int = option(3, "redirects followed for a remote picture, each checked anew", ge=0)
+    media_workers: int = option(
+        0, "processes that decode and resize pictures; 0 means by the number of cores", ge=0, le=256
+    )
+
+
+class ModelSettings(_Section):
+    """Which checkpoint, and how its weights are held."""
+
+    model: str = option(BUNDLED_MODEL, "the bundled model, a Hugging Face id such as zai-org/GLM-4.6V-Flash, or a folder")
+    served_model_name: tuple[str, ...] = option(
+        (), "further names clients may ask for besides the model's own and the built-in aliases, as a comma list"
+    )
+    revision: str | None = option(None, "branch, tag or commit of a Hugging Face id")
+    dtype: Literal["auto", "bfloat16", "float16", "float32"] = option("auto", "number format the model computes in")
+    load_format: Literal["auto", "dummy"] = option("auto", "dummy fills random weights, for measuring only")
+    quantization: Literal["none", "int8"] = option("none", "hold the decoder's weights in fewer bits")
+
+
+class EngineSettings(_Section):
+    """The engine process: batch, memory, device."""
+
+    engine: Literal["auto", "echo"] = option("auto", "echo answers with the prompt's own tokens; for tests of the API")
+    device: str = option("auto", "cpu, cuda, cuda:1, ...; auto takes a GPU when there is one")
+    threads: int = option(0, "CPU threads of the engine; 0 means by the number of cores", ge=0)
+    max_model_len: Size = option(
+        0, "tokens of prompt and answer one request may hold; 0 means what the model and memory allow", unit="tokens", ge=0
+    )
+    max_num_seqs: int = option(0, "requests that decode at once; 0 means by device", ge=0, le=4096)
+    max_num_batched_tokens: Size = option(0, "tokens of one engine step; 0 means by device", unit="tokens", ge=0)
+    kv_cache_memory: Size = option(0, "memory of the KV cache; 0 means what is left", unit="bytes", ge=0)
+    gpu_memory_utilization: float = option(0.9, "share of the GPU's memory the engine may use", gt=0, le=1)
+    encoder_cache_memory: Size = option(0, "memory for features of recent pictures; 0 means by device", unit="bytes", ge=0)
+    prefix_cache: bool = option(True, "reuse the KV cache of earlier prompts that begin alike")
+    lazy_load: bool = option(False, "be ready at once and load the model on the first request")
+
+
+class LogSettings(_Section):
+    """What the server writes to standard error."""
+
+    log_level: Literal["debug", "info", "warning", "error"] = option("info", "least severe messages to write")
+    log_format: Literal["text", "json"] = option("text", "one line for people, or one JSON object per line")
+    access_log: bool = option(True, "one line per request")
+
+
+class Settings(_Section):
+    """The whole tree. Frozen; built once, in `load_settings`, and handed down."""
+
+    server: ServerSettings = Field(default_factory=ServerSettings)
+    media: MediaSettings = Field(default_factory=MediaSettings)
+    model: ModelSettings = Field(default_factory=ModelSettings)
+    engine: EngineSettings = Field(default_factory=EngineSettings)
+    log: LogSettings = Field(default_factory=LogSettings)
+
+
+# --- the declared options, as data --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    section: str
+    name: str
+    info: FieldInfo
+
+    @property
+    def path(self) -> str:
+        return f"{self.section}.{self.name}"
+
+    @property
+    def flag(self) -> str:
+        return "MODEL" if self.path == "model.model" else "--" + self.name.replace("_", "-")
+
+    @property
+    def env(self) -> str:
+        return ENV_PREFIX + self.name.upper()
+
+    @property
+    def unit(self) -> str:
+        extra = self.info.json_schema_extra
+        return str(extra.get("unit", "")) if isinstance(extra, dict) else ""
+
+    @property
+    def is_bool(self) -> bool:
+        return self.info.annotation is bool
+
+    @property
+    def is_list(self) -> bool:
+        return typing.get_origin(self.info.annotation) is tuple
+
+    @property
+    def is_secret(self) -> bool:
+        return _mentions(self.info.annotation, SecretStr)
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        annotation = self.info.annotation
+        return typing.get_args(annotation) if typing.get_origin(annotation) is Literal else ()
+
+
+def options() -> Iterator[Option]:
+    """Every option of the tree, section by section, in the order of declaration."""
+    for section, section_info in Settings.model_fields.items():
+        assert section_info.annotation is not None
+        for name, info in section_info.annotation.model_fields.items():
+            yield Option(section, name, info)
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """` (did you mean X?)`, or nothing when no known name is close."""
+    found = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f" (did you mean {found[0]}?)" if found else ""
+
+
+def format_value(value: Any) -> str:
+    """A value as the TOML file would hold it; secrets are hidden."""
+    if isinstance(value, SecretStr):
+        return '"**********"'
+    if isinstance(value, tuple):
+        return "[" + ", ".join(format_value(item) for item in value) + "]"
+    if value is None:
+        return "(not set)"
+    return json.dumps(value, ensure_ascii=False)
+
+
+# --- flags --------------------------------------------------------------------------------------------------------
+
+
+def add_arguments(parser: argparse.ArgumentParser, sections: Iterable[str] | None = None) -> None:
+    """Derive flags (and the optional MODEL) from the tree. Absent flags leave no trace in the namespace."""
+    wanted = None if sections is None else set(sections)
+    groups: dict[str, Any] = {}
+    for opt in options():
+        if wanted is not None and opt.section not in wanted:
+            continue
+        group = groups.get(opt.section)
+        if group is None:
+            group = groups[opt.section] = parser.add_argument_group(opt.section)
+        _add_argument(group, opt)
+    parser.add_argument("--config", metavar="FILE", default=None, help=f"TOML file (default: {DEFAULT_TOML} if present)")
+
+
+def _add_argument(group: Any, opt: Option) -> None:
+    text = f"{opt.info.description} (default {format_value(opt.info.default)}"
+    text += f" {opt.unit}, " if opt.unit else ", "
+    text = (text + f"env {opt.env})").replace("%", "%%")
+    if opt.path == "model.model":
+        group.add_argument(opt.path, nargs="?", metavar="MODEL", default=argparse.SUPPRESS, help=text)
+    elif opt.is_bool:
+        group.add_argument(opt.flag, dest=opt.path, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=text)
+    else:
+        metavar = "{" + ",".join(opt.choices) + "}" if opt.choices else opt.name.split("_")[-1].upper()
+        group.add_argument(opt.flag, dest=opt.path, metavar=metavar, default=argparse.SUPPRESS, help=text)
+
+
+# --- loading ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedSettings:
+    """The settings and, per option path, the words for where its value came from."""
+
+    settings: Settings
+    sources: Mapping[str, str]
+
+
+def load_settings(
+    namespace: argparse.Namespace | Mapping[str, Any] | None = None,
+    environ: Mapping[str, str] | None = None,
+    toml_path: str | Path | None = None,
+) -> LoadedSettings:
+    """Fill the tree: flag > environment > TOML file > default.
+
+    `namespace` comes from a parser prepared by `add_arguments` (or is a mapping of option paths such as
+    `server.port`). Raises ConfigError for unknown names, bad values and unreadable files.
+    """
+    environ = os.environ if environ is None else environ
+    given = dict(namespace) if isinstance(namespace, Mapping) else vars(namespace or argparse.Namespace())
+    file = toml_path or given.get("config") or environ.get("FLASHWEB_CONFIG")
+    found: dict[str, tuple[Any, str]] = {}
+    found.update(_from_toml(file))
+    found.update(_from_environment(environ))
+    found.update(_from_flags(given))
+    return LoadedSettings(_build(found), {path: source for path, (_, source) in found.items()})
+
+
+def _from_flags(given: Mapping[str, Any]) -> Iterator[tuple[str, tuple[Any, str]]]:
+    for opt in options():
+        if opt.path in given:
+            yield opt.path, (given[opt.path], "argument MODEL" if opt.flag == "MODEL" else f"flag {opt.flag}")
+
+
+def _from_environment(environ: Mapping[str, str]) -> Iterator[tuple[str, tuple[Any, str]]]:
+    for name in _KEY_ENV_NAMES:
+        if environ.get(name, "").strip().lower() not in ("", "0", "false", "no", "off", "[]"):
+            raise ConfigError(
+                f"{name} is set, but this edition does not check API keys yet, so the server would be open while it "
+                f"looks protected; unset {name} and keep the server on 127.0.0.1 or behind a proxy that checks keys"
+            )
+    known = {opt.env: opt for opt in options()}
+    for name, text in environ.items():
+        if not name.startswith(ENV_PREFIX) or name in _OTHER_ENV_NAMES:
+            continue
+        if name not in known:
+            raise ConfigError(f"unknown environment variable {name}{nearest(name, known)}; unset it or correct its name")
+        yield known[name].path, (text, f"environment {name}")
+
+
+def _from_toml(file: str | Path | None) -> Iterator[tuple[str, tuple[Any, str]]]:
+    path = Path(file) if file is not None else Path(DEFAULT_TOML)
+    if file is None and not path.is_file():
+        return
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read the config file {path}: {error.strerror}; give another --config") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"the config file {path} is no TOML: {error}") from error
+    sections = Settings.model_fields
+    known = {opt.path for opt in options()}
+    for section, table in document.items():
+        if section not in sections:
+            raise ConfigError(f"{path}: unknown section [{section}]{nearest(section, sections)}")
+        if not isinstance(table, dict):
+            raise ConfigError(f"{path}: {section} must be a table, written as [{section}]")
+        for key, value in table.items():
+            name = f"{section}.{key.replace('-', '_')}"
+            if name not in known:
+                raise ConfigError(f"{path}: unknown setting {section}.{key}{nearest(name, known)}")
+            yield name, (value, f"file {path}")
+
+
+def _build(found: Mapping[str, tuple[Any, str]]) -> Settings:
+    tree: dict[str, dict[str, Any]] = {}
+    for opt in options():
+        if opt.path in found:
+            value, source = found[opt.path]
+            tree.setdefault(opt.section, {})[opt.name] = _from_text(opt, value, source)
+    try:
+        return Settings.model_validate(tree)
+    except ValidationError as error:
+        raise ConfigError(_explain_invalid(error, found)) from None
+
+
+def _explain_invalid(error: ValidationError, found: Mapping[str, tuple[Any, str]]) -> str:
+    first = error.errors()[0]
+    path = ".".join(str(part) for part in first["loc"][:2])
+    value, source = found.get(path, (first["input"], "default"))
+    secret = any(opt.is_secret for opt in options() if opt.path == path)
+    reason = first["msg"].removeprefix("Value error, ")
+    return f"{source}: {path} = {'(hidden)' if secret else format_value(value)} is refused: {reason}"
+
+
+def _from_text(opt: Option, value: Any, source: str) -> Any:
+    """Flags and environment give text; split lists, read truth values, let pydantic do the numbers."""
+    if isinstance(value, bool) and not opt.is_bool:  # pydantic would read true as 1
+        raise ConfigError(f"{source}: {opt.path} = {format_value(value)} is refused: this is no switch; give its value")
+    if not isinstance(value, str):
+        return value
+    text = value.strip()
+    if opt.is_list:
+        return _split_list(text, opt, source)
+    if _mentions(opt.info.annotation, type(None)) and text.lower() in ("", "none"):
+        return None
+    return text
+
+
+def _split_list(text: str, opt: Option, source: str) -> list[Any]:
+    if not text.startswith("["):
+        return [item.strip() for item in text.split(",") if item.strip()]
+    try:
+        items = json.loads(text)
+    except ValueError:
+        raise ConfigError(f"{source}: {opt.path} = {text!r} is neither a comma list nor a JSON list") from None
+    return list(items)
+
+
+def _mentions(annotation: Any, wanted: type) -> bool:
+    if annotation is wanted:
+        return True
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        return wanted in typing.get_args(annotation)
+    return False
+
+
+# --- telling people ---------------------------------------------------------------------------------------------
+
+
+def print_config(loaded: LoadedSettings) -> str:
+    """The whole tree as a TOML file would hold it, each line with the place its value came from."""
+    lines: list[str] = []
+    section = ""
+    for opt in options():
+        if opt.section != section:
+            section = opt.section
+            lines += ["", f"[{section}]"] if lines else [f"[{section}]"]
+        value = getattr(getattr(loaded.settings, opt.section), opt.name)
+        comment = "# " if value is None else ""
+        text = f"{comment}{opt.name} = {format_value(value)}"
+        lines.append(f"{text:<48} # {loaded.sources.get(opt.path, 'default')}")
+    return "\n".join(lines) + "\n"
+
+
+def settings_markdown() -> str:
+    """`docs/settings.md`, generated; `tests/test_settings.py` keeps the file current."""
+    lines = [
+        "# Settings",
+        "",
+        "Generated from `src/flashweb/settings.py` by `python -m flashweb.settings`; do not edit by hand.",
+        "",
+        "A value comes from the first of: flag, environment, TOML file (`--config FILE`, or `flashweb.toml` in the",
+        "working directory), default. Unknown names are errors that propose the nearest known one. Sizes accept",
+        "`4k`, `10MiB`, `2G` (powers of 1024); lists are comma lists or JSON lists. `flashweb serve --print-config`",
+        "shows every value and where it came from.",
+    ]
+    section = ""
+    for opt in options():
+        if opt.section != section:
+            section = opt.section
+            doc = (Settings.model_fields[section].annotation.__doc__ or "").strip()  # type: ignore[union-attr]
+            lines += ["", f"## [{section}]", "", doc, "", "| flag | environment, TOML | default | meaning |", "|---|---|---|---|"]
+        default = format_value(opt.info.default) + (f" {opt.unit}" if opt.unit else "")
+        meaning = str(opt.info.description) + (f" ({' / '.join(opt.choices)})" if opt.choices else "")
+        names = f"`{opt.env}`, `{opt.path}`"
+        lines.append(f"| `{opt.flag}` | {names} | {default} | {meaning.replace('|', chr(92) + '|')} |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    print(settings_markdown(), end="")
