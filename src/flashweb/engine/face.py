@@ -1,4 +1,4 @@
-"""What the web side knows of any engine: the real one (`EngineClient`) and the fake one (`EchoEngine`) look like this."""
+"""What the web side knows of any engine: the real one (`EngineClient`) and the fake one (`EchoEngine`) alike."""
 
 from __future__ import annotations
 
