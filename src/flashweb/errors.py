@@ -35,7 +35,7 @@ class FlashwebError(Exception):
 
 
 class InvalidRequest(FlashwebError):
-    code = None
+    code: str | None = None
 
 
 class InvalidImage(InvalidRequest):

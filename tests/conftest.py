@@ -1,0 +1,38 @@
+"""What every test may count on: no leftover settings from the developer's shell, and GPU tests skipped without one."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# Two shared cores: time limits per example would fail for reasons that have nothing to do with the code.
+settings.register_profile("flashweb", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("flashweb")
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def root() -> Path:
+    """The repository's root folder."""
+    return ROOT
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settings come from what a test says, never from the shell it was started in."""
+    for name in list(os.environ):
+        if name.startswith("FLASHWEB_") or name in {"API_KEY_REQUIRED", "VALID_API_KEYS", "HF_TOKEN", "HF_ENDPOINT"}:
+            monkeypatch.delenv(name)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if shutil.which("nvidia-smi"):
+        return
+    for item in items:
+        if item.get_closest_marker("gpu"):
+            item.add_marker(pytest.mark.skip(reason="needs an NVIDIA GPU"))
