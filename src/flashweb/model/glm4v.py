@@ -1,0 +1,163 @@
+"""`Glm4v`: the whole network, from a checkpoint folder to logits.
+
+    model = Glm4v.load(folder)
+    cache = model.new_kv_cache(num_blocks, block_size)
+    features = model.encode_images(patches, grids)
+    hidden = model.forward(inputs, cache)
+    logits = model.logits(hidden[inputs.last_rows])
+
+Knows nothing of tokenizers, requests, schedules or sampling.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+from flashweb.errors import ConfigError
+from flashweb.model.attention import KVCache
+from flashweb.model.config import ModelConfig
+from flashweb.model.inputs import ForwardInputs
+from flashweb.model.layers import DenseLinear, MakeLinear
+from flashweb.model.quant import Int8Linear, require_int8
+from flashweb.model.text import TextDecoder
+from flashweb.model.vision import VisionTower
+from flashweb.model.weights import (
+    DummySource,
+    OnProgress,
+    SafetensorsSource,
+    Source,
+    Weights,
+    num_parameters,
+    stored_tensors,
+    tensor_table,
+)
+from flashweb.types import Grid
+
+DtypeName = Literal["auto", "bfloat16", "float32"]
+LoadFormat = Literal["safetensors", "dummy"]
+Quantization = Literal["int8"]
+
+
+class Glm4v:
+    """GLM-4V for inference. `load` is the way to make one."""
+
+    def __init__(
+        self, config: ModelConfig, weights: Weights, make_linear: MakeLinear, num_real_tokens: int | None = None
+    ) -> None:
+        self.config = config
+        self.dtype = weights.dtype
+        self.device = weights.device
+        self.num_real_tokens = _check_real_tokens(config, num_real_tokens)
+        self.text = TextDecoder(config.text, weights.under("text."), make_linear, self.device)
+        self.vision = VisionTower(config.vision, weights.under("vision."), self.device)
+        assert not weights.left, weights.left
+
+    @staticmethod
+    @torch.inference_mode()
+    def load(
+        folder: str | Path,
+        *,
+        dtype: DtypeName = "auto",
+        device: str | torch.device = "cpu",
+        load_format: LoadFormat = "safetensors",
+        quantization: Quantization | None = None,
+        progress: OnProgress | None = None,
+        num_real_tokens: int | None = None,
+    ) -> Glm4v:
+        """Reads a checkpoint folder (only its config.json for load_format "dummy").
+
+        dtype "auto" is float32 on a CPU and bfloat16 elsewhere. `num_real_tokens` is the number of ids the
+        tokenizer knows: logits of the padding rows behind them are -inf. `progress` gets 0..1 as tensors arrive.
+        Raises CheckpointError for a folder that does not fit, ConfigError for options that do not.
+        """
+        target = _device(device)
+        kind = _dtype(dtype, target)
+        if load_format not in get_args(LoadFormat):
+            raise ConfigError(f"load_format {load_format!r} is unknown; use one of {', '.join(get_args(LoadFormat))}")
+        if quantization is not None and quantization not in get_args(Quantization):
+            raise ConfigError(f"quantization {quantization!r} is unknown; leave it off or use int8")
+        if quantization == "int8":
+            require_int8(target, kind)
+        make_linear: MakeLinear = Int8Linear if quantization == "int8" else DenseLinear
+        config = ModelConfig.read(folder)
+
+        def build(source: Source) -> Glm4v:
+            weights = Weights(tensor_table(config), source, kind, target, progress)
+            return Glm4v(config, weights, make_linear, num_real_tokens)
+
+        if load_format == "dummy":
+            return build(DummySource())
+        with SafetensorsSource(folder, stored_tensors(config)) as source:
+            return build(source)
+
+    @property
+    def num_parameters(self) -> int:
+        return num_parameters(self.config)
+
+    def kv_bytes_per_token(self) -> int:
+        text = self.config.text
+        return 2 * text.num_layers * text.num_kv_heads * text.head_dim * self.dtype.itemsize
+
+    @torch.inference_mode()
+    def new_kv_cache(self, num_blocks: int, block_size: int) -> KVCache:
+        text = self.config.text
+        return KVCache(
+            text.num_layers, num_blocks, block_size, text.num_kv_heads, text.head_dim, self.dtype, self.device
+        )
+
+    @torch.inference_mode()
+    def encode_images(self, patches: Sequence[Tensor], grids: Sequence[Grid]) -> list[Tensor]:
+        """uint8 [grid.num_patches, 588] per picture -> [grid.num_tokens, hidden] per picture, in order."""
+        return self.vision.encode(patches, grids) if patches else []
+
+    @torch.inference_mode()
+    def forward(self, inputs: ForwardInputs, cache: KVCache) -> Tensor:
+        """One step: writes the cache and returns [N, hidden]; only the rows `inputs.last_rows` are meaningful."""
+        return self.text.forward(inputs, cache)
+
+    @torch.inference_mode()
+    def logits(self, hidden_rows: Tensor) -> Tensor:
+        """Rows of `forward`'s result -> fp32 [rows, vocab_size]; ids no tokenizer entry has are -inf."""
+        logits = self.text.logits(hidden_rows)
+        if self.num_real_tokens < logits.shape[-1]:
+            logits[:, self.num_real_tokens :] = float("-inf")
+        return logits
+
+
+def _check_real_tokens(config: ModelConfig, num_real_tokens: int | None) -> int:
+    if num_real_tokens is None:
+        return config.text.vocab_size
+    if not 0 < num_real_tokens <= config.text.vocab_size:
+        raise ConfigError(
+            f"the tokenizer has {num_real_tokens} ids but the model's embedding {config.text.vocab_size} rows; "
+            "use the tokenizer of the same checkpoint"
+        )
+    return num_real_tokens
+
+
+def _device(device: str | torch.device) -> torch.device:
+    try:
+        target = torch.device(device)
+    except RuntimeError:
+        raise ConfigError(f"device {device!r} is unknown; use cpu, cuda or cuda:N") from None
+    if target.type == "cuda" and not torch.cuda.is_available():
+        raise ConfigError(
+            f"device {device!r} was asked for but torch sees no CUDA GPU; use cpu or install the gpu extra"
+        )
+    return target
+
+
+def _dtype(name: str, device: torch.device) -> torch.dtype:
+    names = {
+        "auto": torch.float32 if device.type == "cpu" else torch.bfloat16,
+        "bfloat16": torch.bfloat16,
+        "float32": torch.float32,
+    }
+    if name not in names:
+        raise ConfigError(f"dtype {name!r} is unknown; use one of {', '.join(names)} (float16 overflows in this model)")
+    return names[name]

@@ -1,0 +1,49 @@
+"""8-bit linear maps for CPUs: int8 weights per output row, activations quantised on the fly.
+
+The kernels are FBGEMM's, reached through torch's quantised operators; of the int8 paths in torch it is the only one
+that is faster than fp32 here (docs/experiments.md). Weights are quantised at load from the plain checkpoint.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from flashweb.errors import ConfigError
+
+
+def require_int8(device: torch.device, dtype: torch.dtype) -> None:
+    """Raises ConfigError, with the reason, where int8 linears cannot run."""
+    if device.type != "cpu":
+        raise ConfigError(f"quantization int8 runs on the CPU only, not on {device}; leave it off or use --device cpu")
+    if dtype != torch.float32:
+        raise ConfigError(f"quantization int8 needs dtype float32 for the rest of the network, not {dtype}")
+    engines = torch.backends.quantized.supported_engines
+    engine = next((name for name in ("x86", "fbgemm") if name in engines), None)
+    if engine is None:
+        raise ConfigError(
+            f"quantization int8 needs torch's fbgemm kernels; this build has only {engines}: leave it off"
+        )
+    torch.backends.quantized.engine = engine
+
+
+class Int8Linear:
+    """y = x W^T + b with W rounded to int8 per row and x to 8 bits per call. fp32 in and out."""
+
+    __slots__ = ("_packed",)
+
+    def __init__(self, weight: Tensor, bias: Tensor | None = None) -> None:
+        scale = (weight.abs().amax(dim=1) / 127).clamp_min(1e-8).double()
+        zero = torch.zeros(len(scale), dtype=torch.int64)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch announces the removal of quantised tensor types
+            quantised = torch.quantize_per_channel(weight, scale, zero, 0, torch.qint8)
+            self._packed: Any = torch.ops.quantized.linear_prepack(quantised, bias)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        # reduce_range: without VNNI the kernel adds pairs in 16 bits, which 8-bit activations could overflow.
+        y: Tensor = torch.ops.quantized.linear_dynamic(x, self._packed, True)
+        return y

@@ -1,0 +1,76 @@
+"""The text decoder: word embeddings, layers with four norms each, rotary positions on three axes, the head.
+
+Formulas: fact sheet 1.1 and 1.2. Knows nothing of files, pictures' pixels or requests.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from flashweb.model.attention import AttentionPlan, KVCache, attend
+from flashweb.model.config import TextConfig
+from flashweb.model.inputs import ForwardInputs
+from flashweb.model.layers import MakeLinear, RmsNorm, gated_silu
+from flashweb.model.rope import axis_of_frequency, inverse_frequencies, rotate_, text_rotation
+from flashweb.model.weights import Weights
+
+
+class TextDecoder:
+    def __init__(self, config: TextConfig, weights: Weights, make_linear: MakeLinear, device: torch.device) -> None:
+        self.config = config
+        self.embedding = weights.take("embed_tokens.weight")
+        self.layers = [TextLayer(config, weights, f"layers.{i}.", make_linear) for i in range(config.num_layers)]
+        self.norm = RmsNorm(weights.take("norm.weight"), config.rms_norm_eps)
+        tied = not weights.has("lm_head.weight")
+        self.head = make_linear(self.embedding if tied else weights.take("lm_head.weight"), None)
+        self.frequencies = inverse_frequencies(config.rotary_dim, config.rope_theta).to(device)
+        self.axes = axis_of_frequency(config.mrope_section).to(device)
+
+    def forward(self, inputs: ForwardInputs, cache: KVCache) -> Tensor:
+        """[N, hidden] before the final norm; only the rows named by `inputs.last_rows` are meaningful."""
+        x = F.embedding(inputs.token_ids, self.embedding)
+        if inputs.image_features is not None:
+            assert inputs.image_rows is not None, "image_features without image_rows"
+            x.index_copy_(0, inputs.image_rows, inputs.image_features.to(x.dtype))
+        rotation = text_rotation(inputs.positions, self.frequencies, self.axes, x.dtype)
+        plan = AttentionPlan.of(inputs, x.device)
+        for layer, kv in zip(self.layers[:-1], cache.layers[:-1], strict=True):
+            x = layer.mix(x + layer.attention(x, rotation, kv, plan))
+        last = self.layers[-1]
+        attended = last.attention(x, rotation, cache.layers[-1], plan)
+        return last.mix(x + attended)
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """[rows, hidden] as `forward` returns them -> fp32 [rows, vocab]."""
+        return self.head(self.norm(hidden)).float()
+
+
+class TextLayer:
+    """x += norm(attention(norm(x))); x += norm(mlp(norm(x))). `post_attention_layernorm` is the norm before the MLP."""
+
+    def __init__(self, config: TextConfig, weights: Weights, prefix: str, make_linear: MakeLinear) -> None:
+        def norm(name: str) -> RmsNorm:
+            return RmsNorm(weights.take(prefix + name), config.rms_norm_eps)
+
+        self.heads = config.num_heads
+        self.rotated_heads = config.num_heads + config.num_kv_heads
+        self.shape = (-1, config.num_heads + 2 * config.num_kv_heads, config.head_dim)
+        self.before_attention = norm("input_layernorm.weight")
+        self.qkv = make_linear(weights.take(prefix + "qkv.weight"), weights.take(prefix + "qkv.bias"))
+        self.output = make_linear(weights.take(prefix + "o_proj.weight"), None)
+        self.after_attention = norm("post_self_attn_layernorm.weight")
+        self.before_mlp = norm("post_attention_layernorm.weight")
+        self.gate_up = make_linear(weights.take(prefix + "gate_up.weight"), None)
+        self.down = make_linear(weights.take(prefix + "down_proj.weight"), None)
+        self.after_mlp = norm("post_mlp_layernorm.weight")
+
+    def attention(self, x: Tensor, rotation: Tensor, kv: Tensor, plan: AttentionPlan) -> Tensor:
+        qkv = self.qkv(self.before_attention(x)).view(self.shape)
+        rotate_(qkv[:, : self.rotated_heads], rotation)
+        attended = attend(qkv[:, : self.heads], qkv[:, self.heads :], kv, plan)
+        return self.after_attention(self.output(attended))
+
+    def mix(self, x: Tensor) -> Tensor:
+        return x + self.after_mlp(self.down(gated_silu(self.gate_up(self.before_mlp(x)))))

@@ -1,0 +1,182 @@
+"""The vision tower: uint8 patches of many pictures in, one row of text-decoder width per 2 x 2 patches out.
+
+Formulas: fact sheet 1.3. Pictures of any sizes are packed into one sequence of patches; attention stays within a
+frame. Knows nothing of files, decoding or prompts.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from flashweb.model.config import VisionConfig
+from flashweb.model.layers import DenseLinear, RmsNorm, gated_silu
+from flashweb.model.rope import inverse_frequencies, neighbour_pairs, rotate_, vision_rotation
+from flashweb.model.weights import Weights
+from flashweb.types import Grid
+
+# OpenAI CLIP's statistics, per channel, of pixels in 0..1 (fact sheet 3.1).
+PIXEL_MEAN = (0.48145466, 0.4578275, 0.40821073)
+PIXEL_STD = (0.26862954, 0.26130258, 0.27577711)
+
+# Position rows and rotations kept per grid size; a 1,024-patch grid of a 1536-wide tower takes 6.8 MB.
+GRID_CACHE_BYTES = 128 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class _Lattice:
+    """What depends only on a frame's size: position rows [h*w, hidden], rotation complex64 [h*w, 1, 1, d/2]."""
+
+    positions: Tensor
+    rotation: Tensor
+
+    @property
+    def num_bytes(self) -> int:
+        return sum(t.numel() * t.element_size() for t in (self.positions, self.rotation))
+
+
+class VisionTower:
+    def __init__(self, config: VisionConfig, weights: Weights, device: torch.device) -> None:
+        self.config = config
+        self.dtype = weights.dtype
+        self.device = device
+        # These two stay fp32 in every dtype: pixel values reach 255 and the folded mean is subtracted again by
+        # the bias, which in 8 bits of mantissa would cancel into noise.
+        self.patch_weight, self.patch_bias = _fold_pixels(
+            weights.take("patch_embed.weight", torch.float32), weights.take("patch_embed.bias", torch.float32)
+        )
+        self.table = weights.take("position_embedding.weight", torch.float32)
+        self.after_patches = RmsNorm(weights.take("post_conv_layernorm.weight"), config.rms_norm_eps)
+        self.blocks = [VisionBlock(config, weights, f"blocks.{i}.") for i in range(config.depth)]
+        self.after_blocks = RmsNorm(weights.take("post_layernorm.weight"), config.rms_norm_eps)
+        # The convolution's kernel covers exactly one token's four rows: a linear map once (C, y, x) is (y, x, C).
+        kernel = weights.take("downsample.weight").permute(0, 2, 3, 1).flatten(1).contiguous()
+        self.downsample = DenseLinear(kernel, weights.take("downsample.bias"))
+        self.merger = Merger(weights)
+        self.frequencies = inverse_frequencies(config.head_dim // 2, config.rope_theta).to(device)
+        self._lattices: OrderedDict[tuple[int, int], _Lattice] = OrderedDict()
+        self._lattice_bytes = 0
+
+    def encode(self, patches: Sequence[Tensor], grids: Sequence[Grid]) -> list[Tensor]:
+        """Features of each picture: uint8 [grid.num_patches, 588] -> [grid.num_tokens, out_hidden_size]."""
+        for rows, grid in zip(patches, grids, strict=True):
+            assert rows.shape == (grid.num_patches, self.config.patch_values), (rows.shape, grid)
+        frames = [(grid.h, grid.w) for grid in grids for _ in range(grid.t)]
+        lattices = [self._lattice(h, w) for h, w in frames]
+        pixels = torch.cat([p.to(self.device) for p in patches]) if len(patches) > 1 else patches[0].to(self.device)
+        x = F.linear(pixels.float(), self.patch_weight, self.patch_bias).to(self.dtype)
+        x = self.after_patches(x) + _joined([lattice.positions for lattice in lattices])
+        rotation = _joined([lattice.rotation for lattice in lattices])
+        runs = _equal_runs([h * w for h, w in frames])
+        for block in self.blocks:
+            x = block(x, rotation, runs)
+        x = self.downsample(self.after_blocks(x).view(x.shape[0] // 4, -1))
+        return list(torch.split(self.merger(x), [grid.num_tokens for grid in grids]))
+
+    def _lattice(self, h: int, w: int) -> _Lattice:
+        lattice = self._lattices.get((h, w))
+        if lattice is not None:
+            self._lattices.move_to_end((h, w))
+            return lattice
+        rows, columns = _merge_order(h, w, self.device)
+        positions = _sample_bicubic(self.table, self.config.table_side, rows, columns, h, w).to(self.dtype)
+        lattice = _Lattice(positions, vision_rotation(rows, columns, self.frequencies))
+        if lattice.num_bytes <= GRID_CACHE_BYTES:
+            self._lattices[h, w] = lattice
+            self._lattice_bytes += lattice.num_bytes
+            while self._lattice_bytes > GRID_CACHE_BYTES:
+                self._lattice_bytes -= self._lattices.popitem(last=False)[1].num_bytes
+        return lattice
+
+
+class VisionBlock:
+    def __init__(self, config: VisionConfig, weights: Weights, prefix: str) -> None:
+        qkv = weights.take(prefix + "attn.qkv.weight")
+        query_key = neighbour_pairs(qkv[: 2 * config.hidden_size], config.head_dim)
+        self.shape = (-1, 3, config.num_heads, config.head_dim)
+        self.norm1 = RmsNorm(weights.take(prefix + "norm1.weight"), config.rms_norm_eps)
+        self.qkv = DenseLinear(torch.cat((query_key, qkv[2 * config.hidden_size :])))
+        self.proj = DenseLinear(weights.take(prefix + "attn.proj.weight"))
+        self.norm2 = RmsNorm(weights.take(prefix + "norm2.weight"), config.rms_norm_eps)
+        self.gate_up = DenseLinear(weights.take(prefix + "gate_up.weight"))
+        self.down = DenseLinear(weights.take(prefix + "mlp.down_proj.weight"))
+
+    def __call__(self, x: Tensor, rotation: Tensor, runs: list[tuple[int, int]]) -> Tensor:
+        qkv = self.qkv(self.norm1(x)).view(self.shape)
+        rotate_(qkv[:, :2], rotation)
+        x = x + self.proj(_attend_frames(qkv, runs))
+        return x + self.down(gated_silu(self.gate_up(self.norm2(x))))
+
+
+class Merger:
+    """Linear, LayerNorm, exact GELU, then a gated MLP, all at the decoder's width."""
+
+    def __init__(self, weights: Weights) -> None:
+        self.proj = DenseLinear(weights.take("merger.proj.weight"))
+        self.norm_weight = weights.take("merger.post_projection_norm.weight")
+        self.norm_bias = weights.take("merger.post_projection_norm.bias")
+        self.gate_up = DenseLinear(weights.take("merger.gate_up.weight"))
+        self.down = DenseLinear(weights.take("merger.down_proj.weight"))
+
+    def __call__(self, x: Tensor) -> Tensor:
+        x = F.layer_norm(self.proj(x), self.norm_weight.shape, self.norm_weight, self.norm_bias, 1e-5)
+        return self.down(gated_silu(self.gate_up(F.gelu(x))))
+
+
+def _fold_pixels(weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+    """The patch convolution [out, 3, 2, 14, 14] as a linear map over raw uint8 pixels of one frame.
+
+    Normalisation (u/255 - mean) / std is affine, and a still picture shows both time slices the same frame, so
+    scale goes into the weight summed over time and the mean into the bias. Computed in fp64.
+    """
+    mean = torch.tensor(PIXEL_MEAN, dtype=torch.float64, device=weight.device)
+    std = torch.tensor(PIXEL_STD, dtype=torch.float64, device=weight.device)
+    summed = weight.double().sum(2).flatten(2)  # [out, 3, 196]
+    folded_bias = bias.double() - (summed.sum(-1) * (mean / std)).sum(-1)
+    return (summed / (255.0 * std[:, None])).flatten(1).float(), folded_bias.float()
+
+
+def _merge_order(h: int, w: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Row and column of each patch, int64 [h*w], the four patches of a token after each other."""
+    index = torch.arange(h * w, device=device).view(h // 2, 2, w // 2, 2).transpose(1, 2).flatten()
+    return index // w, index % w
+
+
+def _sample_bicubic(table: Tensor, side: int, rows: Tensor, columns: Tensor, h: int, w: int) -> Tensor:
+    """The [side^2, hidden] position table resampled at the patches' centres, fp32 [h*w, hidden]."""
+    at = torch.stack(((columns + 0.5) / w * 2 - 1, (rows + 0.5) / h * 2 - 1), dim=-1)[None, :, None]
+    plane = table.view(1, side, side, -1).permute(0, 3, 1, 2)
+    sampled = F.grid_sample(plane, at, mode="bicubic", padding_mode="border", align_corners=False)
+    return sampled[0, :, :, 0].t().contiguous()
+
+
+def _joined(parts: list[Tensor]) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+
+def _equal_runs(lengths: Sequence[int]) -> list[tuple[int, int]]:
+    """Neighbouring frames of equal length as (frames, length)."""
+    runs: list[tuple[int, int]] = []
+    for length in lengths:
+        if runs and runs[-1][1] == length:
+            runs[-1] = (runs[-1][0] + 1, length)
+        else:
+            runs.append((1, length))
+    return runs
+
+
+def _attend_frames(qkv: Tensor, runs: list[tuple[int, int]]) -> Tensor:
+    """Full attention inside each frame: [n, 3, heads, head_dim] -> [n, heads * head_dim]."""
+    outputs = []
+    start = 0
+    for frames, length in runs:
+        part = qkv[start : start + frames * length].view(frames, length, *qkv.shape[1:]).permute(2, 0, 3, 1, 4)
+        out = F.scaled_dot_product_attention(part[0], part[1], part[2])
+        outputs.append(out.transpose(1, 2).reshape(frames * length, -1))
+        start += frames * length
+    return _joined(outputs)

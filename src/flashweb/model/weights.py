@@ -1,0 +1,277 @@
+"""Reading a checkpoint's tensors: one table of names and shapes, strictly checked, streamed one tensor at a time.
+
+The table (`tensor_table`) maps each of the network's tensors to the checkpoint tensors it is made of, in row order:
+that is all the renaming and fusing there is. Files are memory-mapped and every tensor is copied once, into its
+fused place, dtype and device, so the peak is one copy of the model plus one tensor. Knows nothing of the network.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from flashweb.errors import CheckpointError
+from flashweb.model.config import ModelConfig
+
+OnProgress = Callable[[float], None]  # 0..1 of the checkpoint's values
+
+MAX_NAMES_IN_ERROR = 20  # per kind
+READABLE_DTYPES = {"F32", "F16", "BF16"}
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTensor:
+    """One tensor as a checkpoint stores it."""
+
+    name: str
+    shape: tuple[int, ...]
+
+
+Table = dict[str, tuple[StoredTensor, ...]]
+
+
+def tensor_table(config: ModelConfig) -> Table:
+    """The network's tensors, each with the checkpoint tensors that make it up from top to bottom."""
+    return {**_text_table(config), **_vision_table(config)}
+
+
+def stored_tensors(config: ModelConfig) -> dict[str, tuple[int, ...]]:
+    """Every name a checkpoint of this config must hold, with its shape, and no other."""
+    return {part.name: part.shape for parts in tensor_table(config).values() for part in parts}
+
+
+def num_parameters(config: ModelConfig) -> int:
+    return sum(prod(shape) for shape in stored_tensors(config).values())
+
+
+def _text_table(config: ModelConfig) -> Table:
+    text, root = config.text, "model.language_model."
+    hidden, q, kv = text.hidden_size, text.num_heads * text.head_dim, text.num_kv_heads * text.head_dim
+    table: Table = {
+        "text.embed_tokens.weight": (StoredTensor(root + "embed_tokens.weight", (text.vocab_size, hidden)),),
+        "text.norm.weight": (StoredTensor(root + "norm.weight", (hidden,)),),
+    }
+    if not config.tie_word_embeddings:
+        table["text.lm_head.weight"] = (StoredTensor("lm_head.weight", (text.vocab_size, hidden)),)
+    for i in range(text.num_layers):
+        ours, theirs = f"text.layers.{i}.", f"{root}layers.{i}."
+        heads = (("q_proj", q), ("k_proj", kv), ("v_proj", kv))
+        table[ours + "qkv.weight"] = tuple(
+            StoredTensor(f"{theirs}self_attn.{name}.weight", (rows, hidden)) for name, rows in heads
+        )
+        table[ours + "qkv.bias"] = tuple(
+            StoredTensor(f"{theirs}self_attn.{name}.bias", (rows,)) for name, rows in heads
+        )
+        for name, stored, shape in (
+            ("o_proj", "self_attn.o_proj", (hidden, q)),
+            ("gate_up", "mlp.gate_up_proj", (2 * text.intermediate_size, hidden)),
+            ("down_proj", "mlp.down_proj", (hidden, text.intermediate_size)),
+            ("input_layernorm", "input_layernorm", (hidden,)),
+            ("post_self_attn_layernorm", "post_self_attn_layernorm", (hidden,)),
+            ("post_attention_layernorm", "post_attention_layernorm", (hidden,)),
+            ("post_mlp_layernorm", "post_mlp_layernorm", (hidden,)),
+        ):
+            table[f"{ours}{name}.weight"] = (StoredTensor(f"{theirs}{stored}.weight", shape),)
+    return table
+
+
+def _vision_table(config: ModelConfig) -> Table:
+    vision, root = config.vision, "model.visual."
+    hidden, out, merger = vision.hidden_size, vision.out_hidden_size, vision.intermediate_size
+    kernel = (hidden, vision.in_channels, vision.temporal_patch_size, vision.patch_size, vision.patch_size)
+    merge = vision.spatial_merge_size
+    table: Table = {}
+
+    def add(name: str, *parts: tuple[str, tuple[int, ...]]) -> None:
+        table["vision." + name] = tuple(StoredTensor(root + stored, shape) for stored, shape in parts)
+
+    add("patch_embed.weight", ("patch_embed.proj.weight", kernel))
+    add("patch_embed.bias", ("patch_embed.proj.bias", (hidden,)))
+    add("position_embedding.weight", ("embeddings.position_embedding.weight", (vision.table_side**2, hidden)))
+    for name in ("post_conv_layernorm.weight", "post_layernorm.weight"):
+        add(name, (name, (hidden,)))
+    for i in range(vision.depth):
+        block = f"blocks.{i}."
+        for name, shape in (
+            ("norm1.weight", (hidden,)),
+            ("attn.qkv.weight", (3 * hidden, hidden)),
+            ("attn.proj.weight", (hidden, hidden)),
+            ("norm2.weight", (hidden,)),
+            ("mlp.down_proj.weight", (hidden, out)),
+        ):
+            add(block + name, (block + name, shape))
+        gate, up = (block + f"mlp.{half}_proj.weight" for half in ("gate", "up"))
+        add(block + "gate_up.weight", (gate, (out, hidden)), (up, (out, hidden)))
+    add("downsample.weight", ("downsample.weight", (out, hidden, merge, merge)))
+    add("downsample.bias", ("downsample.bias", (out,)))
+    add("merger.proj.weight", ("merger.proj.weight", (out, out)))
+    for name in ("merger.post_projection_norm.weight", "merger.post_projection_norm.bias"):
+        add(name, (name, (out,)))
+    gate, up = (f"merger.{half}_proj.weight" for half in ("gate", "up"))
+    add("merger.gate_up.weight", (gate, (merger, out)), (up, (merger, out)))
+    add("merger.down_proj.weight", ("merger.down_proj.weight", (out, merger)))
+    return table
+
+
+class Source(Protocol):
+    """Where stored tensors come from."""
+
+    def copy_into(self, target: Tensor, stored: StoredTensor) -> None: ...
+
+
+class Weights:
+    """Hands out the network's tensors by name, each once, fused, in the wanted dtype and on the device."""
+
+    def __init__(
+        self,
+        table: Mapping[str, tuple[StoredTensor, ...]],
+        source: Source,
+        dtype: torch.dtype,
+        device: torch.device,
+        progress: OnProgress | None = None,
+    ) -> None:
+        self.dtype = dtype
+        self.device = device
+        self._table = dict(table)
+        self._source = source
+        self._progress = progress
+        self._prefix = ""
+        self._done = [0, sum(prod(part.shape) for parts in self._table.values() for part in parts)]
+
+    def under(self, prefix: str) -> Weights:
+        """The same weights, seen from below `prefix`."""
+        view = Weights.__new__(Weights)
+        view.__dict__.update(self.__dict__, _prefix=self._prefix + prefix)
+        return view
+
+    def has(self, name: str) -> bool:
+        return self._prefix + name in self._table
+
+    def take(self, name: str, dtype: torch.dtype | None = None) -> Tensor:
+        """The tensor called `name`; a second call for the same name is a mistake of ours."""
+        parts = self._table.pop(self._prefix + name)
+        rows = sum(part.shape[0] for part in parts)
+        target = torch.empty((rows, *parts[0].shape[1:]), dtype=dtype or self.dtype, device=self.device)
+        row = 0
+        for part in parts:
+            self._source.copy_into(target[row : row + part.shape[0]], part)
+            row += part.shape[0]
+        self._done[0] += target.numel()
+        if self._progress is not None:
+            self._progress(self._done[0] / self._done[1])
+        return target
+
+    @property
+    def left(self) -> list[str]:
+        """Names nobody took; empty once the network is built."""
+        return sorted(self._table)
+
+
+class DummySource:
+    """Small random numbers, made on the device: for measuring speed and memory without a checkpoint."""
+
+    def copy_into(self, target: Tensor, stored: StoredTensor) -> None:
+        if stored.name.endswith("norm.weight") or ".norm" in stored.name:
+            target.fill_(1.0)
+        else:
+            target.uniform_(-0.02, 0.02)
+
+
+class SafetensorsSource:
+    """The `*.safetensors` of a folder, a single file or shards under an index, memory-mapped. A context manager."""
+
+    def __init__(self, folder: str | Path, expected: Mapping[str, tuple[int, ...]]) -> None:
+        self.folder = Path(folder)
+        self._stack = ExitStack()
+        self._files: dict[str, Any] = {}
+        try:
+            for path in _safetensors_files(self.folder):
+                self._open(path)
+            self._check(expected)
+        except BaseException:
+            self._stack.close()
+            raise
+
+    def __enter__(self) -> SafetensorsSource:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._files.clear()
+        self._stack.close()
+
+    def copy_into(self, target: Tensor, stored: StoredTensor) -> None:
+        target.copy_(self._files[stored.name].get_tensor(stored.name))
+
+    def _open(self, path: Path) -> None:
+        try:
+            file = self._stack.enter_context(safe_open(str(path), framework="pt", device="cpu"))
+        except FileNotFoundError:
+            raise CheckpointError(
+                f"{path} is named in model.safetensors.index.json but does not exist; finish the download"
+            ) from None
+        except (SafetensorError, OSError) as error:
+            raise CheckpointError(
+                f"{path} is not a whole safetensors file ({error}); delete it and download it again"
+            ) from None
+        for name in file.keys():  # noqa: SIM118  (not a dict)
+            if name in self._files:
+                raise CheckpointError(f"tensor {name} is in two files of {self.folder}; remove the stale *.safetensors")
+            self._files[name] = file
+
+    def _check(self, expected: Mapping[str, tuple[int, ...]]) -> None:
+        missing = sorted(expected.keys() - self._files.keys())
+        extra = sorted(self._files.keys() - expected.keys())
+        shapes, dtypes = [], []
+        for name in sorted(expected.keys() & self._files.keys()):
+            piece = self._files[name].get_slice(name)
+            if tuple(piece.get_shape()) != expected[name]:
+                shapes.append(f"{name} is {list(piece.get_shape())}, config.json asks for {list(expected[name])}")
+            if piece.get_dtype() not in READABLE_DTYPES:
+                dtypes.append(f"{name} is {piece.get_dtype()}")
+        kinds = (
+            ("missing", missing),
+            ("unknown", extra),
+            ("of another shape", shapes),
+            (f"of a dtype other than {', '.join(sorted(READABLE_DTYPES))}", dtypes),
+        )
+        problems = [f"{len(names)} {kind}: {_list(names)}" for kind, names in kinds if names]
+        if problems:
+            raise CheckpointError(
+                f"the tensors in {self.folder} do not fit its config.json (tensors " + "; ".join(problems) + "). "
+                "Use the config.json and the *.safetensors of the same, unquantised checkpoint"
+            )
+
+
+def _list(names: list[str]) -> str:
+    shown = ", ".join(names[:MAX_NAMES_IN_ERROR])
+    left = len(names) - MAX_NAMES_IN_ERROR
+    return shown + (f" and {left} more" if left > 0 else "")
+
+
+def _safetensors_files(folder: Path) -> list[Path]:
+    index = folder / "model.safetensors.index.json"
+    if index.exists():
+        try:
+            names = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise CheckpointError(f"{index} is not a safetensors index ({error!r}); download the file again") from None
+        bad = [n for n in names if not isinstance(n, str) or Path(n).name != n]
+        if bad:
+            raise CheckpointError(f"{index} names {bad[0]!r}, which is not a file beside it; download the file again")
+        return [folder / name for name in sorted(set(names))]
+    single = folder / "model.safetensors"
+    if single.exists():
+        return [single]
+    raise CheckpointError(
+        f"{folder} holds neither model.safetensors nor model.safetensors.index.json; "
+        "download the weights in safetensors form (pickled *.bin files are not read)"
+    )
