@@ -1,0 +1,7 @@
+"""Pictures: from what a caller sent to patches of the right size. `MediaLoader` is the one way in."""
+
+from flashweb.media.geometry import ImageGeometry
+from flashweb.media.loader import MediaLoader
+from flashweb.media.settings import MediaSettings
+
+__all__ = ["ImageGeometry", "MediaLoader", "MediaSettings"]

@@ -1,0 +1,143 @@
+"""`MediaLoader`: all pictures of one chat, concurrently, in order, off the event loop.
+
+The order of work is the order of cost: count, then bytes (with caps), then headers, then the request's budget, and
+only when all pictures have passed, decoding. Knows nothing of prompts, HTTP requests or engines.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+from typing import Any, TypeVar
+
+from flashweb.errors import InvalidRequest, TooLarge
+from flashweb.media.decode import Header, decode, read_header
+from flashweb.media.fetch import Fetcher
+from flashweb.media.geometry import ImageGeometry
+from flashweb.media.patches import digest, patchify
+from flashweb.media.resize import resize_exact
+from flashweb.media.settings import MediaSettings
+from flashweb.media.sources import read_inline
+from flashweb.types import ImagePart, PixelPatches
+
+_T = TypeVar("_T")
+
+_FETCHES_AT_ONCE = 8
+
+CheckSizes = Callable[[Sequence[tuple[int, int]]], None]
+
+
+class MediaLoader:
+    """Reads, checks, decodes and resizes pictures.
+
+    Raises InvalidImage, InvalidImageUrl, ImageDownloadFailed, InvalidRequest, TooLarge, UnsupportedMediaType.
+    """
+
+    def __init__(
+        self, settings: MediaSettings, geometry: ImageGeometry | None = None, *, fetcher: Fetcher | None = None
+    ) -> None:
+        self.settings = settings
+        self.geometry = geometry or ImageGeometry()
+        self._fetcher = fetcher or Fetcher(settings)
+        num_workers = settings.num_workers or os.cpu_count() or 1
+        self._pool = ThreadPoolExecutor(num_workers, thread_name_prefix="flashweb-media")
+
+    async def __aenter__(self) -> MediaLoader:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop the workers. Idempotent; pictures being decoded are finished in the background."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def num_image_tokens(self, size: tuple[int, int]) -> int:
+        """Tokens of a picture of (height, width), known from its header."""
+        return self.geometry.num_tokens(*size, self.settings.max_image_size)
+
+    async def load(self, parts: Sequence[ImagePart], check_sizes: CheckSizes | None = None) -> list[PixelPatches]:
+        """Every picture in the order given.
+
+        `check_sizes` gets all (height, width) pairs after the headers were read and before anything is decoded; what
+        it raises refuses the request (too many tokens for the context, for example).
+        """
+        if not parts:
+            return []
+        if len(parts) > self.settings.max_images:
+            raise InvalidRequest(
+                f"the request holds {len(parts)} pictures, the limit is {self.settings.max_images}; send fewer",
+                param="messages",
+            )
+        sources = await self._read_all(parts)
+        headers = await _all([self._run(read_header, source, self.settings) for source in sources])
+        self._check_budget(headers)
+        if check_sizes is not None:
+            check_sizes([(header.height, header.width) for header in headers])
+        jobs = zip(sources, headers, strict=True)
+        return await _all([self._run(self._prepare, source, header) for source, header in jobs])
+
+    async def _read_all(self, parts: Sequence[ImagePart]) -> list[bytes]:
+        gate = asyncio.Semaphore(_FETCHES_AT_ONCE)
+        budget = _Budget(self.settings.max_request_bytes)
+
+        async def read(part: ImagePart) -> bytes:
+            if (inline := read_inline(part, self.settings)) is not None:
+                budget.spend(len(inline))
+                return inline
+            assert part.url is not None
+            async with gate:
+                data = await self._fetcher.fetch(part.url)
+            budget.spend(len(data))
+            return data
+
+        return await _all([read(part) for part in parts])
+
+    def _check_budget(self, headers: Sequence[Header]) -> None:
+        num_pixels = sum(header.num_pixels for header in headers)
+        if num_pixels > self.settings.max_request_pixels:
+            raise TooLarge(
+                f"the request's pictures have {num_pixels:,} pixels together, the limit is "
+                f"{self.settings.max_request_pixels:,}; send fewer or smaller ones"
+            )
+
+    def _prepare(self, source: bytes, header: Header) -> PixelPatches:
+        """Decode, resize, cut and hash one picture; runs in a worker thread."""
+        target = self.geometry.target_size(header.height, header.width, self.settings.max_image_size)
+        grid = self.geometry.grid(header.height, header.width, self.settings.max_image_size)
+        patches = patchify(resize_exact(decode(source, header), *target), self.geometry)
+        return PixelPatches(patches, grid, digest(patches, grid, self.geometry), (header.height, header.width))
+
+    async def _run(self, function: Callable[..., _T], *args: object) -> _T:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, lambda: function(*args))
+
+
+class _Budget:
+    """Bytes that all pictures of one request may hold together."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._spent = 0
+
+    def spend(self, num_bytes: int) -> None:
+        self._spent += num_bytes
+        if self._spent > self._limit:
+            raise TooLarge(
+                f"the request's pictures hold more than {self._limit:,} bytes together; send fewer or smaller ones"
+            )
+
+
+async def _all(jobs: Sequence[Coroutine[Any, Any, _T]]) -> list[_T]:
+    """Results in order; the first failure cancels the rest and is raised by itself, not in a group."""
+    tasks = [asyncio.ensure_future(job) for job in jobs]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

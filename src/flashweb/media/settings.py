@@ -1,0 +1,79 @@
+"""The limits and choices of the picture path, as plain frozen data. Knows nothing of flags, files or environment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+MiB = 1 << 20
+
+ResizeMode = Literal["exact", "fast"]
+
+
+class MediaOptions(Protocol):
+    """The `media` branch of the settings tree, as far as pictures are concerned."""
+
+    @property
+    def max_upload_size(self) -> int: ...
+    @property
+    def max_image_size(self) -> int: ...
+    @property
+    def max_image_pixels(self) -> int: ...
+    @property
+    def max_aspect_ratio(self) -> float: ...
+    @property
+    def max_images(self) -> int: ...
+    @property
+    def media_allow_hosts(self) -> tuple[str, ...]: ...
+    @property
+    def fetch_timeout(self) -> float: ...
+    @property
+    def max_fetch_size(self) -> int: ...
+    @property
+    def max_redirects(self) -> int: ...
+    @property
+    def media_workers(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MediaSettings:
+    """Every limit of the picture path. Sizes in bytes or pixels, times in seconds.
+
+    max_image_bytes: a picture inside a JSON body, after base64 decoding. max_raw_bytes: a picture given as raw bytes
+    (multipart). max_image_size: longest side the model sees, 0 = only the checkpoint's own rule. max_pixels: of one
+    picture, max_request_pixels and max_request_bytes: of all pictures of one request together; all refused before
+    anything is decoded. resize: "exact" gives Pillow's (and so the reference's) pixels, "fast" is within two levels.
+    """
+
+    max_image_bytes: int = 10 * MiB
+    max_raw_bytes: int = 32 * MiB
+    max_image_size: int = 2048
+    max_pixels: int = 50_000_000
+    max_request_pixels: int = 200_000_000
+    max_request_bytes: int = 128 * MiB
+    max_images: int = 16
+    max_aspect_ratio: float = 200.0
+    fetch_timeout_seconds: float = 10.0
+    fetch_max_bytes: int = 20 * MiB
+    fetch_max_redirects: int = 3
+    allow_hosts: tuple[str, ...] = ()
+    num_workers: int = 0  # 0 = one per core
+    resize: ResizeMode = "exact"
+
+    @classmethod
+    def from_options(cls, options: MediaOptions, *, resize: ResizeMode = "exact") -> MediaSettings:
+        """The same limits under the names of the settings tree (`flashweb.settings`, section media)."""
+        return cls(
+            max_image_bytes=options.max_upload_size,
+            max_image_size=options.max_image_size,
+            max_pixels=options.max_image_pixels,
+            max_request_pixels=4 * options.max_image_pixels,
+            max_images=options.max_images,
+            max_aspect_ratio=options.max_aspect_ratio,
+            fetch_timeout_seconds=options.fetch_timeout,
+            fetch_max_bytes=options.max_fetch_size,
+            fetch_max_redirects=options.max_redirects,
+            allow_hosts=options.media_allow_hosts,
+            num_workers=options.media_workers,
+            resize=resize,
+        )
