@@ -1,0 +1,130 @@
+"""`PromptProcessor`: a chat and its prepared pictures -> the `Prompt` that the engine reads.
+
+The one place that knows a checkpoint's text side: tokenizer, template, stop ids, defaults, picture geometry. Knows
+nothing of networks, weights or the engine; whether a prompt fits is decided where `max_model_len` is known.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from flashweb.errors import CheckpointError
+from flashweb.media import ImageGeometry
+from flashweb.prompt.positions import rope_positions
+from flashweb.prompt.template import IMAGE_TOKEN, ChatTemplate
+from flashweb.prompt.tokenizer import Tokenizer
+from flashweb.types import Chat, ImageSpan, PixelPatches, Prompt
+
+# Where no file names them: the family ends a turn where the next role would begin.
+_FAMILY_STOPS = ("<|endoftext|>", "<|user|>", "<|observation|>")
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationDefaults:
+    """What `generation_config.json` says; None where it is silent, greedy (temperature 0) when it does not sample."""
+
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    min_p: float | None = None
+    repetition_penalty: float | None = None
+    max_new_tokens: int | None = None
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> GenerationDefaults:
+        samples = bool(config.get("do_sample", "temperature" in config))
+        return cls(
+            temperature=_optional(config, "temperature", float) if samples else 0.0,
+            top_p=_optional(config, "top_p", float),
+            top_k=_optional(config, "top_k", int),
+            min_p=_optional(config, "min_p", float),
+            repetition_penalty=_optional(config, "repetition_penalty", float),
+            max_new_tokens=_optional(config, "max_new_tokens", int),
+        )
+
+
+class PromptProcessor:
+    """Everything of a checkpoint folder that is not weights. Raises CheckpointError when a file is missing or broken."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        config = _read_json(folder / "config.json")
+        text_config = config.get("text_config") or config
+        generation = _read_json(folder / "generation_config.json")
+        self.tokenizer = Tokenizer(folder / "tokenizer.json")
+        image_token_id = self.tokenizer.control_id(IMAGE_TOKEN)
+        if image_token_id is None:
+            raise CheckpointError(f"{folder}: the tokenizer has no {IMAGE_TOKEN} token; this is no GLM-4V checkpoint")
+        if image_token_id != (declared := config.get("image_token_id", image_token_id)):
+            raise CheckpointError(
+                f"{folder}: config.json says image_token_id {declared}, the tokenizer {image_token_id}; "
+                "the files belong to different models"
+            )
+        self.image_token_id = image_token_id
+        self.template = ChatTemplate.load(folder, self.tokenizer.control_ids)
+        self.geometry = ImageGeometry.load(folder)
+        self.eos_token_ids = self._eos_token_ids(generation, text_config)
+        self.generation_defaults = GenerationDefaults.from_config(generation)
+        self.num_real_tokens = self.tokenizer.num_tokens
+        self.max_position_embeddings = int(text_config.get("max_position_embeddings", 131072))
+
+    def build(self, chat: Chat, images: Sequence[PixelPatches]) -> Prompt:
+        """Render, tokenise, place the pictures, compute positions. `images` are the chat's, in order.
+
+        Raises InvalidRequest when the template refuses the messages, CheckpointError when it loses a picture.
+        """
+        assert len(images) == len(chat.images), "one prepared picture per picture of the chat"
+        token_ids: list[int] = []
+        spans: list[ImageSpan] = []
+        num_placeholders = 0
+        for text, is_control in self.template.render(chat):
+            if not is_control:
+                token_ids += self.tokenizer.encode(text)
+            elif text != IMAGE_TOKEN:
+                token_ids.append(self.tokenizer.control_ids[text])
+            else:
+                if num_placeholders < len(images):
+                    span = ImageSpan(len(token_ids), images[num_placeholders])
+                    token_ids += [self.image_token_id] * span.image.grid.num_tokens
+                    spans.append(span)
+                num_placeholders += 1
+        if num_placeholders != len(images):
+            raise CheckpointError(
+                f"the chat template places {num_placeholders} pictures where the chat has {len(images)}; "
+                "it does not fit this model family"
+            )
+        positions, delta = rope_positions(len(token_ids), [(span.start, span.image.grid) for span in spans])
+        return Prompt(tuple(token_ids), positions, delta, tuple(spans))
+
+    def num_image_tokens_from_header(self, size: tuple[int, int], max_image_size: int = 0) -> int:
+        """Tokens a picture of (height, width) becomes; needs its header only, so admission can refuse before decoding."""
+        return self.geometry.num_tokens(*size, max_image_size)
+
+    def _eos_token_ids(self, generation: Mapping[str, Any], text_config: Mapping[str, Any]) -> tuple[int, ...]:
+        for config in (generation, text_config):
+            if (declared := config.get("eos_token_id")) is not None:
+                return tuple(int(id) for id in (declared if isinstance(declared, list) else [declared]))
+        known = (self.tokenizer.control_id(name) for name in _FAMILY_STOPS)
+        return tuple(id for id in known if id is not None)
+
+
+def _optional(config: Mapping[str, Any], name: str, kind: type) -> Any:
+    value = config.get(name)
+    return None if value is None else kind(value)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    """The file's object, empty when there is no such file."""
+    if not path.is_file():
+        return {}
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path} cannot be used: {error}; fetch the file again") from error
+    if not isinstance(content, dict):
+        raise CheckpointError(f"{path} holds no JSON object; fetch the file again")
+    return content
