@@ -111,7 +111,9 @@ def _check_before_opening(data: bytes, settings: MediaSettings) -> None:
     format = sniff(data)
     if format == "JPEG" and (num_scans := data.count(b"\xff\xda")) > _MAX_JPEG_SCANS:
         # Every scan of a progressive JPEG walks the whole picture: a few bytes each, seconds of work together.
-        raise InvalidImage(f"the JPEG has {num_scans} scans, the limit is {_MAX_JPEG_SCANS}; save it as a baseline JPEG")
+        raise InvalidImage(
+            f"the JPEG has {num_scans} scans, the limit is {_MAX_JPEG_SCANS}; save it as a baseline JPEG"
+        )
     if format == "WEBP" and (size := _webp_size(data)):  # opening one allocates its canvas
         check_size(Header("WEBP", size[0], size[1], 1), settings)
 
@@ -231,7 +233,7 @@ def _opened(data: bytes) -> Iterator[Image.Image]:
 
 def _register_heif() -> None:
     try:
-        import pillow_heif  # type: ignore[import-not-found]
+        import pillow_heif
     except ImportError:
         raise UnsupportedMediaType(
             "the bytes are a HEIC picture, and this server runs without HEIC support; send JPEG or PNG, or let its "

@@ -47,14 +47,15 @@ _NUMBER_LABEL = re.compile(r"[0-9]+|0x[0-9a-f]*", re.ASCII)
 _NOT_PUBLIC: tuple[Network, ...] = tuple(
     ipaddress.ip_network(text)
     for text in (
-        "0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12 192.0.0.0/24 192.0.2.0/24 "
-        "192.31.196.0/24 192.52.193.0/24 192.88.99.0/24 192.168.0.0/16 192.175.48.0/24 198.18.0.0/15 198.51.100.0/24 "
-        "203.0.113.0/24 224.0.0.0/4 240.0.0.0/4 168.63.129.16/32"  # the last: Azure's host, public by number only
-    ).split()
+        *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12"),
+        *("192.0.0.0/24", "192.0.2.0/24", "192.31.196.0/24", "192.52.193.0/24", "192.88.99.0/24", "192.168.0.0/16"),
+        *("192.175.48.0/24", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4"),
+        "168.63.129.16/32",  # Azure's host, public by number only
+    )
 )
 _PUBLIC_V6 = ipaddress.ip_network("2000::/3")
 _NOT_PUBLIC_V6: tuple[Network, ...] = tuple(
-    ipaddress.ip_network(text) for text in "2001::/23 2001:db8::/32 2002::/16 2620:4f:8000::/48 3fff::/20".split()
+    ipaddress.ip_network(text) for text in ("2001::/23", "2001:db8::/32", "2002::/16", "2620:4f:8000::/48", "3fff::/20")
 )
 
 
@@ -281,7 +282,12 @@ class Fetcher:
             },
         )
         async with httpcore.AsyncConnectionPool(
-            ssl_context=self._ssl_context, max_connections=1, http1=True, http2=False, retries=0, network_backend=backend
+            ssl_context=self._ssl_context,
+            max_connections=1,
+            http1=True,
+            http2=False,
+            retries=0,
+            network_backend=backend,
         ) as pool:
             response = await pool.handle_async_request(request)
             try:
@@ -319,6 +325,6 @@ class Fetcher:
 
 def _failed(target: Target, reason: str) -> ImageDownloadFailed:
     return ImageDownloadFailed(
-        f"the picture could not be fetched from {target.host}: {reason}; check the URL or send the bytes as a data: URL",
+        f"the picture could not be fetched from {target.host}: {reason}; check the URL or send bytes as a data: URL",
         param="image_url",
     )

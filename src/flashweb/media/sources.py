@@ -69,7 +69,9 @@ def _data_url(url: str, settings: MediaSettings) -> bytes:
     if header[1].lower().rstrip().endswith(";base64") or header[1].lower() == "base64":
         return _decode_base64(url, start, settings)
     if len(url) - start > 3 * settings.max_image_bytes:
-        raise TooLarge(f"the picture has over {settings.max_image_bytes:,} bytes, the limit; scale it down or compress it")
+        raise TooLarge(
+            f"the picture has over {settings.max_image_bytes:,} bytes, the limit; scale it down or compress it"
+        )
     return _within(unquote_to_bytes(url[start:]), settings.max_image_bytes)
 
 

@@ -36,10 +36,9 @@ class ReplySplitter:
         opening, closing = THINK_TAGS
         if not self._opened:
             held = held.lstrip()
-            if opening.startswith(held):  # also when nothing visible has come
-                if held != opening:
-                    self._held = held
-                    return ReplyText()
+            if held != opening and opening.startswith(held):  # also when nothing visible has come
+                self._held = held
+                return ReplyText()
             self._opened = True
             held = held.removeprefix(opening)
         reasoning, tag, content = held.partition(closing)

@@ -26,7 +26,9 @@ def rope_positions(num_tokens: int, spans: Iterable[tuple[int, Grid]]) -> tuple[
     index = position = 0
     for start, grid in spans:
         h, w = grid.h // _MERGE, grid.w // _MERGE
-        assert start >= index and start + grid.t * h * w <= num_tokens, "spans are in order, apart and inside the prompt"
+        assert start >= index and start + grid.t * h * w <= num_tokens, (
+            "spans are in order, apart and inside the prompt"
+        )
         positions[:, index:start] = np.arange(position, position + start - index, dtype=np.int32)
         position += start - index
         index = start

@@ -48,7 +48,7 @@ class GenerationDefaults:
 
 
 class PromptProcessor:
-    """Everything of a checkpoint folder that is not weights. Raises CheckpointError when a file is missing or broken."""
+    """Everything of a checkpoint folder that is not weights. Raises CheckpointError for missing or broken files."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -101,7 +101,7 @@ class PromptProcessor:
         return Prompt(tuple(token_ids), positions, delta, tuple(spans))
 
     def num_image_tokens_from_header(self, size: tuple[int, int], max_image_size: int = 0) -> int:
-        """Tokens a picture of (height, width) becomes; needs its header only, so admission can refuse before decoding."""
+        """Tokens a picture of (height, width) becomes: known from its header, so admission can refuse undecoded."""
         return self.geometry.num_tokens(*size, max_image_size)
 
     def _eos_token_ids(self, generation: Mapping[str, Any], text_config: Mapping[str, Any]) -> tuple[int, ...]:

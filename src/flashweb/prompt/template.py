@@ -58,9 +58,12 @@ class ChatTemplate:
     def render(self, chat: Chat) -> list[tuple[str, bool]]:
         """Pieces (text, is_control) in order; a control piece is one token's name. Raises InvalidRequest."""
         text = self._render_marked(chat)
-        pieces = self._control.split(text)
-        # re.split with one group alternates: plain, control, plain, ...
-        return [(piece.translate(self._unmark), False) if i % 2 == 0 else (piece, True) for i, piece in enumerate(pieces) if piece]
+        pieces: list[tuple[str, bool]] = []
+        for index, piece in enumerate(self._control.split(text)):
+            is_control = index % 2 == 1  # re.split with one group alternates: plain, control, plain, ...
+            if piece:
+                pieces.append((piece if is_control else piece.translate(self._unmark), is_control))
+        return pieces
 
     def _render_marked(self, chat: Chat) -> str:
         variables: dict[str, Any] = {
@@ -82,10 +85,10 @@ class ChatTemplate:
 
     def _message(self, message: Message) -> dict[str, Any]:
         content, reasoning = self._content(message), message.reasoning
+        # Clients send raw answers back; templates look for the block as control text, which a caller's never is.
         if message.role == "assistant" and reasoning is None and isinstance(content, str):
-            # Clients send raw answers back; the template would find the block only as control text, which this is not.
-            if (block := _THINK_BLOCK.fullmatch(content)) is not None:
-                reasoning, content = block["reasoning"].strip(), block["answer"]
+            block = _THINK_BLOCK.fullmatch(content)
+            reasoning, content = (block["reasoning"].strip(), block["answer"]) if block else (None, content)
         rendered: dict[str, Any] = {"role": message.role, "content": self._marked(content)}
         if reasoning is not None:
             rendered["reasoning_content"] = self._marked(reasoning)

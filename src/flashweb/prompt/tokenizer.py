@@ -65,7 +65,7 @@ class Tokenizer:
         return b"".join(pieces).decode("utf-8", errors="replace")
 
     def id_to_bytes(self, id: int) -> bytes:
-        """The bytes one id stands for (possibly part of a character); a control token's are its name; padding has none."""
+        """The bytes one id stands for (perhaps half a character); a control token's are its name; padding has none."""
         known = self._bytes_of_id.get(id)
         if known is None:
             known = self._bytes_of_id[id] = self._look_up(id)
