@@ -1,26 +1,22 @@
 # Every target sets up .venv when it is missing or older than what it was made from. Nothing but Python is needed.
 # Variables: PYTHON (which Python makes .venv), TORCH_INDEX (a package index with CPU builds of PyTorch),
-#            MODEL and ARGS (what `make serve` serves, and further flags).
+#            MODEL and ARGS (what `make serve` serves; further flags of the command a target runs).
 PYTHON ?= python3
 MODEL ?=
 ARGS ?=
 BIN := .venv/bin
 MADE_FROM := pyproject.toml constraints.txt constraints-cpu.txt
-
-# Without an NVIDIA GPU, PyTorch's CPU build is chosen; with one, whatever pip finds first (the CUDA build).
-CONSTRAINTS := $(if $(shell command -v nvidia-smi 2>/dev/null),constraints.txt,constraints-cpu.txt)
-PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) -c $(CONSTRAINTS)
+export TORCH_INDEX
 
 .PHONY: help install serve test test-full check bench bench-full train-nano clean
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*##/\t/' | expand -t 14
 
 .venv/installed: $(MADE_FROM)
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@echo "Installing flashweb into .venv ($(CONSTRAINTS)) ..." >&2; $(PIP_INSTALL) -e . && touch $@
+	@$(PYTHON) bootstrap.py
 
-.venv/installed-dev: .venv/installed
-	@echo "Installing what tests and benchmarks need ..." >&2; $(PIP_INSTALL) -e '.[dev,gunicorn]' && touch $@
+.venv/installed-dev: $(MADE_FROM)
+	@$(PYTHON) bootstrap.py --dev
 
 install: .venv/installed  ## make .venv and install flashweb into it
 
@@ -34,14 +30,15 @@ check: .venv/installed-dev  ## lint and types
 test: check  ## what CI runs: lint, types, the quick tests (needs only Python)
 	$(BIN)/pytest -q -m "not slow and not browser and not gpu" $(ARGS)
 
-test-full: check  ## everything, slow and GPU tests too; the outcome is recorded in benchmarks/results/test-full.json
+test-full: check  ## everything, slow and GPU tests too; the outcome goes to benchmarks/results/test-full.json
 	$(BIN)/python benchmarks/test_full.py $(ARGS)
 
-bench: .venv/installed  ## load on the server running at port 8080: first token, time per token, requests/s
+bench: .venv/installed  ## load on the server at port 8080: first token, time per token, requests/s
 	$(BIN)/flashweb bench $(ARGS)
 
-bench-full: .venv/installed-dev  ## the figures of the README, measured here (about 15 minutes)
-	$(BIN)/python benchmarks/start_time.py && $(BIN)/python benchmarks/serve_ratio.py
+bench-full: .venv/installed-dev  ## start time and the comparison with `transformers serve`, measured here
+	$(BIN)/python benchmarks/start_time.py
+	$(BIN)/python benchmarks/serve_ratio.py
 
 train-nano: .venv/installed-dev  ## train the bundled model from scratch (needs a GPU; see training/README.md)
 	$(BIN)/python -m training.train $(ARGS)

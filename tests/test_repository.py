@@ -17,7 +17,10 @@ PRODUCT = "src/flashweb"
 def tracked(root: Path) -> list[Path]:
     """Files git knows (or would take), without those deleted in the working tree; a source archive has no git."""
     listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"], cwd=root, capture_output=True, text=True
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+        cwd=root,
+        capture_output=True,
+        text=True,
     )
     if listed.returncode:
         pytest.skip("not a git checkout")

@@ -1,0 +1,75 @@
+"""Makes `.venv` beside this file and installs flashweb into it. Run by `make` and `api_server.py`, with any Python 3.
+
+    python3 bootstrap.py [--dev]
+
+Does nothing when the environment is newer than the files it was made from. Without an NVIDIA GPU the constraints ask
+for the PyTorch version whose CPU build pip may find (TORCH_INDEX names an index that has CPU builds); with one, pip
+takes what it finds first, the CUDA build. Needs nothing but the standard library, and no newer syntax than Python 3.6,
+so that an old `python3` can still look for a newer one.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+
+ROOT = os.path.dirname(os.path.abspath(__file__))
+VENV = os.path.join(ROOT, ".venv")
+PYTHON = os.path.join(VENV, "bin", "python")
+MADE_FROM = ("pyproject.toml", "constraints.txt", "constraints-cpu.txt")
+LEAST = (3, 11)
+NEWER = ("python3.13", "python3.12", "python3.11")
+
+
+def main(arguments):
+    dev = "--dev" in arguments
+    install("installed", ".", "flashweb")
+    if dev:
+        install("installed-dev", ".[dev,gunicorn]", "what tests and benchmarks need")
+
+
+def install(stamp_name, requirement, what):
+    stamp = os.path.join(VENV, stamp_name)
+    if not outdated(stamp):
+        return
+    if not os.access(PYTHON, os.X_OK):
+        subprocess.check_call([suitable_python(), "-m", "venv", VENV])
+    constraints = "constraints.txt" if shutil.which("nvidia-smi") else "constraints-cpu.txt"
+    say("installing %s into .venv (%s); the first time takes a minute or two ..." % (what, constraints))
+    command = [PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-c", constraints]
+    if os.environ.get("TORCH_INDEX"):
+        command += ["--extra-index-url", os.environ["TORCH_INDEX"]]
+    subprocess.check_call(command + ["-e", requirement], cwd=ROOT, stdout=sys.stderr)
+    with open(stamp, "w"):
+        os.utime(stamp)
+
+
+def outdated(stamp):
+    if not os.path.exists(stamp):
+        return True
+    return any(os.path.getmtime(os.path.join(ROOT, name)) > os.path.getmtime(stamp) for name in MADE_FROM)
+
+
+def suitable_python():
+    if sys.version_info >= LEAST:
+        return sys.executable
+    for name in NEWER:
+        if shutil.which(name):
+            return shutil.which(name)
+    raise SystemExit(
+        "flashweb needs Python %d.%d or newer and found only %s; install one, or run this with it"
+        % (LEAST + (sys.version.split()[0],))
+    )
+
+
+def say(text):
+    sys.stderr.write("flashweb: %s\n" % text)
+    sys.stderr.flush()
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1:])
+    except subprocess.CalledProcessError as error:
+        say("could not set up .venv (exit status %d of %s); see above" % (error.returncode, error.cmd[0]))
+        sys.exit(4)

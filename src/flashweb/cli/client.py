@@ -1,0 +1,163 @@
+"""An OpenAI-compatible chat server as the command line sees it: models, health, and streamed chat completions.
+
+Knows HTTP and server-sent events; works against any such server, not only ours. Does not know what is asked or why.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import msgspec
+
+from flashweb import __version__
+from flashweb.errors import ConfigError, FlashwebError
+from flashweb.types import Chat, ImagePart, Message, Part, TextPart
+
+_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+_MAGIC = ((b"\x89PNG", "png"), (b"\xff\xd8", "jpeg"), (b"GIF8", "gif"), (b"BM", "bmp"))
+
+
+class ServerError(FlashwebError):
+    """The server said no; `status` is its HTTP status, None for an error inside a started stream."""
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class ServerUnreachable(FlashwebError):
+    """Nobody answers at that address, or the line broke."""
+
+
+class ChatServer:
+    """`async with ChatServer(url) as server: async for chunk in server.stream(body): ...`"""
+
+    def __init__(self, url: str, *, key: str | None = None, timeout_seconds: float = 600.0) -> None:
+        self.url = base_url(url)
+        loopback = urlsplit(self.url).hostname in _LOOPBACK
+        headers = {"user-agent": f"flashweb/{__version__}"} | ({"authorization": f"Bearer {key}"} if key else {})
+        self._http = httpx.AsyncClient(
+            base_url=self.url,
+            headers=headers,
+            timeout=httpx.Timeout(timeout_seconds, connect=10.0),
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=None),
+            trust_env=not loopback,  # a proxy of the environment has no business between two programs of one machine
+        )
+
+    async def __aenter__(self) -> ChatServer:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._http.aclose()
+
+    async def health(self, timeout_seconds: float = 1.0) -> dict[str, Any] | None:
+        """What `/health` says, None when nobody answers there or it is no JSON object."""
+        try:
+            response = await self._http.get("/health", timeout=timeout_seconds)
+            body = response.json()
+        except (httpx.HTTPError, ValueError):
+            return None
+        return body | {"status_code": response.status_code} if isinstance(body, dict) else None
+
+    async def models(self) -> list[str]:
+        """Model names in the server's order. Raises ServerError, ServerUnreachable."""
+        try:
+            response = await self._http.get("/v1/models")
+        except httpx.HTTPError as error:
+            raise self._unreachable(error) from error
+        _raise_for(response.status_code, response.content)
+        return [str(entry["id"]) for entry in response.json().get("data", [])]
+
+    async def stream(self, body: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:
+        """Chunks of one streamed chat completion. Raises ServerError, ServerUnreachable; closing it hangs up."""
+        content = msgspec.json.encode({**body, "stream": True})
+        headers = {"content-type": "application/json"}
+        try:
+            async with self._http.stream("POST", "/v1/chat/completions", content=content, headers=headers) as response:
+                if response.status_code != 200:
+                    _raise_for(response.status_code, await response.aread())
+                async for event in _events(response.aiter_bytes()):
+                    chunk = msgspec.json.decode(event)
+                    if isinstance(chunk, dict) and chunk.get("error"):
+                        raise ServerError(_error_text(chunk))
+                    yield chunk
+        except httpx.HTTPError as error:
+            raise self._unreachable(error) from error
+
+    def _unreachable(self, error: httpx.HTTPError) -> ServerUnreachable:
+        why = str(error) or type(error).__name__
+        return ServerUnreachable(f"no answer from {self.url} ({why}); is the server running? start it: flashweb serve")
+
+
+def base_url(url: str) -> str:
+    """`127.0.0.1:9000`, `http://host/v1/` -> the address without `/v1`. Raises ConfigError."""
+    url = url if "://" in url else f"http://{url}"
+    split = urlsplit(url)
+    if split.scheme not in ("http", "https") or not split.hostname:
+        raise ConfigError(f"--url {url!r} is no http(s) address such as http://127.0.0.1:8080")
+    return url.rstrip("/").removesuffix("/v1")
+
+
+def chat_body(chat: Chat) -> dict[str, Any]:
+    """A chat in OpenAI's wire format; bytes become data URLs."""
+    messages = [{"role": m.role, "content": _content(m.parts)} for m in chat.messages]
+    thinking = {"chat_template_kwargs": {"enable_thinking": True}} if chat.enable_thinking else {}
+    return {"messages": messages} | thinking
+
+
+def _content(parts: Sequence[Part]) -> str | list[dict[str, Any]]:
+    if all(isinstance(part, TextPart) for part in parts):
+        return "".join(part.text for part in parts if isinstance(part, TextPart))
+    return [
+        {"type": "text", "text": part.text}
+        if isinstance(part, TextPart)
+        else {"type": "image_url", "image_url": {"url": picture_url(part)}}
+        for part in parts
+    ]
+
+
+def picture_url(part: ImagePart) -> str:
+    if part.url is not None:
+        return part.url
+    assert part.data is not None
+    kind = next((name for magic, name in _MAGIC if part.data.startswith(magic)), None)
+    kind = kind or ("webp" if part.data[8:12] == b"WEBP" else "octet-stream")
+    mime = f"image/{kind}" if kind != "octet-stream" else "application/octet-stream"
+    return f"data:{mime};base64," + base64.b64encode(part.data).decode()
+
+
+def user_message(text: str, pictures: Sequence[ImagePart] = ()) -> Message:
+    """One turn of the user: the pictures, then the text."""
+    return Message("user", (*pictures, *([TextPart(text)] if text else [])))
+
+
+async def _events(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The data of each server-sent event up to `[DONE]`; comments and other fields are skipped."""
+    rest = b""
+    async for chunk in chunks:
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            if line.startswith(b"data:"):
+                data = line[5:].strip()
+                if data == b"[DONE]":
+                    return
+                yield data
+
+
+def _raise_for(status: int, content: bytes) -> None:
+    if status == 200:
+        return
+    try:
+        text = _error_text(msgspec.json.decode(content))
+    except (msgspec.DecodeError, AttributeError):
+        text = content[:200].decode(errors="replace")
+    raise ServerError(f"the server answered with status {status}: {text}", status)
+
+
+def _error_text(body: Mapping[str, Any]) -> str:
+    error = body.get("error", body.get("detail", body))
+    return str(error.get("message", error)) if isinstance(error, dict) else str(error)
