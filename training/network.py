@@ -9,8 +9,8 @@ model: docs/decisions/0001-training-network.md.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
 from typing import Any
 
 import torch
@@ -195,7 +195,7 @@ class ReadingHead(nn.Module):
         self.outer = nn.Linear(shape.hidden, shape.hidden)
 
     def forward(self, visual: Tensor, token: Tensor, cell: Tensor) -> Tensor:
-        x = visual[token].float()
+        x = visual.index_select(0, token).float()
         x = x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + EPS) + self.places[cell]
         return self.outer(F.gelu(self.inner(x)))
 
@@ -243,52 +243,88 @@ class Network(nn.Module):
         nn.init.normal_(self.embedding.weight, std=0.1)
         self.norm.weight.fill_(0.5)
 
-    def encode(self, batch: Packed) -> Tensor:
-        """Visual tokens [V, hidden]."""
-        x = self.patch(batch.patches)
-        cos, sin = self.embed_patches_rope(batch)
-        x = self.after_patch(x) + self.positions_of(batch).to(x.dtype)
-        for block in self.vision:
-            q, k, v = block.before(x, cos, sin)
-            x = block.after(x, attend(q, k, v, batch.vision_offsets, batch.max_patches, causal=False))
+    def embed_patches(self, patches: Tensor, yx: Tensor, grid: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Embedded patches [P, vision_hidden] with cos and sin [P, 32] of their places (rows, then columns).
+
+        The bicubic samples of the position table are two small products instead of a gather of 16 taps.
+        """
+        x = self.after_patch(self.patch(patches))
+        wy, wx = self.interpolation[grid[:, 0], yx[:, 0]], self.interpolation[grid[:, 1], yx[:, 1]]
+        x = x + ((wy[:, :, None] * wx[:, None, :]).flatten(1) @ self.position).to(x.dtype)
+        angles = (yx[:, :, None].float() * self.vision_frequencies).flatten(1)
+        return x, angles.cos(), angles.sin()
+
+    def merge(self, x: Tensor) -> Tensor:
         return self.merger(self.after_blocks(x))
 
-    def embed_patches_rope(self, batch: Packed) -> tuple[Tensor, Tensor]:
-        angles = (batch.patch_yx[:, :, None].float() * self.vision_frequencies).flatten(1)  # [P, 32]: y then x
-        return angles.cos(), angles.sin()
-
-    def positions_of(self, batch: Packed) -> Tensor:
-        """Bicubic samples of the position table, as two small products instead of a gather of 16 taps."""
-        wy = self.interpolation[batch.patch_grid[:, 0], batch.patch_yx[:, 0]]
-        wx = self.interpolation[batch.patch_grid[:, 1], batch.patch_yx[:, 1]]
-        return (wy[:, :, None] * wx[:, None, :]).flatten(1) @ self.position
-
-    def decode(self, batch: Packed, visual: Tensor) -> Tensor:
-        """Hidden states [T, hidden] after the last norm."""
-        x = self.embedding(batch.tokens).to(visual.dtype).index_copy(0, batch.image_slots, visual)
-        cos, sin = self.text_rope(batch.positions)
-        for block in self.text:
-            q, k, v = block.before(x, cos, sin)
-            x = block.after(x, attend(q, k, v, batch.text_offsets, batch.max_tokens, causal=True))
-        return self.norm(x)
-
-    def text_rope(self, positions: Tensor) -> tuple[Tensor, Tensor]:
+    def embed_text(
+        self, tokens: Tensor, positions: Tensor, slots: Tensor, visual: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Token embeddings with visual tokens in their slots [T, hidden]; cos and sin [T, rotary / 2]."""
+        x = self.embedding.weight.index_select(0, tokens).to(visual.dtype).index_copy(0, slots, visual)
         angles = positions[:, :, None].float() * self.text_frequencies  # [3, T, rotary / 2]
         parts = angles.split(list(self.shape.mrope_section), -1)
         angles = torch.cat([part[axis] for axis, part in enumerate(parts)], -1)
-        return angles.cos(), angles.sin()
+        return x, angles.cos(), angles.sin()
 
     def logits(self, hidden: Tensor) -> Tensor:
         return F.linear(hidden, self.embedding.weight.to(hidden.dtype))
 
-    def forward(self, batch: Packed) -> tuple[Tensor, Tensor]:
+    def answer_loss(self, x: Tensor, slots: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
+        return cross_entropy(self.logits(self.norm(x.index_select(0, slots))), labels, weights)
+
+    def reading_loss(self, visual: Tensor, token: Tensor, cell: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
+        return cross_entropy(self.logits(self.reading(visual, token, cell) * self.norm.weight), labels, weights)
+
+    def encode(self, batch: Packed, ops: Ops) -> Tensor:
+        """Visual tokens [V, hidden]."""
+        x, cos, sin = ops.embed_patches(self, batch.patches, batch.patch_yx, batch.patch_grid)
+        for block in self.vision:
+            q, k, v = ops.vision_before(block, x, cos, sin)
+            x = ops.vision_after(block, x, attend(q, k, v, batch.vision_offsets, batch.max_patches, causal=False))
+        return ops.merge(self, x)  # type: ignore[no-any-return]
+
+    def decode(self, batch: Packed, visual: Tensor, ops: Ops) -> Tensor:
+        """Hidden states [T, hidden] before the last norm."""
+        x, cos, sin = ops.embed_text(self, batch.tokens, batch.positions, batch.image_slots, visual)
+        for block in self.text:
+            q, k, v = ops.text_before(block, x, cos, sin)
+            x = ops.text_after(block, x, attend(q, k, v, batch.text_offsets, batch.max_tokens, causal=True))
+        return x
+
+    def forward(self, batch: Packed, ops: Ops | None = None) -> tuple[Tensor, Tensor]:
         """(answer loss, reading loss), each a mean over its weighted items."""
-        visual = self.encode(batch)
-        hidden = self.decode(batch, visual)
-        answer = cross_entropy(self.logits(hidden[batch.label_slots]), batch.labels, batch.label_weights)
-        read = self.reading(visual, batch.glyph_token, batch.glyph_cell)
-        reading = cross_entropy(self.logits(read * self.norm.weight), batch.glyph_label, batch.glyph_weights)
+        ops = ops or PLAIN
+        visual = self.encode(batch, ops)
+        x = self.decode(batch, visual, ops)
+        answer = ops.answer_loss(self, x, batch.label_slots, batch.labels, batch.label_weights)
+        reading = ops.reading_loss(
+            self, visual, batch.glyph_token, batch.glyph_cell, batch.glyph_label, batch.glyph_weights
+        )
         return answer, reading
+
+
+@dataclass(frozen=True, slots=True)
+class Ops:
+    """The parts between attentions, plain or compiled; attention itself is a library kernel either way."""
+
+    embed_patches: Callable[..., Any] = Network.embed_patches
+    vision_before: Callable[..., Any] = VisionBlock.before
+    vision_after: Callable[..., Any] = VisionBlock.after
+    merge: Callable[..., Any] = Network.merge
+    embed_text: Callable[..., Any] = Network.embed_text
+    text_before: Callable[..., Any] = TextBlock.before
+    text_after: Callable[..., Any] = TextBlock.after
+    answer_loss: Callable[..., Any] = Network.answer_loss
+    reading_loss: Callable[..., Any] = Network.reading_loss
+
+
+PLAIN = Ops()
+
+
+def compiled_ops() -> Ops:
+    """Every part compiled for fixed shapes; one compilation serves all blocks of a kind."""
+    return Ops(**{f.name: torch.compile(getattr(PLAIN, f.name), dynamic=False) for f in fields(Ops)})
 
 
 def cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:

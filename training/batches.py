@@ -1,0 +1,633 @@
+"""Fill fixed-size batches with drawn pages and conversations, in many processes, through shared memory.
+
+Each worker process draws pages until a batch is full and writes it into a slot of anonymous shared memory; the trainer
+takes ready slots. A batch holds its pictures once and `passes` different uses of them (other questions, another
+distortion), so that a fast device that outruns the drawing trains on a second use instead of waiting. No torch here.
+"""
+
+from __future__ import annotations
+
+import io
+import mmap
+import multiprocessing as mp
+import os
+import random
+import re
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from training.page import QA, Page
+from training.tokenizer import JSON_PIECES, single_token_characters, token_ids, vocabulary
+
+TOKEN = 28  # pixels of a merged token's side
+LOOK = 22  # floats that say how one picture is distorted, see `Look`
+
+
+# --- text -> ids ------------------------------------------------------------------------------------------------
+
+
+class Encoder:
+    """Text to token ids without the tokenizers library: exactly its result for our one-token-per-character BPE."""
+
+    def __init__(self) -> None:
+        vocab, merges = vocabulary()
+        self.special = token_ids()
+        self._vocab, self._ranks = vocab, {pair: rank for rank, pair in enumerate(merges)}
+        self._alphabet = list(vocab)[:256]
+        self._chars = {char: [vocab["".join(self._alphabet[b] for b in char.encode())]] for char in single_token_characters()}
+        self._pieces = re.compile("|".join(re.escape(name) for name in sorted(self.special, key=len, reverse=True)))
+
+    def encode(self, text: str) -> list[int]:
+        """Ids of plain text; JSON pieces become their tokens, and so would the name of a control token."""
+        ids: list[int] = []
+        at = 0
+        for match in self._pieces.finditer(text):
+            ids += self._plain(text[at : match.start()])
+            ids.append(self.special[match.group()])
+            at = match.end()
+        return ids + self._plain(text[at:])
+
+    def _plain(self, text: str) -> list[int]:
+        return [i for char in text for i in self._chars.get(char) or self._fallback(char)]
+
+    def _fallback(self, char: str) -> list[int]:
+        """A character outside the charset: its bytes, joined by the merges that happen to fit, in rank order."""
+        parts = [self._alphabet[b] for b in char.encode()]
+        while True:
+            ranked = [(self._ranks[pair], i) for i, pair in enumerate(zip(parts, parts[1:])) if pair in self._ranks]
+            if not ranked:
+                break
+            i = min(ranked)[1]
+            parts[i : i + 2] = [parts[i] + parts[i + 1]]
+        ids = [self._vocab[part] for part in parts]
+        self._chars[char] = ids
+        return ids
+
+
+@dataclass(slots=True)
+class Turn:
+    """One exchange; `pictures` are indices into the conversation's pictures, shown before or after the question."""
+
+    question: str
+    answer: str
+    pictures: tuple[int, ...] = ()
+    pictures_first: bool = True
+
+
+@dataclass(slots=True)
+class Row:
+    """An encoded conversation: ids, which of them are learnt, and where each picture's tokens begin."""
+
+    ids: list[int]
+    learnt: list[int]  # indices of ids that are to be predicted (from the id before)
+    pictures: list[tuple[int, int]]  # (index of its first token, picture)
+
+
+def encode_conversation(
+    encoder: Encoder, turns: Sequence[Turn], tokens_of: Sequence[int], *, system: str = "", thinking: bool = False
+) -> Row:
+    """The chat template's bytes as ids (reference: chat_template.jinja), image tokens expanded.
+
+    Without `thinking` the prompt says `/nothink` and holds the empty think block; with it the model is to write the
+    empty block itself, so an answer comes either way. Answers and the `<|user|>` after them are learnt.
+    """
+    s = encoder.special
+    ids = [s["[gMASK]"], s["<sop>"]]
+    newline = encoder.encode("\n")
+    if system:
+        ids += [s["<|system|>"], *newline, *encoder.encode(system)]
+    learnt: list[int] = []
+    pictures: list[tuple[int, int]] = []
+    ids.append(s["<|user|>"])
+    for turn in turns:
+        ids += newline
+        question = encoder.encode(turn.question)
+        if not turn.pictures_first:
+            ids += question
+        for picture in turn.pictures:
+            ids.append(s["<|begin_of_image|>"])
+            pictures.append((len(ids), picture))
+            ids += [s["<|image|>"]] * tokens_of[picture]
+            ids.append(s["<|end_of_image|>"])
+        if turn.pictures_first:
+            ids += question
+        if not thinking:
+            ids.append(s["/nothink"])
+        ids += [s["<|assistant|>"], *newline]
+        begin = len(ids)
+        ids += [s["<think>"], s["</think>"], *newline]
+        if not thinking or turn is not turns[-1]:
+            begin = len(ids)
+        ids += [*encoder.encode(turn.answer), s["<|user|>"]]
+        learnt += range(begin, len(ids))
+    return Row(ids, learnt, pictures)
+
+
+def rope_positions(row: Row, grids: Sequence[tuple[int, int]]) -> npt.NDArray[np.int32]:
+    """[3, n]: text counts on; a picture's tokens share one time and count rows and columns; then the larger side."""
+    out = np.empty((3, len(row.ids)), np.int32)
+    at = position = 0
+    for first, picture in row.pictures:
+        h, w = grids[picture]
+        out[:, at:first] = np.arange(position, position + first - at)
+        position += first - at
+        out[0, first : first + h * w] = position
+        out[1, first : first + h * w] = position + np.repeat(np.arange(h), w)
+        out[2, first : first + h * w] = position + np.tile(np.arange(w), h)
+        at = first + h * w
+        position += max(h, w)
+    out[:, at:] = np.arange(position, position + len(row.ids) - at)
+    return out
+
+
+# --- the batch in shared memory -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """Fixed sizes of a batch. `visual` and `text` are tokens, the rest counts of items."""
+
+    visual: int = 16384
+    text: int = 36864
+    pictures: int = 512
+    conversations: int = 512
+    labels: int = 14336
+    glyphs: int = 10240
+    max_side: int = 30  # of a picture, in visual tokens
+    max_area: int = 640  # of a picture, in visual tokens
+    max_row: int = 1536  # tokens of one conversation
+    passes: int = 2
+
+    @property
+    def max_patches(self) -> int:
+        return 4 * self.max_area
+
+    def fields(self) -> dict[str, tuple[type, tuple[int, ...]]]:
+        """Arrays that are the same in every pass."""
+        patches = 4 * self.visual
+        return {
+            "pixels": (np.uint8, (patches * 14 * 14 * 3,)),
+            "picture_offset": (np.int32, (self.pictures,)),
+            "picture_size": (np.int32, (self.pictures, 2)),
+            "patch_picture": (np.int32, (patches,)),
+            "patch_yx": (np.int32, (patches, 2)),
+            "patch_grid": (np.int32, (patches, 2)),
+            "vision_offsets": (np.int32, (self.pictures + 1,)),
+        }
+
+    def pass_fields(self) -> dict[str, tuple[type, tuple[int, ...]]]:
+        """Arrays of one pass."""
+        return {
+            "look": (np.float32, (self.pictures, LOOK)),
+            "tokens": (np.int32, (self.text,)),
+            "positions": (np.int32, (3, self.text)),
+            "text_offsets": (np.int32, (self.conversations + 1,)),
+            "image_slots": (np.int32, (self.visual,)),
+            "label_slots": (np.int32, (self.labels,)),
+            "labels": (np.int32, (self.labels,)),
+            "label_weights": (np.float32, (self.labels,)),
+            "glyph_token": (np.int32, (self.glyphs,)),
+            "glyph_cell": (np.int32, (self.glyphs,)),
+            "glyph_label": (np.int32, (self.glyphs,)),
+            "glyph_weights": (np.float32, (self.glyphs,)),
+        }
+
+    def nbytes(self) -> int:
+        parts = list(self.fields().values()) + list(self.pass_fields().values()) * self.passes
+        return sum(_aligned(np.dtype(kind).itemsize * int(np.prod(shape))) for kind, shape in parts)
+
+    def views(self, buffer: Any) -> tuple[dict[str, npt.NDArray[Any]], list[dict[str, npt.NDArray[Any]]]]:
+        """(shared arrays, arrays of each pass) over one buffer of `nbytes`."""
+        at = 0
+        groups: list[dict[str, npt.NDArray[Any]]] = []
+        for spec in [self.fields()] + [self.pass_fields()] * self.passes:
+            group = {}
+            for name, (kind, shape) in spec.items():
+                count = int(np.prod(shape))
+                group[name] = np.frombuffer(buffer, kind, count, at).reshape(shape)
+                at += _aligned(np.dtype(kind).itemsize * count)
+            groups.append(group)
+        return groups[0], groups[1:]
+
+
+def _aligned(size: int) -> int:
+    return -(-size // 256) * 256
+
+
+@dataclass(slots=True)
+class Look:
+    """How one picture is distorted on the device; see `training/augment.py` for the use of each number."""
+
+    inverse: npt.NDArray[np.float64] = field(default_factory=lambda: np.eye(3))  # drawn <- shown, pixels
+    blur: float = 0.0
+    gain: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    bias: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    noise: float = 0.0
+    fill: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)  # colour outside the page and its opacity
+
+    def row(self) -> list[float]:
+        flat = (self.inverse / self.inverse[2, 2]).ravel().tolist()
+        return [*flat[:8], self.blur, self.noise, *self.gain, *self.bias, *self.fill, 0.0, 0.0]
+
+
+def random_look(rng: random.Random, page: Page, strength: float) -> tuple[Look, npt.NDArray[np.float64]]:
+    """A distortion of growing `strength` (0..1) and the forward map drawn -> shown.
+
+    The text stays inside the picture and glyphs are not shrunk below 12 px; pages whose boxes or colours are asked for
+    keep them.
+    """
+    look, forward = Look(), np.eye(3)
+    height, width = page.image.shape[:2]
+    if not page.fixed_geometry and page.glyphs and rng.random() < 0.45 * strength:
+        forward = _random_map(rng, page, width, height)
+        look.inverse = np.linalg.inv(forward)
+        if rng.random() < 0.5:
+            look.fill = (rng.random(), rng.random(), rng.random(), 1.0)
+    smallest = min((g.size for g in page.glyphs), default=20.0)
+    if rng.random() < 0.4 * strength:
+        look.blur = rng.random() * min(1.3, max(0.0, (smallest - 8) / 10))
+    if not page.fixed_colours and rng.random() < 0.5 * strength:
+        gain, bias, cast = rng.uniform(0.6, 1.15), rng.uniform(-0.12, 0.12), rng.random() < 0.4
+        tint = [rng.uniform(-0.08, 0.08) if cast else 0.0 for _ in range(3)]
+        look.gain = (gain + tint[0], gain + tint[1], gain + tint[2])
+        look.bias = (bias, bias, bias)
+    if rng.random() < 0.35 * strength:
+        look.noise = rng.random() ** 2 * 0.09
+    return look, forward
+
+
+def _random_map(rng: random.Random, page: Page, width: int, height: int) -> npt.NDArray[np.float64]:
+    angle = np.deg2rad(rng.triangular(-7, 7, 0))
+    shear, tilt = rng.uniform(-0.06, 0.06), rng.random() < 0.4
+    cos, sin = np.cos(angle), np.sin(angle)
+    centre = np.array([[1, 0, -width / 2], [0, 1, -height / 2], [0, 0, 1.0]])
+    turn = np.array([[cos, -sin + shear, 0], [sin, cos, 0], [0, 0, 1.0]])
+    if tilt:
+        turn[2, :2] = rng.uniform(-0.12, 0.12) / max(width, height), rng.uniform(-0.12, 0.12) / max(width, height)
+    moved = turn @ centre
+    xs = np.array([[g.x + dx * g.size * 0.6, g.y + dy * g.size * 0.6, 1.0] for g in page.glyphs for dx, dy in
+                   ((-1, -1), (1, 1))])  # fmt: skip
+    out = xs @ moved.T
+    out = out[:, :2] / out[:, 2:]
+    low, high = out.min(0), out.max(0)
+    smallest = min(g.size for g in page.glyphs)
+    scale = float(min(1.0, (width - 2) / (high[0] - low[0]), (height - 2) / (high[1] - low[1])))
+    if scale * smallest < 12:
+        return np.eye(3)
+    if rng.random() < 0.6:
+        scale *= rng.uniform(max(0.65, min(1.0, 12 / (scale * smallest))), 1.0)
+    room = np.maximum(np.array([width, height]) - (high - low) * scale, 0)
+    # stay near where it was: at most a quarter of the free room away from the centred place, mostly
+    corner = room * np.array([rng.triangular(0, 1, 0.5), rng.triangular(0, 1, 0.5)])
+    place = np.array([[scale, 0, corner[0] - low[0] * scale], [0, scale, corner[1] - low[1] * scale], [0, 0, 1.0]])
+    return np.asarray(place @ moved)
+
+
+@dataclass(slots=True)
+class _Use:
+    """What one pass asks about a group of pages: a conversation over them and each page's distortion."""
+
+    turns: list[Turn]
+    looks: list[tuple[Look, npt.NDArray[np.float64]]]
+    system: str = ""
+    thinking: bool = False
+    weight: float = 1.0
+
+
+class BatchWriter:
+    """Packs pages and conversations into one slot until a budget is spent; `close` pads the rest."""
+
+    def __init__(self, budget: Budget, encoder: Encoder, buffer: Any) -> None:
+        self.budget, self.encoder = budget, encoder
+        self.shared, self.passes = budget.views(buffer)
+        self.open()
+
+    def open(self) -> None:
+        self.num_pictures = self.num_visual = 0
+        self.num_text = [0] * self.budget.passes
+        self.num_rows = [0] * self.budget.passes
+        self.num_labels = [0] * self.budget.passes
+        self.glyphs: list[list[tuple[int, int, int]]] = [[] for _ in range(self.budget.passes)]
+        self.notes: list[list[dict[str, Any]]] = [[] for _ in range(self.budget.passes)]
+        for arrays in self.passes:
+            arrays["label_weights"][:] = 0
+            arrays["glyph_weights"][:] = 0
+
+    def room_for(self, tokens: int, text: int, pictures: int) -> bool:
+        """Whether pictures of `tokens` and a conversation of `text` (image tokens included) still fit, padding too."""
+        b = self.budget
+        visual_left = b.visual - self.num_visual - tokens
+        spare = -(-visual_left // b.max_area) + 1
+        return (
+            visual_left >= 0
+            and self.num_pictures + pictures + spare <= b.pictures
+            and all(
+                self.num_text[p] + text + visual_left <= b.text
+                and self.num_rows[p] + 1 + -(-(b.text - self.num_text[p] - text) // b.max_row) <= b.conversations
+                for p in range(b.passes)
+            )
+        )
+
+    def add(self, pages: Sequence[Page], uses: Sequence[_Use]) -> bool:
+        """Add pages with one conversation per pass; False if it does not fit (nothing is written then)."""
+        grids = [(p.image.shape[0] // TOKEN, p.image.shape[1] // TOKEN) for p in pages]
+        sizes = [h * w for h, w in grids]
+        rows = [
+            encode_conversation(self.encoder, use.turns, sizes, system=use.system, thinking=use.thinking) for use in uses
+        ]
+        longest = max(len(row.ids) for row in rows)
+        if longest > self.budget.max_row:
+            return True  # an overlong conversation is dropped, not an end of the batch
+        if not self.room_for(sum(sizes), longest, len(pages)):
+            return False
+        if any(self.num_labels[p] + len(row.learnt) > self.budget.labels for p, row in enumerate(rows)):
+            return False
+        first_picture, first_token = self.num_pictures, []
+        for page in pages:
+            first_token.append(self.num_visual)
+            self._add_picture(page.image)
+        for p, (row, use) in enumerate(zip(rows, uses, strict=True)):
+            self._add_row(p, row, grids, first_token, use.weight)
+            for i, (page, (look, forward)) in enumerate(zip(pages, use.looks, strict=True)):
+                self.passes[p]["look"][first_picture + i] = look.row()
+                self._add_glyphs(p, page, grids[i], first_token[i], forward)
+        return True
+
+    def _add_picture(self, image: npt.NDArray[np.uint8]) -> None:
+        index, s = self.num_pictures, self.shared
+        h, w = image.shape[0] // TOKEN, image.shape[1] // TOKEN
+        begin, end = 4 * self.num_visual, 4 * (self.num_visual + h * w)
+        s["picture_offset"][index] = begin * 14 * 14 * 3
+        s["picture_size"][index] = image.shape[:2]
+        s["pixels"][begin * 588 : end * 588] = image.reshape(-1)
+        s["patch_picture"][begin:end] = index
+        s["patch_yx"][begin:end] = patch_places(h, w)
+        s["patch_grid"][begin:end] = 2 * h, 2 * w
+        s["vision_offsets"][index], s["vision_offsets"][index + 1] = begin, end
+        self.num_pictures += 1
+        self.num_visual += h * w
+
+    def _add_row(
+        self, p: int, row: Row, grids: Sequence[tuple[int, int]], first_token: Sequence[int], weight: float
+    ) -> None:
+        a, begin = self.passes[p], self.num_text[p]
+        end = begin + len(row.ids)
+        a["tokens"][begin:end] = row.ids
+        a["positions"][:, begin:end] = rope_positions(row, grids)
+        a["text_offsets"][self.num_rows[p]], a["text_offsets"][self.num_rows[p] + 1] = begin, end
+        for first, picture in row.pictures:
+            h, w = grids[picture]
+            token = first_token[picture]
+            slots = np.arange(begin + first, begin + first + h * w, dtype=np.int32)
+            a["image_slots"][token : token + h * w] = slots
+            a["tokens"][slots] = slots % 4096  # overwritten by the picture; spread, so that gradients do not collide
+        learnt = np.asarray(row.learnt, np.int32)
+        at = slice(self.num_labels[p], self.num_labels[p] + len(learnt))
+        a["label_slots"][at] = begin + learnt - 1
+        a["labels"][at] = np.asarray(row.ids, np.int32)[learnt]
+        a["label_weights"][at] = weight
+        self.num_labels[p] += len(learnt)
+        self.num_rows[p] += 1
+        self.num_text[p] = end
+
+    def _add_glyphs(
+        self, p: int, page: Page, grid: tuple[int, int], first: int, forward: npt.NDArray[np.float64]
+    ) -> None:
+        if not page.glyphs:
+            return
+        xy = np.array([(g.x, g.y, 1.0) for g in page.glyphs]) @ forward.T
+        xy = xy[:, :2] / xy[:, 2:]
+        for glyph, (x, y) in zip(page.glyphs, xy.tolist(), strict=True):
+            if 0 <= x < grid[1] * TOKEN and 0 <= y < grid[0] * TOKEN:
+                ids = self.encoder.encode(glyph.char)
+                if len(ids) == 1 and not glyph.char.isspace():
+                    column, row = int(x) // TOKEN, int(y) // TOKEN
+                    cell = int(y % TOKEN) // 14 * 4 + int(x % TOKEN) // 7
+                    self.glyphs[p].append((first + row * grid[1] + column, cell, ids[0]))
+
+    def close(self, rng: random.Random) -> dict[str, int]:
+        """Pad everything to its full size and sample the glyphs to be read; returns what the batch holds."""
+        b, s = self.budget, self.shared
+        counts = {
+            "pictures": self.num_pictures, "visual": self.num_visual, "text": self.num_text[0],
+            "labels": self.num_labels[0], "glyphs": len(self.glyphs[0]), "rows": self.num_rows[0],
+        }  # fmt: skip
+        padded_from = self.num_visual
+        while self.num_visual < b.visual:
+            self._add_padding_picture()
+        s["vision_offsets"][self.num_pictures + 1 :] = 4 * b.visual
+        for p, a in enumerate(self.passes):
+            begin = self.num_text[p]
+            a["image_slots"][padded_from:] = np.arange(begin, begin + b.visual - padded_from)
+            a["tokens"][begin:] = np.arange(begin, b.text) % 4096
+            a["positions"][:, begin:] = np.arange(b.text - begin) % b.max_row
+            while begin < b.text:
+                begin = min(begin + b.max_row, b.text)
+                self.num_rows[p] += 1
+                a["text_offsets"][self.num_rows[p]] = begin
+            a["text_offsets"][self.num_rows[p] + 1 :] = b.text
+            a["look"][self.num_pictures :] = Look().row()
+            unused = b.labels - self.num_labels[p]
+            a["label_slots"][b.labels - unused :] = np.arange(unused) % b.text  # spread: no gradient collides
+            a["labels"][b.labels - unused :] = 0
+            chosen = self.glyphs[p]
+            if len(chosen) > b.glyphs:
+                chosen = rng.sample(chosen, b.glyphs)
+            for column, name in enumerate(("glyph_token", "glyph_cell", "glyph_label")):
+                a[name][: len(chosen)] = [g[column] for g in chosen]
+                a[name][len(chosen) :] = 0
+            a["glyph_token"][len(chosen) :] = np.arange(b.glyphs - len(chosen)) % b.visual
+            a["glyph_weights"][: len(chosen)] = 1
+        return counts
+
+    def _add_padding_picture(self) -> None:
+        left = self.budget.visual - self.num_visual
+        width = min(left, 16)
+        height = min(left // width, self.budget.max_area // 16)
+        for a in self.passes:
+            a["look"][self.num_pictures] = Look().row()
+        self._add_picture(np.zeros((height * TOKEN, width * TOKEN, 3), np.uint8))
+
+
+def patch_places(h: int, w: int) -> npt.NDArray[np.int32]:
+    """[4hw, 2] row and column of each patch in merge-block order, for a picture of h x w visual tokens."""
+    grid = np.stack(np.meshgrid(np.arange(2 * h), np.arange(2 * w), indexing="ij"), -1)
+    return grid.reshape(h, 2, w, 2, 2).transpose(0, 2, 1, 3, 4).reshape(-1, 2).astype(np.int32)
+
+
+# --- drawing ------------------------------------------------------------------------------------------------------
+
+
+def random_grid(rng: random.Random, difficulty: float, budget: Budget) -> tuple[int, int]:
+    """(height, width) in visual tokens: one-row lines first, then up to 16 x 16, later larger pages too."""
+    if rng.random() > difficulty * 1.25 or rng.random() < 0.04:
+        return 1, rng.randint(3, 16)
+    kind = rng.random()
+    if kind < 0.62 or difficulty < 0.75:
+        side = min(budget.max_side, 2 + round(14 * min(1.0, difficulty * 1.3)))
+        return rng.randint(2, side), rng.randint(2, side)
+    low, high, area = (12, 22, 400) if kind < 0.9 else (16, budget.max_side, budget.max_area)
+    low = min(low, budget.max_side)
+    while True:
+        h, w = rng.randint(low, budget.max_side), rng.randint(low, budget.max_side)
+        if max(h, w) <= high and h * w <= min(area, budget.max_area):
+            return h, w
+
+
+def jpeg(image: npt.NDArray[np.uint8], quality: int) -> npt.NDArray[np.uint8]:
+    stream = io.BytesIO()
+    Image.fromarray(image).save(stream, "JPEG", quality=quality)
+    return np.asarray(Image.open(stream).convert("RGB"))
+
+
+SYSTEMS = (
+    "You are a helpful assistant.", "你是一个有用的助手。", "你是一个多模态助手，请根据图片回答问题。",
+    "Answer from the picture only.", "You are a careful reader of pictures.", "请用简体中文回答。",
+)  # fmt: skip
+ORDINALS = {
+    "zh": (("第一张图：", "第二张图："), ("在第一张图中，", "在第二张图中，")),
+    "en": (("In the first picture: ", "In the second picture: "), ("First image: ", "Second image: ")),
+}
+
+
+class Drawer:
+    """Draws groups of pages and decides what each pass asks. One per worker process."""
+
+    def __init__(self, budget: Budget, seed: int, split: str = "train") -> None:
+        from training import recipe
+
+        self.recipe, self.budget, self.split = recipe, budget, split
+        self.random = random.Random(seed)
+        self.numpy = np.random.default_rng(seed)
+
+    def page(self, difficulty: float) -> Page:
+        h, w = random_grid(self.random, difficulty, self.budget)
+        page = self.recipe.draw_page(
+            self.numpy, w * TOKEN, h * TOKEN, split=self.split, difficulty=difficulty, num_qa=2 * self.budget.passes
+        )
+        if self.random.random() < 0.10 * difficulty:
+            page.image = jpeg(page.image, self.random.randint(30, 90))
+        return page
+
+    def group(self, difficulty: float, strength: float) -> tuple[list[Page], list[_Use]]:
+        """Pages shown together (nearly always one) and a conversation about them for each pass."""
+        r = self.random
+        if r.random() < 0.02:
+            return [], [self._text_only() for _ in range(self.budget.passes)]
+        pages = [self.page(difficulty)]
+        if difficulty > 0.6 and r.random() < 0.025 and pages[0].image.size < 300 * 300 * 3:
+            pages.append(self.page(difficulty))
+        return pages, [self._use(pages, strength, p) for p in range(self.budget.passes)]
+
+    def _text_only(self) -> _Use:
+        turns = [Turn(qa.question, qa.answer) for qa in self.recipe.draw_text_only(self.numpy, self.split)]
+        return self._dress(_Use(turns, []))
+
+    def _dress(self, use: _Use) -> _Use:
+        r = self.random
+        use.thinking = r.random() < 0.04
+        use.system = r.choice(SYSTEMS) if r.random() < 0.05 else ""
+        return use
+
+    def _use(self, pages: list[Page], strength: float, p: int) -> _Use:
+        r = self.random
+        looks = [random_look(r, page, strength) for page in pages]
+        if len(pages) == 2:
+            return self._dress(_Use(self._two_picture_turns(pages), looks))
+        qa = pick_questions(r, pages[0].qa, p, self.budget.passes)
+        turns = [Turn(item.question, item.answer) for item in qa]
+        turns[0].pictures, turns[0].pictures_first = (0,), r.random() < 0.6
+        return self._dress(_Use(turns, looks))
+
+    def _two_picture_turns(self, pages: list[Page]) -> list[Turn]:
+        r = self.random
+        asked = [r.choice(page.qa) for page in pages]
+        if r.random() < 0.5:  # one picture each turn
+            return [Turn(qa.question, qa.answer, (i,), r.random() < 0.6) for i, qa in enumerate(asked)]
+        which = r.randrange(2)
+        qa = asked[which]
+        prefix = r.choice(ORDINALS[qa.language])[which]
+        return [Turn(prefix + qa.question, qa.answer, (0, 1), r.random() < 0.8)]
+
+
+def pick_questions(rng: random.Random, qa: Sequence[QA], p: int, passes: int) -> list[QA]:
+    """Two questions for pass `p` in random order, sometimes one; other passes get others while there are enough."""
+    if not qa:
+        raise ValueError("a page without questions")
+    share = [qa[i] for i in range(len(qa)) if i % passes == p] or [qa[p % len(qa)]]
+    chosen = share[:2] if rng.random() < 0.85 else share[:1]
+    return rng.sample(chosen, len(chosen))
+
+
+def fill(writer: BatchWriter, drawer: Drawer, difficulty: Callable[[], tuple[float, float]]) -> dict[str, int]:
+    """Draw until the batch is full; `difficulty()` gives the curriculum's state and the augmentation's strength."""
+    writer.open()
+    hard, strength = difficulty()
+    refused = 0
+    while refused < 3:  # a large page may not fit where a small one still does
+        try:
+            pages, uses = drawer.group(hard, strength)
+        except Exception:
+            traceback.print_exc()
+            time.sleep(0.05)
+            continue
+        if not writer.add(pages, uses):
+            refused += 1
+    return writer.close(drawer.random)
+
+
+# --- processes ----------------------------------------------------------------------------------------------------
+
+
+class Renderers:
+    """Worker processes and the slots they fill. Start them before CUDA is touched (they are forked).
+
+    `ready()` gives (slot, counts); `views(slot)` its arrays; `release(slot)` hands it back to be filled again.
+    """
+
+    def __init__(self, budget: Budget, workers: int, slots: int, seed: int) -> None:
+        self.budget = budget
+        self.buffers = [mmap.mmap(-1, budget.nbytes()) for _ in range(slots)]
+        context = mp.get_context("fork")
+        self._free, self._ready = context.Queue(), context.Queue()
+        self.progress = context.Array("d", [0.0, 0.0], lock=False)  # difficulty, strength
+        for slot in range(slots):
+            self._free.put(slot)
+        self.processes = [
+            context.Process(target=self._work, args=(seed * 1000 + i,), daemon=True) for i in range(workers)
+        ]
+        for process in self.processes:
+            process.start()
+
+    def _work(self, seed: int) -> None:
+        os.environ["OMP_NUM_THREADS"] = "1"
+        drawer, encoder = Drawer(self.budget, seed), Encoder()
+        writers: dict[int, BatchWriter] = {}
+        while True:
+            slot = self._free.get()
+            if slot not in writers:
+                writers[slot] = BatchWriter(self.budget, encoder, self.buffers[slot])
+            began = time.perf_counter()
+            counts = fill(writers[slot], drawer, lambda: (self.progress[0], self.progress[1]))
+            counts["milliseconds"] = round(1000 * (time.perf_counter() - began))
+            self._ready.put((slot, counts))
+
+    def ready(self, timeout: float | None = None) -> tuple[int, dict[str, int]]:
+        return self._ready.get(timeout=timeout)  # type: ignore[no-any-return]
+
+    def views(self, slot: int) -> tuple[dict[str, npt.NDArray[Any]], list[dict[str, npt.NDArray[Any]]]]:
+        return self.budget.views(self.buffers[slot])
+
+    def release(self, slot: int) -> None:
+        self._free.put(slot)
+
+    def stop(self) -> None:
+        for process in self.processes:
+            process.terminate()
