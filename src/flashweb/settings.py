@@ -30,7 +30,7 @@ ENV_PREFIX = "FLASHWEB_"
 DEFAULT_TOML = "flashweb.toml"
 BUNDLED_MODEL = "flashweb-nano"
 # Names of the environment that other parts read for themselves and that are no settings.
-_OTHER_ENV_NAMES = {"FLASHWEB_CONFIG"}
+_OTHER_ENV_NAMES = {"FLASHWEB_CONFIG", "FLASHWEB_HUB_URL"}
 # Promised by the contract, not enforced by this edition: starting with them set would only look safe.
 _KEY_ENV_NAMES = ("API_KEY_REQUIRED", "VALID_API_KEYS")
 
@@ -146,12 +146,12 @@ class MediaSettings(_Section):
 class ModelSettings(_Section):
     """Which checkpoint, and how its weights are held."""
 
-    model: str = option(BUNDLED_MODEL, "the bundled model, a Hugging Face id such as zai-org/GLM-4.6V-Flash, or a folder")
+    model: str = option(BUNDLED_MODEL, "the bundled model, a hub id such as zai-org/GLM-4.6V-Flash, or a folder")
     served_model_name: tuple[str, ...] = option(
         (), "further names clients may ask for besides the model's own and the built-in aliases, as a comma list"
     )
     revision: str | None = option(None, "branch, tag or commit of a Hugging Face id")
-    dtype: Literal["auto", "bfloat16", "float16", "float32"] = option("auto", "number format the model computes in")
+    dtype: Literal["auto", "bfloat16", "float32"] = option("auto", "number format the model computes in")
     load_format: Literal["auto", "dummy"] = option("auto", "dummy fills random weights, for measuring only")
     quantization: Literal["none", "int8"] = option("none", "hold the decoder's weights in fewer bits")
 
@@ -160,16 +160,18 @@ class EngineSettings(_Section):
     """The engine process: batch, memory, device."""
 
     engine: Literal["auto", "echo"] = option("auto", "echo answers with the prompt's own tokens; for tests of the API")
-    device: str = option("auto", "cpu, cuda, cuda:1, ...; auto takes a GPU when there is one")
+    device: Literal["auto", "cpu", "cuda"] = option("auto", "auto takes a GPU when there is one")
     threads: int = option(0, "CPU threads of the engine; 0 means by the number of cores", ge=0)
     max_model_len: Size = option(
-        0, "tokens of prompt and answer one request may hold; 0 means what the model and memory allow", unit="tokens", ge=0
+        0, "tokens of prompt and answer together; 0 means what model and memory allow", unit="tokens", ge=0
     )
     max_num_seqs: int = option(0, "requests that decode at once; 0 means by device", ge=0, le=4096)
     max_num_batched_tokens: Size = option(0, "tokens of one engine step; 0 means by device", unit="tokens", ge=0)
     kv_cache_memory: Size = option(0, "memory of the KV cache; 0 means what is left", unit="bytes", ge=0)
-    gpu_memory_utilization: float = option(0.9, "share of the GPU's memory the engine may use", gt=0, le=1)
-    encoder_cache_memory: Size = option(0, "memory for features of recent pictures; 0 means by device", unit="bytes", ge=0)
+    gpu_memory_utilization: float = option(0.85, "share of the GPU's memory the engine may use", gt=0, le=1)
+    encoder_cache_memory: Size = option(
+        0, "memory for recent pictures' features; 0 means by device", unit="bytes", ge=0
+    )
     prefix_cache: bool = option(True, "reuse the KV cache of earlier prompts that begin alike")
     lazy_load: bool = option(False, "be ready at once and load the model on the first request")
 
@@ -275,7 +277,7 @@ def add_arguments(parser: argparse.ArgumentParser, sections: Iterable[str] | Non
         if group is None:
             group = groups[opt.section] = parser.add_argument_group(opt.section)
         _add_argument(group, opt)
-    parser.add_argument("--config", metavar="FILE", default=None, help=f"TOML file (default: {DEFAULT_TOML} if present)")
+    parser.add_argument("--config", metavar="FILE", default=None, help=f"TOML file (default {DEFAULT_TOML} if present)")
 
 
 def _add_argument(group: Any, opt: Option) -> None:
@@ -285,7 +287,8 @@ def _add_argument(group: Any, opt: Option) -> None:
     if opt.path == "model.model":
         group.add_argument(opt.path, nargs="?", metavar="MODEL", default=argparse.SUPPRESS, help=text)
     elif opt.is_bool:
-        group.add_argument(opt.flag, dest=opt.path, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=text)
+        switch = argparse.BooleanOptionalAction
+        group.add_argument(opt.flag, dest=opt.path, action=switch, default=argparse.SUPPRESS, help=text)
     else:
         metavar = "{" + ",".join(opt.choices) + "}" if opt.choices else opt.name.split("_")[-1].upper()
         group.add_argument(opt.flag, dest=opt.path, metavar=metavar, default=argparse.SUPPRESS, help=text)
@@ -340,7 +343,7 @@ def _from_environment(environ: Mapping[str, str]) -> Iterator[tuple[str, tuple[A
         if not name.startswith(ENV_PREFIX) or name in _OTHER_ENV_NAMES:
             continue
         if name not in known:
-            raise ConfigError(f"unknown environment variable {name}{nearest(name, known)}; unset it or correct its name")
+            raise ConfigError(f"unknown environment variable {name}{nearest(name, known)}; unset or rename it")
         yield known[name].path, (text, f"environment {name}")
 
 
@@ -455,8 +458,9 @@ def settings_markdown() -> str:
     for opt in options():
         if opt.section != section:
             section = opt.section
-            doc = (Settings.model_fields[section].annotation.__doc__ or "").strip()  # type: ignore[union-attr]
-            lines += ["", f"## [{section}]", "", doc, "", "| flag | environment, TOML | default | meaning |", "|---|---|---|---|"]
+            doc = (Settings.model_fields[section].annotation.__doc__ or "").strip()
+            lines += ["", f"## [{section}]", "", doc, ""]
+            lines += ["| flag | environment, TOML | default | meaning |", "|---|---|---|---|"]
         default = format_value(opt.info.default) + (f" {opt.unit}" if opt.unit else "")
         meaning = str(opt.info.description) + (f" ({' / '.join(opt.choices)})" if opt.choices else "")
         names = f"`{opt.env}`, `{opt.path}`"

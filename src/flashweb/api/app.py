@@ -1,0 +1,56 @@
+"""`create_app(settings, pipeline)`: the list of parts, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+from fastapi import FastAPI
+from starlette.types import ASGIApp
+
+from flashweb import __version__
+from flashweb.api.chat import chat_router
+from flashweb.api.error_handlers import install_error_handlers
+from flashweb.api.middleware import layers
+from flashweb.api.names import ModelNames
+from flashweb.api.openapi import install_openapi
+from flashweb.api.ops import ops_router
+from flashweb.api.pages import pages_router
+from flashweb.pipeline import Pipeline
+from flashweb.settings import Settings
+
+
+def create_app(
+    settings: Settings, pipeline: Pipeline, names: ModelNames, *, own_origins: Sequence[str] = ()
+) -> ASGIApp:
+    """The whole HTTP face over one pipeline. Its lifespan starts the pipeline (in the background, so that health can
+    be asked meanwhile) and stops it; draining comes before and is the server's business.
+
+    `own_origins` are the addresses of the server's own pages, which may call every port of it.
+    """
+    app = FastAPI(
+        title="flashweb",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=_lifespan(pipeline),
+        redirect_slashes=False,
+    )
+    app.include_router(chat_router(pipeline, names, settings))
+    app.include_router(ops_router(pipeline, names))
+    app.include_router(pages_router(names))
+    install_error_handlers(app)
+    install_openapi(app)
+    return layers(app, settings, own_origins)
+
+
+def _lifespan(pipeline: Pipeline) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        await pipeline.start()
+        try:
+            yield
+        finally:
+            await pipeline.stop()
+
+    return lifespan

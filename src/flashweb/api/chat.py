@@ -1,0 +1,196 @@
+"""`POST /v1/chat/completions`, streamed and not."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from flashweb.api import schemas
+from flashweb.api.convert import (
+    Collector,
+    TokenText,
+    add_usages,
+    delta_out,
+    logprobs_out,
+    to_chat,
+    to_params,
+    usage_out,
+)
+from flashweb.api.error_handlers import json_response
+from flashweb.api.names import ModelNames
+from flashweb.api.openapi import json_body, json_or_stream
+from flashweb.api.parse import parse_body
+from flashweb.api.sse import DONE, ClientGone, EventStream, event, until_gone
+from flashweb.errors import UnsupportedMediaType
+from flashweb.pipeline import Pipeline
+from flashweb.settings import Settings
+from flashweb.types import Chat, Delta, SamplingParams, Usage
+
+CLIENT_CLOSED_REQUEST = 499  # for the access log only: nobody reads it
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """One checked chat request."""
+
+    chat: Chat
+    params: SamplingParams
+    n: int
+    model: str
+    include_usage: bool
+    id: str
+    created: int
+
+
+def chat_router(pipeline: Pipeline, names: ModelNames, settings: Settings) -> APIRouter:
+    router = APIRouter(tags=["chat"])
+
+    @router.post(
+        "/v1/chat/completions",
+        operation_id="createChatCompletion",
+        summary="Answer a chat, with pictures",
+        openapi_extra=json_body(schemas.ChatRequest),
+        responses=json_or_stream(schemas.ChatCompletion, schemas.ChatCompletionChunk),
+        response_class=Response,
+    )
+    async def create_chat_completion(request: Request) -> Response:
+        """The messages may hold several turns and several pictures; the answer comes whole or, with `stream: true`,
+        as server-sent events that end with `data: [DONE]`. A client that leaves stops its work."""
+        pipeline.check_open()  # before the body is read: a full house costs the caller nothing
+        wire = parse_body(await read_json_body(request), schemas.ChatRequest)
+        job = _job(wire, names, settings, pipeline)
+        pipeline.check_open(job.n)
+        headers = {"x-flashweb-model": names.own}
+        if wire.stream:
+            return EventStream(
+                _events(pipeline, job, _log_fields(request)),
+                headers=headers,
+                keep_alive_seconds=settings.server.stream_keep_alive,
+                send_timeout_seconds=settings.server.send_timeout,
+            )
+        try:
+            body = await until_gone(request.receive, _completion(pipeline, job, _log_fields(request)))
+        except ClientGone:
+            return Response(status_code=CLIENT_CLOSED_REQUEST)
+        return json_response(body, headers=headers)
+
+    return router
+
+
+async def read_json_body(request: Request) -> bytes:
+    """Raises UnsupportedMediaType for a declared type that is not JSON (curl's form default passes: the bytes
+    decide), TooLarge and InvalidRequest from the body limit."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind.startswith(("multipart/", "image/", "video/", "audio/")):
+        raise UnsupportedMediaType(
+            f"Content-Type {kind[:60]!r} is not read here; send application/json with the picture as a data: URL or "
+            "an http(s) URL in image_url."
+        )
+    return await request.body()
+
+
+def _job(wire: schemas.ChatRequest, names: ModelNames, settings: Settings, pipeline: Pipeline) -> _Job:
+    return _Job(
+        model=names.check(wire.model),
+        chat=to_chat(wire, max_images=settings.media.max_images),
+        params=to_params(wire, pipeline.generation_defaults, pipeline.num_tokens),
+        n=wire.n or 1,
+        include_usage=wire.stream_options is not None and wire.stream_options.include_usage,
+        id=f"chatcmpl-{secrets.token_hex(12)}",
+        created=int(time.time()),
+    )
+
+
+def _log_fields(request: Request) -> dict[str, Any]:
+    fields: dict[str, Any] = {}
+    request.state.log_fields = fields
+    return fields
+
+
+async def _completion(pipeline: Pipeline, job: _Job, log_fields: dict[str, Any]) -> dict[str, Any]:
+    collector = Collector(job.n, logprobs=job.params.logprobs is not None, text_of=pipeline.token_text)
+    async with aclosing(pipeline.stream(job.chat, job.params, job.n)) as pieces:
+        async for index, delta in pieces:
+            collector.add(index, delta)
+    _note_usage(log_fields, collector.usage)
+    return {
+        "id": job.id,
+        "object": "chat.completion",
+        "created": job.created,
+        "model": job.model,
+        "choices": collector.choices(),
+        "usage": usage_out(collector.usage),
+    }
+
+
+async def _events(pipeline: Pipeline, job: _Job, log_fields: dict[str, Any]) -> AsyncGenerator[bytes, None]:
+    """Role first, then text, then the finish reason, then (if asked for) usage alone, then [DONE]."""
+    chunks = _Chunks(job, pipeline.token_text)
+    usages: list[Usage] = []
+    started: set[int] = set()
+    begun = time.perf_counter()
+    async with aclosing(pipeline.stream(job.chat, job.params, job.n)) as pieces:
+        async for index, delta in pieces:
+            if not started:
+                log_fields["ttft_ms"] = round((time.perf_counter() - begun) * 1000, 1)
+            if index not in started:
+                started.add(index)
+                yield chunks.role(index)
+            if delta.usage is not None:
+                usages.append(delta.usage)
+            yield chunks.piece(index, delta)
+    usage = add_usages(usages)
+    _note_usage(log_fields, usage)
+    yield (chunks.usage(usage) if job.include_usage else b"") + DONE
+
+
+def _note_usage(log_fields: dict[str, Any], usage: Usage) -> None:
+    log_fields["prompt_tokens"] = usage.prompt_tokens
+    log_fields["completion_tokens"] = usage.completion_tokens
+    log_fields["image_tokens"] = usage.image_tokens or None
+    log_fields["cached_tokens"] = usage.cached_tokens or None
+
+
+class _Chunks:
+    """Framed chunks of one answer, all with the same id."""
+
+    def __init__(self, job: _Job, text_of: TokenText) -> None:
+        self._head = {
+            "id": job.id,
+            "object": "chat.completion.chunk",
+            "created": job.created,
+            "model": job.model,
+        }
+        self._include_usage = job.include_usage
+        self._logprobs = job.params.logprobs is not None
+        self._text_of = text_of
+
+    def role(self, index: int) -> bytes:
+        return self._frame(index, {"role": "assistant", "content": ""}, None, None)
+
+    def piece(self, index: int, delta: Delta) -> bytes:
+        """Text and the finish reason in two chunks, as the last one's delta is empty by convention."""
+        logprobs = logprobs_out(delta.logprobs, self._text_of) if self._logprobs and delta.logprobs else None
+        if delta.finish is None:
+            return self._frame(index, delta_out(delta), logprobs, None)
+        last = self._frame(index, {}, None, delta.finish)
+        if delta.text or delta.reasoning or logprobs:
+            return self._frame(index, delta_out(delta), logprobs, None) + last
+        return last
+
+    def usage(self, usage: Usage) -> bytes:
+        return event({**self._head, "choices": [], "usage": usage_out(usage)})
+
+    def _frame(self, index: int, delta: dict[str, Any], logprobs: dict[str, Any] | None, finish: str | None) -> bytes:
+        choice = {"index": index, "delta": delta, "logprobs": logprobs, "finish_reason": finish}
+        chunk = {**self._head, "choices": [choice]}
+        if self._include_usage:
+            chunk["usage"] = None
+        return event(chunk)

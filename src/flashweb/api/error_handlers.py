@@ -1,0 +1,99 @@
+"""Domain error -> status and OpenAI's error envelope. The one table, used before and inside a stream.
+
+Bodies hold our own words only: an unexpected exception's text goes to the log, never to the caller.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from typing import Any
+
+import msgspec
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from flashweb import errors
+
+log = logging.getLogger("flashweb.api")
+
+# error class -> (status, OpenAI's type); a class not listed is looked up by its ancestors
+STATUS: dict[type[Exception], tuple[int, str]] = {
+    errors.InvalidRequest: (400, "invalid_request_error"),
+    errors.TooLarge: (413, "invalid_request_error"),
+    errors.UnsupportedMediaType: (415, "invalid_request_error"),
+    errors.ModelNotFound: (404, "invalid_request_error"),
+    errors.Overloaded: (503, "service_unavailable_error"),
+    errors.DeadlineExceeded: (504, "server_error"),
+    errors.FlashwebError: (500, "server_error"),
+}
+_HTTP_TYPES = {404: "not_found_error", 405: "invalid_request_error"}
+_OUR_FAULT = "The server made a mistake with this request; the operator finds it in the log under the x-request-id."
+
+
+def status_of(error: errors.FlashwebError) -> tuple[int, str]:
+    for ancestor in type(error).__mro__:
+        if ancestor in STATUS:
+            return STATUS[ancestor]
+    raise AssertionError("FlashwebError is in the table")
+
+
+def envelope(message: str, type_: str, *, param: str | None = None, code: str | None = None) -> dict[str, Any]:
+    return {"error": {"message": message, "type": type_, "param": param, "code": code}}
+
+
+def error_body(error: Exception) -> dict[str, Any]:
+    """The envelope of any exception; what is not ours is logged and worded neutrally."""
+    if isinstance(error, errors.FlashwebError):
+        return envelope(error.message, status_of(error)[1], param=error.param, code=error.code)
+    log.error("unexpected error", exc_info=error)
+    return envelope(_OUR_FAULT, "server_error", code="internal_error")
+
+
+def error_response(error: Exception) -> Response:
+    status = status_of(error)[0] if isinstance(error, errors.FlashwebError) else 500
+    headers = {}
+    if isinstance(error, errors.Overloaded):
+        headers["retry-after"] = str(math.ceil(error.retry_after_seconds))
+    return json_response(error_body(error), status, headers)
+
+
+def json_response(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return Response(msgspec.json.encode(body), status, headers, media_type="application/json")
+
+
+def install_error_handlers(app: FastAPI) -> None:
+    app.add_exception_handler(errors.FlashwebError, _on_domain_error)
+    app.add_exception_handler(HTTPException, _on_http_error)
+    app.add_exception_handler(RequestValidationError, _on_validation_error)
+
+
+async def _on_domain_error(request: Request, error: Exception) -> Response:
+    return error_response(error)
+
+
+async def _on_http_error(request: Request, error: Exception) -> Response:
+    """The router's own refusals: unknown path, wrong method."""
+    assert isinstance(error, HTTPException)
+    path, method = request.url.path[:100], request.method
+    code = None
+    match error.status_code:
+        case 404:
+            message, code = f"There is no {method} {path!r} here; /docs lists what there is.", "not_found"
+        case 405:
+            allowed = (error.headers or {}).get("Allow", "another method")
+            message, code = f"{path!r} does not take {method}; it takes {allowed}.", "method_not_allowed"
+        case _:
+            message = str(error.detail)
+    type_ = _HTTP_TYPES.get(error.status_code, "invalid_request_error" if error.status_code < 500 else "server_error")
+    return json_response(envelope(message, type_, code=code), error.status_code, dict(error.headers or {}))
+
+
+async def _on_validation_error(request: Request, error: Exception) -> Response:
+    """A path or query parameter FastAPI itself refused; 422 is not used here."""
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    param = ".".join(str(step) for step in first["loc"][1:])
+    return json_response(envelope(f"{param}: {first['msg']}.", "invalid_request_error", param=param), 400)

@@ -1,0 +1,280 @@
+"""What concerns every request, as pure ASGI in one visible list (`layers`, outermost first). Nothing here looks at
+a body's meaning; streaming passes through untouched.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+import secrets
+import socket
+import time
+from collections.abc import Callable, Iterable, Sequence
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from flashweb.api.error_handlers import envelope, error_response, json_response
+from flashweb.errors import InvalidRequest, TooLarge
+from flashweb.observe import event
+from flashweb.settings import ServerSettings, Settings
+
+access_log = logging.getLogger("flashweb.access")
+EXPOSED_HEADERS = ("x-request-id", "x-flashweb-model", "retry-after")
+# Probes and the page's files would drown the lines that matter.
+QUIET_PATHS = ("/health", "/v1/health", "/static/", "/favicon.ico")
+
+# The pages load only our own files; nothing may frame them, and no answer is sniffed into another type.
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
+    "font-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+)
+SECURITY_HEADERS = {
+    "server": "flashweb",  # also how a second start recognises that the port is already ours
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "content-security-policy": CONTENT_SECURITY_POLICY,
+}
+
+
+def layers(app: ASGIApp, settings: Settings, own_origins: Sequence[str]) -> ASGIApp:
+    """Wrap the router. Read the list from the outside in."""
+    server = settings.server
+    wrap: list[Callable[[ASGIApp], ASGIApp]] = [
+        RequestId,
+        lambda inner: AccessLog(inner, enabled=settings.log.access_log),
+        SecurityHeaders,
+        lambda inner: cors(inner, server, own_origins),
+        LastResort,
+        lambda inner: HostCheck(inner, server),
+        lambda inner: BodyLimit(inner, max_bytes=server.max_body_size, timeout_seconds=server.body_timeout),
+    ]
+    for layer in reversed(wrap):
+        app = layer(app)
+    return app
+
+
+class RequestId:
+    """`x-request-id: req_...` on every response, and in `scope["state"]` for the log. Always our own: what a client
+    sends in its place never becomes a key of ours."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        request_id = f"req_{secrets.token_hex(12)}"
+        scope.setdefault("state", {})["request_id"] = request_id
+
+        async def send_with_id(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message)["x-request-id"] = request_id
+            await send(message)
+
+        await self.app(scope, receive, send_with_id)
+
+
+class AccessLog:
+    """One line per request when it is over: who, what, how it ended, how long it took."""
+
+    def __init__(self, app: ASGIApp, *, enabled: bool) -> None:
+        self.app = app
+        self.enabled = enabled
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not self.enabled or scope["path"].startswith(QUIET_PATHS):
+            await self.app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        status = 499  # nobody was left to answer
+
+        async def send_and_look(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_and_look)
+        finally:
+            state = scope.get("state", {})
+            event(
+                access_log,
+                f"{scope['method']} {scope['path'][:200]}",
+                request_id=state.get("request_id"),
+                status=status,
+                latency_ms=round((time.perf_counter() - started) * 1000, 1),
+                client=(scope.get("client") or (None,))[0],
+                **state.get("log_fields", {}),
+            )
+
+
+class SecurityHeaders:
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in SECURITY_HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self.app(scope, receive, send_with_headers)
+
+
+def cors(app: ASGIApp, server: ServerSettings, own_origins: Sequence[str]) -> ASGIApp:
+    """Browsers on listed origins and on our own ports. Without credentials: there are no cookies here."""
+    listed = server.cors_allowed_origins
+    return CORSMiddleware(
+        app,
+        allow_origins=["*"] if "*" in listed else [*listed, *own_origins],
+        allow_methods=["GET", "POST", "OPTIONS"],
+        allow_headers=["*"],
+        expose_headers=list(EXPOSED_HEADERS),
+        max_age=600,
+    )
+
+
+class LastResort:
+    """An exception nobody else turned into an answer: ours to log, and a neutral 500 inside all the headers above."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started = False
+
+        async def send_and_look(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_and_look)
+        except Exception as error:
+            response = error_response(error)  # logs what is not ours
+            if not started:
+                await response(scope, receive, send)
+
+
+class HostCheck:
+    """Against DNS rebinding: a page on the internet may resolve its own name to 127.0.0.1 and then read us as its
+    own origin, but it cannot hide that name in Host. Addresses, localhost and listed names pass. A server that was
+    opened to other machines may be called by any name, so there the check is only on when names are listed."""
+
+    def __init__(self, app: ASGIApp, server: ServerSettings) -> None:
+        self.app = app
+        names = {name.lower() for name in server.allowed_hosts}
+        self.enabled = "*" not in names and (bool(names) or is_loopback(server.host))
+        self.names = names | {"localhost", server.host.lower(), socket.gethostname().lower()}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            given = Headers(scope=scope).getlist("host")
+            if len(given) > 1 or (self.enabled and given and not self._is_known(given[0])):
+                shown = ", ".join(given)[:100]
+                error = InvalidRequest(
+                    f"This server does not answer to the host name {shown!r}; use its address, or start it with "
+                    "--allowed-hosts NAME.",
+                    code="unknown_host",
+                )
+                await error_response(error)(scope, receive, send)
+                return
+        await self.app(scope, receive, send)
+
+    def _is_known(self, host: str) -> bool:
+        try:
+            name = (urlsplit(f"//{host}").hostname or "").rstrip(".")
+        except ValueError:
+            return False
+        return name in self.names or name.endswith(".localhost") or _is_address(name)
+
+
+def is_loopback(host: str) -> bool:
+    return host == "localhost" or (_is_address(host) and ipaddress.ip_address(host).is_loopback)
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+class BodyLimit:
+    """Counts a request's body as it arrives: past the limit, or past the time, the request is over."""
+
+    def __init__(self, app: ASGIApp, *, max_bytes: int, timeout_seconds: float) -> None:
+        self.app = app
+        self.max_bytes = max_bytes
+        self.timeout_seconds = timeout_seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        declared = Headers(scope=scope).get("content-length", "")
+        if declared.isdecimal() and int(declared[:20]) > self.max_bytes:
+            await error_response(self._too_large(int(declared[:20])))(scope, receive, send)
+            return
+        if Headers(scope=scope).get("content-encoding", "identity").lower() != "identity":
+            message = "Compressed request bodies are not read; send the body without Content-Encoding."
+            await json_response(envelope(message, "invalid_request_error", code="unsupported_media_type"), 415)(
+                scope, receive, send
+            )
+            return
+        received = 0
+        complete = False
+        deadline = asyncio.get_running_loop().time() + self.timeout_seconds
+
+        async def limited_receive() -> Message:
+            nonlocal received, complete
+            if complete:
+                return await receive()  # only the client's leaving is still to come
+            try:
+                async with asyncio.timeout_at(deadline):
+                    message = await receive()
+            except TimeoutError:
+                raise InvalidRequest(
+                    f"The request body did not arrive within {self.timeout_seconds:g} seconds ({received} bytes came); "
+                    "send it faster or in a smaller size.",
+                    code="body_timeout",
+                ) from None
+            received += len(message.get("body", b""))
+            complete = not message.get("more_body", False)
+            if received > self.max_bytes:
+                raise self._too_large(received)
+            return message
+
+        await self.app(scope, limited_receive, send)
+
+    def _too_large(self, size: int) -> TooLarge:
+        return TooLarge(
+            f"The request body has {size} bytes or more; the limit is {self.max_bytes}. Send smaller pictures, or "
+            "start the server with a larger --max-body-size.",
+            code="request_too_large",
+        )
+
+
+def own_origins(host: str, ports: Iterable[int]) -> list[str]:
+    """The origins under which this server's own pages are reached."""
+    names = {"127.0.0.1", "localhost"}
+    if host not in ("0.0.0.0", "::", ""):
+        names.add(f"[{host}]" if ":" in host else host)
+    return [f"http://{name}:{port}" for port in ports for name in sorted(names)]

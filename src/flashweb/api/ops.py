@@ -1,0 +1,68 @@
+"""What operators and clients ask about the server itself: models and health."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from flashweb.api import schemas
+from flashweb.api.error_handlers import json_response
+from flashweb.api.names import ModelNames
+from flashweb.api.openapi import errors
+from flashweb.pipeline import Pipeline
+
+
+def ops_router(pipeline: Pipeline, names: ModelNames) -> APIRouter:
+    router = APIRouter()
+    red: dict[int | str, dict[str, Any]] = {
+        503: {"model": schemas.HealthOut, "description": "loading, draining, stalled or dead"}
+    }
+
+    def model(name: str) -> dict[str, Any]:
+        return {
+            "id": name,
+            "object": "model",
+            "created": names.created,
+            "owned_by": "flashweb",
+            "root": names.own,
+            "max_model_len": pipeline.engine.state.max_model_len or None,
+        }
+
+    @router.get("/v1/models", operation_id="listModels", tags=["models"], response_model=schemas.ModelList)
+    async def list_models() -> Response:
+        """The loaded model and every name it answers to."""
+        return json_response({"object": "list", "data": [model(name) for name in names.all]})
+
+    @router.get(
+        "/v1/models/{model_id:path}",
+        operation_id="retrieveModel",
+        tags=["models"],
+        response_model=schemas.ModelOut,
+        responses=errors(404),
+    )
+    async def retrieve_model(model_id: str) -> Response:
+        """One of the names."""
+        return json_response(model(names.check(model_id)))
+
+    async def health() -> Response:
+        """200 while the server can answer (also before a lazy load); 503 while loading, draining, stalled or dead."""
+        now = pipeline.health()
+        body = {"status": now.status, "model_loaded": now.model_loaded, "model": names.own}
+        if now.detail:
+            body["detail"] = now.detail
+        return json_response(body, 200 if now.ready else 503, {} if now.ready else {"retry-after": "2"})
+
+    for path, operation in (("/health", "health"), ("/v1/health", "healthV1"), ("/health/ready", "healthReady")):
+        route = router.get(
+            path, operation_id=operation, tags=["health"], response_model=schemas.HealthOut, responses=red
+        )
+        route(health)
+
+    @router.get("/health/live", operation_id="healthLive", tags=["health"], response_model=schemas.LiveOut)
+    async def live() -> Response:
+        """The process answers; nothing more."""
+        return json_response({"status": "ok"})
+
+    return router

@@ -1,0 +1,127 @@
+"""Server-sent events: framing, keep-alive comments, errors inside a started stream, and the client's leaving.
+
+A stream starts (status and headers go out) with its first event, or with the first keep-alive comment; an error
+before that is an ordinary HTTP error, one after it is an `error` event followed by `[DONE]`. Knows nothing of chats.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Coroutine, Mapping
+from contextlib import aclosing, suppress
+from typing import Any, TypeVar
+
+import msgspec
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from flashweb.api.error_handlers import error_body, error_response
+
+T = TypeVar("T")
+DONE = b"data: [DONE]\n\n"
+KEEP_ALIVE = b": keep-alive\n\n"
+_encode = msgspec.json.Encoder().encode
+
+
+class ClientGone(Exception):
+    """The other end closed the connection; nobody is left to answer."""
+
+
+def event(data: Any) -> bytes:
+    return b"data: " + _encode(data) + b"\n\n"
+
+
+async def wait_for_disconnect(receive: Receive) -> None:
+    """Return when the client has closed the connection. Call it only after the body was read."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def until_gone(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
+    """The work's result; when the client leaves first, the work is cancelled and ClientGone raised (also when the
+    work was cancelled from elsewhere while it waited for a client that reads nothing)."""
+    working = asyncio.ensure_future(work)
+    leaving = asyncio.ensure_future(wait_for_disconnect(receive))
+    try:
+        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done() or working.cancelled():
+            raise ClientGone
+        return working.result()
+    finally:
+        await _end(working, leaving)
+
+
+async def _end(*tasks: asyncio.Future[Any]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+class EventStream(Response):
+    """A response over an async generator of ready-framed events; closing the generator ends the work behind it."""
+
+    def __init__(
+        self,
+        events: AsyncGenerator[bytes, None],
+        *,
+        headers: Mapping[str, str],
+        keep_alive_seconds: float,
+        send_timeout_seconds: float,
+    ) -> None:
+        super().__init__(None, 200, headers, media_type="text/event-stream")
+        self.headers["cache-control"] = "no-cache"
+        self.headers["x-accel-buffering"] = "no"
+        if "content-length" in self.headers:
+            del self.headers["content-length"]
+        self._events = events
+        self._keep_alive_seconds = keep_alive_seconds
+        self._send_timeout_seconds = send_timeout_seconds
+        self._started = False
+        self._last_sent = 0.0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            with suppress(ClientGone):
+                await until_gone(receive, self._run(scope, receive, send))
+        finally:
+            await self._events.aclose()
+
+    async def _run(self, scope: Scope, receive: Receive, send: Send) -> None:
+        ticking = asyncio.create_task(self._keep_alive(send))
+        try:
+            await self._pump(send)
+        except ClientGone:
+            raise
+        except Exception as error:
+            if not self._started:
+                await error_response(error)(scope, receive, send)
+                return
+            await self._write(send, event(error_body(error)) + DONE)
+        finally:
+            await _end(ticking)
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _pump(self, send: Send) -> None:
+        async with aclosing(self._events) as events:
+            async for chunk in events:
+                await self._write(send, chunk)
+
+    async def _keep_alive(self, send: Send) -> None:
+        loop = asyncio.get_running_loop()
+        self._last_sent = loop.time()
+        while True:
+            await asyncio.sleep(self._last_sent + self._keep_alive_seconds - loop.time())
+            if loop.time() - self._last_sent >= self._keep_alive_seconds:
+                await self._write(send, KEEP_ALIVE)
+
+    async def _write(self, send: Send, chunk: bytes) -> None:
+        """Send one piece. A client that reads nothing for too long counts as gone."""
+        self._last_sent = asyncio.get_running_loop().time()
+        if not self._started:
+            self._started = True
+            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        try:
+            async with asyncio.timeout(self._send_timeout_seconds):
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        except TimeoutError:
+            raise ClientGone from None

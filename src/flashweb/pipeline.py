@@ -1,0 +1,456 @@
+"""The spine: one request from chat to deltas, and the only file that knows the whole row.
+
+    admit -> pictures -> prompt -> engine -> text
+
+Also the house's door: how many requests may be inside, what is refused before any work is done for it, warm-up,
+and the drain at the end. Knows nothing of HTTP, sockets or torch. Leaving the `async with aclosing(...)` around
+the engine's tokens is the one way a request ends early.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from contextlib import aclosing, contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal, Protocol, cast
+
+from flashweb.engine import Engine
+from flashweb.errors import ContextLengthExceeded, FlashwebError, NotReady, Overloaded
+from flashweb.output import THINK_TAGS, ReplySplitter, TextStream
+from flashweb.prompt import PromptProcessor
+from flashweb.settings import Settings
+from flashweb.types import (
+    Chat,
+    Delta,
+    FinishReason,
+    ImagePart,
+    Message,
+    PixelPatches,
+    Prompt,
+    SamplingParams,
+    TextPart,
+    TokenLogprob,
+    TokenOut,
+    Usage,
+)
+from flashweb.warm_up import warm_up_picture
+
+log = logging.getLogger("flashweb.pipeline")
+
+# Requests that may wait for each one that runs; beyond that callers are told to come back (contract, section 3).
+WAITING_PER_RUNNING = 4
+# Until the engine has said how much it can hold.
+ASSUMED_MAX_NUM_SEQS = 8
+# Text longer than this is tokenised on a thread, so that other requests' streams keep moving meanwhile.
+LONG_TEXT_CHARS = 16_000
+# No vocabulary packs natural text tighter; a longer text is refused without counting its tokens.
+MAX_CHARS_PER_TOKEN = 64
+
+
+class Loader(Protocol):
+    async def load(
+        self, parts: Sequence[ImagePart], check_sizes: Callable[[Sequence[tuple[int, int]]], None] | None = None
+    ) -> list[PixelPatches]: ...
+
+    def num_image_tokens(self, size: tuple[int, int]) -> int: ...
+
+    def close(self) -> None: ...
+
+
+HealthStatus = Literal["ok", "loading", "draining", "stalled", "dead", "stopped"]
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    status: HealthStatus
+    model_loaded: bool
+    ready: bool
+    detail: str = ""
+
+
+@dataclass(eq=False, slots=True)
+class _Ticket:
+    """One admitted request; `task` is what to cancel when the drain's time is over."""
+
+    weight: int
+    task: asyncio.Task[Any] | None
+    aborted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Finished:
+    """In the merged queue of several choices: this choice is done, with its error if it had one."""
+
+    error: BaseException | None = None
+
+
+class Pipeline:
+    def __init__(self, settings: Settings, loader: Loader, processor: PromptProcessor, engine: Engine) -> None:
+        self.settings = settings
+        self.processor = processor
+        self.engine = engine
+        self._loader = loader
+        self._tickets: set[_Ticket] = set()
+        self._closed = False
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._warmed_restarts = -1  # the engine's restart count when it was last warmed
+        self._life: asyncio.Task[None] | None = None
+        self._start_error: BaseException | None = None
+        self._mean_seconds = 1.0  # of recent requests, for Retry-After
+
+    # --- life -----------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Begin loading and warming up in the background; `wait_ready` tells the end of it."""
+        self._life = asyncio.create_task(self._live(), name="pipeline-life")
+
+    async def wait_ready(self) -> None:
+        """Return when the first request can be served. Raises what kept the engine from starting."""
+        while not self.health().ready:
+            if self._start_error is not None:
+                raise self._start_error
+            await asyncio.sleep(0.02)
+
+    async def _live(self) -> None:
+        try:
+            await self.engine.start()
+        except BaseException as error:
+            self._start_error = error
+            if not isinstance(error, FlashwebError):
+                raise
+            return
+        while True:
+            await self._warm_up_when_new()
+            await asyncio.sleep(0.25)
+
+    async def _warm_up_when_new(self) -> None:
+        """A first real picture through every stage, at start and after each restart of the engine."""
+        state = self.engine.state
+        if state.phase != "ready" or state.num_restarts == self._warmed_restarts:
+            return
+        if not self.settings.engine.lazy_load:
+            try:
+                await self._answer_warm_up()
+            except FlashwebError as error:
+                log.warning("warm-up failed: %s", error.message)
+                return
+        self._warmed_restarts = state.num_restarts
+
+    async def _answer_warm_up(self) -> None:
+        picture = ImagePart(data=warm_up_picture())
+        chat = Chat((Message("user", (picture, TextPart("What is in this picture?"))),))
+        async for _ in self._answer(chat, SamplingParams(max_tokens=2, ignore_eos=True)):
+            pass
+
+    def close(self) -> None:
+        """Let nobody in any more; who is inside goes on."""
+        self._closed = True
+
+    async def drain(self, seconds: float) -> None:
+        """Close, give running requests `seconds` to finish, then end the rest with NotReady."""
+        self.close()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._idle.wait(), seconds)
+        if not self._tickets:
+            return
+        log.warning("ending %d requests that did not finish within %g s", len(self._tickets), seconds)
+        for ticket in self._tickets:
+            ticket.aborted = True
+            if ticket.task is not None:
+                ticket.task.cancel()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._idle.wait(), 5.0)
+
+    async def stop(self) -> None:
+        """End the engine. Idempotent; call `drain` first to be kind."""
+        self.close()
+        if self._life is not None:
+            self._life.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._life
+        await self.engine.stop()
+        self._loader.close()
+
+    # --- what callers may ask about the model ---------------------------------------------------------------------
+
+    @property
+    def generation_defaults(self) -> Mapping[str, Any]:
+        """The checkpoint's own sampling, for parameters a caller leaves out."""
+        return asdict(self.processor.generation_defaults)
+
+    @property
+    def num_tokens(self) -> int:
+        """Size of the vocabulary; ids from here on are nobody's."""
+        return self.processor.num_real_tokens
+
+    def token_text(self, token_id: int) -> tuple[str, bytes]:
+        """A single token as text (with U+FFFD for parts of characters) and as bytes, for log probabilities."""
+        raw = self.processor.tokenizer.id_to_bytes(token_id)
+        return raw.decode("utf-8", errors="replace"), raw
+
+    # --- the door -------------------------------------------------------------------------------------------------
+
+    @property
+    def num_inside(self) -> int:
+        """Admitted sequences, running or waiting; a request for n choices counts n times."""
+        return sum(ticket.weight for ticket in self._tickets)
+
+    @property
+    def capacity(self) -> int:
+        held = (self.engine.state.max_num_seqs or ASSUMED_MAX_NUM_SEQS) * (1 + WAITING_PER_RUNNING)
+        limit = self.settings.server.limit_concurrency
+        return held if limit is None else min(held, limit)
+
+    def health(self) -> Health:
+        """What an operator's probe should hear now."""
+        phase = self.engine.state.phase
+        if self._closed:
+            return Health("draining", phase == "ready", False, "the server is shutting down")
+        if phase in ("off", "loading") and self._loads_on_demand:
+            return Health("ok", False, True)
+        if phase == "ready":
+            warmed = self._warmed_restarts == self.engine.state.num_restarts or self._loads_on_demand
+            return Health("ok" if warmed else "loading", True, warmed, "" if warmed else "warming up")
+        if phase == "off" or phase == "loading":
+            return Health("loading", False, False, self.engine.state.stage)
+        return Health(phase, False, False, self.engine.state.error)
+
+    @property
+    def _loads_on_demand(self) -> bool:
+        return self.settings.engine.lazy_load
+
+    def check_open(self, weight: int = 1) -> None:
+        """Raise NotReady or Overloaded if a request would not be let in now."""
+        health = self.health()
+        if not health.ready:
+            raise NotReady(_not_ready_words(health), retry_after_seconds=2.0 if health.status != "draining" else 10.0)
+        inside, capacity = self.num_inside, self.capacity
+        if inside + weight > capacity:
+            raise Overloaded(
+                f"The server already holds {inside} requests, running and waiting; its limit is {capacity}. "
+                "Come back after the time in Retry-After, or raise --max-num-seqs or --limit-concurrency.",
+                retry_after_seconds=self._retry_after_seconds(),
+            )
+
+    def _retry_after_seconds(self) -> float:
+        """About the time until a place is free: the queue ahead, in units of what recent requests took."""
+        slots = self.engine.state.max_num_seqs or ASSUMED_MAX_NUM_SEQS
+        return min(30.0, max(1.0, self._mean_seconds * (self.num_inside / slots - 1)))
+
+    @contextmanager
+    def admit(self, weight: int = 1) -> Iterator[_Ticket]:
+        """Hold `weight` places for as long as the block runs. Raises NotReady or Overloaded."""
+        self.check_open(weight)
+        ticket = _Ticket(weight, asyncio.current_task())
+        started = time.monotonic()
+        self._tickets.add(ticket)
+        self._idle.clear()
+        try:
+            yield ticket
+        finally:
+            self._tickets.discard(ticket)
+            self._mean_seconds += 0.1 * (time.monotonic() - started - self._mean_seconds)
+            if not self._tickets:
+                self._idle.set()
+
+    # --- the row --------------------------------------------------------------------------------------------------
+
+    async def stream(self, chat: Chat, params: SamplingParams, n: int = 1) -> AsyncGenerator[tuple[int, Delta], None]:
+        """Admit a chat and yield (choice index, piece of answer) until every choice has finished.
+
+        Each choice's last piece carries `finish` and `usage`. Closing the generator frees everything. Everything
+        that is wrong with the request is raised before the first piece: InvalidRequest and its family, TooLarge,
+        Overloaded, NotReady; EngineDied may come at any time.
+        """
+        with self.admit(n) as ticket:
+            try:
+                async with aclosing(self._answer(chat, params, n)) as pieces:
+                    async for piece in pieces:
+                        yield piece
+            except asyncio.CancelledError:
+                if not ticket.aborted:
+                    raise
+                if ticket.task is not None:
+                    ticket.task.uncancel()
+                raise NotReady(
+                    "The server is shutting down and its grace time is over; send the request again."
+                ) from None
+
+    async def _answer(self, chat: Chat, params: SamplingParams, n: int = 1) -> AsyncGenerator[tuple[int, Delta], None]:
+        self._check_text_length(chat)
+        images = await self._loader.load(chat.images, self._check_picture_sizes)
+        prompt = await self._build(chat, images)
+        params = self._fit(prompt, params)
+        choices = [self._choice(chat, prompt, _nth(params, index)) for index in range(n)]
+        async with aclosing(_number(choices[0]) if n == 1 else _merge(choices)) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    def _check_picture_sizes(self, sizes: Sequence[tuple[int, int]]) -> None:
+        """Known from the headers alone: pictures that cannot fit are refused before any of them is decoded."""
+        limit = self.engine.state.max_model_len
+        tokens = sum(self._loader.num_image_tokens(size) for size in sizes)
+        if limit and tokens >= limit:
+            raise ContextLengthExceeded(
+                f"The {len(sizes)} pictures become {tokens} tokens, the context holds {limit}; send fewer or smaller "
+                "ones, or start the server with a smaller --max-image-size or a larger --max-model-len.",
+                param="messages",
+            )
+
+    async def _build(self, chat: Chat, images: Sequence[PixelPatches]) -> Prompt:
+        if _text_chars(chat) > LONG_TEXT_CHARS:
+            return await asyncio.to_thread(self.processor.build, chat, images)
+        return self.processor.build(chat, images)
+
+    def _check_text_length(self, chat: Chat) -> None:
+        limit = self.engine.state.max_model_len
+        chars = _text_chars(chat)
+        if limit and chars > limit * MAX_CHARS_PER_TOKEN:
+            raise ContextLengthExceeded(
+                f"The messages hold {chars} characters of text, far more than the context of {limit} tokens can "
+                "take; shorten them.",
+                param="messages",
+            )
+
+    def _fit(self, prompt: Prompt, params: SamplingParams) -> SamplingParams:
+        """Bound the answer by what the context leaves. Raises ContextLengthExceeded when nothing is left."""
+        limit = self.engine.state.max_model_len
+        if not limit:  # not loaded yet; the engine checks again
+            return params
+        left = limit - prompt.num_tokens
+        if left < max(1, params.min_tokens):
+            raise ContextLengthExceeded(
+                f"The prompt has {prompt.num_tokens} tokens ({prompt.num_image_tokens} of them for pictures); with an "
+                f"answer of at least {max(1, params.min_tokens)} that is over the context of {limit} tokens. Shorten "
+                "the messages, send fewer or smaller pictures, or start the server with a larger --max-model-len.",
+                param="messages",
+            )
+        return params if params.max_tokens <= left else replace(params, max_tokens=left)
+
+    async def _choice(self, chat: Chat, prompt: Prompt, params: SamplingParams) -> AsyncGenerator[Delta, None]:
+        """One sequence through the engine. The id is our own: what callers send never becomes a key."""
+        reader = _Reader(self.processor, chat, prompt, params)
+        tokens = cast(AsyncGenerator[TokenOut, None], self.engine.generate(prompt, params, secrets.token_hex(12)))
+        async with aclosing(tokens):
+            async for out in tokens:
+                delta = reader.read(out)
+                if delta is not None:
+                    yield delta
+                    if delta.finish is not None:
+                        return
+
+
+class _Reader:
+    """From one sequence's tokens to what its caller may see, with the count of both."""
+
+    def __init__(self, processor: PromptProcessor, chat: Chat, prompt: Prompt, params: SamplingParams) -> None:
+        eos = () if params.ignore_eos else processor.eos_token_ids
+        self._text = TextStream(
+            processor.tokenizer,
+            stop=params.stop,
+            stop_token_ids={*eos, *params.stop_token_ids},
+            include_stop=params.include_stop,
+            keep_control=THINK_TAGS if chat.enable_thinking else (),
+            min_tokens=params.min_tokens,
+        )
+        self._reply = ReplySplitter(thinking=chat.enable_thinking)
+        self._thinking = chat.enable_thinking
+        self._prompt = prompt
+        self._completion_tokens = 0
+        self._reasoning_tokens = 0
+        self._cached_tokens = 0
+        self._logprobs: list[TokenLogprob] = []
+
+    def read(self, out: TokenOut) -> Delta | None:
+        """What one step adds, or None when that is nothing yet (half a character, the beginning of a stop string).
+        Log probabilities wait for the text they belong to."""
+        self._completion_tokens += len(out.token_ids)
+        self._cached_tokens = max(self._cached_tokens, out.num_cached_tokens)
+        self._logprobs += out.logprobs
+        piece = self._reply.feed(self._text.feed(out))
+        finish = FinishReason.STOP if self._text.stopped else out.finish
+        reasoning, content = piece.reasoning, piece.content
+        if finish is not None:
+            rest, tail = self._reply.feed(self._text.flush()), self._reply.flush()
+            reasoning += rest.reasoning + tail.reasoning
+            content += rest.content + tail.content
+        self._thinking = self._thinking and not content
+        self._reasoning_tokens += len(out.token_ids) if self._thinking else 0
+        if not (content or reasoning or finish):
+            return None
+        logprobs, self._logprobs = tuple(self._logprobs), []
+        return Delta(content, reasoning, logprobs, finish, self._usage() if finish else None)
+
+    def _usage(self) -> Usage:
+        return Usage(
+            prompt_tokens=self._prompt.num_tokens,
+            completion_tokens=self._completion_tokens,
+            cached_tokens=self._cached_tokens,
+            image_tokens=self._prompt.num_image_tokens,
+            reasoning_tokens=self._reasoning_tokens,
+        )
+
+
+def _nth(params: SamplingParams, index: int) -> SamplingParams:
+    """A given seed is advanced by one for each choice, or they would all be alike."""
+    return params if params.seed is None or index == 0 else replace(params, seed=params.seed + index)
+
+
+async def _number(deltas: AsyncGenerator[Delta, None]) -> AsyncGenerator[tuple[int, Delta], None]:
+    async with aclosing(deltas):
+        async for delta in deltas:
+            yield 0, delta
+
+
+async def _merge(choices: Sequence[AsyncGenerator[Delta, None]]) -> AsyncGenerator[tuple[int, Delta], None]:
+    """Several choices side by side, each piece with its choice's index; the first error ends them all."""
+    queue: asyncio.Queue[tuple[int, Delta | _Finished]] = asyncio.Queue(maxsize=4 * len(choices))
+    tasks = [asyncio.create_task(_pour(index, deltas, queue)) for index, deltas in enumerate(choices)]
+    running = len(choices)
+    try:
+        while running:
+            index, item = await queue.get()
+            if not isinstance(item, _Finished):
+                yield index, item
+                continue
+            running -= 1
+            if item.error is not None:
+                raise item.error
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _pour(
+    index: int, deltas: AsyncGenerator[Delta, None], queue: asyncio.Queue[tuple[int, Delta | _Finished]]
+) -> None:
+    error: Exception | None = None
+    try:
+        async with aclosing(deltas):
+            async for delta in deltas:
+                await queue.put((index, delta))
+    except Exception as caught:
+        error = caught
+    await queue.put((index, _Finished(error)))
+
+
+def _text_chars(chat: Chat) -> int:
+    return sum(len(part.text) for message in chat.messages for part in message.parts if isinstance(part, TextPart))
+
+
+def _not_ready_words(health: Health) -> str:
+    match health.status:
+        case "draining":
+            return "The server is shutting down and takes no new requests; send it to another instance or later."
+        case "loading":
+            return f"The model is loading ({health.detail or 'starting'}); come back after the time in Retry-After."
+        case "stalled":
+            return "The engine has stopped making progress; come back after the time in Retry-After."
+        case _:
+            return "The engine is being restarted after a failure; come back after the time in Retry-After."
