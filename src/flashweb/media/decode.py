@@ -184,9 +184,7 @@ def _on_white(image: Image.Image) -> Image.Image:
     alpha = rgba.getchannel("A")
     if alpha.getextrema() == (255, 255):
         return rgba.convert("RGB")
-    white = Image.new("RGB", rgba.size, (255, 255, 255))
-    white.paste(rgba.convert("RGB"), mask=alpha)
-    return white
+    return Image.alpha_composite(Image.new("RGBA", rgba.size, (255, 255, 255, 255)), rgba).convert("RGB")
 
 
 _TRANSPOSE = {
