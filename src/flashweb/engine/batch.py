@@ -1,0 +1,103 @@
+"""A scheduled step as the tensors that the network reads: `Batch` -> `ForwardInputs`.
+
+All whole numbers of a step are laid out in one host array and cross to the device in one copy; the tensors are
+views of it. Knows the layout of `ForwardInputs` and nothing of policy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from flashweb.engine.scheduler import Batch, Chunk
+from flashweb.model.inputs import ForwardInputs
+
+
+def build_inputs(
+    batch: Batch, block_size: int, features_of: Callable[[bytes], Tensor], device: torch.device
+) -> ForwardInputs:
+    """Raises KeyError when a picture's features are missing."""
+    num_tokens = batch.num_tokens
+    rows_of_features, features = _pick_features(batch, features_of)
+    last_rows = _last_rows(batch)
+    host = np.empty(5 * num_tokens + len(last_rows) + len(rows_of_features), dtype=np.int64)
+    per_token = host[: 5 * num_tokens].reshape(5, num_tokens)
+    row = 0
+    for chunk in batch.chunks:
+        _fill(per_token[:, row : row + chunk.end - chunk.start], chunk, block_size)
+        row += chunk.end - chunk.start
+    rest = host[5 * num_tokens :]
+    rest[: len(last_rows)] = last_rows
+    rest[len(last_rows) :] = rows_of_features
+
+    moved = _to_device(host, device)
+    tokens = moved[: 5 * num_tokens].view(5, num_tokens)
+    return ForwardInputs(
+        token_ids=tokens[0],
+        positions=tokens[1:4],
+        slots=tokens[4],
+        query_lens=[c.end - c.start for c in batch.chunks],
+        context_lens=[c.end for c in batch.chunks],
+        block_tables=[c.seq.block_table for c in batch.chunks],
+        block_size=block_size,
+        last_rows=moved[5 * num_tokens : 5 * num_tokens + len(last_rows)],
+        image_features=features,
+        image_rows=moved[5 * num_tokens + len(last_rows) :] if features is not None else None,
+    )
+
+
+def _fill(columns: NDArray[np.int64], chunk: Chunk, block_size: int) -> None:
+    """Writes one chunk: rows are token id, three position axes, slot."""
+    seq, start, end = chunk.seq, chunk.start, chunk.end
+    if end - start == 1:
+        token = seq.token_ids[start]
+        slot = seq.block_table[start // block_size] * block_size + start % block_size
+        if start >= seq.num_prompt_tokens:
+            position = start + seq.position_delta
+            columns[:, 0] = (token, position, position, position, slot)
+            return
+    columns[0] = seq.token_ids[start:end]
+    inside = min(end, seq.num_prompt_tokens)
+    split = max(0, inside - start)
+    columns[1:4, :split] = seq.positions[:, start:inside]
+    columns[1:4, split:] = np.arange(start + split, end) + seq.position_delta
+    indices = np.arange(start, end)
+    first_block = start // block_size
+    table = np.array(seq.block_table[first_block : (end - 1) // block_size + 1])
+    columns[4] = table[indices // block_size - first_block] * block_size + indices % block_size
+
+
+def _last_rows(batch: Batch) -> list[int]:
+    rows, row = [], 0
+    for chunk in batch.chunks:
+        row += chunk.end - chunk.start
+        if chunk.samples:
+            rows.append(row - 1)
+    return rows
+
+
+def _pick_features(batch: Batch, features_of: Callable[[bytes], Tensor]) -> tuple[list[int], Tensor | None]:
+    """Which rows of the step are picture tokens, and the features that belong there, in the same order."""
+    rows: list[int] = []
+    pieces: list[Tensor] = []
+    first_row = 0
+    for chunk in batch.chunks:
+        for picture in chunk.seq.pictures_in(chunk.start, chunk.end):
+            start, end = max(chunk.start, picture.start), min(chunk.end, picture.end)
+            rows.extend(range(first_row + start - chunk.start, first_row + end - chunk.start))
+            pieces.append(features_of(picture.digest)[start - picture.start : end - picture.start])
+        first_row += chunk.end - chunk.start
+    if not pieces:
+        return rows, None
+    return rows, pieces[0] if len(pieces) == 1 else torch.cat(pieces)
+
+
+def _to_device(host: NDArray[np.int64], device: torch.device) -> Tensor:
+    tensor = torch.from_numpy(host)
+    if device.type == "cpu":
+        return tensor
+    return tensor.pin_memory().to(device, non_blocking=True)

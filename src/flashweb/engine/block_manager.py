@@ -1,0 +1,218 @@
+"""`BlockManager`: who holds which KV block, and which finished blocks can be used again.
+
+A block's identity is the chained hash of everything that its keys and values depend on: the identity of the block
+before it, its tokens, their positions, and for every picture that it touches the picture's digest and where in the
+picture the block begins. Tokens alone would not do: every picture expands to the same placeholder id.
+
+A block is referenced by sequences (`refs` > 0), or unreferenced but remembered (evictable, oldest first), or free.
+Only full blocks whose content is computed are remembered. Pure Python: no torch, no clock.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable
+from hashlib import blake2b
+
+from flashweb.engine.free_runs import FreeRuns
+from flashweb.engine.sequence import Sequence
+
+MAX_PROMISED_BLOCKS = 32  # neighbouring blocks kept for a sequence's growth
+
+
+class BlockManager:
+    def __init__(self, num_blocks: int, block_size: int, enable_prefix_cache: bool = True) -> None:
+        self.num_blocks = num_blocks
+        self.block_size = block_size
+        self.enable_prefix_cache = enable_prefix_cache
+        self.prefix_queries = 0  # prompt tokens looked up
+        self.prefix_hits = 0  # prompt tokens found
+        self._refs = [0] * num_blocks
+        self._hash_of: list[bytes | None] = [None] * num_blocks
+        self._block_of: dict[bytes, int] = {}  # identity -> block
+        self._evictable: dict[int, None] = {}  # unreferenced but remembered, oldest first
+        self._free = FreeRuns(num_blocks)
+
+    @property
+    def num_free_blocks(self) -> int:
+        """Free, or free for the asking because only the prefix cache remembers them."""
+        return self._free.num_free + len(self._evictable)
+
+    def num_blocks_for(self, num_tokens: int) -> int:
+        return -(-num_tokens // self.block_size)
+
+    # --- a sequence's life: match, allocate, append_slot and register as it grows, free ------------------------------
+
+    def match(self, seq: Sequence) -> list[int]:
+        """Remembered blocks that hold the beginning of `seq`, at most up to its last token, which is always
+        computed anew because its logits are wanted."""
+        if not self.enable_prefix_cache:
+            return []
+        found: list[int] = []
+        for index in range((seq.num_tokens - 1) // self.block_size):
+            block = self._block_of.get(self._identity(seq, index))
+            if block is None:
+                break
+            found.append(block)
+        return found
+
+    def allocate(self, seq: Sequence, matched: list[int], keep_free: int = 0) -> bool:
+        """Gives `seq` its matched blocks and fresh ones for all its other tokens, or nothing and False.
+
+        `keep_free` blocks must be left over. Sets block_table, num_computed_tokens, num_registered_blocks.
+        """
+        assert not seq.block_table
+        count = self.num_blocks_for(seq.num_tokens) - len(matched)
+        revived = sum(self._refs[b] == 0 for b in matched)
+        if count + revived + keep_free > self.num_free_blocks:
+            return False
+        for block in matched:
+            self._hold(block)
+        tokens_to_come = seq.max_new_tokens - seq.num_answer_tokens
+        growth = min(MAX_PROMISED_BLOCKS, self.num_blocks_for(tokens_to_come))
+        fresh = self._take(count, growth, after=matched[-1] if matched else None)
+        for block in fresh:
+            self._refs[block] = 1
+        seq.block_table = matched + fresh
+        seq.num_computed_tokens = len(matched) * self.block_size
+        seq.num_registered_blocks = len(matched)
+        return True
+
+    def append_slot(self, seq: Sequence) -> bool:
+        """Makes sure that the newest token has a slot; False when no block is left."""
+        if self.num_blocks_for(seq.num_tokens) <= len(seq.block_table):
+            return True
+        if self.num_free_blocks == 0:
+            return False
+        block = self._take_one(seq.block_table[-1])
+        self._refs[block] = 1
+        seq.block_table.append(block)
+        return True
+
+    def register(self, seq: Sequence) -> None:
+        """Remembers the blocks of `seq` that became full and computed since the last call."""
+        num_full = seq.num_computed_tokens // self.block_size
+        if not self.enable_prefix_cache or num_full <= seq.num_registered_blocks:
+            return
+        for index in range(seq.num_registered_blocks, num_full):
+            identity = self._identity(seq, index)
+            block = seq.block_table[index]
+            # Two sequences may compute the same content side by side: the first copy is the one remembered.
+            if identity not in self._block_of and self._hash_of[block] is None:
+                self._block_of[identity] = block
+                self._hash_of[block] = identity
+        seq.num_registered_blocks = num_full
+
+    def free(self, seq: Sequence, forget: bool = False) -> None:
+        """Takes everything back from `seq`. `forget`: its content is not to be trusted (NaN), remember none of it."""
+        if seq.block_table:
+            self._free.give_up_promise(seq.block_table[-1])
+        num_cached_blocks = seq.num_cached_tokens // self.block_size
+        # Last block first: of a chain of remembered blocks the end must be evicted before the beginning.
+        for index in reversed(range(len(seq.block_table))):
+            block = seq.block_table[index]
+            if forget and index >= num_cached_blocks:
+                self._forget(block)
+            self._release(block)
+        seq.block_table = []
+        seq.num_computed_tokens = 0
+        seq.num_registered_blocks = 0
+
+    def blocks_of_its_own(self, seq: Sequence) -> list[int]:
+        """The blocks that `seq` shares with no other sequence."""
+        return [b for b in seq.block_table if self._refs[b] == 1]
+
+    # --- inside ------------------------------------------------------------------------------------------------------
+
+    def _identity(self, seq: Sequence, index: int) -> bytes:
+        """The chained hash of the full block `index` of `seq`; computed once per sequence."""
+        hashes = seq.block_hashes
+        while len(hashes) <= index:
+            start = len(hashes) * self.block_size
+            end = start + self.block_size
+            state = blake2b(hashes[-1] if hashes else b"", digest_size=32)
+            state.update(array("q", seq.token_ids[start:end]).tobytes())
+            state.update(seq.position_bytes(start, end))
+            for picture in seq.pictures_in(start, end):
+                state.update(picture.digest)
+                state.update((start - picture.start).to_bytes(8, "little", signed=True))
+            hashes.append(state.digest())
+        return hashes[index]
+
+    def _hold(self, block: int) -> None:
+        if self._refs[block] == 0:
+            del self._evictable[block]
+        self._refs[block] += 1
+
+    def _release(self, block: int) -> None:
+        self._refs[block] -= 1
+        assert self._refs[block] >= 0
+        if self._refs[block]:
+            return
+        if self._hash_of[block] is None:
+            self._free.add(block)
+        else:
+            self._evictable[block] = None
+
+    def _forget(self, block: int) -> None:
+        identity = self._hash_of[block]
+        if identity is not None:
+            del self._block_of[identity]
+            self._hash_of[block] = None
+
+    def _evict_oldest(self) -> int:
+        """Frees the block that was used longest ago; the length of the free run it now lies in."""
+        block = next(iter(self._evictable))
+        del self._evictable[block]
+        self._forget(block)
+        return self._free.add(block)
+
+    def _take(self, count: int, growth: int, after: int | None) -> list[int]:
+        """`count` blocks, side by side if that is possible."""
+        if count == 0:
+            return []
+        if after is not None and self._free.next_to(after) >= count and not self._free.is_promised(after):
+            return self._free.take_next_to(after, count)
+        blocks = self._free.place(count, growth)
+        # Blocks remembered for longest usually lie side by side too (a finished sequence's): evict until they make a
+        # run, but not much more than is needed anyway.
+        budget = 2 * count
+        while not blocks and budget and self._evictable:
+            budget -= 1
+            if self._evict_oldest() >= count:
+                blocks = self._free.place(count, growth)
+        if blocks:
+            return blocks
+        while self._free.num_free < count:
+            self._evict_oldest()
+        return self._free.take_scattered(count)
+
+    def _take_one(self, after: int) -> int:
+        """One more block for the sequence whose last one is `after`."""
+        follower = after + 1
+        if follower in self._evictable and self._free.num_free == 0:
+            del self._evictable[follower]
+            self._forget(follower)
+            return follower
+        if self._free.next_to(after):
+            return self._free.take_next_to(after)[0]
+        if self._free.num_free == 0:
+            self._evict_oldest()
+        return (self._free.place(1, MAX_PROMISED_BLOCKS) or self._free.take_scattered(1))[0]
+
+    def check_integrity(self, sequences: Iterable[Sequence]) -> None:
+        """Raises AssertionError unless every block is accounted for exactly once, given all living sequences."""
+        refs = [0] * self.num_blocks
+        for seq in sequences:
+            assert len(set(seq.block_table)) == len(seq.block_table), f"{seq.request_id} holds a block twice"
+            for block in seq.block_table:
+                refs[block] += 1
+        assert refs == self._refs, "reference counts differ from the block tables"
+        self._free.check_integrity()
+        free, evictable = self._free.blocks(), set(self._evictable)
+        held = {b for b in range(self.num_blocks) if refs[b]}
+        assert not free & evictable and not (free | evictable) & held
+        assert len(free) + len(evictable) + len(held) == self.num_blocks, "blocks are lost"
+        assert all(self._hash_of[b] is not None for b in evictable)
+        assert all(self._hash_of[b] is None for b in free)
+        assert {self._hash_of[b]: b for b in self._block_of.values()} == self._block_of

@@ -1,0 +1,196 @@
+"""`EngineCore`: scheduler, runner and caches wired together. `step()` is the spine of the engine.
+
+    core = EngineCore(model, config)
+    core.submit(message)
+    while core.has_work:
+        news = core.step()
+
+Runs in the caller's thread and process: `worker.py` puts it behind a socket, tests and offline benchmarks use it as
+it is. Knows nothing of sockets, text or HTTP.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from typing import Any
+
+import msgspec
+import numpy as np
+import torch
+from torch import Tensor
+
+from flashweb.engine.block_manager import BlockManager
+from flashweb.engine.config import EngineConfig
+from flashweb.engine.encoder_cache import EncoderCache
+from flashweb.engine.memory import MemoryPlan, measure_free_bytes, plan_memory, step_limits
+from flashweb.engine.protocol import Failed, Ready, Stats, Submit, Token, WireImage, WireSampling
+from flashweb.engine.runner import ModelRunner
+from flashweb.engine.scheduler import Scheduler
+from flashweb.engine.sequence import Sequence, SequenceRules
+from flashweb.errors import InvalidRequest
+from flashweb.types import Grid
+
+logger = logging.getLogger(__name__)
+
+TRIAL_ID = "\x00trial"
+WARM_UP_GRID = Grid(1, 16, 16)  # 224 x 224 px
+GREEDY = WireSampling(
+    max_tokens=2, min_tokens=0, temperature=0.0, top_p=1.0, top_k=0, min_p=0.0, repetition_penalty=1.0,
+    presence_penalty=0.0, frequency_penalty=0.0, seed=0, logit_bias={}, logprobs=None, stop_token_ids=(),
+    ignore_eos=True,
+)  # fmt: skip
+
+
+class EngineCore:
+    def __init__(self, model: Any, config: EngineConfig) -> None:
+        """`model` is a `flashweb.model.Glm4v` or anything with the same face. Raises ConfigError."""
+        self.model = model
+        self.config = config
+        text, vision = model.config.text, model.config.vision
+        plan = _plan(model, config)
+        self.plan = plan
+        self.rules = SequenceRules(
+            plan.limits.max_model_len, text.vocab_size, vision.patch_values, tuple(config.eos_token_ids)
+        )
+        self.blocks = BlockManager(plan.num_blocks, config.block_size, config.enable_prefix_cache)
+        self.encoder: EncoderCache[Tensor] = EncoderCache(config.encoder_cache_bytes)
+        self.scheduler = Scheduler(plan.limits, self.blocks, self.encoder)
+        self.runner = ModelRunner(model, plan.num_blocks, config.block_size, self.encoder, config.num_real_tokens)
+        self.num_steps = 0
+
+    @property
+    def has_work(self) -> bool:
+        return self.scheduler.has_work
+
+    def submit(self, message: Submit) -> None:
+        """Queues a request. Raises InvalidRequest, ContextLengthExceeded, Overloaded."""
+        if message.request_id in self.scheduler:
+            raise InvalidRequest(f"request id {message.request_id!r} is in use; every request needs its own")
+        self.scheduler.add(Sequence.from_submit(message, self.rules))
+
+    def abort(self, request_id: str) -> bool:
+        """Ends a request early and frees all it holds; False when there is none of that name (it may have ended)."""
+        return self.scheduler.abort(request_id)
+
+    def step(self) -> list[Token | Failed]:
+        """Computes one step: the new tokens, and the requests that cannot go on. Raises DeviceLost."""
+        batch = self.scheduler.schedule()
+        if not batch.chunks:
+            return []
+        results = self.runner.run(batch)
+        for chunk, result in zip(batch.chunks, results, strict=True):
+            if isinstance(result, Exception):
+                self._clean_up_after(chunk.seq, result)
+        self.num_steps += 1
+        return self.scheduler.commit(batch, results)
+
+    def _clean_up_after(self, seq: Sequence, error: Exception) -> None:
+        logger.error("request %s failed: %r", seq.request_id, error)
+        self.runner.wipe(self.blocks.blocks_of_its_own(seq))
+
+    def warm_up(self) -> float:
+        """Computes a picture and two tokens through the whole path; the seconds it took.
+
+        Raises RuntimeError when the model cannot answer: better at start than in front of the first caller.
+        """
+        began = time.perf_counter()
+        num_tokens = min(WARM_UP_GRID.num_tokens + self.config.block_size, self.rules.max_model_len - 2)
+        grid = WARM_UP_GRID if num_tokens >= WARM_UP_GRID.num_tokens else Grid(1, 2, 2)
+        self.submit(_trial_request(self.rules, num_tokens, grid))
+        try:
+            while self.has_work:
+                for news in self.step():
+                    if isinstance(news, Failed):
+                        raise RuntimeError(f"the model cannot compute the warm-up request: {news.message}")
+        finally:
+            self.abort(TRIAL_ID)
+        self.num_steps = 0
+        self.blocks.prefix_queries = self.blocks.prefix_hits = 0
+        self.encoder.queries = self.encoder.hits = 0
+        return time.perf_counter() - began
+
+    def ready(self) -> Ready:
+        plan, model = self.plan, self.model
+        return Ready(
+            max_model_len=plan.limits.max_model_len,
+            num_blocks=plan.num_blocks,
+            block_size=self.config.block_size,
+            max_num_seqs=plan.limits.max_num_seqs,
+            dtype=str(getattr(model, "dtype", "")).removeprefix("torch."),
+            device=str(model.device),
+            weight_bytes=int(getattr(model, "weight_bytes", 0)),
+            kv_cache_bytes=plan.kv_cache_bytes,
+        )
+
+    def stats(self) -> Stats:
+        """Safe to call from another thread: single reads of plain numbers."""
+        return Stats(
+            num_steps=self.num_steps,
+            num_running=self.scheduler.num_running,
+            num_waiting=self.scheduler.num_waiting,
+            num_free_blocks=self.blocks.num_free_blocks,
+            num_blocks=self.blocks.num_blocks,
+            num_preemptions=self.scheduler.num_preemptions,
+            prefix_queries=self.blocks.prefix_queries,
+            prefix_hits=self.blocks.prefix_hits,
+            encoder_queries=self.encoder.queries,
+            encoder_hits=self.encoder.hits,
+            encoder_bytes=self.encoder.num_bytes,
+        )
+
+    def check_integrity(self) -> None:
+        """Raises AssertionError when blocks, pins or queues do not add up. For tests and for idle moments."""
+        self.scheduler.check_integrity()
+        if not self.has_work:
+            assert self.blocks.num_free_blocks == self.blocks.num_blocks, "idle, but blocks are held"
+
+
+def _plan(model: Any, config: EngineConfig) -> MemoryPlan:
+    device: torch.device = model.device
+    free_bytes = None
+    if device.type == "cuda" and config.kv_cache_bytes is None:
+        free_bytes = measure_free_bytes(config, device, _peak_bytes(model, config))
+    return plan_memory(
+        config,
+        kv_bytes_per_token=model.kv_bytes_per_token(),
+        checkpoint_len=model.config.text.max_position_embeddings,
+        device_type=device.type,
+        free_bytes=free_bytes,
+    )
+
+
+def _peak_bytes(model: Any, config: EngineConfig) -> int:
+    """The CUDA allocator's peak over the largest step: weights, activations, and the tower's largest batch.
+
+    Measured by running such a step through a core with a KV cache just large enough for it (which counts as
+    activations: a margin). The logits of a full house come on top, three times: raw, scaled, sorted.
+    """
+    step = step_limits(config, "cuda")
+    num_tokens = min(step.max_num_batched_tokens, model.config.text.max_position_embeddings - 1)
+    trial = msgspec.structs.replace(
+        config,
+        kv_cache_bytes=model.kv_bytes_per_token() * (num_tokens + 2 * config.block_size),
+        max_model_len=None,
+        max_num_seqs=1,
+    )
+    torch.cuda.reset_peak_memory_stats(model.device)
+    core = EngineCore(model, trial)
+    side = 2 * math.isqrt(min(step.max_num_batched_patches // 4, num_tokens))
+    core.submit(_trial_request(core.rules, max(num_tokens, side * side // 4), Grid(1, side, side)))
+    core.step()
+    del core
+    torch.cuda.empty_cache()
+    logits = 3 * 4 * step.max_num_seqs * model.config.text.vocab_size
+    return int(torch.cuda.max_memory_allocated(model.device)) + logits
+
+
+def _trial_request(rules: SequenceRules, num_tokens: int, grid: Grid) -> Submit:
+    """A greedy request of `num_tokens` that begins with one picture, a plain gradient."""
+    num_values = grid.num_patches * rules.patch_values
+    pixels = (np.arange(num_values) % 251).astype(np.uint8)
+    # Plain positions, not a picture's: this checks that every part computes, not what it says.
+    positions = np.tile(np.arange(num_tokens, dtype=np.int32), (3, 1))
+    image = WireImage(0, (grid.t, grid.h, grid.w), bytes(32), pixels.tobytes())
+    return Submit(TRIAL_ID, (0,) * num_tokens, positions.tobytes(), 0, (image,), GREEDY)

@@ -1,0 +1,314 @@
+"""`Scheduler`: what each step computes. Pure Python: no torch, no clock, no I/O.
+
+A step is filled in this order: one token for every decoding sequence; the next chunk of every prompt already begun;
+new sequences, first come first served, whose whole prompt gets its blocks at admission. Two budgets bound a step, so
+that nobody's next token waits for everybody's prompts and pictures: new tokens, and vision patches (one picture
+always fits, however large).
+
+When blocks run out, the youngest sequence gives all of its own back and waits at the front of the queue; it is
+computed again later and goes on with the same tokens. The oldest is never touched, so there is always progress.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections import Counter, deque
+from collections.abc import Sequence as Ordered
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+from flashweb.engine.block_manager import BlockManager
+from flashweb.engine.encoder_cache import EncoderCache
+from flashweb.engine.protocol import Failed, Token
+from flashweb.engine.sequence import Picture, Sequence
+from flashweb.errors import FlashwebError, Overloaded
+
+TokenLogprobs: TypeAlias = tuple[float, tuple[tuple[int, float], ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The engine's sizes, all decided (see `memory.decide_limits`)."""
+
+    max_model_len: int  # tokens of prompt + answer
+    max_num_seqs: int  # sequences running at once
+    max_num_batched_tokens: int  # new tokens per step
+    max_num_batched_patches: int  # vision patches per step, unless a single picture has more
+    max_waiting: int  # sequences queued behind the running ones
+    max_waiting_bytes: int  # pixels held by all sequences
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Tokens [start, end) of one sequence, computed in this step; `samples` when the next token comes out of it."""
+
+    seq: Sequence
+    start: int
+    end: int
+    samples: bool
+
+
+@dataclass(slots=True)
+class Batch:
+    """One step: chunks in order, and the pictures that the tower must encode first."""
+
+    chunks: list[Chunk] = field(default_factory=list)
+    pictures: list[Picture] = field(default_factory=list)
+    num_tokens: int = 0
+    num_patches: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    token_id: int
+    logprobs: TokenLogprobs | None = None
+
+
+# What a chunk came to: a token, nothing yet (prompt not finished), or an error that concerns this sequence alone.
+Result: TypeAlias = Sampled | None | Exception
+
+
+class Scheduler:
+    def __init__(self, limits: Limits, blocks: BlockManager, encoder: EncoderCache[Any]) -> None:
+        assert limits.max_num_batched_tokens >= limits.max_num_seqs, "every decoding sequence must fit into a step"
+        assert blocks.num_blocks_for(limits.max_model_len) <= blocks.num_blocks, "the longest sequence must fit alone"
+        self.limits = limits
+        self.blocks = blocks
+        self.encoder = encoder
+        self.num_preemptions = 0
+        self._sequences: dict[str, Sequence] = {}
+        self._waiting: deque[Sequence] = deque()  # oldest first
+        self._running: list[Sequence] = []  # oldest first
+        self._num_arrivals = 0
+        self._num_pixel_bytes = 0
+
+    @property
+    def num_running(self) -> int:
+        return len(self._running)
+
+    @property
+    def num_waiting(self) -> int:
+        return len(self._waiting)
+
+    def __contains__(self, request_id: str) -> bool:
+        return request_id in self._sequences
+
+    @property
+    def has_work(self) -> bool:
+        return bool(self._sequences)
+
+    # --- coming and going --------------------------------------------------------------------------------------------
+
+    def add(self, seq: Sequence) -> None:
+        """Queues a sequence. Raises Overloaded when the queue is full; asserts that its id is new."""
+        assert seq.request_id not in self._sequences, f"request id {seq.request_id} is in use"
+        most = self.limits.max_num_seqs + self.limits.max_waiting
+        if len(self._sequences) >= most:
+            raise Overloaded(
+                f"{self.num_running} requests are running and {self.num_waiting} waiting; the limit is {most} in all: "
+                "try again shortly"
+            )
+        num_bytes = seq.num_pixel_bytes
+        if self._num_pixel_bytes and self._num_pixel_bytes + num_bytes > self.limits.max_waiting_bytes:
+            raise Overloaded(
+                f"pictures of {self._num_pixel_bytes} bytes are already queued; another {num_bytes} would pass the "
+                f"limit of {self.limits.max_waiting_bytes}: try again shortly"
+            )
+        self._num_pixel_bytes += num_bytes
+        self._num_arrivals += 1
+        seq.arrival = self._num_arrivals
+        self._sequences[seq.request_id] = seq
+        self._waiting.append(seq)
+
+    def abort(self, request_id: str) -> bool:
+        """Forgets a sequence, whatever it is doing, and frees all it holds. False when there is none of that name."""
+        seq = self._sequences.get(request_id)
+        if seq is None:
+            return False
+        self._remove(seq)
+        return True
+
+    def abort_all(self) -> None:
+        for request_id in list(self._sequences):
+            self.abort(request_id)
+
+    def _remove(self, seq: Sequence, forget: bool = False) -> None:
+        del self._sequences[seq.request_id]
+        self._num_pixel_bytes -= seq.num_pixel_bytes
+        (self._running if seq.block_table else self._waiting).remove(seq)
+        self._unpin(seq, seq.pinned.copy())
+        self.blocks.free(seq, forget)
+        if forget:
+            for picture in seq.pictures:
+                self.encoder.forget(picture.digest)
+
+    # --- one step ----------------------------------------------------------------------------------------------------
+
+    def schedule(self) -> Batch:
+        """The next step; an empty batch when there is nothing to do."""
+        batch = Batch()
+        self._schedule_decodes(batch)
+        for seq in self._running:
+            if not seq.is_decoding:
+                self._schedule_prefill(seq, batch)
+        self._admit(batch)
+        assert batch.chunks or not self._sequences, "work is waiting but nothing can be scheduled"
+        return batch
+
+    def _schedule_decodes(self, batch: Batch) -> None:
+        index = 0
+        while index < len(self._running):
+            seq = self._running[index]
+            index += 1
+            if not seq.is_decoding:
+                continue
+            # Victims are always behind `seq` or `seq` itself, so nothing already scheduled is taken away.
+            while not self.blocks.append_slot(seq):
+                if self._preempt_youngest() is seq:
+                    return
+            self._put(batch, seq, 1)
+
+    def _schedule_prefill(self, seq: Sequence, batch: Batch) -> None:
+        count = min(seq.num_uncomputed_tokens, self.limits.max_num_batched_tokens - batch.num_tokens)
+        if count > 0:
+            count = self._claim_pictures(seq, count, batch)
+        if count > 0:
+            self._put(batch, seq, count)
+
+    def _admit(self, batch: Batch) -> None:
+        while (
+            self._waiting
+            and len(self._running) < self.limits.max_num_seqs
+            and batch.num_tokens < self.limits.max_num_batched_tokens
+        ):
+            seq = self._waiting[0]
+            matched = self.blocks.match(seq)
+            if self._must_wait_for_tower(seq, len(matched) * self.blocks.block_size, batch):
+                return
+            # Every running sequence may soon want a block: taking their last would preempt right after admitting.
+            if not self.blocks.allocate(seq, matched, keep_free=len(self._running)):
+                return
+            self._waiting.popleft()
+            self._count_prefix(seq)
+            insort(self._running, seq, key=lambda s: s.arrival)
+            self._schedule_prefill(seq, batch)
+
+    @staticmethod
+    def _put(batch: Batch, seq: Sequence, count: int) -> None:
+        start = seq.num_computed_tokens
+        end = start + count
+        batch.chunks.append(Chunk(seq, start, end, samples=end == seq.num_tokens))
+        batch.num_tokens += count
+
+    def _count_prefix(self, seq: Sequence) -> None:
+        if seq.was_admitted:
+            return
+        seq.was_admitted = True
+        seq.num_cached_tokens = seq.num_computed_tokens
+        self.blocks.prefix_queries += seq.num_prompt_tokens
+        self.blocks.prefix_hits += seq.num_cached_tokens
+
+    def _preempt_youngest(self) -> Sequence:
+        seq = self._running.pop()
+        self._unpin(seq, seq.pinned.copy())
+        self.blocks.free(seq)
+        self._waiting.appendleft(seq)
+        self.num_preemptions += 1
+        return seq
+
+    # --- pictures ----------------------------------------------------------------------------------------------------
+
+    def _claim_pictures(self, seq: Sequence, count: int, batch: Batch) -> int:
+        """Pins what the next `count` tokens of `seq` need and plans what has to be encoded; the number of tokens
+        that can really be computed, cut before a picture for which this step's tower budget is too small."""
+        start = seq.num_computed_tokens
+        for picture in seq.pictures_in(start, start + count):
+            if picture.digest in seq.pinned:
+                continue
+            known = picture.digest in self.encoder or any(p.digest == picture.digest for p in batch.pictures)
+            if not known and not self._fits_tower(picture, batch):
+                return max(0, picture.start - start)
+            self.encoder.queries += 1
+            self.encoder.hits += known
+            self.encoder.pin(picture.digest)
+            seq.pinned.add(picture.digest)
+            if not known:
+                batch.pictures.append(picture)
+                batch.num_patches += picture.grid.num_patches
+        return count
+
+    def _fits_tower(self, picture: Picture, batch: Batch) -> bool:
+        with_it = batch.num_patches + picture.grid.num_patches
+        return batch.num_patches == 0 or with_it <= self.limits.max_num_batched_patches
+
+    def _must_wait_for_tower(self, seq: Sequence, num_cached: int, batch: Batch) -> bool:
+        """Whether a new sequence could compute less than a block now because its picture does not fit into the
+        step: then it is better admitted in the next one, when the prefix cache may know more."""
+        if batch.num_patches == 0:
+            return False
+        for picture in seq.pictures_in(num_cached, num_cached + self.blocks.block_size):
+            known = picture.digest in self.encoder or any(p.digest == picture.digest for p in batch.pictures)
+            if not known:
+                return not self._fits_tower(picture, batch)
+        return False
+
+    def _unpin(self, seq: Sequence, digests: set[bytes]) -> None:
+        for digest in digests:
+            self.encoder.unpin(digest)
+        seq.pinned -= digests
+
+    def _unpin_finished(self, seq: Sequence) -> None:
+        """Lets go of pictures whose last token has been computed."""
+        needed = {p.digest for p in seq.pictures if p.end > seq.num_computed_tokens}
+        self._unpin(seq, seq.pinned - needed)
+
+    # --- what came of it ---------------------------------------------------------------------------------------------
+
+    def commit(self, batch: Batch, results: Ordered[Result]) -> list[Token | Failed]:
+        """Books a computed step: one result per chunk, in order; the news for the requests."""
+        news: list[Token | Failed] = []
+        for chunk, result in zip(batch.chunks, results, strict=True):
+            seq = chunk.seq
+            if isinstance(result, Exception):
+                self._remove(seq, forget=True)
+                news.append(failure(seq.request_id, result))
+                continue
+            seq.num_computed_tokens = chunk.end
+            if seq.pinned:
+                self._unpin_finished(seq)
+            self.blocks.register(seq)
+            if chunk.samples:
+                assert result is not None, "a finished prompt must give a token"
+                news.append(self._append(seq, result))
+        return news
+
+    def _append(self, seq: Sequence, sampled: Sampled) -> Token:
+        seq.append(sampled.token_id)
+        finish: Literal["stop", "length"] | None = None
+        if sampled.token_id in seq.stop_token_ids and seq.num_answer_tokens >= seq.sampling.min_tokens:
+            finish = "stop"
+        elif seq.num_answer_tokens >= seq.max_new_tokens:
+            finish = "length"
+        if finish:
+            self._remove(seq)
+        logprobs = () if sampled.logprobs is None else (sampled.logprobs,)
+        return Token(seq.request_id, (sampled.token_id,), finish, seq.num_cached_tokens, logprobs)
+
+    def check_integrity(self) -> None:
+        """Raises AssertionError unless queues, blocks and pins agree with each other."""
+        assert set(self._sequences.values()) == set(self._waiting) | set(self._running)
+        assert len(self._sequences) == len(self._waiting) + len(self._running)
+        assert all(not seq.block_table and not seq.pinned for seq in self._waiting)
+        assert all(seq.block_table for seq in self._running)
+        arrivals = [seq.arrival for seq in (*self._running, *self._waiting)]
+        assert arrivals == sorted(arrivals), "somebody was overtaken"
+        assert self._num_pixel_bytes == sum(seq.num_pixel_bytes for seq in self._sequences.values())
+        self.blocks.check_integrity(self._running)
+        self.encoder.check_integrity(Counter(d for seq in self._running for d in seq.pinned))
+
+
+def failure(request_id: str, error: Exception) -> Failed:
+    """An error as the message that tells its request. Foreign exceptions become a plain internal error."""
+    if isinstance(error, FlashwebError):
+        return Failed(request_id, error.code or "invalid_request", error.message)
+    return Failed(request_id, "internal_error", f"the engine could not compute this request ({type(error).__name__})")

@@ -1,0 +1,441 @@
+"""The engine's policy with a model whose answer shows every mistake of the cache (see `fake_model`)."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from flashweb.engine.config import EngineConfig
+from flashweb.engine.core import EngineCore
+from flashweb.engine.protocol import Failed, Submit, Token
+from flashweb.errors import ConfigError, ContextLengthExceeded, InvalidRequest, Overloaded
+from flashweb.types import Grid
+from tests.engine.fake_model import (
+    BROKEN_PIXEL,
+    BROKEN_TOKEN,
+    EOS,
+    NAN_TOKEN,
+    PATCH_VALUES,
+    FakeModel,
+    FakePicture,
+    expected_answer,
+    request,
+)
+
+SMALL = Grid(1, 4, 4)
+TALL, WIDE = Grid(1, 8, 4), Grid(1, 4, 8)
+
+
+def make_core(model: FakeModel | None = None, **changes: Any) -> EngineCore:
+    values: dict[str, Any] = dict(
+        block_size=4, max_num_seqs=4, max_num_batched_tokens=12, max_num_batched_patches=24, kv_cache_bytes=8 * 4 * 40,
+        encoder_cache_bytes=400, eos_token_ids=(EOS,), max_waiting=1000,
+    )  # fmt: skip
+    return EngineCore(model or FakeModel(), EngineConfig(**{**values, **changes}))
+
+
+def run(core: EngineCore, *messages: Submit) -> dict[str, list[int]]:
+    """Submits all, steps until idle; the answers by id. Failures end the test."""
+    for message in messages:
+        core.submit(message)
+    answers: dict[str, list[int]] = {m.request_id: [] for m in messages}
+    while core.has_work:
+        for news in core.step():
+            assert isinstance(news, Token), news
+            answers.setdefault(news.request_id, []).extend(news.token_ids)
+        core.check_integrity()
+    return answers
+
+
+def text(seed: int, length: int) -> list[int]:
+    rng = random.Random(seed)
+    return [rng.randrange(8, 46) for _ in range(length)]
+
+
+# --- one by one ----------------------------------------------------------------------------------------------------
+
+
+def test_a_text_and_a_picture_request_give_the_answer_of_a_cacheless_pass() -> None:
+    plain = request("a", text(1, 5), max_tokens=20)
+    picture = request("b", [*text(2, 3), FakePicture(1, TALL), *text(3, 2)], max_tokens=20)
+    core = make_core()
+    answers = run(core, plain, picture)
+    assert answers["a"] == expected_answer(plain)
+    assert answers["b"] == expected_answer(picture)
+
+
+def test_a_prompt_longer_than_a_step_is_computed_in_chunks() -> None:
+    message = request("a", [*text(1, 30), FakePicture(1, TALL), *text(2, 20)], max_tokens=5)
+    core = make_core(max_num_batched_tokens=7)
+    assert run(core, message)["a"] == expected_answer(message)
+    assert core.num_steps >= 8
+
+
+def test_the_same_prompt_again_is_answered_from_the_cache_except_its_last_token() -> None:
+    pieces = [*text(1, 6), FakePicture(1, TALL), *text(2, 6)]  # 20 tokens: 5 full blocks
+    model = FakeModel()
+    core = make_core(model)
+    first = run(core, request("a", pieces))
+    core.submit(request("b", pieces))
+    news = [n for n in core.step() if isinstance(n, Token)]
+    assert news[0].num_cached_tokens == 16  # not 20: the last token is computed for its logits
+    rest = run(core)
+    assert [*news[0].token_ids, *rest["b"]] == first["a"]
+    assert model.num_pictures_encoded == 1
+    assert core.blocks.prefix_hits == 16
+
+
+def test_pictures_of_equal_tokens_never_share_blocks() -> None:
+    """Same placeholder ids, same number of tokens: only digests and positions tell them apart."""
+    before, after = text(1, 4), text(2, 6)
+    core = make_core(encoder_cache_bytes=10_000)
+    messages = [
+        request(name, [*before, picture, *after])
+        for name, picture in {
+            "tall": FakePicture(1, TALL),
+            "wide": FakePicture(1, WIDE),
+            "other": FakePicture(2, TALL),
+        }.items()
+    ]
+    for message in messages:
+        assert run(core, message)[message.request_id] == expected_answer(message)
+    assert core.blocks.prefix_hits == 2 * 4  # only the text in front of the pictures
+
+
+def test_the_same_picture_one_token_later_is_another_block() -> None:
+    picture = FakePicture(1, Grid(1, 16, 8))  # 32 tokens: several blocks lie wholly inside it
+    core = make_core(max_num_batched_tokens=64)
+    for shift in (4, 5, 8):
+        message = request(f"at {shift}", [*text(1, shift), picture, *text(2, 5)])
+        assert run(core, message)[message.request_id] == expected_answer(message)
+
+
+def test_decoding_goes_on_while_pictures_wait_for_the_tower() -> None:
+    core = make_core(max_num_seqs=6, max_num_batched_tokens=64, kv_cache_bytes=8 * 4 * 100)
+    core.submit(request("text", text(1, 4), max_tokens=30, ignore_eos=True))
+    core.step()
+    for n in range(4):
+        core.submit(request(f"p{n}", [8, FakePicture(n, SMALL), 9], max_tokens=2, ignore_eos=True))
+    firsts = []
+    for _ in range(4):
+        batch = {n.request_id for n in core.step()}
+        assert "text" in batch, "the decoding row stalled"
+        firsts.append(sorted(batch - {"text"}))
+    assert firsts[0] == ["p0"], "one picture of 16 patches fits into a step of 24, two do not"
+    run(core)
+
+
+def test_a_picture_larger_than_the_towers_budget_still_gets_its_turn() -> None:
+    message = request("a", [FakePicture(1, Grid(1, 16, 8)), *text(1, 3)])
+    assert run(make_core(max_num_batched_patches=8), message)["a"] == expected_answer(message)
+
+
+def test_one_picture_asked_about_twice_at_once_is_encoded_once() -> None:
+    model = FakeModel()
+    core = make_core(model, max_num_batched_tokens=64)
+    picture = FakePicture(1, SMALL)
+    run(core, request("a", [8, picture, 9]), request("b", [10, picture, 11]))
+    assert model.num_pictures_encoded == 1
+    assert (core.encoder.queries, core.encoder.hits) == (2, 1)
+
+
+def test_an_encoder_cache_of_no_bytes_still_serves_pictures() -> None:
+    core = make_core(encoder_cache_bytes=0, max_num_batched_tokens=5)
+    message = request("a", [*text(1, 3), FakePicture(1, TALL), *text(2, 3), FakePicture(2, SMALL), 9])
+    assert run(core, message)["a"] == expected_answer(message)
+    assert len(core.encoder) == 0
+
+
+def test_preempted_sequences_go_on_with_the_same_tokens() -> None:
+    core = make_core(kv_cache_bytes=8 * 4 * 12, max_num_seqs=4, enable_prefix_cache=False)
+    messages = [request(f"r{n}", text(n, 6), max_tokens=25, ignore_eos=True) for n in range(4)]
+    answers = run(core, *messages)
+    assert core.scheduler.num_preemptions > 0
+    for message in messages:
+        assert answers[message.request_id] == expected_answer(message)
+
+
+def test_a_sampled_answer_is_the_same_alone_in_a_crowd_and_after_preemption() -> None:
+    def ask(name: str) -> Submit:
+        return request(name, text(0, 6), max_tokens=20, ignore_eos=True, temperature=1.0, top_p=0.9, seed=7)
+
+    alone = run(make_core(), ask("a"))["a"]
+    crowd = [request(f"n{n}", text(n, 6), max_tokens=25, temperature=1.5, ignore_eos=True) for n in range(5)]
+    core = make_core(kv_cache_bytes=8 * 4 * 12)
+    assert run(core, *crowd[:3], ask("a"), *crowd[3:])["a"] == alone
+    assert core.scheduler.num_preemptions > 0
+    other_seed = request("a", text(0, 6), max_tokens=20, ignore_eos=True, temperature=1.0, top_p=0.9, seed=8)
+    assert run(make_core(), other_seed)["a"] != alone
+
+
+def test_abort_gives_every_block_back_at_any_point() -> None:
+    core = make_core()
+    base = core.blocks.num_free_blocks
+    for steps in range(12):
+        core.submit(request("a", [*text(1, 14), FakePicture(1, TALL), *text(2, 9)], max_tokens=20))
+        for _ in range(steps):
+            core.step()
+        core.abort("a")
+        assert not core.abort("a"), "it is gone"
+        core.check_integrity()
+        assert core.blocks.num_free_blocks == base
+        assert not core.has_work
+
+
+def test_a_sequence_ends_with_length_when_the_context_is_full() -> None:
+    core = make_core(max_model_len=20)
+    message = request("a", text(1, 15), max_tokens=50, ignore_eos=True)
+    core.submit(message)
+    tokens = []
+    while core.has_work:
+        tokens += core.step()
+    assert len(tokens) == 5
+    assert isinstance(tokens[-1], Token) and tokens[-1].finish == "length"
+
+
+def test_stop_tokens_end_with_stop_but_not_before_min_tokens() -> None:
+    free = request("a", text(3, 6), max_tokens=12, ignore_eos=True)
+    stop = expected_answer(free)[2]
+    core = make_core()
+    core.submit(request("a", text(3, 6), max_tokens=12, stop_token_ids=(stop,), ignore_eos=True))
+    news = [n for _ in range(20) for n in core.step()]
+    assert isinstance(news[-1], Token) and news[-1].finish == "stop" and news[-1].token_ids == (stop,)
+    held = run(core, request("b", text(3, 6), max_tokens=12, min_tokens=8, stop_token_ids=(stop,), ignore_eos=True))
+    assert stop not in held["b"][:7] and len(held["b"]) >= 8
+
+
+# --- refused, and failing alone ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"temperature": float("nan")}, {"temperature": float("inf")}, {"temperature": -1.0}, {"top_p": 0.0},
+        {"top_p": float("nan")}, {"top_k": -1}, {"min_p": 2.0}, {"repetition_penalty": 0.0}, {"max_tokens": 0},
+        {"presence_penalty": float("nan")}, {"frequency_penalty": float("inf")}, {"min_tokens": 9, "max_tokens": 8},
+        {"logprobs": 1000}, {"logprobs": -1}, {"logit_bias": {10**6: 1.0}}, {"logit_bias": {3: float("nan")}},
+    ],
+)  # fmt: skip
+def test_sampling_parameters_that_cannot_work_are_refused_by_name(changes: dict[str, Any]) -> None:
+    core = make_core()
+    with pytest.raises(InvalidRequest, match=next(iter(changes))) as error:
+        core.submit(request("a", text(1, 4), **changes))
+    assert error.value.param == next(iter(changes))
+    assert not core.has_work
+
+
+@pytest.mark.parametrize("damage", ["ids", "negative", "positions", "delta", "grid", "overlap", "outside", "bytes",
+                                    "digest", "empty", "values"])  # fmt: skip
+def test_a_damaged_message_is_refused_before_it_can_hurt(damage: str) -> None:
+    import msgspec
+
+    good = request("a", [8, FakePicture(1, SMALL), 9, FakePicture(2, SMALL)])
+    first, second = good.images
+    replace = msgspec.structs.replace
+    bad = {
+        "ids": lambda: replace(good, token_ids=(10**6, *good.token_ids[1:])),
+        "negative": lambda: replace(good, token_ids=(-1, *good.token_ids[1:])),
+        "positions": lambda: replace(good, positions=good.positions[:-4]),
+        "values": lambda: replace(good, positions=np.full((3, 10), 10**6, np.int32).tobytes()),
+        "delta": lambda: replace(good, position_delta=10**9),
+        "grid": lambda: replace(good, images=(replace(first, grid=(1, 3, 4)), second)),
+        "overlap": lambda: replace(good, images=(first, replace(second, start=3))),
+        "outside": lambda: replace(good, images=(first, replace(second, start=8))),
+        "bytes": lambda: replace(good, images=(replace(first, patches=first.patches[:-1]), second)),
+        "digest": lambda: replace(good, images=(replace(first, digest=b"short"), second)),
+        "empty": lambda: replace(good, token_ids=(), positions=b"", images=()),
+    }[damage]()
+    core = make_core()
+    with pytest.raises(InvalidRequest):
+        core.submit(bad)
+    assert not core.has_work
+
+
+def test_a_prompt_that_fills_the_context_is_refused_with_both_numbers() -> None:
+    with pytest.raises(ContextLengthExceeded, match=r"200 tokens.*holds 128"):
+        make_core().submit(request("a", text(1, 200)))
+
+
+def test_an_id_in_use_is_refused_and_the_first_owner_is_not_disturbed() -> None:
+    core = make_core()
+    message = request("a", text(1, 4))
+    core.submit(message)
+    with pytest.raises(InvalidRequest, match="in use"):
+        core.submit(request("a", text(2, 4)))
+    assert run(core)["a"] == expected_answer(message)
+
+
+def test_a_full_queue_says_so_with_numbers() -> None:
+    core = make_core(max_num_seqs=1, max_waiting=2)
+    for n in range(3):
+        core.submit(request(f"{n}", text(n, 3)))
+    with pytest.raises(Overloaded, match="limit is 3"):
+        core.submit(request("3", text(3, 3)))
+
+
+def test_queued_pixels_are_bounded() -> None:
+    size = SMALL.num_patches * PATCH_VALUES
+    core = make_core(max_waiting_bytes=2 * size)
+    for n in range(2):
+        core.submit(request(f"{n}", [FakePicture(n, SMALL), 9]))
+    with pytest.raises(Overloaded, match="pictures"):
+        core.submit(request("2", [FakePicture(2, SMALL), 9]))
+    run(core)
+    core.submit(request("2", [FakePicture(2, SMALL), 9]))
+
+
+@pytest.mark.parametrize("poison", [BROKEN_TOKEN, NAN_TOKEN])
+def test_a_request_that_breaks_the_step_fails_alone(poison: int) -> None:
+    core = make_core(max_num_batched_tokens=64)
+    good = [request(f"g{n}", text(n, 5), max_tokens=10) for n in range(3)]
+    for message in (good[0], request("bad", [*text(9, 5), poison]), *good[1:]):
+        core.submit(message)
+    answers: dict[str, list[int]] = {}
+    failures = []
+    while core.has_work:
+        for news in core.step():
+            if isinstance(news, Failed):
+                failures.append(news)
+            else:
+                answers.setdefault(news.request_id, []).extend(news.token_ids)
+        core.check_integrity()
+    assert [f.request_id for f in failures] == ["bad"]
+    assert failures[0].code == "internal_error"
+    assert answers == {m.request_id: expected_answer(m) for m in good}
+    # Nothing of it is remembered: the same text without the poison is computed anew.
+    again = request("again", text(9, 9))
+    assert run(core, again)["again"] == expected_answer(again)
+
+
+def test_a_picture_that_breaks_the_tower_fails_alone() -> None:
+    class BrokenPicture(FakePicture):
+        @property
+        def patches(self) -> np.ndarray:  # type: ignore[type-arg]
+            return np.full((self.grid.num_patches, PATCH_VALUES), BROKEN_PIXEL, np.uint8)
+
+    core = make_core(max_num_batched_tokens=64, max_num_batched_patches=64)
+    good = request("good", [8, FakePicture(1, SMALL), 9])
+    core.submit(request("bad", [8, BrokenPicture(7, SMALL), 9]))
+    core.submit(good)
+    news = core.step()
+    assert [n.request_id for n in news if isinstance(n, Failed)] == ["bad"]
+    first = [n for n in news if isinstance(n, Token)]
+    assert [*first[0].token_ids, *run(core)["good"]] == expected_answer(good)
+
+
+def test_a_context_that_cannot_fit_is_a_clear_error_at_start() -> None:
+    with pytest.raises(ConfigError, match="max_model_len 128"):
+        make_core(max_model_len=128, kv_cache_bytes=8 * 4 * 10)
+    assert make_core(kv_cache_bytes=8 * 4 * 10).plan.limits.max_model_len == 40
+
+
+def test_warm_up_leaves_nothing_behind() -> None:
+    core = make_core(FakeModel(max_position_embeddings=1024), kv_cache_bytes=8 * 4 * 200)
+    core.warm_up()
+    core.check_integrity()
+    assert core.stats().num_steps == 0 and core.stats().prefix_queries == 0
+    assert core.blocks.num_free_blocks == core.blocks.num_blocks
+
+
+# --- thousands of random steps -----------------------------------------------------------------------------------
+
+
+class RandomTraffic(RuleBasedStateMachine):
+    """Arrivals, aborts and steps in any order, with very little memory; every answer and every book is checked."""
+
+    @initialize(
+        blocks=st.integers(10, 24),
+        seqs=st.integers(1, 6),
+        tokens=st.integers(6, 40),
+        patches=st.integers(1, 80),
+        cache=st.booleans(),
+        encoder_bytes=st.sampled_from([0, 100, 10_000]),
+    )
+    def start(self, blocks: int, seqs: int, tokens: int, patches: int, cache: bool, encoder_bytes: int) -> None:
+        self.core = make_core(
+            kv_cache_bytes=8 * 4 * blocks,
+            max_num_seqs=seqs,
+            max_num_batched_tokens=tokens,
+            max_num_batched_patches=patches,
+            enable_prefix_cache=cache,
+            encoder_cache_bytes=encoder_bytes,
+            max_waiting=20,
+        )
+        self.max_model_len = self.core.plan.limits.max_model_len
+        self.messages: dict[str, Submit] = {}
+        self.answers: dict[str, list[int]] = {}
+        self.count = 0
+
+    @rule(
+        prefix=st.integers(0, 2),
+        prefix_length=st.integers(1, 12),
+        picture=st.integers(-1, 2),
+        grid=st.sampled_from([SMALL, TALL, WIDE]),
+        second=st.booleans(),
+        tail=st.integers(1, 6),
+        max_tokens=st.integers(1, 30),
+    )
+    def arrive(
+        self, prefix: int, prefix_length: int, picture: int, grid: Grid, second: bool, tail: int, max_tokens: int
+    ) -> None:
+        pieces: list[Any] = text(prefix, prefix_length)
+        if picture >= 0:
+            pieces.append(FakePicture(picture, grid))
+        if second:
+            pieces += [9, FakePicture(picture + 1, SMALL)]
+        self.count += 1
+        message = request(f"r{self.count}", [*pieces, *text(50 + tail % 2, tail)], max_tokens=max_tokens)
+        try:
+            self.core.submit(message)
+        except Overloaded:
+            assert len(self.messages) >= self.core.plan.limits.max_num_seqs + 20
+        except ContextLengthExceeded:
+            assert len(message.token_ids) >= self.max_model_len
+        else:
+            self.messages[message.request_id] = message
+            self.answers[message.request_id] = []
+
+    @rule(which=st.integers(0, 100))
+    def abort(self, which: int) -> None:
+        if self.messages:
+            name = list(self.messages)[which % len(self.messages)]
+            assert self.core.abort(name)
+            del self.messages[name], self.answers[name]
+
+    @rule(steps=st.integers(1, 8))
+    def step(self, steps: int) -> None:
+        for _ in range(steps):
+            had_work = self.core.has_work
+            before = self.core.num_steps
+            for news in self.core.step():
+                assert isinstance(news, Token), news
+                answer = self.answers[news.request_id]
+                answer.extend(news.token_ids)
+                if news.finish:
+                    message = self.messages.pop(news.request_id)
+                    assert self.answers.pop(news.request_id) == expected_answer(message, self.max_model_len)
+            assert (self.core.num_steps > before) == had_work, "work was waiting and nothing moved"
+            self.core.check_integrity()
+
+    @invariant()
+    def books_balance(self) -> None:
+        if hasattr(self, "core"):
+            self.core.check_integrity()
+            assert set(self.messages) == set(self.answers)
+
+    def teardown(self) -> None:
+        if hasattr(self, "core"):
+            while self.core.has_work:
+                self.step(1)
+            assert not self.messages
+            assert self.core.blocks.num_free_blocks == self.core.blocks.num_blocks
+
+
+RandomTraffic.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestRandomTraffic = RandomTraffic.TestCase
