@@ -1,21 +1,38 @@
-"""Draw one page with its questions. First edition: plain lines, so that the trainer can be built against it."""
+"""Draw one page with its questions: choose paper, type, layout and decorations, ink the text, ask.
+
+`difficulty` runs from one short line of frequent characters on plain paper (0) to everything (1). The splits other than
+"train" use fonts, decorations, layouts or phrasings that training never draws.
+"""
 
 from __future__ import annotations
 
-import random
-from functools import lru_cache
+from dataclasses import dataclass
+from random import Random
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
+from training import content, decorations, fonts, layouts, marks, tasks, words
+from training.charset import HANZI
+from training.draw import Colour, Pixels, Type, choose_faces, contrasting, ink, luminance
+from training.layouts.plan import Box, Plan, Sheet
 from training.page import QA, Glyph, Page
 
-WORDS = ("milk", "bread", "coffee", "apple", "soap", "paper", "total", "tea", "rice", "salt")
+SPLITS = ("train", "unseen_fonts", "unseen_decorations", "unseen_layouts", "unseen_all")
 
 
-@lru_cache(64)
-def _font(size: int) -> ImageFont.FreeTypeFont:
-    return ImageFont.truetype("DejaVuSans.ttf", size, layout_engine=ImageFont.Layout.BASIC)
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a caller may fix about a page; None leaves it to chance."""
+
+    split: str = "train"
+    difficulty: float = 1.0
+    num_qa: int = 2
+    decorated: bool | None = None
+    kinds: tuple[str, ...] = ()  # layouts
+    tasks: tuple[str, ...] = ()
+    language: str | None = None
+    unreadable: bool | None = None
 
 
 def draw_page(
@@ -27,44 +44,226 @@ def draw_page(
     difficulty: float = 1.0,
     num_qa: int = 2,
 ) -> Page:
-    """One page of width x height pixels (multiples of 28)."""
-    r = random.Random(int(rng.integers(2**62)))
-    image = Image.new("RGB", (width, height), (250, 250, 250))
-    draw = ImageDraw.Draw(image)
-    glyphs: list[Glyph] = []
-    rows: list[str] = []
-    amounts: list[str] = []
-    y = 2
-    while y + 24 <= height:
-        size = r.randint(14, 22)
-        text = r.choice(WORDS)
-        if r.random() < 0.5:
-            price = f"{r.randint(1, 99)}.{r.randint(0, 99):02d}"
-            text = f"{text} ${price}"
-        if _font(size).getlength(text) > width - 4:
-            text, price = text.split()[0][: max(1, width // size)], ""
-        if "$" in text:
-            amounts.append(price)
-        rows.append(text)
-        x = 2.0
-        for char in text:
-            advance = _font(size).getlength(char)
-            if char != " ":
-                draw.text((x, y), char, font=_font(size), fill=(20, 20, 20))
-                x0, y0, x1, y1 = _font(size).getbbox(char)
-                glyphs.append(Glyph(char, x + (x0 + x1) / 2, y + (y0 + y1) / 2, size))
-            x += advance
-        y += size + r.randint(4, 8)
-    qa = [
-        QA("amounts", "en", "List the amounts.", ", ".join(amounts) or "no amounts"),
-        QA("read", "zh", "读出图中所有文字", "\n".join(rows)),
-    ]
-    return Page(np.asarray(image), glyphs, qa[:num_qa])
+    """One page of width x height pixels with `num_qa` questions; the same rng state gives the same page."""
+    return compose(Random(int(rng.integers(2**62))), width, height, Wish(split, difficulty, num_qa))
 
 
 def draw_text_only(rng: np.random.Generator, split: str = "train") -> list[QA]:
-    """A conversation without a picture."""
-    r = random.Random(int(rng.integers(2**62)))
-    if r.random() < 0.5:
-        return [QA("chat", "zh", "你好", "你好，请给我一张有文字的图片。")]
-    return [QA("chat", "en", "hello", "Hello! Please send me a picture with text.")]
+    """A conversation without a picture: greetings, and open questions that are declined."""
+    assert split in SPLITS, split
+    return tasks.chat(Random(int(rng.integers(2**62))), words.load())
+
+
+def compose(r: Random, width: int, height: int, wish: Wish) -> Page:
+    """A page as wished."""
+    assert wish.split in SPLITS, wish.split
+    plan = _plan(r, width, height, wish)
+    plain = _chance(r, wish.decorated, 0.6 * min(1.0, max(0.0, (wish.difficulty - 0.15) / 0.5))) is False
+    image, names = _ground(r, plan, plain, wish)
+    glyphs = _ink_all(r, image, plan, wish)
+    unreadable = bool(plan.rows) and _chance(r, wish.unreadable, 0.012 if wish.difficulty > 0.7 else 0.0)
+    if unreadable:
+        image = decorations.smear(image, max(6, max(piece.run.size for piece in plan.pieces) // 2))
+        return Page(image, [], tasks.ask_unreadable(r, wish.num_qa), kind=plan.kind, decorations=names)
+    image = _finish(r, image, plain, wish)
+    qa = tasks.ask(r, plan, words.load(), wish.num_qa, wish.split == "unseen_all", wish.difficulty, wish.tasks)
+    return Page(
+        image,
+        glyphs,
+        qa,
+        fixed_geometry=any(one.task == "box" for one in qa),
+        fixed_colours=bool(plan.shapes),
+        kind=plan.kind,
+        decorations=names,
+    )
+
+
+def _chance(r: Random, wished: bool | None, probability: float) -> bool:
+    return r.random() < probability if wished is None else wished
+
+
+# --- plan ------------------------------------------------------------------------------------------------------------
+
+
+def _plan(r: Random, width: int, height: int, wish: Wish) -> Plan:
+    table = layouts.HELDOUT if wish.split in ("unseen_layouts", "unseen_all") else layouts.TRAIN
+    names = [name for name, (_, _, w, h) in table.items() if width >= w and height >= h and (not wish.kinds or name in wish.kinds)]
+    if wish.difficulty < 0.1 or not names:
+        table, names = layouts.TRAIN, ["lines"]
+    elif wish.difficulty < 0.3:
+        names = [name for name in names if name in ("lines", "scatter", "receipt", "shapes")] or names
+    for _ in range(4):
+        name = r.choices(names, [table[name][1] for name in names])[0]
+        plan = table[name][0](_sheet(r, width, height, wish))
+        if plan.rows or plan.shapes or name == "blank":
+            return _first_line(plan) if wish.difficulty < 0.1 else plan
+    return layouts.TRAIN["lines"][0](_sheet(r, width, height, wish, smallest=True))
+
+
+def _first_line(plan: Plan) -> Plan:
+    """The easiest pages hold one line."""
+    plan.rows = plan.rows[:1]
+    return plan
+
+
+def _sheet(r: Random, width: int, height: int, wish: Wish, smallest: bool = False) -> Sheet:
+    language = wish.language or ("zh" if r.random() < 0.55 else "en")
+    pack = fonts.load("heldout" if wish.split in ("unseen_fonts", "unseen_all") else "train")
+    size = _size(r, width, height, language, wish.difficulty, smallest)
+    smooth, tracking = r.random() < 0.4, r.choice((0, 0, 0, 0, 0, 0.5, 1, 2)) if wish.difficulty > 0.3 else 0
+    kinds = [Type(choose_faces(r, pack, language), size, smooth, tracking) for _ in range(3)]
+    kinds = [kind.sized(max(kind.min_size, size)) if height > 40 else kind for kind in kinds]
+    margin = r.randint(1, 3) if min(width, height) < 84 else r.choice((2, r.randint(4, 10), r.randint(8, 24)))
+    return Sheet(
+        r=r,
+        width=width,
+        height=height,
+        language=language,
+        type=kinds[0],
+        other_types=tuple(kinds[1:]),
+        vocabulary=words.load(),
+        num_hanzi=int(150 + (len(HANZI) - 150) * min(1.0, wish.difficulty / 0.5) ** 2),
+        signs=content.notation(r, language),
+        margin=margin,
+        gap=int(size * r.choice((0.2, 0.35, 0.5, 0.8, 1.2))) + 1,
+    )
+
+
+def _size(r: Random, width: int, height: int, language: str, difficulty: float, smallest: bool) -> int:
+    """Glyph height in px: 14 to 24 mostly, larger on large pages, never too large for the page."""
+    most = min(22, height - 6) if height <= 40 else max(14, min(40, height // 4, width // 4))
+    if smallest:
+        return min(14, most)
+    if difficulty < 0.2:
+        return r.randint(14, min(22, most))
+    least = 14 if language == "zh" or r.random() < 0.85 else 12
+    kind = r.random()
+    size = r.randint(least, 24) if kind < 0.70 else r.randint(18, 30) if kind < 0.90 else r.randint(24, 40)
+    if max(width, height) > 448 and r.random() < 0.5:
+        size = int(size * r.uniform(1.1, 1.7))
+    return max(least, min(size, most))
+
+
+# --- ground and text -------------------------------------------------------------------------------------------------
+
+
+def _ground(r: Random, plan: Plan, plain: bool, wish: Wish) -> tuple[Pixels, tuple[str, ...]]:
+    """Paper, decorations and drawn things: everything that lies below the text."""
+    colour = decorations.paper_colour(r) if wish.difficulty > 0.15 else r.choice(((255, 255, 255), (250, 250, 245), (240, 240, 240)))
+    pixels = decorations.paper(r, plan.width, plan.height, colour, plain and r.random() < 0.5 or wish.difficulty < 0.15)
+    if plain and not plan.shapes and plan.brand_place is None and plan.bar_code is None:
+        return pixels, ()
+    image = Image.fromarray(pixels)
+    scene = decorations.Scene(r, plan, image, ImageDraw.Draw(image), colour)
+    names = () if plain else decorations.decorate(scene, _choose_decorations(r, plan, wish))
+    _draw_things(scene)
+    return np.array(image), names
+
+
+def _choose_decorations(r: Random, plan: Plan, wish: Wish) -> list[str]:
+    count = r.choices((1, 2, 3, 4), (30, 35, 25, 10))[0]
+    if plan.shapes:
+        return r.sample(("frame", "desk", "side_stripe"), 1) if r.random() < 0.4 else []
+    names = list(decorations.TRAIN)
+    weights = [decorations.TRAIN[name][1] for name in names]
+    if plan.items:
+        weights[names.index("leaders")] *= 2
+    if plan.columns:
+        weights[names.index("grid")] *= 5
+    chosen = set(r.choices(names, weights, k=count))
+    if wish.split in ("unseen_decorations", "unseen_all"):
+        kept = list(chosen)[:1] if r.random() < 0.4 else []
+        return sorted({*kept, *r.sample(tuple(decorations.HELDOUT), r.choice((1, 1, 2)))})
+    return sorted(chosen)
+
+
+def _draw_things(scene: decorations.Scene) -> None:
+    """What the layout itself holds besides text: shapes, the brand mark, the bar code."""
+    r, plan, draw = scene.r, scene.plan, scene.draw
+    for shape in plan.shapes:
+        spot = scene.image.getpixel((int(shape.x), int(shape.y)))
+        fill = content.COLOURS[shape.colour][1]
+        if sum(abs(a - b) for a, b in zip(spot, fill, strict=True)) < 90:  # cannot be seen on this paper: lay a plate
+            plate = (255, 255, 255) if luminance(fill) < 150 else (60, 60, 60)
+            reach = shape.radius + 4
+            draw.rectangle((shape.x - reach, shape.y - reach, shape.x + reach, shape.y + reach), fill=plate)
+        marks.shape(draw, shape.name, shape.x, shape.y, shape.radius, vary(r, fill), None)
+    if plan.brand_place is not None and plan.brand is not None:
+        x, y, radius = plan.brand_place
+        paper = scene.image.getpixel((x, y))
+        if r.random() < 0.3:
+            paper = r.choice(((255, 255, 255), (20, 20, 30)))
+            draw.rectangle((x - radius - 2, y - radius - 2, x + radius + 2, y + radius + 2), fill=paper)
+        marks.brand(draw, plan.brand, x, y, radius, contrasting(r, luminance(paper), 80, 0.8), paper)
+    if plan.bar_code is not None:
+        x0, y0, x1, y1 = plan.bar_code
+        draw.rectangle((x0 - 3, y0 - 2, x1 + 3, y1 + 2), fill=(255, 255, 255))
+        marks.bar_code(draw, r, x0, y0, x1, y1, (15, 15, 15))
+
+
+def vary(r: Random, colour: Colour) -> Colour:
+    """The same colour by name, a little off."""
+    return tuple(min(255, max(0, c + r.randint(-12, 12))) for c in colour)  # type: ignore[return-value]
+
+
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+
+
+def _brightness(image: Pixels, box: Box) -> tuple[float, float]:
+    """Darkest and lightest luma behind a box, on every third pixel or so."""
+    x0, y0, x1, y1 = box
+    luma = image[max(0, y0) : y1 : 2, max(0, x0) : x1 : 3] @ _LUMA
+    return float(luma.min()), float(luma.max())
+
+
+def _ink_all(r: Random, image: Pixels, plan: Plan, wish: Wish) -> list[Glyph]:
+    """Choose colours that can be read where the text lies, and draw all of it."""
+    glyphs: list[Glyph] = []
+    gap = 110.0 if r.random() < 0.5 else 75.0 if r.random() < 0.85 or wish.difficulty < 0.7 else 48.0
+    saturation, mode = r.choice((0.0, 0.3, 1.0)), r.random()
+    page_colour: Colour | None = None
+    for row in plan.rows:
+        for piece in row.pieces:
+            low, high = _brightness(image, piece.box)
+            keep = page_colour if mode < 0.6 or (mode < 0.85 and piece is not row.pieces[0]) else None
+            colour = _legible(r, image, piece.box, low, high, gap, saturation, keep)
+            page_colour = keep or colour
+            ink(image, piece.run, piece.x, piece.baseline, colour, glyphs)
+            if piece.strike:
+                _strike(r, image, piece.box, piece.baseline - int(piece.run.size * 0.32), colour)
+    return glyphs
+
+
+def _legible(
+    r: Random, image: Pixels, box: Box, low: float, high: float, gap: float, saturation: float, keep: Colour | None
+) -> Colour:
+    """A colour that stands off everything between `low` and `high`; lays a plate when there is none."""
+    if low < gap and high > 255 - gap:
+        level = 250 if r.random() < 0.7 else 10
+        x0, y0, x1, y1 = box
+        image[max(0, y0 - 2) : y1 + 2, max(0, x0 - 3) : x1 + 3] = level
+        low = high = float(level)
+    if keep is not None and (luminance(keep) >= high + gap or luminance(keep) <= low - gap):
+        return keep
+    middle = (low + high) / 2
+    colour = contrasting(r, middle, gap + (high - low) / 2, saturation)
+    if low - gap < luminance(colour) < high + gap:
+        return (0, 0, 0) if low >= gap else (255, 255, 255)
+    return colour
+
+
+def _strike(r: Random, image: Pixels, box: Box, y: int, colour: Colour) -> None:
+    """A stroke over the text."""
+    thickness = 1 if box[3] - box[1] < 20 else r.choice((1, 2))
+    shade = colour if r.random() < 0.6 else r.choice(((220, 30, 30), (40, 40, 40)))
+    image[max(0, y) : y + thickness, max(0, box[0] - 2) : box[2] + 2] = shade
+
+
+def _finish(r: Random, image: Pixels, plain: bool, wish: Wish) -> Pixels:
+    """Light damage to some pages: JPEG, a slight blur."""
+    kind = r.random()
+    if wish.difficulty < 0.5 or kind > (0.06 if plain else 0.12):
+        return image
+    if kind < 0.03:
+        return decorations.soften(image, r.uniform(0.3, 0.6))
+    return decorations.jpeg(image, r.randint(35, 90))

@@ -23,7 +23,7 @@ MAX_CHINESE, MAX_ENGLISH = 26_000, 16_000
 KEPT_PARTS = frozenset("n v a vn b d an ad t s f".split())  # nr, ns, nt, nz hold names of persons, places, bodies
 # A word with one of these characters is left out: rude, grim, or political. Wide on purpose, words are plenty.
 BARRED_HANZI = frozenset(
-    "淫奸妓娼嫖婊贱逼屎尿粪屁奶乳阴肛裸娠孕胎经性欲交媾骚浪荡操干娘傻蠢杀死尸毙奴匪贼盗枪弹炮毒赌嫌犯狱囚刑"
+    "淫奸妓贱逼屎尿粪屁奶乳阴肛裸娠孕胎经性欲交骚浪荡操干娘傻蠢杀死尸毙奴匪贼盗枪弹炮毒赌嫌犯狱囚刑"
     "党政军战革帝敌侵侮辱骂鬼恐怖暴虐残癌瘟疫病伤血肉民族教神佛宗徒独叛乱反动主席令"
 )
 BARRED_ENGLISH = (

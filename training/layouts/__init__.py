@@ -1,0 +1,29 @@
+"""Arrangements of text on a page. To add one, write `def name(sheet: Sheet) -> Plan` and list it here with a weight."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from training.layouts import goods, heldout, sales, shapes, text
+from training.layouts.plan import Plan, Sheet
+
+# weight, smallest width and height in px
+TRAIN: dict[str, tuple[Callable[[Sheet], Plan], float, int, int]] = {
+    "lines": (text.lines, 20, 28, 28),
+    "paragraph": (text.paragraph, 5, 140, 84),
+    "scatter": (text.scatter, 8, 56, 56),
+    "poster": (text.poster, 10, 112, 112),
+    "receipt": (sales.receipt, 18, 140, 140),
+    "menu": (sales.menu, 10, 140, 112),
+    "price_tag": (sales.price_tag, 8, 112, 112),
+    "table": (sales.table, 8, 196, 112),
+    "invoice": (sales.invoice, 6, 252, 168),
+    "label": (goods.label, 14, 140, 112),
+    "shapes": (shapes.shapes, 9, 112, 84),
+    "blank": (shapes.blank, 0.7, 56, 56),
+}
+HELDOUT: dict[str, tuple[Callable[[Sheet], Plan], float, int, int]] = {
+    "ticket": (heldout.ticket, 1, 196, 168),
+    "coupon": (heldout.coupon, 1, 196, 168),
+    "statement": (heldout.statement, 1, 224, 168),
+}
