@@ -51,8 +51,13 @@ def features_of(patches: NDArray[np.uint8]) -> list[int]:
 
 
 class FakeCache:
-    def __init__(self, num_slots: int) -> None:
+    def __init__(self, num_slots: int, block_size: int) -> None:
+        self.block_size = block_size
         self.storage = torch.zeros((1, num_slots), dtype=torch.int64)
+
+    def wipe(self, blocks: list[int]) -> None:
+        for block in blocks:
+            self.storage[:, block * self.block_size : (block + 1) * self.block_size] = 0
 
 
 @dataclass
@@ -72,7 +77,7 @@ class FakeModel:
         return 8
 
     def new_kv_cache(self, num_blocks: int, block_size: int) -> FakeCache:
-        return FakeCache(num_blocks * block_size)
+        return FakeCache(num_blocks * block_size, block_size)
 
     def encode_images(self, patches: list[Tensor], grids: list[Grid]) -> list[Tensor]:
         self.num_pictures_encoded += len(patches)

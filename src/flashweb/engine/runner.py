@@ -62,8 +62,7 @@ class ModelRunner:
     def wipe(self, blocks: list[int]) -> None:
         """Zeroes blocks: attention over padded rows multiplies what lies there by 0, and 0 * NaN is NaN."""
         if blocks:
-            slots = [block * self.block_size + offset for block in blocks for offset in range(self.block_size)]
-            self.cache.storage[:, slots] = 0
+            self.cache.wipe(blocks)
 
     def _encode(self, pictures: list[Picture]) -> dict[bytes, Exception]:
         """Puts the pictures' features into the encoder cache; the errors of those that failed, by digest."""

@@ -25,10 +25,10 @@ MASKED_QUERY_ROWS = 512
 
 
 class KVCache:
-    """Keys and values of every layer, in blocks: per layer [num_blocks, block_size, 2 * kv_heads, head_dim].
+    """Keys and values of every layer: [layers, 2 * kv_heads, slots, head_dim], keys' heads before values' heads.
 
-    A token's keys (first kv_heads rows) and values lie together because the fused projection computes them
-    together: one copy stores both. Slot s is row s of the flattened first two dimensions.
+    Slot s is token s % block_size of block s // block_size. A head's tokens lie together, so that a run of blocks
+    is read as one stream; a token's keys and values are stored by one copy.
     """
 
     def __init__(
@@ -41,12 +41,18 @@ class KVCache:
         dtype: torch.dtype,
         device: torch.device,
     ) -> None:
-        shape = (num_layers, num_blocks * block_size, 2 * num_kv_heads, head_dim)
         self.num_blocks = num_blocks
         self.block_size = block_size
+        self.num_kv_heads = num_kv_heads
+        shape = (num_layers, 2 * num_kv_heads, num_blocks * block_size, head_dim)
         # Zeros, not empty: masked positions of a padded gather are multiplied by 0, and 0 * NaN is NaN.
         self.storage = torch.zeros(shape, dtype=dtype, device=device)
-        self.layers: list[Tensor] = list(self.storage.unbind(0))  # [slots, 2 * kv_heads, head_dim] each
+        self.layers: list[Tensor] = list(self.storage.unbind(0))
+
+    def wipe(self, blocks: list[int]) -> None:
+        """Zeroes blocks, so that whatever a failed step left there (NaN) cannot reach a padded gather."""
+        view = self.storage.view(*self.storage.shape[:2], self.num_blocks, -1)
+        view[:, :, blocks] = 0
 
     @property
     def num_bytes(self) -> int:
@@ -54,58 +60,92 @@ class KVCache:
 
 
 @dataclass(frozen=True, slots=True)
-class _Sequence:
-    """One sequence of a step: its rows among the new tokens and where its context lies in the cache."""
+class _Context:
+    """One sequence's keys and values as each layer sees them, [1, kv_heads, context_len, head_dim].
+
+    A run of neighbouring blocks is a view, made once per step for all layers; a broken one is gathered per layer.
+    """
+
+    views: list[tuple[Tensor, Tensor]] | None
+    slots: Tensor | None  # int64 [context_len]
+
+    def read(self, layer: Tensor, index: int) -> tuple[Tensor, Tensor]:
+        if self.views is not None:
+            return self.views[index]
+        assert self.slots is not None
+        gathered = layer.index_select(1, self.slots).unsqueeze(0)
+        keys, values = gathered.chunk(2, dim=1)
+        return keys, values
+
+
+@dataclass(frozen=True, slots=True)
+class _Chunk:
+    """Several new tokens of one sequence: rows [first_row, end_row) of the step, `past` tokens before them."""
 
     first_row: int
-    query_len: int
-    context_len: int
-    first_slot: int  # start of the contiguous run, or -1
-    slots: Tensor | None  # int64 [context_len] when the run is broken
+    end_row: int
+    past: int
+    context: _Context
 
 
 @dataclass(frozen=True, slots=True)
 class _PaddedDecode:
-    """Decoding sequences gathered together: rows int64 [B], slots int64 [B, L], mask bool [B, 1, 1, L]."""
+    """Decoding sequences gathered together: slots int64 [B * L], mask bool [B, 1, 1, L]."""
 
-    rows: Tensor
     slots: Tensor
     mask: Tensor
 
 
-@dataclass(frozen=True, slots=True)
 class AttentionPlan:
     """Where to write and what to read, the same for every layer of one step."""
 
-    slots: Tensor  # int64 [N]
-    sequences: list[_Sequence]
-    padded: _PaddedDecode | None
+    def __init__(self, cache: KVCache, slots: Tensor) -> None:
+        self.cache = cache
+        self.slots = slots  # int64 [N]
+        self.chunks: list[_Chunk] = []
+        self.decode_rows: list[int] = []
+        self.decode_contexts: list[_Context] = []
+        self.padded: _PaddedDecode | None = None
+        self.decode_index: Tensor | None = None  # decode_rows as int64, when they are not all rows
 
     @staticmethod
-    def of(inputs: ForwardInputs, device: torch.device) -> AttentionPlan:
+    def of(inputs: ForwardInputs, cache: KVCache) -> AttentionPlan:
+        assert inputs.block_size == cache.block_size, (inputs.block_size, cache.block_size)
+        plan = AttentionPlan(cache, inputs.slots)
+        device = inputs.slots.device
         pad = device.type != "cpu"
-        sequences: list[_Sequence] = []
-        decoding: list[tuple[int, int, list[int]]] = []
+        decoding: list[tuple[int, list[int]]] = []
         row = 0
-        size = inputs.block_size
         for query_len, context_len, table in zip(
             inputs.query_lens, inputs.context_lens, inputs.block_tables, strict=True
         ):
-            used = -(-context_len // size)
+            used = -(-context_len // cache.block_size)
             assert 0 < query_len <= context_len and len(table) >= used, (query_len, context_len, len(table))
-            if pad and query_len == 1:
-                decoding.append((row, context_len, table[:used]))
-            else:
-                first = table[0]
-                if table[:used] == list(range(first, first + used)):
-                    sequences.append(_Sequence(row, query_len, context_len, first * size, None))
+            if query_len == 1:
+                plan.decode_rows.append(row)
+                if pad:
+                    decoding.append((context_len, table[:used]))
                 else:
-                    slots = _slots(table[:used], size, device)[:context_len]
-                    sequences.append(_Sequence(row, query_len, context_len, -1, slots))
+                    plan.decode_contexts.append(_context(cache, table[:used], context_len))
+            else:
+                context = _context(cache, table[:used], context_len)
+                plan.chunks.append(_Chunk(row, row + query_len, context_len - query_len, context))
             row += query_len
         assert row == inputs.token_ids.shape[0], (row, inputs.token_ids.shape)
-        padded = _pad(decoding, size, device) if decoding else None
-        return AttentionPlan(inputs.slots, sequences, padded)
+        if plan.decode_rows and plan.chunks:
+            plan.decode_index = torch.tensor(plan.decode_rows, device=device)
+        if decoding:
+            plan.padded = _pad(decoding, cache.block_size, device)
+        return plan
+
+
+def _context(cache: KVCache, table: list[int], context_len: int) -> _Context:
+    first = table[0]
+    if table != list(range(first, first + len(table))):
+        return _Context(None, _slots(table, cache.block_size, cache.storage.device)[:context_len])
+    run = cache.storage.narrow(2, first * cache.block_size, context_len).unsqueeze(1)
+    keys, values = run.chunk(2, dim=2)
+    return _Context(list(zip(keys.unbind(0), values.unbind(0), strict=True)), None)
 
 
 def _slots(table: list[int], block_size: int, device: torch.device) -> Tensor:
@@ -113,55 +153,67 @@ def _slots(table: list[int], block_size: int, device: torch.device) -> Tensor:
     return (blocks[:, None] * block_size + torch.arange(block_size, device=device)).flatten()
 
 
-def _pad(decoding: list[tuple[int, int, list[int]]], block_size: int, device: torch.device) -> _PaddedDecode:
-    width = max(len(table) for _, _, table in decoding)
-    blocks = torch.tensor([t + [t[0]] * (width - len(t)) for _, _, t in decoding], device=device)
-    slots = (blocks[:, :, None] * block_size + torch.arange(block_size, device=device)).flatten(1)
-    lengths = torch.tensor([n for _, n, _ in decoding], device=device)
+def _pad(decoding: list[tuple[int, list[int]]], block_size: int, device: torch.device) -> _PaddedDecode:
+    width = max(len(table) for _, table in decoding)
+    blocks = torch.tensor([table + [table[0]] * (width - len(table)) for _, table in decoding], device=device)
+    slots = (blocks[:, :, None] * block_size + torch.arange(block_size, device=device)).flatten()
+    lengths = torch.tensor([context_len for context_len, _ in decoding], device=device)
     mask = torch.arange(width * block_size, device=device) < lengths[:, None]
-    rows = torch.tensor([row for row, _, _ in decoding], device=device)
-    return _PaddedDecode(rows, slots, mask[:, None, None])
+    return _PaddedDecode(slots, mask[:, None, None])
 
 
-def attend(query: Tensor, key_value: Tensor, cache: Tensor, plan: AttentionPlan) -> Tensor:
+def attend(query: Tensor, key_value: Tensor, plan: AttentionPlan, layer: int) -> Tensor:
     """Stores the new keys and values, then attends causally over each sequence's whole context.
 
     query      [N, heads, head_dim], rotated
-    key_value  [N, 2 * kv_heads, head_dim], keys (rotated) before values
-    cache      [slots, 2 * kv_heads, head_dim], one layer of a KVCache, written at plan.slots
+    key_value  [N, 2 * kv_heads, head_dim], keys (rotated) before values; written at plan.slots
     returns    [N, heads * head_dim]; scores are scaled by head_dim^-0.5
     """
-    cache.index_copy_(0, plan.slots, key_value)
-    if plan.padded is None and len(plan.sequences) == 1:
-        return _attend_one(query, cache, plan.sequences[0])
-    out = query.new_empty(query.shape[0], query.shape[1] * query.shape[2])
-    for sequence in plan.sequences:
-        end = sequence.first_row + sequence.query_len
-        out[sequence.first_row : end] = _attend_one(query[sequence.first_row : end], cache, sequence)
-    if plan.padded is not None:
-        out[plan.padded.rows] = _attend_padded(query[plan.padded.rows], cache, plan.padded)
+    cache = plan.cache.layers[layer]
+    cache.index_copy_(1, plan.slots, key_value.transpose(0, 1))
+    if not plan.chunks:
+        return _decode(query, cache, plan, layer)
+    n, heads, head_dim = query.shape
+    out = query.new_empty(n, heads * head_dim)
+    for chunk in plan.chunks:
+        keys, values = chunk.context.read(cache, layer)
+        out[chunk.first_row : chunk.end_row] = _prefill(
+            query[chunk.first_row : chunk.end_row], keys, values, chunk.past
+        )
+    if plan.decode_index is not None:
+        out.index_copy_(0, plan.decode_index, _decode(query.index_select(0, plan.decode_index), cache, plan, layer))
     return out
 
 
-def _attend_one(query: Tensor, cache: Tensor, sequence: _Sequence) -> Tensor:
-    """[n, heads, head_dim] -> [n, heads * head_dim] over one sequence's context."""
+def _decode(query: Tensor, cache: Tensor, plan: AttentionPlan, layer: int) -> Tensor:
+    """One query token per sequence: [B, heads, head_dim] -> [B, heads * head_dim].
+
+    The query heads that share a key head are so many rows over the same keys: no head is repeated.
+    """
+    batch, heads, head_dim = query.shape
+    grouped = query.view(batch, 1, plan.cache.num_kv_heads, -1, head_dim)
+    if plan.padded is not None:
+        gathered = cache.index_select(1, plan.padded.slots).view(cache.shape[0], batch, -1, head_dim).transpose(0, 1)
+        keys, values = gathered.chunk(2, dim=1)
+        out = F.scaled_dot_product_attention(grouped[:, 0], keys, values, attn_mask=plan.padded.mask)
+        return out.reshape(batch, heads * head_dim)
+    outputs = []
+    for rows, context in zip(grouped.unbind(0), plan.decode_contexts, strict=True):
+        keys, values = context.read(cache, layer)
+        outputs.append(F.scaled_dot_product_attention(rows, keys, values))
+    return (outputs[0] if batch == 1 else torch.cat(outputs)).reshape(batch, heads * head_dim)
+
+
+def _prefill(query: Tensor, keys: Tensor, values: Tensor, past: int) -> Tensor:
+    """[n, heads, head_dim] after `past` tokens -> [n, heads * head_dim] over [1, kv_heads, past + n, head_dim]."""
     n, heads, head_dim = query.shape
-    if sequence.slots is None:
-        context = cache.narrow(0, sequence.first_slot, sequence.context_len)
-    else:
-        context = cache.index_select(0, sequence.slots)
-    keys, values = context.transpose(0, 1).unsqueeze(0).chunk(2, dim=1)
-    if n == 1:
-        # The query heads that share a key head are so many rows over the same keys: no head is repeated.
-        grouped = query.view(1, keys.shape[1], -1, head_dim)
-        return F.scaled_dot_product_attention(grouped, keys, values).view(1, heads * head_dim)
     if query.device.type != "cpu":  # not every fused kernel takes grouped heads; one copy per chunk is cheap there
         keys = keys.repeat_interleave(heads // keys.shape[1], dim=1)
         values = values.repeat_interleave(heads // values.shape[1], dim=1)
+    grouped = keys.shape[1] != heads
     rows = query.transpose(0, 1).unsqueeze(0)
-    past = sequence.context_len - n
     if past == 0:
-        out = F.scaled_dot_product_attention(rows, keys, values, is_causal=True, enable_gqa=keys.shape[1] != heads)
+        out = F.scaled_dot_product_attention(rows, keys, values, is_causal=True, enable_gqa=grouped)
         return out.transpose(1, 2).reshape(n, heads * head_dim)
     pieces = []
     for start in range(0, n, MASKED_QUERY_ROWS):
@@ -169,16 +221,7 @@ def _attend_one(query: Tensor, cache: Tensor, sequence: _Sequence) -> Tensor:
         seen = past + start + piece.shape[2]  # the last row of the piece sees this many tokens
         mask = torch.ones(piece.shape[2], seen, dtype=torch.bool, device=query.device).tril(past + start)
         out = F.scaled_dot_product_attention(
-            piece, keys[:, :, :seen], values[:, :, :seen], attn_mask=mask, enable_gqa=keys.shape[1] != heads
+            piece, keys[:, :, :seen], values[:, :, :seen], attn_mask=mask, enable_gqa=grouped
         )
         pieces.append(out.transpose(1, 2).reshape(-1, heads * head_dim))
     return pieces[0] if len(pieces) == 1 else torch.cat(pieces)
-
-
-def _attend_padded(query: Tensor, cache: Tensor, padded: _PaddedDecode) -> Tensor:
-    """[B, heads, head_dim] -> [B, heads * head_dim], one query token per sequence."""
-    batch, heads, head_dim = query.shape
-    context = cache.index_select(0, padded.slots.flatten()).view(batch, -1, *cache.shape[1:])
-    keys, values = context.transpose(1, 2).chunk(2, dim=1)
-    grouped = query.view(batch, keys.shape[1], -1, head_dim)
-    return F.scaled_dot_product_attention(grouped, keys, values, attn_mask=padded.mask).view(batch, heads * head_dim)

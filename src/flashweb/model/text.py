@@ -35,12 +35,18 @@ class TextDecoder:
             assert inputs.image_rows is not None, "image_features without image_rows"
             x.index_copy_(0, inputs.image_rows, inputs.image_features.to(x.dtype))
         rotation = text_rotation(inputs.positions, self.frequencies, self.axes, x.dtype)
-        plan = AttentionPlan.of(inputs, x.device)
-        for layer, kv in zip(self.layers[:-1], cache.layers[:-1], strict=True):
-            x = layer.mix(x + layer.attention(x, rotation, kv, plan))
+        plan = AttentionPlan.of(inputs, cache)
+        for i, layer in enumerate(self.layers[:-1]):
+            x = layer.transform(x, layer.attend(x, rotation, plan, i))
         last = self.layers[-1]
-        attended = last.attention(x, rotation, cache.layers[-1], plan)
-        return last.mix(x + attended)
+        attended = last.attend(x, rotation, plan, len(self.layers) - 1)
+        rows = inputs.last_rows
+        if rows.shape[0] == x.shape[0]:
+            return last.transform(x, attended)
+        # Nothing reads the last layer's other rows: its keys and values are stored, the rest is not computed.
+        hidden = torch.zeros_like(x)
+        hidden.index_copy_(0, rows, last.transform(x.index_select(0, rows), attended.index_select(0, rows)))
+        return hidden
 
     def logits(self, hidden: Tensor) -> Tensor:
         """[rows, hidden] as `forward` returns them -> fp32 [rows, vocab]."""
@@ -66,11 +72,13 @@ class TextLayer:
         self.down = make_linear(weights.take(prefix + "down_proj.weight"), None)
         self.after_mlp = norm("post_mlp_layernorm.weight")
 
-    def attention(self, x: Tensor, rotation: Tensor, kv: Tensor, plan: AttentionPlan) -> Tensor:
+    def attend(self, x: Tensor, rotation: Tensor, plan: AttentionPlan, index: int) -> Tensor:
+        """Mixes over the context: [N, hidden] -> [N, heads * head_dim]."""
         qkv = self.qkv(self.before_attention(x)).view(self.shape)
         rotate_(qkv[:, : self.rotated_heads], rotation)
-        attended = attend(qkv[:, : self.heads], qkv[:, self.heads :], kv, plan)
-        return self.after_attention(self.output(attended))
+        return attend(qkv[:, : self.heads], qkv[:, self.heads :], plan, index)
 
-    def mix(self, x: Tensor) -> Tensor:
-        return x + self.after_mlp(self.down(gated_silu(self.gate_up(self.before_mlp(x)))))
+    def transform(self, x: Tensor, attended: Tensor) -> Tensor:
+        """The rest of the layer, row by row: [n, hidden], [n, heads * head_dim] -> [n, hidden]."""
+        x = self.after_attention.add_to(x, self.output(attended))
+        return self.after_mlp.add_to(x, self.down(gated_silu(self.gate_up(self.before_mlp(x)))))
