@@ -307,6 +307,13 @@ def test_the_hub_clients_own_cache_is_used_and_not_written(fake: FakeHub, tmp_pa
     assert client.fetch(NAME, "main") != snapshot
 
 
+def test_a_peek_tells_the_size_without_downloading_the_weights(fake: FakeHub, client: Hub) -> None:
+    folder, weight_bytes = client.peek(NAME, "main")
+    assert weight_bytes == sum(len(data) for name, data in fake.files.items() if name.endswith(".safetensors"))
+    assert missing_files(folder) == sorted(name for name in fake.files if name.endswith(".safetensors"))
+    assert_complete(client.fetch(NAME, "main"), fake)
+
+
 def test_names_that_leave_the_cache_are_refused(tmp_path: Path) -> None:
     for name in ("../no-such-folder", "a/../b", "org/..", "/no/such/folder", "a/b/c", "no-such-name", "org/name?x", ""):
         with pytest.raises(ConfigError, match="no hub id"):

@@ -159,7 +159,7 @@ class Hub:
         """The folder with the checkpoint `name` at `revision`; only what is missing is downloaded."""
         home = self.cache / name.replace("/", "--")
         if self.offline or _COMMIT.fullmatch(revision):  # a commit never changes: no need to ask
-            ready = self._cached(home, revision) or self._foreign(name, revision)
+            ready = self.cached(name, revision)
             if ready is None and self.offline:
                 raise CheckpointError(
                     f"{name} ({revision}) is not in the cache {home} and HF_HUB_OFFLINE is set; unset it to download"
@@ -177,29 +177,53 @@ class Hub:
         except OSError as error:
             raise CheckpointError(f"cannot write the cache {home}: {error}; set XDG_CACHE_HOME elsewhere") from error
 
-    def _fetch_online(self, name: str, revision: str, home: Path) -> Path:
-        with httpx.Client(
-            timeout=httpx.Timeout(30.0, connect=15.0), headers={"user-agent": f"flashweb/{__version__}"}
-        ) as client:
+    def cached(self, name: str, revision: str) -> Path | None:
+        """A complete copy that is already here, ours or the hub client's; asks nobody."""
+        return self._cached(self.cache / name.replace("/", "--"), revision) or self._foreign(name, revision)
+
+    def peek(self, name: str, revision: str) -> tuple[Path, int]:
+        """A folder with everything but the weights, and the weights' size in bytes: what one wants to know before a
+        download. Raises CheckpointError."""
+        with self._client() as client:
             download = _Download(self, client, name, revision)
             try:
-                first = download.probe("config.json")
+                folder = self._locate(download, self.cache / name.replace("/", "--"))
+                download.small_files(folder)
+                return folder, sum(file.size or 0 for file in download.weights(folder))
+            except _Unreachable as error:
+                raise CheckpointError(str(error)) from error
+
+    def _fetch_online(self, name: str, revision: str, home: Path) -> Path:
+        with self._client() as client:
+            download = _Download(self, client, name, revision)
+            try:
+                folder = self._locate(download, home)
             except _Unreachable as error:
                 ready = self._cached(home, revision)
                 if ready is None:
                     raise CheckpointError(str(error)) from error
                 self._log(f"{error}; using the copy of {name} in {ready}")
                 return ready
-            if first is None:
-                raise CheckpointError(
-                    f"{self.url} has no model {name!r} with a config.json at revision {revision!r}; check the name, or "
-                    "set HF_TOKEN if it is private"
-                )
-            download.revision = first.commit or revision
-            folder = home / (first.commit or revision.replace("/", "--"))
-            download.into(folder)
+            if not ((folder / ".complete").is_file() and not missing_files(folder)):
+                download.into(folder)
         (home / "refs").mkdir(exist_ok=True)
         _write_whole(home / "refs" / revision.replace("/", "--"), folder.name.encode())
+        return folder
+
+    def _client(self) -> httpx.Client:
+        timeout = httpx.Timeout(30.0, connect=15.0)
+        return httpx.Client(timeout=timeout, headers={"user-agent": f"flashweb/{__version__}"})
+
+    def _locate(self, download: _Download, home: Path) -> Path:
+        """Pin the download to the commit the revision stands for now, and name its folder after that."""
+        first = download.probe("config.json")
+        if first is None:
+            raise CheckpointError(
+                f"{self.url} has no model {download.name!r} with a config.json at revision {download.revision!r}; "
+                "check the name, or set HF_TOKEN if it is private"
+            )
+        folder = home / (first.commit or download.revision.replace("/", "--"))
+        download.revision = first.commit or download.revision
         return folder
 
     def _cached(self, home: Path, revision: str) -> Path | None:
@@ -246,17 +270,23 @@ class _Download:
 
     def into(self, folder: Path) -> None:
         """Bring the whole checkpoint into `folder`. Raises CheckpointError."""
-        folder.mkdir(parents=True, exist_ok=True)
         try:
-            for name in (*NEEDED, *WELCOME, INDEX):
-                self._bring_small(name, folder, needed=name in NEEDED)
-            index = folder / INDEX
-            weights = _shards(index.read_bytes(), f"{self.name}/{INDEX}") if index.is_file() else [SINGLE]
-            absent = [name for name in weights if not (folder / name).is_file()]
-            self._bring_large([self._must_exist(name) for name in absent], folder)
+            self.small_files(folder)
+            self._bring_large([file for file in self.weights(folder) if not (folder / file.name).is_file()], folder)
         except _Unreachable as error:
             raise CheckpointError(f"{error}; start again to continue where the download broke off") from error
         _write_whole(folder / ".complete", b"")
+
+    def small_files(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in (*NEEDED, *WELCOME, INDEX):
+            self._bring_small(name, folder, needed=name in NEEDED)
+
+    def weights(self, folder: Path) -> list[RemoteFile]:
+        """The weight files, once `folder` holds the small ones."""
+        index = folder / INDEX
+        names = _shards(index.read_bytes(), f"{self.name}/{INDEX}") if index.is_file() else [SINGLE]
+        return [self._must_exist(name) for name in names]
 
     def probe(self, name: str) -> RemoteFile | None:
         """Size, etag and commit of one file, None when the hub has none. The first answer carries the hub's own

@@ -1,4 +1,4 @@
-"""One progress bar on standard error: a moving line on a terminal, now and then a plain line anywhere else.
+"""Progress on standard error: a moving line on a terminal, now and then a plain line anywhere else.
 
 Knows nothing of what is being counted. Imports nothing of ours.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Mapping
 from types import TracebackType
 from typing import TextIO
 
@@ -57,6 +58,13 @@ class ProgressBar:
             self.stream.write("\n")
             self.stream.flush()
 
+    def erase(self) -> None:
+        """Take the moving line away again, for bars that only fill a wait."""
+        if self.moving and self._shown:
+            self.stream.write("\r\x1b[K")
+            self.stream.flush()
+        self._shown = ""
+
     def _show(self, done: float, now: float) -> None:
         text = self._line(done, now)
         if text == self._shown:
@@ -79,3 +87,34 @@ class ProgressBar:
             return ""
         left = (self.total - done) * seconds / moved
         return f"{human_bytes(moved / seconds)}/s" + (f", {left:.0f} s left" if left >= 1 else "")
+
+
+class StageBars:
+    """One bar after another on the same line, as a start-up goes from stage to stage; `clear()` leaves nothing."""
+
+    def __init__(self, labels: Mapping[str, str], stream: TextIO | None = None) -> None:
+        self._labels, self._stream = labels, stream
+        self._stage = ""
+        self._bar: ProgressBar | None = None
+
+    def show(self, stage: str, share: float) -> None:
+        """`share` of `stage` is done, 0 to 1; stages without a label are not shown."""
+        if stage not in self._labels:
+            return
+        if stage != self._stage or self._bar is None:
+            self.clear()
+            self._stage, self._bar = stage, ProgressBar(self._labels[stage], 1.0, stream=self._stream)
+        self._bar.update(share)
+
+    def clear(self) -> None:
+        if self._bar is not None:
+            self._bar.erase()
+            self._bar = None
+
+
+ENGINE_STAGES: Mapping[str, str] = {
+    "import": "starting the engine",
+    "weights": "loading the model",
+    "memory": "making room for the cache",
+    "warmup": "warming up",
+}

@@ -6,7 +6,7 @@ Knows HTTP and server-sent events; works against any such server, not only ours.
 from __future__ import annotations
 
 import base64
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -72,7 +72,7 @@ class ChatServer:
         _raise_for(response.status_code, response.content)
         return [str(entry["id"]) for entry in response.json().get("data", [])]
 
-    async def stream(self, body: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:
+    async def stream(self, body: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
         """Chunks of one streamed chat completion. Raises ServerError, ServerUnreachable; closing it hangs up."""
         content = msgspec.json.encode({**body, "stream": True})
         headers = {"content-type": "application/json"}

@@ -1,0 +1,366 @@
+"""Check this machine and tell whether a model fits: what is there, what is missing, what to do about it.
+
+  flashweb doctor                            the bundled model
+  flashweb doctor zai-org/GLM-4.6V-Flash     reads sizes from the hub without downloading the weights
+
+Exit code 0 when nothing stands in the way, 3 for wrong settings, 4 when something must be mended first.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal
+
+import httpx
+
+from flashweb import __version__
+from flashweb.cli.fit import Fit, estimate_fit, folder_weights
+from flashweb.errors import FlashwebError
+from flashweb.hub import BUNDLED, Hub, missing_files, resolve_model
+from flashweb.progress import human_bytes
+from flashweb.settings import Settings, load_settings
+from flashweb.settings import add_arguments as add_setting_arguments
+
+Verdict = Literal["ok", "note", "warn", "fail"]
+_MARKS: Mapping[Verdict, tuple[str, str]] = {
+    "ok": ("✓", "32"),
+    "note": ("·", "0"),
+    "warn": ("!", "33"),
+    "fail": ("✗", "31"),
+}
+# Runs in a process of its own: importing torch is slow, may crash on a broken driver, and must not happen in ours.
+_TORCH_PROBE = """
+import json, torch
+cuda = torch.cuda.is_available()
+print(json.dumps({
+    "version": torch.__version__, "built_for_cuda": torch.version.cuda, "threads": torch.get_num_threads(),
+    "devices": [{"name": torch.cuda.get_device_name(i), "capability": torch.cuda.get_device_capability(i),
+                 "free": torch.cuda.mem_get_info(i)[0], "total": torch.cuda.mem_get_info(i)[1]}
+                for i in range(torch.cuda.device_count())] if cuda else []}))
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    name: str
+    verdict: Verdict
+    found: str
+    fix: str = ""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print the findings as JSON")
+    add_setting_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    settings = load_settings(args).settings
+    checks, fit = examine(settings, os.environ)
+    if args.json:
+        found = {"version": __version__, "checks": [asdict(check) for check in checks]}
+        print(json.dumps(found | {"fit": asdict(fit) if fit else None}, indent=1, ensure_ascii=False))
+    else:
+        print(report(checks, colour=sys.stdout.isatty() and "NO_COLOR" not in os.environ))
+    return 4 if any(check.verdict == "fail" for check in checks) else 0
+
+
+def report(checks: Sequence[Check], *, colour: bool) -> str:
+    """One line per check, the fix below it, and a closing sentence."""
+    width = max(len(check.name) for check in checks)
+    lines = []
+    for check in checks:
+        mark, code = _MARKS[check.verdict]
+        mark = f"\x1b[{code}m{mark}\x1b[0m" if colour else mark
+        lines.append(f"{mark} {check.name:<{width}}  {check.found}")
+        if check.fix:
+            lines.append(f"  {'':<{width}}  -> {check.fix}")
+    num_bad = sum(check.verdict == "fail" for check in checks)
+    num_warn = sum(check.verdict == "warn" for check in checks)
+    end = f"{num_bad} to mend, {num_warn} to know about" if num_bad + num_warn else "nothing stands in the way"
+    return "\n".join([*lines, "", end])
+
+
+def examine(settings: Settings, environ: Mapping[str, str]) -> tuple[list[Check], Fit | None]:
+    """Every check in the order a person would go through them."""
+    torch = probe_torch()
+    memory = available_memory()
+    checks = [
+        check_python(),
+        check_packages(),
+        *check_torch(torch, nvidia_gpu()),
+        check_cores(),
+        check_memory(memory),
+        check_open_files(),
+        *check_ports(settings),
+        check_temporary(),
+        check_shared_memory(),
+    ]
+    model_checks, fit = check_model(settings, environ, torch, memory)
+    return checks + model_checks, fit
+
+
+# --- the machine ----------------------------------------------------------------------------------------------------
+
+
+def check_python() -> Check:
+    found = f"Python {platform.python_version()} ({platform.system()} {platform.machine()})"
+    if platform.system() != "Linux":
+        return Check("Python", "warn", found, "flashweb is tested on Linux only")
+    return Check("Python", "ok", found)
+
+
+def check_packages() -> Check:
+    """Are the declared dependencies there, at their lower bounds? Pins beyond that are a matter of taste."""
+    wrong = []
+    for requirement in metadata.requires("flashweb") or []:
+        if "extra ==" in requirement:
+            continue
+        name, _, least = requirement.partition(";")[0].partition(">=")
+        try:
+            version = metadata.version(name.strip())
+        except metadata.PackageNotFoundError:
+            wrong.append(f"{name.strip()} is missing")
+            continue
+        if _version(version) < _version(least):
+            wrong.append(f"{name.strip()} {version} is older than {least}")
+    if wrong:
+        return Check("packages", "fail", ", ".join(wrong), "make install, or pip install -U flashweb")
+    return Check("packages", "ok", f"flashweb {__version__} and what it needs")
+
+
+def _version(text: str) -> tuple[int, ...]:
+    numbers = text.strip().split("+")[0].split(".")
+    return tuple(int("".join(c for c in part if c.isdigit()) or 0) for part in numbers)
+
+
+def probe_torch() -> dict[str, Any]:
+    """What torch says about itself and its devices; `{"error": ...}` when it cannot be imported."""
+    try:
+        done = subprocess.run([sys.executable, "-c", _TORCH_PROBE], capture_output=True, text=True, timeout=120)
+        return dict(json.loads(done.stdout.splitlines()[-1]))
+    except (subprocess.TimeoutExpired, ValueError, IndexError) as error:
+        stderr = "" if isinstance(error, subprocess.TimeoutExpired) else done.stderr.strip()
+        return {"error": (stderr.splitlines() or [type(error).__name__])[-1], "devices": []}
+
+
+def nvidia_gpu() -> str | None:
+    """The first NVIDIA GPU as its driver names it, whether or not torch can use it."""
+    if not shutil.which("nvidia-smi"):
+        return None
+    command = ["nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20)
+    except (subprocess.TimeoutExpired, OSError):
+        return None
+    return done.stdout.splitlines()[0].strip() if done.returncode == 0 and done.stdout.strip() else None
+
+
+def check_torch(torch: Mapping[str, Any], gpu: str | None) -> Iterator[Check]:
+    if "error" in torch:
+        yield Check("PyTorch", "fail", f"cannot be imported: {torch['error']}", "make install, or pip install torch")
+        return
+    build = f"built for CUDA {torch['built_for_cuda']}" if torch["built_for_cuda"] else "CPU build"
+    yield Check("PyTorch", "ok", f"{torch['version']} ({build})")
+    if torch["devices"]:
+        first = torch["devices"][0]
+        words = f"{first['name']}, {human_bytes(first['free'])} of {human_bytes(first['total'])} free"
+        more = f", and {len(torch['devices']) - 1} more (one is used)" if len(torch["devices"]) > 1 else ""
+        low = first["free"] < 0.5 * first["total"]
+        fix = "another program holds GPU memory; end it, or lower --gpu-memory-utilization" if low else ""
+        yield Check("GPU", "warn" if low else "ok", words + more, fix)
+    elif gpu and not torch["built_for_cuda"]:
+        fix = "pip install --force-reinstall torch (a build for CUDA), or go on with --device cpu"
+        yield Check("GPU", "warn", f"{gpu}, but PyTorch is a CPU build", fix)
+    elif gpu:
+        fix = "update the NVIDIA driver to one that supports this CUDA, or go on with --device cpu"
+        yield Check("GPU", "warn", f"{gpu}, but PyTorch cannot use it", fix)
+    else:
+        yield Check("GPU", "note", "none; the CPU serves the bundled model well, large ones slowly")
+
+
+def usable_cores() -> float:
+    """Cores this process may use, a container's quota included."""
+    cores = float(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        return min(cores, float(quota) / float(period)) if quota != "max" else cores
+    except (OSError, ValueError):
+        return cores
+
+
+def check_cores() -> Check:
+    flags = _first_line("/proc/cpuinfo", "flags")
+    has_avx2 = not flags or "avx2" in flags.split() or platform.machine() != "x86_64"
+    words = f"{usable_cores():g} usable"
+    if not has_avx2:
+        return Check("CPU cores", "warn", f"{words}, without AVX2", "expect answers several times slower")
+    if usable_cores() < 2:
+        return Check("CPU cores", "warn", words, "two or more keep the web side and the engine out of each other's way")
+    return Check("CPU cores", "ok", words)
+
+
+def available_memory() -> int | None:
+    """Bytes this process could still get: the machine's, or a container's limit when that is tighter."""
+    line = _first_line("/proc/meminfo", "MemAvailable")
+    free = int(line.split()[0]) * 1024 if line else None
+    try:
+        limit = int(Path("/sys/fs/cgroup/memory.max").read_text())
+        left = limit - int(Path("/sys/fs/cgroup/memory.current").read_text())
+        return left if free is None else min(free, left)
+    except (OSError, ValueError):
+        return free
+
+
+def _first_line(path: str, key: str) -> str:
+    """The value of the first `key: value` line of a /proc file, empty when there is none."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            return next((line.partition(":")[2].strip() for line in file if line.startswith(key)), "")
+    except OSError:
+        return ""
+
+
+def check_memory(memory: int | None) -> Check:
+    if memory is None:
+        return Check("memory", "note", "cannot be told on this system")
+    if memory < 1 << 30:
+        return Check("memory", "warn", f"{human_bytes(memory)} available", "the bundled model wants about 1 GiB")
+    return Check("memory", "ok", f"{human_bytes(memory)} available")
+
+
+def check_open_files() -> Check:
+    import resource
+
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < 1024:
+        return Check("open files", "warn", f"limit {soft}", "ulimit -n 4096: every client takes one")
+    return Check("open files", "ok", f"limit {soft}")
+
+
+def check_temporary() -> Check:
+    folder = Path(os.environ.get("TMPDIR", "/tmp"))
+    try:
+        free = shutil.disk_usage(folder).free
+    except OSError as error:
+        return Check("temporary files", "fail", f"{folder}: {error.strerror}", "set TMPDIR to a folder that exists")
+    if free < 64 << 20 or not os.access(folder, os.W_OK):
+        return Check("temporary files", "fail", f"{folder}: {human_bytes(free)} free", "make room or set TMPDIR")
+    return Check("temporary files", "ok", f"{folder}: {human_bytes(free)} free")
+
+
+def check_shared_memory() -> Check:
+    """Semaphores between processes live there; containers sometimes come with it tiny or read-only."""
+    folder = Path("/dev/shm")
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        return Check("shared memory", "warn", f"{folder} cannot be written", "mount a tmpfs there (docker: --shm-size)")
+    return Check("shared memory", "ok", f"{folder}: {human_bytes(shutil.disk_usage(folder).free)} free")
+
+
+def check_ports(settings: Settings) -> Iterator[Check]:
+    server = settings.server
+    yield _check_port(server.host, server.port, "API", f"--port {server.port + 1}, or end the other program")
+    for port in server.ui_port:
+        check = _check_port(server.host, port, "page", "")
+        busy = check.verdict == "fail"
+        yield Check(check.name, "note" if busy else check.verdict, check.found + (", will be skipped" if busy else ""))
+
+
+def _check_port(host: str, port: int, what: str, fix: str) -> Check:
+    name = f"port {port}"
+    if port == 0:
+        return Check(name, "ok", f"{what}: the system will choose")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+            return Check(name, "ok", f"{what}: free on {host}")
+        except OSError as error:
+            if _is_flashweb(host, port):
+                return Check(name, "note", f"{what}: flashweb is running there")
+            return Check(name, "fail", f"{what}: {error.strerror} on {host}", fix)
+
+
+def _is_flashweb(host: str, port: int) -> bool:
+    address = "127.0.0.1" if host in ("0.0.0.0", "::", "") else host
+    try:
+        body = httpx.get(f"http://{address}:{port}/health", timeout=1.0, trust_env=False).json()
+    except (httpx.HTTPError, ValueError):
+        return False
+    return isinstance(body, dict) and "model_loaded" in body
+
+
+# --- the model ------------------------------------------------------------------------------------------------------
+
+
+def check_model(
+    settings: Settings, environ: Mapping[str, str], torch: Mapping[str, Any], memory: int | None
+) -> tuple[list[Check], Fit | None]:
+    name = settings.model.model
+    try:
+        folder, weight_bytes, checks = _find_model(name, settings.model.revision, environ)
+        fit = estimate_fit(folder, weight_bytes, settings, torch["devices"], memory)
+    except FlashwebError as error:
+        return [Check("model", "fail", f"{name}: {error.message}")], None
+    return [*checks, *_fit_checks(fit)], fit
+
+
+def _find_model(name: str, revision: str | None, environ: Mapping[str, str]) -> tuple[Path, int, list[Check]]:
+    """The folder with at least the small files, the weights' bytes on disk, and what is to be said about it."""
+    if name in BUNDLED or Path(name).expanduser().is_dir():
+        folder = resolve_model(name, environ=environ)
+        missing = missing_files(folder)
+        if missing:
+            fix = "make install again" if name in BUNDLED else "complete the folder"
+            return folder, 0, [Check("model", "fail", f"{folder} lacks {', '.join(missing)}", fix)]
+        weights = folder_weights(folder)
+        return folder, weights, [Check("model", "ok", f"{name}: complete, {human_bytes(weights)} of weights")]
+    hub = Hub.from_environment(environ)
+    cached = hub.cached(name, revision or "main")
+    if cached is not None:
+        weights = folder_weights(cached)
+        return cached, weights, [Check("model", "ok", f"{name}: downloaded, {human_bytes(weights)} of weights")]
+    folder, weights = hub.peek(name, revision or "main")
+    free = shutil.disk_usage(folder).free
+    words = f"{name}: not downloaded yet, {human_bytes(weights)} of weights; {human_bytes(free)} free in {folder}"
+    if free < weights * 1.02:
+        return folder, weights, [Check("model", "fail", words, "make room or set XDG_CACHE_HOME to a larger disk")]
+    return folder, weights, [Check("model", "note", words, f"flashweb serve {name} downloads it")]
+
+
+def _fit_checks(fit: Fit) -> Iterator[Check]:
+    weights = f"{human_bytes(fit.weight_bytes)} of weights as {fit.dtype}" + (
+        f" with {fit.quantization} linears" if fit.quantization != "none" else ""
+    )
+    place = f"{human_bytes(fit.budget_bytes)} for it on the {fit.device}" if fit.budget_bytes else "memory unknown"
+    if fit.budget_bytes and fit.left_bytes <= 0:
+        yield Check("memory fit", "fail", f"{weights}; {place}", _advice(fit))
+        return
+    yield Check("memory fit", "ok", f"{weights}; {place}")
+    words = f"{human_bytes(fit.kv_bytes_per_token)} of KV cache per token"
+    if fit.budget_bytes:
+        words += f"; {fit.max_tokens:,} tokens fit, the model takes {fit.context:,} in one request"
+    if fit.budget_bytes and fit.max_tokens < min(4096, fit.context):
+        yield Check("context", "warn", words, "pictures alone may need more: " + _advice(fit))
+    else:
+        yield Check("context", "ok", words)
+
+
+def _advice(fit: Fit) -> str:
+    smaller: list[tuple[bool, Callable[[], str]]] = [
+        (fit.quantization == "none", lambda: "try --quantization int8"),
+        (fit.dtype == "float32" and fit.device == "GPU", lambda: "try --dtype bfloat16"),
+        (True, lambda: f"free memory, or take a machine with {human_bytes(fit.weight_bytes * 1.25)} or more"),
+    ]
+    return ", ".join(words() for applies, words in smaller if applies)
