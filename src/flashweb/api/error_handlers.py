@@ -68,6 +68,7 @@ def install_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(errors.FlashwebError, _on_domain_error)
     app.add_exception_handler(HTTPException, _on_http_error)
     app.add_exception_handler(RequestValidationError, _on_validation_error)
+    app.add_exception_handler(Exception, _on_domain_error)  # logged there; the framework raises it on, see LastResort
 
 
 async def _on_domain_error(request: Request, error: Exception) -> Response:

@@ -148,7 +148,8 @@ def cors(app: ASGIApp, server: ServerSettings, own_origins: Sequence[str]) -> AS
 
 
 class LastResort:
-    """An exception nobody else turned into an answer: ours to log, and a neutral 500 inside all the headers above."""
+    """An exception nobody turned into an answer: ours to log, and a neutral 500 inside all the headers above. One
+    that was answered (the framework raises those again, for servers that log) ends here."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -167,9 +168,8 @@ class LastResort:
         try:
             await self.app(scope, receive, send_and_look)
         except Exception as error:
-            response = error_response(error)  # logs what is not ours
             if not started:
-                await response(scope, receive, send)
+                await error_response(error)(scope, receive, send)
 
 
 class HostCheck:
