@@ -182,7 +182,7 @@ def _rope_reference() -> Any:
     """`Glm4vModel.get_rope_index` needs only the configuration of an instance."""
     module = pytest.importorskip("transformers.models.glm4v.modeling_glm4v")
     model = object.__new__(module.Glm4vModel)
-    config = module.Glm4vModel.config_class(**{"vision_config": {"spatial_merge_size": 2}})
+    config = module.Glm4vModel.config_class(vision_config={"spatial_merge_size": 2})
     model.__dict__["config"] = config
     return model
 

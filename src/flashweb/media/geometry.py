@@ -113,10 +113,10 @@ class ImageGeometry:
         target = self._smart_resize(height, width)
         if max_image_size <= 0 or max(target) <= max_image_size:
             return target
-        # The cap in whole tokens; the shorter side follows, but never below one token.
+        # The cap in whole tokens; the shorter side follows, rounded up so that 200:1 stays 200:1.
         longest = max(self.factor, max_image_size // self.factor * self.factor)
-        scale = longest / max(height, width)
-        capped = self._smart_resize(max(1, round(height * scale)), max(1, round(width * scale)))
+        across = max(height, width)
+        capped = self._smart_resize(-(-height * longest // across), -(-width * longest // across))
         # A very long, thin picture cannot satisfy both the cap and `min_pixels`; the model's own minimum wins.
         return capped if max(capped) < max(target) else target
 

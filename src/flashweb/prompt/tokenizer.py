@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -95,15 +95,13 @@ def _load(document: str) -> tuple[tokenizers.Tokenizer, dict[str, int]]:
     control_ids = {str(token["content"]): int(token["id"]) for token in added}
     bpe = tokenizers.Tokenizer.from_str(plain)
     if _spells_control(bpe, control_ids):
-        # Rare: the names are also in the vocabulary, where text could reach them. Take them out.
+        # Rare: a name is also a word of the vocabulary, with the same id. Take it out of the text side.
         parsed = json.loads(plain)
-        vocabulary = parsed["model"]["vocab"]
-        for name in control_ids:
-            vocabulary.pop(name, None)
+        _remove_words(parsed["model"], control_ids)
         bpe = tokenizers.Tokenizer.from_str(json.dumps(parsed, ensure_ascii=False))
         if _spells_control(bpe, control_ids):
             raise CheckpointError("text can spell a control token; this tokenizer cannot be served safely")
-    if bpe.encode("\n é中😀", add_special_tokens=False).ids == []:
+    if any(bpe.token_to_id(character) is None for character in _BYTE_OF_CHARACTER):
         raise CheckpointError("the tokenizer loses bytes; a byte-level BPE is needed")
     return bpe, control_ids
 
@@ -117,6 +115,14 @@ def _without_added_tokens(document: str) -> tuple[str, list[dict[str, Any]]]:
     parsed = json.loads(document)
     added = parsed.pop("added_tokens", [])
     return json.dumps(parsed, ensure_ascii=False), added
+
+
+def _remove_words(model: dict[str, Any], words: Collection[str]) -> None:
+    """Remove words from a BPE model, and the merges that lead to them or go on from them."""
+    for word in words:
+        model["vocab"].pop(word, None)
+    pairs = [merge.split(" ") if isinstance(merge, str) else merge for merge in model["merges"]]
+    model["merges"] = [[a, b] for a, b in pairs if a not in words and b not in words and a + b not in words]
 
 
 def _spells_control(bpe: tokenizers.Tokenizer, control_ids: Mapping[str, int]) -> bool:

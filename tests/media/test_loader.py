@@ -1,0 +1,167 @@
+"""The loader: order, limits before work, budgets of a whole request, the event loop kept free."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import Sequence
+from time import perf_counter
+
+import pytest
+from PIL import Image
+
+from flashweb.errors import FlashwebError, InvalidImage, InvalidRequest, TooLarge
+from flashweb.media import ImageGeometry, MediaLoader, MediaSettings
+from flashweb.media import loader as loader_module
+from flashweb.types import ImagePart
+from tests.media.pictures import encoded, noise, png_claiming
+
+
+def part(image: Image.Image, format: str = "PNG") -> ImagePart:
+    return ImagePart(data=encoded(image, format))
+
+
+async def test_pictures_come_back_in_the_order_given() -> None:
+    sizes = [(28 * n, 28 * (9 - n)) for n in range(1, 9)]
+    async with MediaLoader(MediaSettings(), ImageGeometry(min_pixels=1)) as loader:
+        images = await loader.load([part(noise(*size)) for size in sizes])
+    assert [image.source_size for image in images] == sizes
+    assert [(image.grid.h * 14, image.grid.w * 14) for image in images] == sizes
+    for image in images:
+        assert image.patches.shape == (image.grid.num_patches, 588)
+
+
+async def test_the_same_picture_has_one_digest_whichever_way_it_comes() -> None:
+    data = encoded(noise(60, 80))
+    text = base64.b64encode(data).decode()
+    parts = [ImagePart(data=data), ImagePart(url=text), ImagePart(url="data:image/png;base64," + text)]
+    async with MediaLoader(MediaSettings()) as loader:
+        images = await loader.load([*parts, part(noise(60, 80), "BMP")])
+    assert len({image.digest for image in images}) == 1
+
+
+async def test_transposed_cropped_and_recoloured_pairs_have_different_digests() -> None:
+    image = noise(56, 112)
+    others = [
+        image.transpose(Image.Transpose.TRANSPOSE),
+        image.crop((0, 0, 56, 56)),
+        image.quantize(8),
+        image.convert("L"),
+        image.transpose(Image.Transpose.FLIP_LEFT_RIGHT),
+    ]
+    async with MediaLoader(MediaSettings()) as loader:
+        images = await loader.load([part(one) for one in [image, *others]])
+    assert len({one.digest for one in images}) == 6
+
+
+async def test_too_many_pictures_are_refused_before_any_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*_: object) -> None:
+        raise AssertionError("read")
+
+    monkeypatch.setattr(loader_module, "read_inline", never)
+    async with MediaLoader(MediaSettings(max_images=2)) as loader:
+        with pytest.raises(InvalidRequest, match="holds 3 pictures, the limit is 2"):
+            await loader.load([part(noise(4, 4))] * 3)
+
+
+async def test_a_requests_pixel_budget_is_checked_before_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*_: object) -> None:
+        raise AssertionError("decoded")
+
+    monkeypatch.setattr(loader_module, "decode", never)
+    parts = [ImagePart(data=png_claiming(5000, 9999))] * 5
+    async with MediaLoader(MediaSettings()) as loader:
+        with pytest.raises(TooLarge, match="249,975,000 pixels together, the limit is 200,000,000"):
+            await loader.load(parts)
+
+
+async def test_a_requests_byte_budget_holds() -> None:
+    data = encoded(noise(200, 200), "BMP")
+    async with MediaLoader(MediaSettings(max_request_bytes=len(data) * 2)) as loader:
+        assert len(await loader.load([ImagePart(data=data)] * 2)) == 2
+        with pytest.raises(TooLarge, match="together"):
+            await loader.load([ImagePart(data=data)] * 3)
+
+
+async def test_sizes_are_known_before_decoding_and_may_refuse_the_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*_: object) -> None:
+        raise AssertionError("decoded")
+
+    monkeypatch.setattr(loader_module, "decode", never)
+    seen: list[tuple[int, int]] = []
+
+    def check(sizes: Sequence[tuple[int, int]]) -> None:
+        seen.extend(sizes)
+        raise InvalidRequest("too many tokens")
+
+    async with MediaLoader(MediaSettings()) as loader:
+        with pytest.raises(InvalidRequest, match="too many tokens"):
+            await loader.load([part(noise(30, 40)), part(noise(50, 60))], check)
+        assert seen == [(30, 40), (50, 60)]
+        assert loader.num_image_tokens((336, 336)) == 144
+
+
+async def test_one_bad_picture_fails_the_request_and_the_next_request_works() -> None:
+    good = part(noise(40, 40))
+    async with MediaLoader(MediaSettings()) as loader:
+        with pytest.raises(InvalidImage):
+            await loader.load([good, ImagePart(data=b"no picture at all"), good])
+        assert len(await loader.load([good])) == 1
+
+
+async def test_a_picture_that_breaks_while_decoding_is_an_error_of_ours() -> None:
+    data = encoded(noise(300, 300), "JPEG")
+    async with MediaLoader(MediaSettings()) as loader:
+        with pytest.raises(InvalidImage, match="truncated"):
+            await loader.load([ImagePart(data=data[: len(data) // 2])])
+
+
+async def test_cancelling_a_request_leaves_the_loader_usable() -> None:
+    async with MediaLoader(MediaSettings(num_workers=1)) as loader:
+        parts = [part(noise(900, 900, seed=n), "JPEG") for n in range(6)]
+        task = asyncio.create_task(loader.load(parts))
+        await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert len(await loader.load(parts[:1])) == 1
+
+
+async def test_the_event_loop_stays_free_while_pictures_are_prepared() -> None:
+    """The longest pause of a ticking task stays far below the work's own length."""
+    pauses: list[float] = []
+
+    async def tick() -> None:
+        last = perf_counter()
+        while True:
+            await asyncio.sleep(0.001)
+            pauses.append(perf_counter() - last)
+            last = perf_counter()
+
+    async with MediaLoader(MediaSettings()) as loader:
+        parts = [part(noise(1600, 2000, seed=n), "JPEG") for n in range(4)]
+        ticking = asyncio.create_task(tick())
+        began = perf_counter()
+        await loader.load(parts)
+        took = perf_counter() - began
+        ticking.cancel()
+    assert len(pauses) > 3
+    assert sorted(pauses)[len(pauses) // 2] < took / 8
+
+
+async def test_no_pictures_are_no_work() -> None:
+    async with MediaLoader(MediaSettings()) as loader:
+        assert await loader.load([]) == []
+
+
+async def test_a_closed_loader_may_be_closed_again() -> None:
+    loader = MediaLoader(MediaSettings())
+    loader.close()
+    loader.close()
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9/x.png", "https://[::1]/x.png", "http://169.254.169.254/latest"])
+async def test_the_loader_refuses_private_urls(url: str) -> None:
+    async with MediaLoader(MediaSettings()) as loader:
+        with pytest.raises(FlashwebError, match="not on the public internet"):
+            await loader.load([part(noise(8, 8)), ImagePart(url=url)])
