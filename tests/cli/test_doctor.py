@@ -1,0 +1,176 @@
+"""`flashweb doctor`: verdicts with reasons, on this machine and on machines we describe."""
+
+from __future__ import annotations
+
+import json
+import socket
+import struct
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flashweb.cli import doctor, main
+from flashweb.cli.doctor import Check, check_ports, check_torch, report
+from flashweb.cli.fit import estimate_fit, folder_weights, read_header
+from flashweb.errors import CheckpointError
+from flashweb.settings import Settings, load_settings
+
+GIB = 1 << 30
+H200 = {"name": "NVIDIA H200", "capability": [9, 0], "free": 139 * GIB, "total": 140 * GIB}
+SMALL_CARD = {"name": "a 12 GB card", "capability": [8, 9], "free": 11 * GIB, "total": 12 * GIB}
+
+# The published shapes of GLM-4.6V-Flash's decoder; only what the estimate reads.
+FLASH = {
+    "model_type": "glm4v", "image_token_id": 151363, "dtype": "bfloat16",
+    "text_config": {
+        "hidden_act": "silu", "hidden_size": 4096, "intermediate_size": 13696, "num_hidden_layers": 40,
+        "num_attention_heads": 32, "num_key_value_heads": 2, "vocab_size": 151552, "rms_norm_eps": 1e-5,
+        "max_position_embeddings": 131072,
+        "rope_parameters": {"rope_theta": 500000.0, "partial_rotary_factor": 0.5, "mrope_section": [8, 12, 12]},
+    },
+    "vision_config": {
+        "hidden_act": "silu", "attention_bias": False, "depth": 24, "hidden_size": 1536, "num_heads": 12,
+        "out_hidden_size": 4096, "intermediate_size": 13696, "image_size": 336, "patch_size": 14,
+    },
+}  # fmt: skip
+FLASH_BYTES = 20_590_000_000  # of bf16 weights
+
+
+def safetensors_file(path: Path, tensors: dict[str, tuple[str, list[int], int]]) -> None:
+    """A file with the given (dtype, shape, bytes) and zeros for data."""
+    header: dict[str, Any] = {}
+    end = 0
+    for name, (dtype, shape, size) in tensors.items():
+        header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [end, end + size]}
+        end += size
+    text = json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(text)) + text + bytes(end))
+
+
+@pytest.fixture
+def flash(tmp_path: Path) -> Path:
+    (tmp_path / "config.json").write_text(json.dumps(FLASH))
+    return tmp_path
+
+
+@pytest.fixture
+def known_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Importing torch takes seconds; one test does it for real."""
+    monkeypatch.setattr(doctor, "probe_torch", lambda: {"version": "2", "built_for_cuda": None, "devices": []})
+
+
+def settings(**given: object) -> Settings:
+    return load_settings({key.replace("__", "."): value for key, value in given.items()}, environ={}).settings
+
+
+def test_the_bundled_model_can_run_on_this_machine(flashweb: Any) -> None:
+    done = flashweb("doctor", "--port", "0", "--ui-port", "0", "--json")
+    found = json.loads(done.stdout)
+    checks = {check["name"]: check for check in found["checks"]}
+    assert done.returncode == (4 if any(c["verdict"] == "fail" for c in checks.values()) else 0)
+    assert checks["Python"]["verdict"] == "ok" and checks["PyTorch"]["verdict"] == "ok"
+    assert checks["packages"]["verdict"] == "ok", checks["packages"]
+    assert found["fit"] is None or found["fit"]["kv_bytes_per_token"] > 0
+
+
+def test_a_large_model_in_bfloat16_fits_a_large_gpu_and_not_a_small_one(flash: Path) -> None:
+    large = estimate_fit(flash, FLASH_BYTES, settings(), [H200], None)
+    assert (large.device, large.dtype) == ("GPU", "bfloat16")
+    assert large.weight_bytes == FLASH_BYTES
+    assert large.kv_bytes_per_token == 2 * 40 * 2 * 128 * 2  # keys and values, layers, heads, head size, bytes
+    assert large.max_tokens > 1_000_000
+    small = estimate_fit(flash, FLASH_BYTES, settings(), [SMALL_CARD], None)
+    assert small.left_bytes < 0 and small.max_tokens == 0
+    (verdict,) = doctor._fit_checks(small)
+    assert verdict.verdict == "fail" and "int8" in verdict.fix
+
+
+def test_int8_halves_the_decoders_linears_and_nothing_else(flash: Path) -> None:
+    plain = estimate_fit(flash, FLASH_BYTES, settings(), [SMALL_CARD], None)
+    int8 = estimate_fit(flash, FLASH_BYTES, settings(model__quantization="int8"), [SMALL_CARD], None)
+    attention = 4096 * 128 * (32 * 2 + 2 * 2)
+    assert plain.weight_bytes - int8.weight_bytes == 40 * (attention + 3 * 4096 * 13696)
+
+
+def test_on_the_cpu_weights_are_counted_in_the_format_they_are_computed_in(flash: Path) -> None:
+    fit = estimate_fit(flash, FLASH_BYTES, settings(), [], 64 * GIB)
+    assert (fit.device, fit.dtype, fit.weight_bytes) == ("CPU", "float32", 2 * FLASH_BYTES)
+    forced = estimate_fit(flash, FLASH_BYTES, settings(engine__device="cpu"), [H200], 64 * GIB)
+    assert forced.device == "CPU"
+
+
+def test_weights_are_counted_from_the_headers_alone(tmp_path: Path) -> None:
+    safetensors_file(tmp_path / "a.safetensors", {"x": ("BF16", [3, 5], 30), "y": ("F32", [2], 8)})
+    safetensors_file(tmp_path / "b.safetensors", {"z": ("I8", [7], 7)})
+    assert folder_weights(tmp_path) == 45
+
+
+@pytest.mark.parametrize("damage", ["cut", "longer", "no header", "bad length", "no json"])
+def test_a_damaged_weight_file_is_found_without_loading_it(tmp_path: Path, damage: str) -> None:
+    path = tmp_path / "model.safetensors"
+    safetensors_file(path, {"x": ("F32", [100], 400)})
+    whole = path.read_bytes()
+    path.write_bytes({
+        "cut": whole[:-1],
+        "longer": whole + b"x",
+        "no header": b"",
+        "bad length": struct.pack("<Q", 1 << 60) + whole[8:],
+        "no json": whole[:8] + b"?" * (len(whole) - 8),
+    }[damage])  # fmt: skip
+    with pytest.raises(CheckpointError, match="no whole safetensors file"):
+        read_header(path)
+
+
+def test_an_incomplete_model_folder_fails_and_lists_what_is_missing(
+    flash: Path, capsys: pytest.CaptureFixture[str], known_torch: None
+) -> None:
+    assert main(["doctor", str(flash), "--port", "0", "--ui-port", "0"]) == 4
+    out = capsys.readouterr().out
+    assert "tokenizer.json" in out and "model.safetensors" in out and "complete the folder" in out
+
+
+def test_a_model_of_another_family_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], known_torch: None
+) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "llama"}')
+    (tmp_path / "tokenizer.json").write_text("{}")
+    safetensors_file(tmp_path / "model.safetensors", {"x": ("F32", [1], 4)})
+    assert main(["doctor", str(tmp_path), "--port", "0", "--ui-port", "0"]) == 4
+    assert "'llama'" in capsys.readouterr().out
+
+
+def test_a_taken_port_fails_for_the_api_and_is_noted_for_the_page() -> None:
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        port = holder.getsockname()[1]
+        (api,) = check_ports(settings(server__port=port, server__ui_port="0"))
+        assert api.verdict == "fail" and "--port" in api.fix
+        _, page = check_ports(settings(server__port=0, server__ui_port=str(port)))
+        assert page.verdict == "note" and "skipped" in page.found
+
+
+def test_our_own_server_on_the_port_is_no_failure(echo_server: str) -> None:
+    port = int(echo_server.rsplit(":", 1)[1])
+    (check,) = check_ports(settings(server__port=port, server__ui_port="0"))
+    assert check.verdict == "note" and "flashweb is running" in check.found
+
+
+def test_a_gpu_that_torch_cannot_use_is_told_apart_by_its_reason() -> None:
+    cpu_build = {"version": "2.13.0+cpu", "built_for_cuda": None, "devices": []}
+    assert "CPU build" in list(check_torch(cpu_build, "NVIDIA H200, 580, 143771 MiB"))[1].found
+    no_driver = cpu_build | {"built_for_cuda": "13.0"}
+    assert "driver" in list(check_torch(no_driver, "NVIDIA H200, 400, 143771 MiB"))[1].fix
+    assert list(check_torch(cpu_build, None))[1].verdict == "note"
+    busy = no_driver | {"devices": [H200 | {"free": GIB}]}
+    assert "another program" in list(check_torch(busy, "x"))[1].fix
+    assert list(check_torch({"error": "no module", "devices": []}, None))[0].verdict == "fail"
+
+
+def test_the_report_colours_only_terminals_and_ends_with_a_verdict() -> None:
+    checks = [Check("a", "ok", "fine"), Check("long name", "fail", "broken", "mend it")]
+    plain = report(checks, colour=False)
+    assert "\x1b" not in plain and plain.endswith("1 to mend, 0 to know about") and "-> mend it" in plain
+    assert "\x1b[31m" in report(checks, colour=True)
+    assert report(checks[:1], colour=False).endswith("nothing stands in the way")
