@@ -46,55 +46,47 @@ def paper_colour(r: Random) -> Colour:
     return (r.randint(40, 240), r.randint(40, 240), r.randint(40, 240))
 
 
-def paper(r: Random, width: int, height: int, colour: Colour, plain: bool) -> Pixels:
-    """A background uint8 [height, width, 3] around one colour."""
+def paper(r: Random, width: int, height: int, colour: Colour, plain: bool) -> Image.Image:
+    """A background around one colour."""
     kind = 0.0 if plain else r.random()
-    if kind < 0.5:
-        image = np.empty((height, width, 3), np.uint8)
-        image[:] = colour
-        return image
-    if kind < 0.72:
+    if 0.5 <= kind < 0.72:
         return _blotches(r, width, height, colour, 2 if r.random() < 0.6 else 5)
-    image = np.empty((height, width, 3), np.uint8)
-    image[:] = colour
-    if kind < 0.90:
-        return _grain(r, image)
-    return _ruled(r, image, colour)
-
-
-def _blotches(r: Random, width: int, height: int, colour: Colour, cells: int) -> Pixels:
-    """Colours that run into each other: a gradient (2 cells) or clouds."""
-    spread = r.randint(8, 32)
-    small = np.array(
-        [
-            [[min(255, max(0, c + r.randint(-spread, spread))) for c in colour] for _ in range(cells)]
-            for _ in range(cells)
-        ],
-        np.uint8,
-    )
-    return np.array(Image.fromarray(small).resize((width, height), Image.Resampling.BILINEAR))
-
-
-def _grain(r: Random, image: Pixels) -> Pixels:
-    """Darken by grain; amplitude up to 1/8 of the range, never below zero."""
-    height, width = image.shape[:2]
-    field, shift = _noise(), r.choice((3, 4, 4, 5))
-    y, x = r.randrange(1024 - height), r.randrange(1024 - width)
-    grain = field[y : y + height, x : x + width, None] >> shift
-    np.maximum(image, np.uint8(255 >> shift), out=image)
-    image -= grain
+    if 0.72 <= kind < 0.90:
+        return _grain(r, width, height, colour)
+    image = Image.new("RGB", (width, height), colour)
+    if kind >= 0.90:
+        _ruled(r, image, colour)
     return image
 
 
-def _ruled(r: Random, image: Pixels, colour: Colour) -> Pixels:
+def _blotches(r: Random, width: int, height: int, colour: Colour, cells: int) -> Image.Image:
+    """Colours that run into each other: a gradient (2 cells) or clouds."""
+    spread = r.randint(8, 32)
+    small = Image.new("RGB", (cells, cells))
+    small.putdata(
+        [tuple(min(255, max(0, c + r.randint(-spread, spread))) for c in colour) for _ in range(cells * cells)]
+    )
+    return small.resize((width, height), Image.Resampling.BILINEAR)
+
+
+def _grain(r: Random, width: int, height: int, colour: Colour) -> Image.Image:
+    """The colour darkened by grain of up to an eighth of the range (up to black, where the colour is dark)."""
+    y, x, depth = r.randrange(1024 - height), r.randrange(1024 - width), r.choice((8, 16, 16, 32))
+    grain = Image.fromarray(_noise()[y : y + height, x : x + width])
+    return Image.merge("RGB", [grain.point([max(0, c - k * depth // 256) for k in range(256)]) for c in colour])
+
+
+def _ruled(r: Random, image: Image.Image, colour: Colour) -> None:
     """Faint lines across, or squares."""
     step = r.randint(9, 40)
     shade = 14 if luminance(colour) < 60 else -r.randint(8, 26)
-    line = [min(255, max(0, c + shade)) for c in colour]
-    image[r.randrange(step) :: step] = line
+    line = tuple(min(255, max(0, c + shade)) for c in colour)
+    draw = ImageDraw.Draw(image)
+    for y in range(r.randrange(step), image.height, step):
+        draw.line((0, y, image.width, y), fill=line)
     if r.random() < 0.5:
-        image[:, r.randrange(step) :: step] = line
-    return image
+        for x in range(r.randrange(step), image.width, step):
+            draw.line((x, 0, x, image.height), fill=line)
 
 
 # --- the scene and its helpers ---------------------------------------------------------------------------------------

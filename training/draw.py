@@ -10,11 +10,14 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from training.fonts import Bitmap, Face, FontPack
+from training.fonts import SIZES, Bitmap, Face, FontPack
 from training.page import Glyph
 
 Colour: TypeAlias = tuple[int, int, int]
 Pixels: TypeAlias = npt.NDArray[np.uint8]
+
+
+_STEP = [max((step for step in SIZES if step <= size), default=SIZES[0]) for size in range(SIZES[-1] + 1)]
 
 
 @dataclass(slots=True)
@@ -27,8 +30,8 @@ class Type:
     tracking: float = 0.0
 
     def sized(self, size: int) -> Type:
-        """The same type at another size."""
-        return Type(self.faces, size, self.smooth, self.tracking)
+        """The same type at another size, or the next smaller one of `fonts.SIZES`."""
+        return Type(self.faces, _STEP[min(size, len(_STEP) - 1)], self.smooth, self.tracking)
 
     @property
     def min_size(self) -> int:

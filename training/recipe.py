@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from random import Random
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import ImageDraw
 
 from training import content, decorations, fonts, layouts, marks, tasks, words
 from training.charset import HANZI
@@ -112,7 +112,7 @@ def _sheet(r: Random, width: int, height: int, wish: Wish, smallest: bool = Fals
     size = _size(r, width, height, language, wish.difficulty, smallest)
     smooth, tracking = r.random() < 0.4, r.choice((0, 0, 0, 0, 0, 0.5, 1, 2)) if wish.difficulty > 0.3 else 0
     kinds = [Type(choose_faces(r, pack, language), size, smooth, tracking) for _ in range(3)]
-    kinds = [kind.sized(max(kind.min_size, size)) if height > 40 else kind for kind in kinds]
+    kinds = [kind.sized(max(kind.min_size, size)) if height > 40 else kind.sized(size) for kind in kinds]
     margin = r.randint(1, 3) if min(width, height) < 84 else r.choice((2, r.randint(4, 10), r.randint(8, 24)))
     return Sheet(
         r=r,
@@ -150,10 +150,9 @@ def _size(r: Random, width: int, height: int, language: str, difficulty: float, 
 def _ground(r: Random, plan: Plan, plain: bool, wish: Wish) -> tuple[Pixels, tuple[str, ...]]:
     """Paper, decorations and drawn things: everything that lies below the text."""
     colour = decorations.paper_colour(r) if wish.difficulty > 0.15 else r.choice(((255, 255, 255), (250, 250, 245), (240, 240, 240)))
-    pixels = decorations.paper(r, plan.width, plan.height, colour, plain and r.random() < 0.5 or wish.difficulty < 0.15)
+    image = decorations.paper(r, plan.width, plan.height, colour, plain and r.random() < 0.5 or wish.difficulty < 0.15)
     if plain and not plan.shapes and plan.brand_place is None and plan.bar_code is None:
-        return pixels, ()
-    image = Image.fromarray(pixels)
+        return np.array(image), ()
     scene = decorations.Scene(r, plan, image, ImageDraw.Draw(image), colour)
     names = () if plain else decorations.decorate(scene, _choose_decorations(r, plan, wish))
     _draw_things(scene)

@@ -70,6 +70,8 @@ class Asker:
 
 
 def _amounts(a: Asker) -> QA | None:
+    if not a.plan.amounts and a.r.random() < 0.6:  # otherwise every second page would have none
+        return None
     return a.ask("amounts", "amounts", ", ".join(a.plan.amounts) or a.none("amounts"))
 
 
@@ -324,15 +326,15 @@ def _cannot(a: Asker) -> QA | None:
 
 # name: function, weight, smallest difficulty
 TASKS: dict[str, tuple[Callable[[Asker], QA | None], float, float]] = {
-    "amounts": (_amounts, 46, 0.0), "read": (_read, 36, 0.0), "field": (_field, 22, 0.1), "total": (_total, 14, 0.2),
-    "yesno": (_yesno, 11, 0.2), "count": (_count, 6, 0.3), "shapes": (_shapes, 60, 0.2), "colour": (_colour, 60, 0.2),
-    "box": (_box, 17, 0.2), "audit": (_audit, 8, 0.2), "describe": (_describe, 6, 0.2), "refuse": (_cannot, 2.0, 0.4),
-    "claims": (_claims, 5, 0.3), "brand": (_brand, 12, 0.3),
+    "amounts": (_amounts, 170, 0.0), "read": (_read, 72, 0.0), "field": (_field, 50, 0.1), "total": (_total, 80, 0.2),
+    "yesno": (_yesno, 11, 0.2), "count": (_count, 8, 0.3), "shapes": (_shapes, 60, 0.2), "colour": (_colour, 60, 0.2),
+    "box": (_box, 24, 0.2), "audit": (_audit, 8, 0.2), "describe": (_describe, 6, 0.2), "refuse": (_cannot, 3.0, 0.4),
+    "claims": (_claims, 8, 0.3), "brand": (_brand, 14, 0.3),
 }  # fmt: skip
 _WEIGHT_BY_KIND = {
-    ("shapes", "amounts"): 4.0, ("shapes", "read"): 8.0, ("shapes", "count"): 60.0, ("shapes", "yesno"): 40.0,
-    ("shapes", "box"): 40.0, ("shapes", "audit"): 2.0, ("shapes", "describe"): 25.0, ("poster", "audit"): 45.0, ("label", "audit"): 25.0,
-    ("price_tag", "audit"): 20.0, ("label", "field"): 40.0,
+    ("shapes", "amounts"): 6.0, ("shapes", "read"): 8.0, ("shapes", "count"): 60.0, ("shapes", "yesno"): 40.0,
+    ("shapes", "box"): 40.0, ("shapes", "audit"): 2.0, ("shapes", "describe"): 25.0, ("poster", "audit"): 50.0, ("label", "audit"): 25.0,
+    ("price_tag", "audit"): 20.0, ("label", "field"): 70.0,
 }  # fmt: skip
 
 
@@ -348,7 +350,7 @@ def ask(r: Random, plan: Plan, vocabulary: Words, num: int, heldout: bool, diffi
         language = plan.language if r.random() < 0.7 else r.choice(("zh", "en"))
         qa = TASKS[names[index]][0](Asker(r, plan, language, heldout, vocabulary))
         if qa is None or len(qa.question) + len(qa.answer) > 900:
-            weights[index] *= 0.5
+            weights[index] *= 0.3
             continue
         found.append(qa)
         del names[index], weights[index]

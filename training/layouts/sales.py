@@ -224,7 +224,9 @@ def invoice(sheet: Sheet) -> Plan:
     for _ in range(r.randint(1, 3)):
         stack.add(Cell(Text(content.distractor(r, sheet.language)), "l"), role="head")
     width, x0 = stack.x1 - stack.x0, stack.x0
-    wide = width > 12 * sheet.type.size
+    if width < 17 * sheet.type.size:  # four columns of numbers want small type
+        sheet.type = sheet.type.sized(max(sheet.type.min_size, width // 17))
+    wide = width > 14 * sheet.type.size
     edges = [x0, x0 + int(width * 0.40), x0 + int(width * 0.54), x0 + int(width * 0.77), stack.x1] if wide else [
         x0, x0 + int(width * 0.45), x0 + int(width * 0.60), stack.x1,
     ]  # fmt: skip
