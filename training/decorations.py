@@ -92,7 +92,7 @@ def _ruled(r: Random, image: Image.Image, colour: Colour) -> None:
 # --- the scene and its helpers ---------------------------------------------------------------------------------------
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Scene:
     """A page while it is being decorated."""
 

@@ -20,7 +20,7 @@ Pixels: TypeAlias = npt.NDArray[np.uint8]
 _STEP = [max((step for step in SIZES if step <= size), default=SIZES[0]) for size in range(SIZES[-1] + 1)]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Type:
     """How a run of text is set: faces tried in order for each character, size in px, hinted or smooth, tracking in px."""
 
@@ -39,7 +39,7 @@ class Type:
         return max(12 if face.script == "latin" else face.min_size for face in self.faces[:2])
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Run:
     """A text in bitmaps: x of every pen position; ink reaches from `left` to `right` and `top` to `bottom` of the pen."""
 

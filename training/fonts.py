@@ -128,7 +128,7 @@ SOURCES: tuple[Source, ...] = (
 Alpha: TypeAlias = npt.NDArray[np.uint8]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Bitmap:
     """One character at one size: alpha uint8 [h, w], offset of its corner from the pen on the baseline, advance."""
 

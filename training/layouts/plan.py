@@ -17,7 +17,7 @@ from training.words import Words
 Box: TypeAlias = tuple[int, int, int, int]  # x0, y0, x1, y1 in pixels, ends exclusive
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Piece:
     """One run of text: its pen start on the baseline, its meaning and its looks."""
 
@@ -50,7 +50,7 @@ def union(boxes: Sequence[Box]) -> Box:
     return (min(b[0] for b in boxes), min(b[1] for b in boxes), max(b[2] for b in boxes), max(b[3] for b in boxes))
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Row:
     """Pieces on one baseline, left to right; `top` and `bottom` include the type's usual ascent and descent."""
 
@@ -70,7 +70,7 @@ class Row:
         return union([piece.box for piece in self.pieces])
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Shape:
     """A drawn shape: names from `content.SHAPES` and `content.COLOURS`."""
 
@@ -81,7 +81,7 @@ class Shape:
     radius: float
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Plan:
     """A whole page before drawing."""
 
@@ -127,7 +127,7 @@ class Plan:
         return boxes
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Sheet:
     """What a layout may know: the paper's size, the type, the words and how hard the page may be."""
 
@@ -184,7 +184,7 @@ def fit(content: Text, setting: Type, max_width: int, cut: bool = True) -> tuple
     return None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Cell:
     """A piece to place: aligned "l", "r" or "c" at `at` (None: the stack's edge or middle), at most `width` wide."""
 
