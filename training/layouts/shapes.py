@@ -17,6 +17,7 @@ def shapes(sheet: Sheet) -> Plan:
     width, height = stack.x1 - stack.x0, stack.y1 - stack.y
     columns, rows = max(1, min(5, width // 56)), max(1, min(5, height // 56))
     if height < 24 or width < 24:
+        plan.kind = "lines"
         return plan
     cells = [(i, j) for i in range(columns) for j in range(rows)]
     kinds = [(r.choice(tuple(content.SHAPES)), r.choice(tuple(content.COLOURS))) for _ in range(r.randint(1, 3))]
