@@ -4,8 +4,9 @@ This package's web half (`face`, `config`, `protocol`, `client`, `echo`) never i
 behind `worker` and is imported by name (`flashweb.engine.core.EngineCore`) by tests and offline benchmarks.
 """
 
+from flashweb.engine.client import EngineClient
 from flashweb.engine.config import EngineConfig
 from flashweb.engine.echo import EchoEngine
 from flashweb.engine.face import Engine, EnginePhase, EngineState
 
-__all__ = ["EchoEngine", "Engine", "EngineConfig", "EnginePhase", "EngineState"]
+__all__ = ["EchoEngine", "Engine", "EngineClient", "EngineConfig", "EnginePhase", "EngineState"]

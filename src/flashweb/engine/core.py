@@ -183,7 +183,7 @@ def _peak_bytes(model: Any, config: EngineConfig) -> int:
     del core
     torch.cuda.empty_cache()
     logits = 3 * 4 * step.max_num_seqs * model.config.text.vocab_size
-    return int(torch.cuda.max_memory_allocated(model.device)) + logits
+    return int(torch.cuda.max_memory_allocated(model.device)) + int(logits)
 
 
 def _trial_request(rules: SequenceRules, num_tokens: int, grid: Grid) -> Submit:

@@ -7,6 +7,8 @@ as raw bytes. Knows nothing of torch, HTTP or text.
 
 from __future__ import annotations
 
+import struct
+from collections.abc import Iterator
 from typing import Literal, TypeAlias
 
 import msgspec
@@ -133,3 +135,46 @@ class Fatal(_Message, frozen=True, tag="fatal"):
 
 
 FromEngine: TypeAlias = Progress | Ready | Tokens | Failed | Stats | Fatal
+
+
+# --- frames -----------------------------------------------------------------------------------------------------
+
+_LENGTH = struct.Struct("<I")
+_encoder = msgspec.msgpack.Encoder()
+
+
+class FrameError(Exception):
+    """A length that no message has: the stream is out of step and cannot be read any further."""
+
+
+def encode_frame(message: ToEngine | FromEngine) -> bytearray:
+    """A message as it goes over the line. Raises OverflowError for integers beyond 64 bits, FrameError for size."""
+    frame = bytearray(_LENGTH.size)
+    _encoder.encode_into(message, frame, _LENGTH.size)
+    length = len(frame) - _LENGTH.size
+    if length > MAX_FRAME_BYTES:
+        raise FrameError(f"a message of {length} bytes is over the limit of {MAX_FRAME_BYTES}")
+    _LENGTH.pack_into(frame, 0, length)
+    return frame
+
+
+class FrameReader:
+    """Bytes as they arrive, to whole frames. Decoding is the caller's: a bad document must not cost the stream."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """The frames that `data` completes, without their length. Raises FrameError."""
+        self._buffer += data
+        start = 0
+        while len(self._buffer) - start >= _LENGTH.size:
+            (length,) = _LENGTH.unpack_from(self._buffer, start)
+            if length > MAX_FRAME_BYTES:
+                raise FrameError(f"a frame of {length} bytes was announced; the limit is {MAX_FRAME_BYTES}")
+            end = start + _LENGTH.size + length
+            if len(self._buffer) < end:
+                break
+            yield bytes(memoryview(self._buffer)[start + _LENGTH.size : end])
+            start = end
+        del self._buffer[:start]

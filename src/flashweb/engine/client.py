@@ -1,0 +1,580 @@
+"""`EngineClient`: the web side of the real engine. Starts the engine process, watches it, restarts it, talks to it.
+
+    client = EngineClient(config)
+    await client.start()
+    async with aclosing(client.generate(prompt, params, request_id)) as outs: ...
+    await client.stop()
+
+One connection, one protocol object, no task per token: a frame with the news of a step is decoded in
+`data_received`, and each request's stream wakes its reader. Never imports torch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import logging
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from flashweb.engine.config import EngineConfig
+from flashweb.engine.face import EnginePhase, EngineState
+from flashweb.engine.protocol import (
+    Abort,
+    Failed,
+    Fatal,
+    FrameError,
+    FrameReader,
+    FromEngine,
+    Progress,
+    Ready,
+    Shutdown,
+    Stats,
+    Submit,
+    Token,
+    Tokens,
+    WireImage,
+    WireSampling,
+    encode_frame,
+)
+from flashweb.errors import (
+    CheckpointError,
+    ConfigError,
+    ContextLengthExceeded,
+    EngineDied,
+    FlashwebError,
+    InvalidRequest,
+    NotReady,
+    Overloaded,
+)
+from flashweb.types import FinishReason, Prompt, SamplingParams, TokenLogprob, TokenOut
+
+logger = logging.getLogger(__name__)
+
+GOOD_SERVICE_SECONDS = 60.0  # an engine that lived so long may die again without counting as one that cannot start
+DEFAULT_STALL_SECONDS = {"cpu": 120.0, "cuda": 20.0}
+NO_STATS = Stats(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+FAILURES: dict[str, type[FlashwebError]] = {
+    "invalid_request": InvalidRequest,
+    "context_length_exceeded": ContextLengthExceeded,
+    "server_is_overloaded": Overloaded,
+}
+
+
+class EngineClient:
+    def __init__(self, config: EngineConfig) -> None:
+        self.config = config
+        self._phase: EnginePhase = "off"
+        self._error = ""
+        self._start_error: FlashwebError | None = None
+        self._stage = ""
+        self._progress = 0.0
+        self._ready: Ready | None = None
+        self._stats = NO_STATS
+        self._num_restarts = 0
+        self._num_requests = 0
+        self._wire_ids = itertools.count(1)
+        self._streams: dict[str, _Stream] = {}
+        self._connection: _Connection | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._fatal: Fatal | None = None
+        self._supervisor: asyncio.Task[None] | None = None
+        self._settled = asyncio.Event()  # ready, or given up
+        self._stopping = False
+        self._last_heard = 0.0
+        self._last_progress = 0.0
+
+    # --- the engine's face ---------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Starts the engine and returns when it is ready; at once with `lazy_load`, whose first request starts it.
+
+        Raises CheckpointError, ConfigError, EngineDied.
+        """
+        self._stopping = False
+        if not self.config.lazy_load:
+            self._begin()
+            await self._until_settled()
+
+    async def stop(self) -> None:
+        """Aborts what is left and ends the process: politely, then with SIGTERM, then with SIGKILL. Idempotent."""
+        self._stopping = True
+        supervisor, self._supervisor = self._supervisor, None
+        if supervisor is not None:
+            if self._connection is not None:
+                self._connection.send(Shutdown())
+            process = self._process
+            if process is not None and not await _ends_within(process, self.config.shutdown_seconds):
+                process.terminate()
+                await _ends_within(process, 1.0)
+            supervisor.cancel()  # kills what is still there
+            with contextlib.suppress(asyncio.CancelledError):
+                await supervisor
+        self._phase = "stopped"
+        self._fail_streams("the engine was stopped while it served this request")
+        self._settled.set()
+
+    async def generate(self, prompt: Prompt, params: SamplingParams, request_id: str) -> AsyncIterator[TokenOut]:
+        """Tokens of one request as they come; closing the iterator aborts it.
+
+        `request_id` is for logs: on the line every request has a number of its own, so that no caller can name
+        another's. Raises ContextLengthExceeded, InvalidRequest, Overloaded, NotReady, EngineDied.
+        """
+        self._check_capacity()
+        self._num_requests += 1
+        try:
+            connection = await self._until_connected()
+            wire_id = str(next(self._wire_ids))
+            frame = self._encode(wire_id, prompt, params)
+            stream = self._streams[wire_id] = _Stream()
+            try:
+                connection.write(frame)
+                del frame  # pictures are large; the answer is long
+                await connection.drained()
+                while True:
+                    out = await stream.next()
+                    yield out
+                    if out.finish is not None:
+                        return
+            finally:
+                del self._streams[wire_id]
+                if not stream.ended:
+                    connection.send(Abort(wire_id))
+        finally:
+            self._num_requests -= 1
+
+    @property
+    def state(self) -> EngineState:
+        stats, ready = self._stats, self._ready
+        return EngineState(
+            phase=self._phase,
+            stage=self._stage if self._phase == "loading" else "",
+            progress=self._progress if self._phase == "loading" else 0.0,
+            max_model_len=ready.max_model_len if ready else 0,
+            max_num_seqs=ready.max_num_seqs if ready else 0,
+            num_running=stats.num_running,
+            num_waiting=stats.num_waiting,
+            num_free_blocks=stats.num_free_blocks,
+            num_blocks=stats.num_blocks,
+            num_steps=stats.num_steps,
+            num_preemptions=stats.num_preemptions,
+            num_restarts=self._num_restarts,
+            prefix_queries=stats.prefix_queries,
+            prefix_hits=stats.prefix_hits,
+            encoder_queries=stats.encoder_queries,
+            encoder_hits=stats.encoder_hits,
+            error=self._error,
+        )
+
+    @property
+    def ready(self) -> Ready | None:
+        """What the engine said when it became ready: sizes, device, dtype. None before, and after a death."""
+        return self._ready
+
+    @property
+    def process_id(self) -> int | None:
+        return None if self._process is None else self._process.pid
+
+    # --- one request ---------------------------------------------------------------------------------------------
+
+    def _check_capacity(self) -> None:
+        """Refuses before a prompt is encoded or sent."""
+        max_num_seqs = self._ready.max_num_seqs if self._ready else self.config.max_num_seqs or 16
+        limit = max_num_seqs + self.config.waiting_limit(max_num_seqs)
+        if self._num_requests >= limit:
+            raise Overloaded(
+                f"{self._num_requests} requests are running or waiting; the limit is {max_num_seqs} running and "
+                f"{limit - max_num_seqs} waiting: try again shortly"
+            )
+
+    async def _until_connected(self) -> _Connection:
+        if self.config.lazy_load and not self._stopping and self._start_error is None:
+            if self._supervisor is None or (self._supervisor.done() and not self._num_restarts):
+                self._begin()
+            if self._phase == "loading" and not self._num_restarts:
+                await self._until_settled()
+        connection = self._connection
+        self._raise_start_error()
+        if connection is None or self._ready is None or self._phase not in ("ready", "stalled"):
+            reason = f": {self._error}" if self._error else ""
+            raise NotReady(f"the engine is {self._phase}{reason}; try again shortly", retry_after_seconds=2.0)
+        if self._phase == "stalled":
+            raise NotReady(f"the engine is not advancing: {self._error}; try again shortly", retry_after_seconds=5.0)
+        return connection
+
+    def _encode(self, wire_id: str, prompt: Prompt, params: SamplingParams) -> bytearray:
+        assert self._ready is not None
+        if prompt.num_tokens >= self._ready.max_model_len:
+            raise ContextLengthExceeded(
+                f"the prompt has {prompt.num_tokens} tokens; the context holds {self._ready.max_model_len}, at least "
+                "one of them for the answer: shorten the text or send fewer or smaller pictures"
+            )
+        try:
+            return encode_frame(to_submit(wire_id, prompt, params))
+        except (OverflowError, FrameError) as error:
+            raise InvalidRequest(f"this request cannot be sent to the engine: {error}") from None
+
+    # --- messages from the engine --------------------------------------------------------------------------------
+
+    def _on_message(self, message: FromEngine) -> None:
+        self._last_heard = asyncio.get_running_loop().time()
+        if isinstance(message, Tokens):
+            self._last_progress = self._last_heard
+            for token in message.tokens:
+                stream = self._streams.get(token.request_id)
+                if stream is not None:  # else it was aborted and the news crossed the line
+                    stream.put(token)
+        elif isinstance(message, Stats):
+            working = message.num_running or message.num_waiting
+            if not working or message.num_steps != self._stats.num_steps:
+                self._last_progress = self._last_heard
+            self._stats = message
+        elif isinstance(message, Failed):
+            stream = self._streams.get(message.request_id)
+            if stream is not None:
+                kind = FAILURES.get(message.code)
+                stream.fail(kind(message.message) if kind else FlashwebError(message.message, code=message.code))
+        elif isinstance(message, Progress):
+            self._stage, self._progress = message.stage, message.done
+        elif isinstance(message, Ready):
+            self._ready = message
+            self._last_progress = self._last_heard
+            self._phase, self._error = "ready", ""
+            self._settled.set()
+        else:
+            self._fatal = message
+
+    def _fail_streams(self, reason: str) -> None:
+        for stream in self._streams.values():
+            stream.fail(EngineDied(reason, retry_after_seconds=2.0))
+
+    # --- the process's life --------------------------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        if self._supervisor is None or self._supervisor.done():
+            self._settled.clear()
+            self._phase, self._error, self._stage, self._progress = "loading", "", "import", 0.0
+            self._supervisor = asyncio.create_task(self._supervise(), name="engine-supervisor")
+
+    async def _until_settled(self) -> None:
+        await self._settled.wait()
+        self._raise_start_error()
+        if self._phase == "dead":
+            raise EngineDied(self._error)
+
+    def _raise_start_error(self) -> None:
+        if self._start_error is not None:  # a new one each time: a raised exception collects tracebacks
+            raise type(self._start_error)(self._start_error.message)
+
+    async def _supervise(self) -> None:
+        """Runs the process; runs it again when it dies, later each time, until it seems hopeless."""
+        loop = asyncio.get_running_loop()
+        deaths = 0
+        while True:
+            self._phase, self._stage, self._progress = "loading", "import", 0.0
+            began = loop.time()
+            try:
+                await self._run_process()
+            finally:
+                served = self._ready is not None
+                self._connection, self._ready, self._stats = None, None, NO_STATS
+            if self._stopping:
+                return
+            self._book_death()
+            if self._start_error is not None:
+                break
+            if not served and not self._num_restarts:
+                break  # it has never worked: whoever starts the server wants to know now
+            deaths = 1 if served and loop.time() - began > GOOD_SERVICE_SECONDS else deaths + 1
+            if deaths > self.config.max_restarts:
+                self._error += f"; it died {deaths} times in a row and is not started again"
+                break
+            await asyncio.sleep(self.config.restart_backoff_seconds * 2 ** (deaths - 1))
+            self._num_restarts += 1
+        self._settled.set()
+
+    def _book_death(self) -> None:
+        """Says why the process is gone, to everyone who was waiting for it."""
+        process, fatal = self._process, self._fatal
+        self._process, self._fatal = None, None
+        reason = _describe_exit(process.returncode if process else None)
+        if self._phase == "stalled":
+            reason = f"it stopped advancing and was killed ({self._error})"
+        if fatal is not None:
+            reason = fatal.message
+            if fatal.code == "checkpoint_error":
+                self._start_error = CheckpointError(fatal.message)
+            elif fatal.code == "config_error":
+                self._start_error = ConfigError(fatal.message)
+        self._phase, self._error = "dead", reason
+        logger.error("the engine process is gone: %s", reason)
+        self._fail_streams(
+            f"the engine ended while it served this request ({reason}); it is being restarted: send the request again"
+        )
+
+    async def _run_process(self) -> None:
+        """Starts one process, connects it, and returns when it has ended (a killed one included)."""
+        folder = Path(tempfile.mkdtemp(prefix="flashweb-"))  # mode 0700
+        try:
+            with _listen(folder / "engine.sock") as listener:
+                self._process = process = _spawn(folder / "engine.sock", self.config)
+                try:
+                    accepted = await self._accept(listener, process)
+                    shutil.rmtree(folder)  # nobody else is to connect
+                    if accepted is not None:
+                        await self._serve(accepted, process)
+                        await _ends_within(process, 0.5)
+                finally:
+                    # Its line is closed or it was told to go; whatever still keeps it is not worth waiting for.
+                    if process.poll() is None:
+                        process.kill()
+                    process.wait()
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    async def _accept(self, listener: socket.socket, process: subprocess.Popen[bytes]) -> socket.socket | None:
+        """The process's connection, or None when it ended without one."""
+        loop = asyncio.get_running_loop()
+        accepting = asyncio.ensure_future(loop.sock_accept(listener))
+        try:
+            deadline = loop.time() + self.config.start_timeout_seconds
+            while not accepting.done():
+                if process.poll() is not None or loop.time() > deadline:
+                    return None
+                await asyncio.wait({accepting}, timeout=0.1)
+            return accepting.result()[0]
+        finally:
+            accepting.cancel()
+
+    async def _serve(self, accepted: socket.socket, process: subprocess.Popen[bytes]) -> None:
+        loop = asyncio.get_running_loop()
+        self._last_heard = self._last_progress = loop.time()
+        connection = _Connection(self._on_message)
+        await loop.connect_accepted_socket(lambda: connection, accepted)
+        self._connection = connection
+        try:
+            await self._watch(connection, process)
+        finally:
+            connection.close()
+
+    async def _watch(self, connection: _Connection, process: subprocess.Popen[bytes]) -> None:
+        """Returns when the line is closed, the process gone, or killed because it no longer advances."""
+        loop = asyncio.get_running_loop()
+        began = before = loop.time()
+        silence = self.config.heartbeat_timeout_seconds
+        tick = min(1.0, silence / 4)
+        while not connection.closed.is_set() and process.poll() is None:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(connection.closed.wait(), tick)
+            now = loop.time()
+            lag, before = now - before - tick, now
+            if lag > 1.0:  # it was us who slept: a suspended machine, a blocked event loop
+                self._last_heard += lag
+                self._last_progress += lag
+            if self._ready is None:
+                if now - began > self.config.start_timeout_seconds:
+                    self._error = f"not ready {now - began:.0f} s after its start"
+                    self._phase = "stalled"
+                    return
+                continue
+            overdue = max((now - self._last_heard) / silence, (now - self._last_progress) / self._stall_seconds())
+            if overdue > 2.0:
+                return
+            if overdue > 1.0:
+                silent, stuck = now - self._last_heard, now - self._last_progress
+                self._phase = "stalled"
+                self._error = f"no sign of life for {silent:.1f} s, no finished step for {stuck:.1f} s"
+            elif self._phase == "stalled":
+                self._phase, self._error = "ready", ""
+
+    def _stall_seconds(self) -> float:
+        assert self._ready is not None
+        kind = self._ready.device.partition(":")[0]
+        return self.config.stall_seconds or DEFAULT_STALL_SECONDS.get(kind, DEFAULT_STALL_SECONDS["cuda"])
+
+
+class _Stream:
+    """The news of one request, collected until its reader takes them: several steps become one TokenOut."""
+
+    __slots__ = ("_cached", "_error", "_finish", "_logprobs", "_tokens", "_waiter", "ended")
+
+    def __init__(self) -> None:
+        self.ended = False  # the engine holds nothing of it any more
+        self._tokens: list[int] = []
+        self._logprobs: list[TokenLogprob] = []
+        self._finish: FinishReason | None = None
+        self._cached = 0
+        self._error: FlashwebError | None = None
+        self._waiter: asyncio.Future[None] | None = None
+
+    def put(self, token: Token) -> None:
+        self._tokens += token.token_ids
+        for token_id, (logprob, top) in zip(token.token_ids, token.logprobs, strict=False):
+            self._logprobs.append(TokenLogprob(token_id, logprob, top))
+        self._cached = token.num_cached_tokens
+        if token.finish is not None:
+            self._finish = FinishReason(token.finish)
+            self.ended = True
+        self._wake()
+
+    def fail(self, error: FlashwebError) -> None:
+        if not self.ended:
+            self._error = error
+            self.ended = True
+            self._wake()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    async def next(self) -> TokenOut:
+        while not self._tokens and self._finish is None:
+            if self._error is not None:
+                raise self._error
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+        out = TokenOut(tuple(self._tokens), self._finish, tuple(self._logprobs), self._cached)
+        self._tokens, self._logprobs = [], []
+        return out
+
+
+@dataclass(eq=False)
+class _Connection(asyncio.Protocol):
+    """The web side's end of the socket."""
+
+    on_message: object
+
+    def __post_init__(self) -> None:
+        self.closed = asyncio.Event()
+        self._transport: asyncio.Transport | None = None
+        self._reader = FrameReader()
+        self._decoder = msgspec.msgpack.Decoder(FromEngine)
+        self._writable = asyncio.Event()
+        self._writable.set()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            for frame in self._reader.feed(data):
+                self.on_message(self._decoder.decode(frame))  # type: ignore[operator]
+        except (FrameError, msgspec.DecodeError) as error:
+            logger.error("the engine sent what is no message: %s", error)
+            self.close()
+
+    def pause_writing(self) -> None:
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        self._writable.set()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.closed.set()
+        self._writable.set()
+
+    async def drained(self) -> None:
+        """Waits until the engine has taken enough of what was written that more is welcome."""
+        await self._writable.wait()
+
+    def send(self, message: Abort | Shutdown) -> None:
+        self.write(encode_frame(message))
+
+    def write(self, frame: bytearray) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(frame)
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
+
+
+def to_submit(wire_id: str, prompt: Prompt, params: SamplingParams) -> Submit:
+    """A request as its message. Pixels are handed over as views: the frame holds their only copy."""
+    images = tuple(
+        WireImage(
+            start=span.start,
+            grid=(span.image.grid.t, span.image.grid.h, span.image.grid.w),
+            digest=span.image.digest,
+            patches=np.ascontiguousarray(span.image.patches).data.cast("B"),  # type: ignore[arg-type]
+        )
+        for span in prompt.spans
+    )
+    sampling = WireSampling(
+        max_tokens=params.max_tokens,
+        min_tokens=params.min_tokens,
+        temperature=params.temperature,
+        top_p=params.top_p,
+        top_k=params.top_k,
+        min_p=params.min_p,
+        repetition_penalty=params.repetition_penalty,
+        presence_penalty=params.presence_penalty,
+        frequency_penalty=params.frequency_penalty,
+        seed=None if params.seed is None else params.seed & (2**63 - 1),
+        logit_bias=dict(params.logit_bias),
+        logprobs=params.logprobs,
+        stop_token_ids=tuple(params.stop_token_ids),
+        ignore_eos=params.ignore_eos,
+    )
+    return Submit(
+        request_id=wire_id,
+        token_ids=tuple(prompt.token_ids),
+        positions=prompt.positions.astype("<i4", copy=False).tobytes(),
+        position_delta=int(prompt.position_delta),
+        images=images,
+        sampling=sampling,
+    )
+
+
+async def _ends_within(process: subprocess.Popen[bytes], seconds: float) -> bool:
+    """Whether the process ends by itself in time. Looks now and then: a watcher per process is not worth its weight."""
+    deadline = asyncio.get_running_loop().time() + seconds
+    while process.poll() is None:
+        if asyncio.get_running_loop().time() > deadline:
+            return False
+        await asyncio.sleep(0.02)
+    return True
+
+
+def _listen(path: Path) -> socket.socket:
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(str(path))
+    os.chmod(path, 0o600)
+    listener.listen(1)
+    listener.setblocking(False)
+    return listener
+
+
+def _spawn(path: Path, config: EngineConfig) -> subprocess.Popen[bytes]:
+    """Starts the engine process, in a session of its own: Ctrl-C in the terminal is for the web side to handle."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "flashweb.engine.worker", str(path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    assert process.stdin is not None
+    with contextlib.suppress(BrokenPipeError), process.stdin:
+        process.stdin.write(msgspec.json.encode(config))
+    return process
+
+
+def _describe_exit(returncode: int | None) -> str:
+    if returncode is None:
+        return "it did not start"
+    if returncode < 0:
+        return f"killed by {signal.Signals(-returncode).name}"
+    return f"exit code {returncode}"

@@ -1,0 +1,249 @@
+"""The engine process: `python -m flashweb.engine.worker SOCKET`, its configuration as JSON on standard input.
+
+Started and supervised by `client.py`. Connects to the socket, loads the model, then forever: drain the inbox, step,
+send the news. Three threads: the main one computes; one reads the socket; one sends a sign of life twice a second,
+also while the main one loads or computes.
+
+Ends on Shutdown (0), when the web side is gone (0), on SIGTERM from its parent (0), with last words on a wrong
+configuration (3), a checkpoint that cannot be used (4), a lost device (5), anything else (1). SIGINT, and SIGTERM
+from anyone else, are ignored: they reach whole process groups, and the web side must be able to drain first.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from flashweb.engine.config import EngineConfig
+from flashweb.engine.protocol import (
+    Abort,
+    Failed,
+    Fatal,
+    FrameError,
+    FrameReader,
+    FromEngine,
+    Progress,
+    Shutdown,
+    Stats,
+    Submit,
+    ToEngine,
+    Token,
+    Tokens,
+    encode_frame,
+)
+from flashweb.errors import CheckpointError, ConfigError, FlashwebError
+
+if TYPE_CHECKING:
+    from flashweb.engine.core import EngineCore
+
+logger = logging.getLogger("flashweb.engine.worker")
+
+HEARTBEAT_SECONDS = 0.5
+EXIT_CONFIG, EXIT_CHECKPOINT, EXIT_DEVICE = 3, 4, 5
+NOTHING_YET = Stats(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+
+
+class Line:
+    """The engine's end of the socket."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.inbox: SimpleQueue[ToEngine] = SimpleQueue()
+        self._connection = connection
+        self._sending = threading.Lock()
+
+    def send(self, message: FromEngine) -> None:
+        frame = encode_frame(message)
+        with self._sending:
+            self._connection.sendall(frame)
+
+    def read_forever(self) -> None:
+        """Puts messages into the inbox; ends the whole process when the web side is gone, whatever else is going on."""
+        try:
+            self._read()
+        except (OSError, FrameError) as error:
+            logger.warning("the line to the web process broke: %s", error)
+        os._exit(0)
+
+    def _read(self) -> None:
+        reader = FrameReader()
+        decoder = msgspec.msgpack.Decoder(ToEngine)
+        while data := self._connection.recv(1 << 20):
+            for frame in reader.feed(data):
+                try:
+                    self.inbox.put(decoder.decode(frame))
+                except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                    logger.error("a frame of %d bytes is no message and was dropped: %s", len(frame), error)
+
+
+class Worker:
+    def __init__(self, line: Line, config: EngineConfig) -> None:
+        self.line = line
+        self.config = config
+        self.core: EngineCore | None = None
+        self._last_progress = 0.0
+
+    def beat_forever(self) -> None:
+        while True:
+            try:
+                self.line.send(NOTHING_YET if self.core is None else self.core.stats())
+            except OSError:
+                return  # the reading thread sees the same and ends the process
+            time.sleep(HEARTBEAT_SECONDS)
+
+    def load(self) -> EngineCore:
+        """Raises CheckpointError, ConfigError."""
+        self._progress("import", 0.0)
+        # Imported here and not above: it takes a second, and the web side wants to hear from us before.
+        import torch
+
+        from flashweb.engine.core import EngineCore
+        from flashweb.model.glm4v import Glm4v
+
+        config = self.config
+        torch.set_num_threads(config.threads or available_cores())
+        device = config.device
+        if device == "auto":
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+        self._progress("weights", 0.0)
+        model = Glm4v.load(
+            config.model,
+            dtype=config.dtype,
+            device=device,
+            load_format="dummy" if config.load_format == "dummy" else "safetensors",
+            quantization=None if config.quantization == "none" else config.quantization,
+            progress=lambda done: self._progress("weights", done),
+            num_real_tokens=config.num_real_tokens,
+        )
+        self._progress("memory", 0.0)
+        core = EngineCore(model, config)
+        self._progress("warmup", 0.0)
+        core.warm_up()
+        return core
+
+    def run_forever(self, core: EngineCore) -> None:
+        """Serves until told to stop. Raises DeviceLost, and AssertionError when the books do not balance."""
+        inbox, line = self.line.inbox, self.line
+        while True:
+            if not core.has_work:
+                held = core.blocks.num_blocks - core.blocks.num_free_blocks
+                assert held == 0, f"{held} blocks are held by nobody"
+                if not self._handle(inbox.get(), core):
+                    return
+            while True:
+                try:
+                    message = inbox.get_nowait()
+                except Empty:
+                    break
+                if not self._handle(message, core):
+                    return
+            news = core.step()
+            tokens = tuple(n for n in news if isinstance(n, Token))
+            if tokens:
+                line.send(Tokens(tokens))
+            for failed in news:
+                if isinstance(failed, Failed):
+                    line.send(failed)
+
+    def _handle(self, message: ToEngine, core: EngineCore) -> bool:
+        """False when it is time to go."""
+        if isinstance(message, Submit):
+            self._submit(message, core)
+        elif isinstance(message, Abort):
+            core.abort(message.request_id)
+        return not isinstance(message, Shutdown)
+
+    def _submit(self, message: Submit, core: EngineCore) -> None:
+        try:
+            core.submit(message)
+        except FlashwebError as error:
+            self.line.send(Failed(message.request_id, error.code or "invalid_request", error.message))
+        except Exception as error:
+            # Whatever a message can trip over must cost its own request, not the neighbours'.
+            logger.exception("request %s could not be taken", message.request_id)
+            text = f"the engine could not read this request ({type(error).__name__})"
+            self.line.send(Failed(message.request_id, "internal_error", text))
+
+    def _progress(self, stage: str, done: float) -> None:
+        now = time.monotonic()
+        if 0.0 < done < 1.0 and now - self._last_progress < 0.05:
+            return
+        self._last_progress = now
+        self.line.send(Progress(stage, done))  # type: ignore[arg-type]
+
+
+def available_cores() -> int:
+    """Cores this process may use: its affinity, and a container's CPU quota if there is one."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        with open("/sys/fs/cgroup/cpu.max") as file:
+            quota, period = file.read().split()
+        if quota != "max":
+            cores = min(cores, max(1, int(quota) // int(period)))
+    except (OSError, ValueError):
+        pass
+    return cores
+
+
+def _end_on_sigterm_of_parent(line: Line) -> None:
+    parent = os.getppid()
+    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != parent:
+        logger.info("SIGTERM from another process than the parent was ignored")
+    line.inbox.put(Shutdown())
+
+
+def _start_thread(target: object, *args: object) -> None:
+    threading.Thread(target=target, args=args, daemon=True).start()  # type: ignore[arg-type]
+
+
+def main(path: str, config: EngineConfig) -> int:
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    connection.connect(path)
+    line = Line(connection)
+    worker = Worker(line, config)
+    _start_thread(line.read_forever)
+    _start_thread(worker.beat_forever)
+    if hasattr(signal, "sigwaitinfo"):
+        _start_thread(_end_on_sigterm_of_parent, line)
+    try:
+        core = worker.load()
+        worker.core = core
+        line.send(core.stats())
+        line.send(core.ready())
+        worker.run_forever(core)
+        return 0
+    except ConfigError as error:
+        line.send(Fatal("config_error", error.message))
+        return EXIT_CONFIG
+    except CheckpointError as error:
+        line.send(Fatal("checkpoint_error", error.message))
+        return EXIT_CHECKPOINT
+    except BrokenPipeError:
+        return 0
+    except Exception as error:
+        logger.exception("the engine cannot go on")
+        lost = type(error).__name__ == "DeviceLost"
+        line.send(Fatal("engine_died", f"{type(error).__name__}: {error}"))
+        return EXIT_DEVICE if lost else 1
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Blocked before any thread starts, so that only sigwaitinfo sees it.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    faulthandler.enable()
+    settings = msgspec.json.decode(sys.stdin.buffer.read(), type=EngineConfig)
+    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    code = main(sys.argv[1], settings)
+    logging.shutdown()
+    # Not sys.exit: threads and device libraries have nothing left to save, and their goodbyes can hang.
+    os._exit(code)
