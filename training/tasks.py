@@ -339,27 +339,37 @@ _WEIGHT_BY_KIND = {
 
 
 def ask(r: Random, plan: Plan, vocabulary: Words, num: int, heldout: bool, difficulty: float, only: tuple[str, ...] = ()) -> list[QA]:
-    """Up to `num` different questions about a page, languages mixed, mostly the page's own."""
+    """Up to `num` different questions about a page, languages mixed, mostly the page's own.
+
+    With more than two, questions i and i + num/2 form one conversation and are of different tasks; others may be of the
+    same task in other words, so that frequent tasks stay frequent.
+    """
     names = [name for name in TASKS if (name in only or not only) and (only or TASKS[name][2] <= difficulty)]
     weights = [_WEIGHT_BY_KIND.get((plan.kind, name), TASKS[name][1]) for name in names]
+    conversations, used = max(1, num // 2), [set[str]() for _ in range(max(1, num // 2))]
     found: list[QA] = []
-    for _ in range(8 * num):
-        if len(found) == num or not names:
+    for _ in range(10 * num):
+        if len(found) == num:
             break
-        index = r.choices(range(len(names)), weights)[0]
+        mine = used[len(found) % conversations]
+        open_weights = [0.0 if name in mine else weight for name, weight in zip(names, weights, strict=True)]
+        if not any(open_weights):
+            break
+        index = r.choices(range(len(names)), open_weights)[0]
         language = plan.language if r.random() < 0.7 else r.choice(("zh", "en"))
         qa = TASKS[names[index]][0](Asker(r, plan, language, heldout, vocabulary))
         if qa is None or len(qa.question) + len(qa.answer) > 900:
             weights[index] *= 0.3
             continue
-        found.append(qa)
-        del names[index], weights[index]
+        if all(qa.question != other.question for other in found):
+            found.append(qa)
+            mine.add(names[index])
     return found or [QA("read", "en", "Read all the text.", plan.text or NONE["read"]["en"])]
 
 
 def ask_unreadable(r: Random, num: int) -> list[QA]:
     """Questions about a page that is blurred beyond reading."""
-    names = r.sample(("amounts", "read", "total", "expiry"), num)
+    names = r.sample(("amounts", "read", "total", "expiry", "largest", "count_lines"), min(6, num))
     languages = [r.choice(("zh", "en")) for _ in names]
     return [QA("refuse", lang, phrase(r, name, lang, False), UNREADABLE[lang]) for name, lang in zip(names, languages, strict=True)]
 
