@@ -93,7 +93,7 @@ class EngineAnswerer:
         return f"{self._model}, in an engine of this command"
 
     async def answer(self, chat: Chat, options: Options) -> AsyncGenerator[Delta, None]:
-        defaults = self._pipeline.processor.generation_defaults
+        defaults = self._pipeline.generation_defaults
         params = {
             name: value
             for name in ("temperature", "top_p", "top_k", "min_p", "repetition_penalty")

@@ -1,7 +1,8 @@
 """Measure any OpenAI-compatible server with pictures: first token, time per further token, requests/s.
 
 Each client sends its next request when the last one is answered; every request carries pictures of its own unless
---shared, and asks for a fixed number of tokens (ignore_eos, min_tokens; --no-ignore-eos for servers without them).
+--shared, and asks for a fixed number of tokens (ignore_eos, min_tokens; --no-ignore-eos for servers without them,
+--no-usage for those that refuse stream_options: tokens are then counted by stream events).
 
   flashweb bench                                   the server on this machine's port 8080
   flashweb bench --url http://host:8000/v1 --concurrency 1,8,64 --side 1024 --tokens 128 --json result.json
@@ -54,6 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--shared", action="store_true", help="all requests carry the same pictures: measures the caches"
     )
     parser.add_argument("--ignore-eos", action=argparse.BooleanOptionalAction, default=True, help="fixed answer length")
+    parser.add_argument("--usage", action=argparse.BooleanOptionalAction, default=True, help="ask for token counts")
     parser.add_argument("--prompt", default=PROMPT, help="the question")
     parser.add_argument("--seed", type=int, default=None, help="of the pictures (default: a new one every time)")
     parser.add_argument("--warm-up", type=int, default=2, metavar="N", help="requests before the clock starts (2)")
@@ -88,7 +90,9 @@ async def _measure(args: argparse.Namespace, concurrencies: Sequence[int]) -> di
     async with ChatServer(target_url(args), key=target_key(args)) as server:
         model = args.model or (await server.models())[0]
         seed = int.from_bytes(os.urandom(3), "big") if args.seed is None else args.seed
-        load = Load(model, args.side, args.images, args.tokens, args.shared, args.ignore_eos, args.prompt, seed)
+        load = Load(
+            model, args.side, args.images, args.tokens, args.shared, args.ignore_eos, args.usage, args.prompt, seed
+        )
         if args.warm_up:
             # Other pictures than the measured ones, unless the point is that they are known.
             warm_up = load if load.shared else replace(load, seed=seed + 1)

@@ -35,6 +35,7 @@ class Load:
     tokens: int = 32  # of every answer
     shared: bool = False  # all requests carry the same pictures
     ignore_eos: bool = True  # the server must write exactly `tokens`; off for servers that cannot
+    usage: bool = True  # ask for token counts in the stream; off for servers that refuse stream_options
     prompt: str = PROMPT
     seed: int = 0
 
@@ -75,7 +76,7 @@ def request_body(load: Load, number: int) -> dict[str, Any]:
     pictures = [ImagePart(data=picture(load.side, first + i)) for i in range(count)]
     body = chat_body(Chat((user_message(load.prompt, pictures),)))
     body |= {"model": load.model, "max_tokens": load.tokens, "temperature": 0.0}
-    body |= {"stream_options": {"include_usage": True}}
+    body |= {"stream_options": {"include_usage": True}} if load.usage else {}
     return body | ({"ignore_eos": True, "min_tokens": load.tokens} if load.ignore_eos else {})
 
 

@@ -1,0 +1,105 @@
+"""What every benchmark shares: the set-up in words, servers as context managers, results as JSON files.
+
+Run the scripts from the repository's root: `.venv/bin/python benchmarks/NAME.py`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+NANO = ROOT / "src" / "flashweb" / "models" / "flashweb-nano"
+
+
+def machine() -> dict[str, Any]:
+    """The set-up a figure is worth nothing without."""
+    return {
+        "cpu": _cpu_name(),
+        "cores": len(os.sched_getaffinity(0)),
+        "python": platform.python_version(),
+        "torch": metadata.version("torch"),
+        "commit": _commit(),
+        "date": time.strftime("%Y-%m-%d"),
+        "load_before": round(os.getloadavg()[0], 2),
+    }
+
+
+def _cpu_name() -> str:
+    with open("/proc/cpuinfo", encoding="utf-8") as file:
+        return next((line.partition(":")[2].strip() for line in file if line.startswith("model name")), "unknown")
+
+
+def _commit() -> str:
+    done = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True)
+    return done.stdout.strip() or "unknown"
+
+
+def write_result(name: str, result: Mapping[str, Any]) -> None:
+    """Print the result and keep it as `benchmarks/results/NAME.json`."""
+    text = json.dumps(result, indent=1, ensure_ascii=False)
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"{name}.json").write_text(text + "\n", encoding="utf-8")
+    print(text)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def running(command: Sequence[str], url: str, log: Path, health: str = "/health") -> Iterator[tuple[int, float]]:
+    """A server process: (process id, seconds from start until `health` answered 200), ended afterwards."""
+    environ = {k: v for k, v in os.environ.items() if not k.startswith("FLASHWEB_")} | {"HF_HUB_OFFLINE": "1"}
+    with log.open("w") as file:
+        started = time.perf_counter()
+        process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, env=environ, cwd=ROOT)
+        try:
+            yield process.pid, _wait_ready(process, url + health, started, log)
+        finally:
+            process.send_signal(signal.SIGINT)
+            try:
+                process.wait(30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _wait_ready(process: subprocess.Popen[bytes], url: str, started: float, log: Path, limit: float = 180.0) -> float:
+    while time.perf_counter() - started < limit:
+        if process.poll() is not None:
+            raise SystemExit(f"{process.args!r} ended with {process.returncode}:\n{log.read_text()[-2000:]}")
+        try:
+            with urllib.request.urlopen(url, timeout=2) as response:
+                if response.status == 200:
+                    return time.perf_counter() - started
+        except OSError:
+            time.sleep(0.01)
+    raise SystemExit(f"{url} did not answer within {limit} s:\n{log.read_text()[-2000:]}")
+
+
+def flashweb_command(port: int, *flags: str) -> list[str]:
+    return [sys.executable, "-m", "flashweb", "serve", "--port", str(port), "--ui-port", "0", *flags]
+
+
+def tree_memory_mib(pid: int) -> float:
+    """Unique memory (USS) of a process and its children, in MiB."""
+    import psutil
+
+    parent = psutil.Process(pid)
+    return round(sum(p.memory_full_info().uss for p in [parent, *parent.children(recursive=True)]) / 2**20, 1)

@@ -1,0 +1,110 @@
+"""Requests per second against `transformers serve`: the same weights, the same pictures, the same machine, one run.
+
+8 clients in a closed loop, 448 px pictures, 32 tokens out of each answer, float32. Both servers are up at once and
+measured in turn (the other one idle), several rounds, so that a slow minute of the machine hits both. Distinct
+pictures: no cache can answer. The same picture: what the encoder and prefix caches are for. Goals: >= 2.5x and >= 10x.
+
+The end-of-sequence ids are taken out of a copy of the checkpoint, since the peer has no `ignore_eos`: so both write
+exactly 32 tokens.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import shutil
+import statistics
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from common import NANO, ROOT, flashweb_command, free_port, machine, running, tree_memory_mib, write_result
+
+from flashweb.cli.client import ChatServer
+from flashweb.cli.load import Load, run_load
+
+CLIENTS, TOKENS, SIDE = 8, 32, 448
+GOALS = {"distinct": 2.5, "same": 10.0}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--requests", type=int, default=16, help="of each server in each round")
+    parser.add_argument("--model", type=Path, default=NANO)
+    args = parser.parse_args()
+    setup = machine() | {"clients": CLIENTS, "tokens": TOKENS, "side": SIDE, "dtype": "float32"}
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = endless_copy(args.model, Path(scratch) / "model")
+        ours_port, peer_port = free_port(), free_port()
+        ours_url, peer_url = f"http://127.0.0.1:{ours_port}", f"http://127.0.0.1:{peer_port}"
+        peer = [sys.executable, str(ROOT / "benchmarks" / "transformers_serve.py"), "serve", str(folder),
+                "--device", "cpu", "--dtype", "float32", "--port", str(peer_port)]  # fmt: skip
+        ours = flashweb_command(ours_port, str(folder), "--dtype", "float32")
+        with (
+            running(ours, ours_url, Path(scratch) / "ours.log", "/health/ready") as (ours_pid, ours_start),
+            running(peer, peer_url, Path(scratch) / "peer.log") as (peer_pid, peer_start),
+        ):
+            result = asyncio.run(compare(args, ours_url, peer_url, str(folder)))
+            result["start_seconds"] = {"ours": round(ours_start, 2), "peer": round(peer_start, 2)}
+            result["memory_mib"] = {"ours": tree_memory_mib(ours_pid), "peer": tree_memory_mib(peer_pid)}
+    write_result("serve_ratio", {"what": "requests/s, flashweb over transformers serve", "setup": setup} | result)
+
+
+def endless_copy(model: Path, folder: Path) -> Path:
+    """The checkpoint with no end-of-sequence ids, so that every answer has the full length on both sides."""
+    shutil.copytree(model, folder)
+    for path in (folder / "generation_config.json", folder / "config.json"):
+        if path.exists():
+            path.write_text(json.dumps(without_eos(json.loads(path.read_text()))), encoding="utf-8")
+    return folder
+
+
+def without_eos(config: Any) -> Any:
+    if not isinstance(config, dict):
+        return config
+    return {key: without_eos(value) for key, value in config.items() if key != "eos_token_id"}
+
+
+async def compare(args: argparse.Namespace, ours_url: str, peer_url: str, model: str) -> dict[str, Any]:
+    rows: dict[str, dict[str, list[dict[str, Any]]]] = {kind: {"ours": [], "peer": []} for kind in GOALS}
+    async with ChatServer(ours_url) as ours, ChatServer(peer_url) as peer:
+        ours_load = Load((await ours.models())[0], side=SIDE, tokens=TOKENS)
+        peer_load = Load(model, side=SIDE, tokens=TOKENS, ignore_eos=False, usage=False)
+        for server, load in ((ours, ours_load), (peer, peer_load)):
+            await run_load(server, replace(load, seed=999), 2, 4)
+        for number in range(args.rounds):
+            for kind in GOALS:
+                for name, server, load in (("ours", ours, ours_load), ("peer", peer, peer_load)):
+                    load = replace(load, seed=10 * number + (kind == "same"), shared=kind == "same")
+                    if kind == "same":  # the first sight of a picture is not what is measured
+                        await run_load(server, load, 1, 1)
+                    row = await run_load(server, load, CLIENTS, args.requests)
+                    print(f"round {number + 1}, {kind} pictures, {name}: {row}", file=sys.stderr, flush=True)
+                    if row["errors"]:
+                        raise SystemExit(f"{name} answered with errors: {row['first_error']}")
+                    rows[kind][name].append(row)
+    return {kind: ratio(kind, rows[kind]) for kind in GOALS}
+
+
+def ratio(kind: str, rows: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
+    """Median of the rounds' ratios, each between two runs that followed each other."""
+    rates = {name: [row["requests_per_s"] for row in rows[name]] for name in rows}
+    ratios = [ours / peer for ours, peer in zip(rates["ours"], rates["peer"], strict=True)]
+    middle = statistics.median(ratios)
+    return {
+        "requests_per_s": rates,
+        "first_token_ms_p50": {name: [row["first_token_ms_p50"] for row in rows[name]] for name in rows},
+        "output_tokens_per_s": {name: [row["output_tokens_per_s"] for row in rows[name]] for name in rows},
+        "ratios": [round(r, 2) for r in ratios],
+        "median_ratio": round(middle, 2),
+        "goal": GOALS[kind],
+        "met": middle >= GOALS[kind],
+    }
+
+
+if __name__ == "__main__":
+    main()
