@@ -155,11 +155,11 @@ class Budget:
     """Fixed sizes of a batch. `visual` and `text` are tokens, the rest counts of items."""
 
     visual: int = 16384
-    text: int = 36864
+    text: int = 32768
     pictures: int = 512
     conversations: int = 512
-    labels: int = 14336
-    glyphs: int = 10240
+    labels: int = 8192
+    glyphs: int = 8192
     max_side: int = 30  # of a picture, in visual tokens
     max_area: int = 640  # of a picture, in visual tokens
     max_row: int = 1536  # tokens of one conversation
@@ -237,15 +237,20 @@ class Look:
         return [*flat[:8], self.blur, self.noise, *self.gain, *self.bias, *self.fill, 0.0, 0.0]
 
 
-def random_look(rng: random.Random, page: Page, strength: float) -> tuple[Look, npt.NDArray[np.float64]]:
+def random_look(
+    rng: random.Random, page: Page, strength: float, asked: Sequence[QA] = ()
+) -> tuple[Look, npt.NDArray[np.float64]]:
     """A distortion of growing `strength` (0..1) and the forward map drawn -> shown.
 
-    The text stays inside the picture and glyphs are not shrunk below 12 px; pages whose boxes or colours are asked for
-    keep them.
+    The text stays inside the picture and glyphs are not shrunk below 12 px; where the questions `asked` are about places
+    or colours, those are kept.
     """
     look, forward = Look(), np.eye(3)
     height, width = page.image.shape[:2]
-    if not page.fixed_geometry and page.glyphs and rng.random() < 0.45 * strength:
+    tasks = {qa.task for qa in asked}
+    fixed_geometry = page.fixed_geometry and bool(tasks & PLACE_TASKS)
+    fixed_colours = page.fixed_colours and bool(tasks & COLOUR_TASKS)
+    if not fixed_geometry and page.glyphs and rng.random() < 0.45 * strength:
         forward = _random_map(rng, page, width, height)
         look.inverse = np.linalg.inv(forward)
         if rng.random() < 0.5:
@@ -253,7 +258,7 @@ def random_look(rng: random.Random, page: Page, strength: float) -> tuple[Look, 
     smallest = min((g.size for g in page.glyphs), default=20.0)
     if rng.random() < 0.4 * strength:
         look.blur = rng.random() * min(1.3, max(0.0, (smallest - 8) / 10))
-    if not page.fixed_colours and rng.random() < 0.5 * strength:
+    if not fixed_colours and rng.random() < 0.5 * strength:
         gain, bias, cast = rng.uniform(0.6, 1.15), rng.uniform(-0.12, 0.12), rng.random() < 0.4
         tint = [rng.uniform(-0.08, 0.08) if cast else 0.0 for _ in range(3)]
         look.gain = (gain + tint[0], gain + tint[1], gain + tint[2])
@@ -301,6 +306,11 @@ class _Use:
     weight: float = 1.0
 
 
+# Tasks whose answers a moved or recoloured picture would make untrue.
+PLACE_TASKS = frozenset({"box"})
+COLOUR_TASKS = frozenset({"colour", "shapes", "count", "describe", "yesno"})
+
+
 class BatchWriter:
     """Packs pages and conversations into one slot until a budget is spent; `close` pads the rest."""
 
@@ -320,18 +330,19 @@ class BatchWriter:
             arrays["label_weights"][:] = 0
             arrays["glyph_weights"][:] = 0
 
-    def room_for(self, tokens: int, text: int, pictures: int) -> bool:
-        """Whether pictures of `tokens` and a conversation of `text` (image tokens included) still fit, padding too."""
+    def room_for(self, tokens: int, rows: Sequence[Row], pictures: int) -> bool:
+        """Whether pictures of `tokens` in all and a row per pass still fit, with what padding will need."""
         b = self.budget
         visual_left = b.visual - self.num_visual - tokens
-        spare = -(-visual_left // b.max_area) + 1
+        spare = -(-visual_left // (b.max_area // 16 * 16)) + 2
         return (
             visual_left >= 0
             and self.num_pictures + pictures + spare <= b.pictures
             and all(
-                self.num_text[p] + text + visual_left <= b.text
-                and self.num_rows[p] + 1 + -(-(b.text - self.num_text[p] - text) // b.max_row) <= b.conversations
-                for p in range(b.passes)
+                self.num_text[p] + len(row.ids) + visual_left <= b.text
+                and self.num_rows[p] + 1 + -(-(b.text - self.num_text[p] - len(row.ids)) // b.max_row) <= b.conversations
+                and self.num_labels[p] + len(row.learnt) <= b.labels
+                for p, row in enumerate(rows)
             )
         )
 
@@ -342,12 +353,9 @@ class BatchWriter:
         rows = [
             encode_conversation(self.encoder, use.turns, sizes, system=use.system, thinking=use.thinking) for use in uses
         ]
-        longest = max(len(row.ids) for row in rows)
-        if longest > self.budget.max_row:
+        if max(len(row.ids) for row in rows) > self.budget.max_row:
             return True  # an overlong conversation is dropped, not an end of the batch
-        if not self.room_for(sum(sizes), longest, len(pages)):
-            return False
-        if any(self.num_labels[p] + len(row.learnt) > self.budget.labels for p, row in enumerate(rows)):
+        if not self.room_for(sum(sizes), rows, len(pages)):
             return False
         first_picture, first_token = self.num_pictures, []
         for page in pages:
@@ -481,10 +489,32 @@ def random_grid(rng: random.Random, difficulty: float, budget: Budget) -> tuple[
             return h, w
 
 
+def empty_batch(budget: Budget) -> dict[str, npt.NDArray[Any]]:
+    """A valid batch of padding alone: shapes to compile and capture with; all its gradients are zero."""
+    buffer = bytearray(budget.nbytes())
+    writer = BatchWriter(budget, Encoder(), buffer)
+    writer.close(random.Random(0))
+    shared, passes = budget.views(buffer)
+    return {**shared, **passes[0]}
+
+
 def jpeg(image: npt.NDArray[np.uint8], quality: int) -> npt.NDArray[np.uint8]:
     stream = io.BytesIO()
     Image.fromarray(image).save(stream, "JPEG", quality=quality)
     return np.asarray(Image.open(stream).convert("RGB"))
+
+
+def resize(page: Page, width: int, height: int, max_area: int) -> None:
+    """Resample a page as serving does with pictures of any size; left as it is where glyphs would fall below 12 px."""
+    drawn_height, drawn_width = page.image.shape[:2]
+    x, y = width / drawn_width, height / drawn_height
+    smallest = min((g.size for g in page.glyphs), default=20.0)
+    if smallest * min(x, y) < 12 and drawn_width * drawn_height <= max_area * TOKEN * TOKEN:
+        return
+    image = Image.fromarray(page.image).resize((width, height), Image.Resampling.BICUBIC)
+    page.image = np.asarray(image)
+    for glyph in page.glyphs:
+        glyph.x, glyph.y, glyph.size = glyph.x * x, glyph.y * y, glyph.size * min(x, y)
 
 
 SYSTEMS = (
@@ -509,9 +539,16 @@ class Drawer:
 
     def page(self, difficulty: float) -> Page:
         h, w = random_grid(self.random, difficulty, self.budget)
+        drawn_h, drawn_w = h, w
+        if self.random.random() < 0.25 * difficulty:
+            factor = 2 ** self.random.uniform(-0.5, 1.0)
+            drawn_h, drawn_w = max(1, round(h / factor)), max(1, round(w / factor))
         page = self.recipe.draw_page(
-            self.numpy, w * TOKEN, h * TOKEN, split=self.split, difficulty=difficulty, num_qa=2 * self.budget.passes
-        )
+            self.numpy, drawn_w * TOKEN, drawn_h * TOKEN, split=self.split, difficulty=difficulty,
+            num_qa=2 * self.budget.passes,
+        )  # fmt: skip
+        if (drawn_h, drawn_w) != (h, w):
+            resize(page, w * TOKEN, h * TOKEN, self.budget.max_area)
         if self.random.random() < 0.10 * difficulty:
             page.image = jpeg(page.image, self.random.randint(30, 90))
         return page
@@ -538,10 +575,11 @@ class Drawer:
 
     def _use(self, pages: list[Page], strength: float, p: int) -> _Use:
         r = self.random
-        looks = [random_look(r, page, strength) for page in pages]
         if len(pages) == 2:
+            looks = [random_look(r, page, strength, page.qa) for page in pages]
             return self._dress(_Use(self._two_picture_turns(pages), looks))
         qa = pick_questions(r, pages[0].qa, p, self.budget.passes)
+        looks = [random_look(r, pages[0], strength, qa)]
         turns = [Turn(item.question, item.answer) for item in qa]
         turns[0].pictures, turns[0].pictures_first = (0,), r.random() < 0.6
         return self._dress(_Use(turns, looks))
@@ -589,7 +627,8 @@ def fill(writer: BatchWriter, drawer: Drawer, difficulty: Callable[[], tuple[flo
 class Renderers:
     """Worker processes and the slots they fill. Start them before CUDA is touched (they are forked).
 
-    `ready()` gives (slot, counts); `views(slot)` its arrays; `release(slot)` hands it back to be filled again.
+    Drawing begins when `go` is set. `ready()` gives (slot, counts); `views(slot)` its arrays; `release(slot)` hands it
+    back to be filled again.
     """
 
     def __init__(self, budget: Budget, workers: int, slots: int, seed: int) -> None:
@@ -598,6 +637,7 @@ class Renderers:
         context = mp.get_context("fork")
         self._free, self._ready = context.Queue(), context.Queue()
         self.progress = context.Array("d", [0.0, 0.0], lock=False)  # difficulty, strength
+        self.go = context.Event()
         for slot in range(slots):
             self._free.put(slot)
         self.processes = [
@@ -608,6 +648,7 @@ class Renderers:
 
     def _work(self, seed: int) -> None:
         os.environ["OMP_NUM_THREADS"] = "1"
+        self.go.wait()
         drawer, encoder = Drawer(self.budget, seed), Encoder()
         writers: dict[int, BatchWriter] = {}
         while True:

@@ -21,6 +21,7 @@ from training.tokenizer import padded_vocab_size, token_ids, write_tokenizer
 MIN_PIXELS = 56 * 1024  # smaller pictures are enlarged: glyphs of 14 px then read better, and it costs little
 MAX_PIXELS = 784 * 784  # 784 visual tokens
 MEAN = [0.48145466, 0.4578275, 0.40821073]
+READING_FILE = "reading.pt"  # beside the checkpoint while training; the head is no part of the model
 STD = [0.26862954, 0.26130258, 0.27577711]
 
 
@@ -75,8 +76,10 @@ def write_weights(folder: Path, state: dict[str, Tensor], shape: Shape, dtype: t
 
 
 def load_weights(network: Network, folder: Path) -> None:
-    """Start `network` from a checkpoint folder; its reading head keeps its own weights."""
+    """Start `network` from a checkpoint folder, with the reading head that training left beside it if there is one."""
     state = from_checkpoint(load_file(folder / "model.safetensors"), network.shape)
+    if (folder / READING_FILE).exists():
+        state.update(torch.load(folder / READING_FILE, map_location="cpu"))
     missing, unexpected = network.load_state_dict(state, strict=False)
     wrong = [name for name in missing if not name.startswith("reading.")] + list(unexpected)
     assert not wrong, f"{folder} does not fit this network: {wrong}"

@@ -12,19 +12,24 @@ import argparse
 import json
 import os
 import queue
+import subprocess
+import sys
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from training.augment import distorted_patches
-from training.batches import Budget, Renderers
-from training.export import load_weights, write_folder, write_weights
+from training.batches import Budget, Renderers, empty_batch
+from training.export import READING_FILE, load_weights, write_folder, write_weights
+from training.fonts import pack_folder
 from training.network import PLAIN, Network, Ops, Packed, Shape, compiled_ops
 from training.optim import AdamW, Muon, clip
 from training.tokenizer import padded_vocab_size
@@ -42,15 +47,16 @@ class Plan:
 
     warm_up: float = 0.012
     decay: float = 0.45  # the last part, linear to zero
-    ramp: float = 0.16  # curriculum: from the first lines to full pages
-    latest_ramp_start: float = 0.10
-    strength: float = 0.20  # augmentation fades in until here
+    ramp: float = 0.10  # curriculum: from the first lines to full pages
+    latest_ramp_start: float = 0.06
+    strength: float = 0.14  # augmentation fades in until here
     grown: bool = False  # started from trained weights: no curriculum
+    peak: float = 1.0
 
     def rate(self, progress: float) -> float:
         up = min(1.0, progress / self.warm_up)
         down = min(1.0, (1.0 - progress) / self.decay)
-        return max(0.0, min(up, down))
+        return self.peak * max(0.0, min(up, down))
 
     def reading_weight(self, progress: float) -> float:
         return READING_START + (READING_END - READING_START) * min(1.0, progress / 0.8)
@@ -77,6 +83,10 @@ class Device:
         self.ops: Ops = PLAIN
         self.augment = distorted_patches
         self.graph: Any = None
+
+    def load(self, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+        for name, array in arrays.items():
+            self.inputs[name].copy_(torch.from_numpy(array))
 
     def packed(self) -> Packed:
         i, b = self.inputs, self.budget
@@ -110,7 +120,7 @@ class Device:
             self.totals += torch.stack([answer.detach(), reading.detach(), norm, torch.ones_like(norm)])
 
     def prepare(self) -> None:
-        """Compile and capture; the inputs must hold a real batch."""
+        """Compile and capture; the inputs must hold a valid batch and the rate must be zero."""
         if self.device.type != "cuda":
             return
         self.ops = compiled_ops()
@@ -122,9 +132,13 @@ class Device:
                 self.step()
         torch.cuda.current_stream().wait_stream(side)
         torch.cuda.synchronize()
-        self.graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self.graph):
-            self.step()
+        graph = torch.cuda.CUDAGraph()
+        try:
+            with torch.cuda.graph(graph):
+                self.step()
+            self.graph = graph
+        except RuntimeError as error:  # slower, but it trains
+            print(f"the step could not be captured and runs uncaptured: {error}", flush=True)
         self.totals.zero_()
 
     def run(self) -> None:
@@ -178,33 +192,35 @@ class Feeder:
 
     def _load(self) -> None:
         stream = torch.cuda.Stream() if self.cuda else None
-        pinned: dict[tuple[int, str], Tensor] = {}
+        sources: dict[int, list[dict[str, Tensor]]] = {}
         while True:
             slot, counts = self.renderers.ready()
+            if slot not in sources:
+                sources[slot] = self._sources(slot)
             entry = self.ring.get()
-            shared, passes = self.renderers.views(slot)
             if entry["done"] is not None:
                 entry["done"].synchronize()
-            for p, arrays in enumerate([shared, *passes]):
-                target = entry["shared"] if p == 0 else entry["passes"][p - 1]
-                for name, array in arrays.items():
-                    source = torch.from_numpy(array)
-                    if not self.cuda:
-                        target[name] = source.clone()
-                        continue
-                    key = (p, name)
-                    if key not in pinned:
-                        pinned[key] = torch.empty_like(source).pin_memory()
-                    pinned[key].copy_(source)
+            for source, target in zip(sources[slot], [entry["shared"], *entry["passes"]], strict=True):
+                for name, tensor in source.items():
                     if name not in target:
-                        target[name] = torch.empty_like(source, device=self.device.device)
+                        target[name] = torch.empty_like(tensor, device=self.device.device)
                     with torch.cuda.stream(stream):
-                        target[name].copy_(pinned[key], non_blocking=True)
+                        target[name].copy_(tensor, non_blocking=True)
             if stream is not None:
                 stream.synchronize()
             self.renderers.release(slot)
             entry["counts"] = counts
             self.fresh.put(entry)
+
+    def _sources(self, slot: int) -> list[dict[str, Tensor]]:
+        """A slot's arrays as tensors; its memory is pinned once, so that copies need no staging and no time of ours."""
+        shared, passes = self.renderers.views(slot)
+        if self.cuda:
+            address = shared["pixels"].__array_interface__["data"][0]
+            status = torch.cuda.cudart().cudaHostRegister(address, self.budget.nbytes(), 0)
+            if int(status) != 0:
+                print(f"slot {slot} could not be pinned (status {int(status)}): copies will be slower", flush=True)
+        return [{name: torch.from_numpy(array) for name, array in group.items()} for group in (shared, *passes)]
 
     def next(self) -> None:
         """Copy the next use into the device's inputs."""
@@ -254,7 +270,7 @@ class Run:
         self.log_file = (self.out / "log.jsonl").open("a", encoding="utf-8")
         self.budget = replace(TINY_BUDGET if args.tiny else Budget(), **json.loads(args.budget))
         self.shape = replace(TINY_SHAPE if args.tiny else Shape(), vocab_size=padded_vocab_size())
-        self.plan = Plan(grown=args.init is not None)
+        self.plan = Plan(grown=args.init is not None, peak=args.peak, decay=args.decay)
         self.ramp_started: float | None = None
 
     def log(self, **entry: Any) -> None:
@@ -267,6 +283,7 @@ class Run:
         args = self.args
         begin = time.monotonic()
         renderers = Renderers(self.budget, args.workers, args.workers + args.slots, args.seed)
+        threading.Thread(target=self.start_drawing, args=(renderers,), daemon=True).start()
         renderers.progress[0], renderers.progress[1] = (1.0, 1.0) if self.plan.grown else (0.0, 0.0)
         evaluator = None
         if args.evaluate_every:
@@ -280,15 +297,24 @@ class Run:
         if args.init:
             load_weights(network, Path(args.init))
         trainer = Device(network, self.budget, device)
-        feeder = Feeder(renderers, trainer)
-        feeder.next()
+        trainer.load(empty_batch(self.budget))
         self.log(event="start", seconds=round(time.monotonic() - begin, 1), device=str(device),
                  parameters=sum(p.numel() for p in network.parameters()), budget=asdict(self.budget),
                  shape=asdict(self.shape), torch=torch.__version__)  # fmt: skip
         trainer.prepare()
         self.log(event="compiled", seconds=round(time.monotonic() - begin, 1))
+        feeder = Feeder(renderers, trainer)
         self.loop(begin, renderers, trainer, feeder, evaluator)
         renderers.stop()
+
+    def start_drawing(self, renderers: Renderers) -> None:
+        """Draw every hanzi once for all processes (while the step compiles), then let them go."""
+        if self.args.atlas:
+            command = [sys.executable, "-m", "training.fonts", str(pack_folder()), "--atlas", str(self.args.atlas)]
+            began = time.monotonic()
+            subprocess.run(command, check=False)
+            self.log(event="atlas", seconds=round(time.monotonic() - began, 1))
+        renderers.go.set()
 
     def loop(self, begin: float, renderers: Renderers, trainer: Device, feeder: Feeder, evaluator: Any) -> None:
         args, total = self.args, self.args.minutes * 60
@@ -312,16 +338,15 @@ class Run:
                 reading = self.report(trainer, feeder, step, elapsed, now - last_log)
                 self.curriculum(renderers, progress, reading)
                 last_log = now
-            if evaluator is not None and elapsed >= next_evaluation and evaluator.ready():
+            if evaluator is not None and elapsed >= next_evaluation:
                 self.log(event="evaluation", minutes=round(elapsed / 60, 2), **evaluator.run(trainer))
                 next_evaluation = elapsed + args.evaluate_every
             if now - last_save >= args.save_every:
-                self.save(trainer.network, feeder)
+                self.save(trainer.network)
                 last_save = time.monotonic()
         if evaluator is not None:
-            evaluator.wait()
             self.log(event="evaluation", minutes=round((time.monotonic() - begin) / 60, 2), **evaluator.run(trainer))
-        self.save(trainer.network, feeder)
+        self.save(trainer.network)
         self.log(event="end", seconds=round(time.monotonic() - begin, 1), steps=step)
 
     def report(self, trainer: Device, feeder: Feeder, step: int, elapsed: float, span: float) -> float:
@@ -352,12 +377,14 @@ class Run:
             renderers.progress[0] = min(1.0, 0.02 + (progress - self.ramp_started) / self.plan.ramp)
         renderers.progress[1] = min(1.0, progress / self.plan.strength)
 
-    def save(self, network: Network, feeder: Feeder) -> None:
+    def save(self, network: Network) -> None:
         state = {name: t.detach().cpu() for name, t in network.state_dict().items()}
         torch.save(state, self.out / "new.pt")
         os.replace(self.out / "new.pt", self.out / "last.pt")
         write_folder(self.out / "checkpoint", self.shape)
         write_weights(self.out / "checkpoint", state, self.shape)
+        reading = {name: t for name, t in state.items() if name.startswith("reading.")}
+        torch.save(reading, self.out / "checkpoint" / READING_FILE)  # not shipped; lets `--init` go on where this ended
 
 
 def main() -> None:
@@ -366,7 +393,10 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=0, help="end after so many steps (schedules then follow steps)")
     parser.add_argument("--out", default="run")
     parser.add_argument("--init", help="start from this checkpoint folder instead of fresh weights")
+    parser.add_argument("--peak", type=float, default=1.0, help="scales both learning rates")
+    parser.add_argument("--decay", type=float, default=0.45, help="share of the time in which the rate falls to zero")
     parser.add_argument("--workers", type=int, default=max(1, (os.cpu_count() or 2) - 3))
+    parser.add_argument("--atlas", type=int, default=0, help="draw all hanzi ahead with so many processes (about 1 GB)")
     parser.add_argument("--slots", type=int, default=6, help="batches ready or in transit beside those being drawn")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--budget", default="{}", help="JSON overrides of training.batches.Budget")

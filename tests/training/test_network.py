@@ -1,0 +1,221 @@
+"""Packing, distortion and the step: what a batch says about its pages is true, and training lowers both losses."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from training.augment import MEAN, STD, distorted_patches
+from training.batches import (
+    TOKEN, Budget, BatchWriter, Encoder, Look, Turn, _Use, patch_places, random_look, resize, rope_positions,
+    empty_batch, encode_conversation,
+)  # fmt: skip
+from training.network import PLAIN, Network, Shape, interpolation_table
+from training.page import QA, Glyph, Page
+from training.tokenizer import padded_vocab_size
+from training.train import Device, Plan
+
+SHAPE = Shape(
+    vocab_size=padded_vocab_size(), hidden=128, layers=1, heads=2, kv_heads=1, mlp=128, vision_hidden=64,
+    vision_layers=1, merger_mlp=128,
+)  # fmt: skip
+BUDGET = Budget(visual=64, text=420, pictures=16, conversations=16, labels=120, glyphs=64, max_side=6, max_area=32,
+                max_row=200, passes=1)  # fmt: skip
+ENCODER = Encoder()
+
+
+def dot_page(h: int, w: int, dots: list[tuple[int, int]]) -> Page:
+    """A white page with a dark 5 x 5 square at each place; each counts as a glyph."""
+    image = np.full((h * TOKEN, w * TOKEN, 3), 255, np.uint8)
+    for x, y in dots:
+        image[y - 2 : y + 3, x - 2 : x + 3] = 0
+    glyphs = [Glyph("好", x + 0.5, y + 0.5, 20.0) for x, y in dots]
+    return Page(image, glyphs, [QA("read", "zh", "读", "好")])
+
+
+def load(device: Device, pages: list[Page], looks: list[tuple[Look, np.ndarray]]) -> None:
+    buffer = bytearray(BUDGET.nbytes())
+    writer = BatchWriter(BUDGET, ENCODER, buffer)
+    for page, look in zip(pages, looks, strict=True):
+        assert writer.add([page], [_Use([Turn("读", "好好", (0,))], [look])])
+    writer.close(random.Random(0))
+    shared, passes = BUDGET.views(buffer)
+    device.load({**shared, **passes[0]})
+
+
+def shown_picture(device: Device, index: int) -> np.ndarray:
+    """The distorted picture of a batch as floats [h, w, 3] in 0..1, put together from its patches."""
+    i = device.inputs
+    patches = distorted_patches(
+        i["pixels"], i["picture_offset"], i["picture_size"], i["patch_picture"], i["patch_yx"], i["look"],
+        torch.zeros(4 * BUDGET.visual, 588),
+    )  # fmt: skip
+    pixels = patches.view(-1, 3, 14, 14) * torch.tensor(STD)[:, None, None] + torch.tensor(MEAN)[:, None, None]
+    begin, end = i["vision_offsets"][index : index + 2].tolist()
+    height, width = i["picture_size"][index].tolist()
+    picture = np.zeros((height, width, 3), np.float32)
+    for patch in range(begin, end):
+        y, x = i["patch_yx"][patch].tolist()
+        picture[14 * y : 14 * y + 14, 14 * x : 14 * x + 14] = pixels[patch].permute(1, 2, 0).numpy()
+    return picture
+
+
+@pytest.fixture
+def device() -> Device:
+    torch.manual_seed(0)
+    return Device(Network(SHAPE), BUDGET, torch.device("cpu"))
+
+
+def test_an_undistorted_picture_reaches_the_network_pixel_by_pixel(device: Device) -> None:
+    rng = np.random.default_rng(1)
+    pages = [Page(rng.integers(0, 256, (h * 28, w * 28, 3), dtype=np.uint8), [], []) for h, w in ((2, 3), (4, 1))]
+    load(device, pages, [(Look(), np.eye(3))] * 2)
+    for index, page in enumerate(pages):
+        np.testing.assert_allclose(shown_picture(device, index), page.image / 255, atol=1e-5)
+
+
+def test_the_map_that_moves_glyph_positions_is_the_one_that_moves_pixels(device: Device) -> None:
+    moved = 0
+    for seed in range(12):
+        page = dot_page(4, 6, [(60, 50), (110, 70)])
+        look, forward = random_look(random.Random(seed), page, 1.0)
+        look.noise = look.blur = 0.0
+        look.gain, look.bias, look.fill = (1.0,) * 3, (0.0,) * 3, (0.0, 0.0, 0.0, 0.0)
+        load(device, [page], [(look, forward)])
+        picture = shown_picture(device, 0)
+        for glyph in page.glyphs:
+            x, y, depth = forward @ (glyph.x, glyph.y, 1.0)
+            x, y = x / depth, y / depth
+            dark = 1 - picture[..., 0]
+            near = np.zeros_like(dark)
+            near[max(0, int(y) - 8) : int(y) + 8, max(0, int(x) - 8) : int(x) + 8] = 1
+            weight = dark * near
+            ys, xs = np.indices(dark.shape) + 0.5
+            assert abs((weight * xs).sum() / weight.sum() - x) < 0.7
+            assert abs((weight * ys).sum() / weight.sum() - y) < 0.7
+        moved += not np.allclose(forward, np.eye(3))
+    assert moved >= 2
+
+
+def test_places_and_colours_stay_where_they_are_asked_for() -> None:
+    page = dot_page(4, 6, [(60, 50)])
+    page.fixed_geometry = page.fixed_colours = True
+    for seed in range(30):
+        look, forward = random_look(random.Random(seed), page, 1.0, [QA("box", "en", "q", "a"), QA("colour", "en", "q", "a")])
+        assert np.array_equal(forward, np.eye(3))
+        assert look.gain == (1.0, 1.0, 1.0) and look.bias == (0.0, 0.0, 0.0)
+
+
+def test_a_resized_page_takes_its_glyphs_along() -> None:
+    page = dot_page(4, 4, [(56, 28)])
+    resize(page, 8 * TOKEN, 6 * TOKEN, 640)
+    assert page.image.shape == (6 * TOKEN, 8 * TOKEN, 3)
+    glyph = page.glyphs[0]
+    assert (glyph.x, glyph.y) == (113.0, 42.75)
+    assert page.image[int(glyph.y), int(glyph.x)].max() < 60
+
+
+def test_a_page_with_small_glyphs_is_not_shrunk() -> None:
+    page = dot_page(4, 4, [(56, 28)])
+    page.glyphs[0].size = 13.0
+    resize(page, 2 * TOKEN, 2 * TOKEN, 640)
+    assert page.image.shape == (4 * TOKEN, 4 * TOKEN, 3)
+
+
+def test_patches_are_in_merge_block_order() -> None:
+    places = patch_places(2, 3).reshape(6, 4, 2)
+    for token, block in enumerate(places):
+        row, column = divmod(token, 3)
+        expected = [[2 * row + i, 2 * column + j] for i in (0, 1) for j in (0, 1)]
+        assert block.tolist() == expected
+
+
+def test_positions_follow_the_multi_dimensional_rule() -> None:
+    row = encode_conversation(ENCODER, [Turn("a", "b", (0,))], [6])
+    first, _ = row.pictures[0]
+    positions = rope_positions(row, [(2, 3)])
+    assert positions[:, first].tolist() == [first] * 3
+    assert positions[:, first + 5].tolist() == [first, first + 1, first + 2]
+    assert positions[:, first + 6].tolist() == [first + 3] * 3
+
+
+def test_position_interpolation_is_torchs_bicubic() -> None:
+    table = torch.randn(1, 5, 24, 24)
+    ours = interpolation_table(12)
+    for height, width in ((2, 12), (7, 4)):
+        y = (torch.arange(height) + 0.5) / height * 2 - 1
+        x = (torch.arange(width) + 0.5) / width * 2 - 1
+        grid = torch.stack((x.expand(height, -1), y[:, None].expand(-1, width)), -1)[None]
+        theirs = torch.nn.functional.grid_sample(table, grid, mode="bicubic", padding_mode="border", align_corners=False)
+        mine = torch.einsum("yi,xj,cij->cyx", ours[height, :height], ours[width, :width], table[0])
+        torch.testing.assert_close(mine, theirs[0], atol=1e-5, rtol=1e-5)
+
+
+def test_a_page_is_read_the_same_alone_and_among_others(device: Device) -> None:
+    rng = np.random.default_rng(2)
+    page, *others = [Page(rng.integers(0, 256, (h * 28, w * 28, 3), dtype=np.uint8), [], []) for h, w in
+                     ((3, 4), (2, 2), (5, 3))]  # fmt: skip
+    results = []
+    for pages in ([page], [page, *others]):
+        load(device, pages, [(Look(), np.eye(3))] * len(pages))
+        with torch.no_grad():
+            batch = device.packed()
+            batch.patches = batch.patches.float()
+            visual = device.network.encode(batch, PLAIN)
+            results.append((visual[:12], device.network.decode(batch, visual, PLAIN)[:20]))
+    for alone, among in zip(*results, strict=True):
+        torch.testing.assert_close(alone, among, atol=1e-5, rtol=1e-5)
+
+
+def test_training_on_one_batch_lowers_both_losses(device: Device) -> None:
+    load(device, [dot_page(2, 3, [(20, 20)]), dot_page(3, 3, [(40, 50)])], [(Look(), np.eye(3))] * 2)
+    device.rate.fill_(1.0)
+    seen = []
+    for _ in range(25):
+        device.totals.zero_()
+        device.step()
+        seen.append(device.totals[:2].tolist())
+    (first_answer, first_reading), (answer, reading) = seen[0], seen[-1]
+    assert answer < 0.3 * first_answer and reading < 0.3 * first_reading
+
+
+def test_a_full_batch_is_refused_and_padding_fills_every_field() -> None:
+    buffer = bytearray(BUDGET.nbytes())
+    writer = BatchWriter(BUDGET, ENCODER, buffer)
+    added = 0
+    while writer.add([dot_page(3, 3, [(20, 20)])], [_Use([Turn("读", "好", (0,))], [(Look(), np.eye(3))])]):
+        added += 1
+    writer.close(random.Random(0))
+    shared, (arrays,) = BUDGET.views(buffer)
+    assert 1 < added <= BUDGET.visual // 9
+    assert shared["vision_offsets"][-1] == 4 * BUDGET.visual and arrays["text_offsets"][-1] == BUDGET.text
+    assert (np.diff(shared["vision_offsets"]) >= 0).all() and (np.diff(arrays["text_offsets"]) >= 0).all()
+    assert np.diff(arrays["text_offsets"]).max() <= BUDGET.max_row
+    assert len(set(arrays["image_slots"].tolist())) == BUDGET.visual
+    assert arrays["label_weights"].sum() == added * 2
+
+
+def test_an_empty_batch_moves_no_weight(device: Device) -> None:
+    device.load(empty_batch(BUDGET))
+    before = {name: p.detach().clone() for name, p in device.network.named_parameters()}
+    device.step()
+    for name, parameter in device.network.named_parameters():
+        assert torch.equal(before[name], parameter), name
+
+
+def test_the_rate_rises_stays_and_falls_to_zero() -> None:
+    plan = Plan(peak=0.5)
+    assert plan.rate(0.0) == 0.0 and plan.rate(1.0) == 0.0
+    assert plan.rate(0.3) == 0.5
+    assert plan.rate(0.9) == pytest.approx(0.5 * 0.1 / 0.45)
+
+
+def test_an_overlong_conversation_is_dropped_not_written() -> None:
+    budget = replace(BUDGET, max_row=30)
+    writer = BatchWriter(budget, ENCODER, bytearray(budget.nbytes()))
+    assert writer.add([], [_Use([Turn("x" * 40, "y")], [])])
+    assert writer.num_rows == [0]
