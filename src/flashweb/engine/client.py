@@ -109,17 +109,16 @@ class EngineClient:
             await self._until_settled()
 
     async def stop(self) -> None:
-        """Aborts what is left and ends the process: politely, then with SIGTERM, then with SIGKILL. Idempotent."""
+        """Aborts what is left and ends the process: politely, then with SIGKILL. Idempotent."""
         self._stopping = True
         supervisor, self._supervisor = self._supervisor, None
         if supervisor is not None:
             if self._connection is not None:
                 self._connection.send(Shutdown())
             process = self._process
-            if process is not None and not await _ends_within(process, self.config.shutdown_seconds):
-                process.terminate()
-                await _ends_within(process, 1.0)
-            supervisor.cancel()  # kills what is still there
+            if process is not None:
+                await _ends_within(process, self.config.shutdown_seconds)
+            supervisor.cancel()  # closes the line and kills what is still there
             with contextlib.suppress(asyncio.CancelledError):
                 await supervisor
         self._phase = "stopped"

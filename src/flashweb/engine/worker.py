@@ -4,9 +4,9 @@ Started and supervised by `client.py`. Connects to the socket, loads the model, 
 send the news. Three threads: the main one computes; one reads the socket; one sends a sign of life twice a second,
 also while the main one loads or computes.
 
-Ends on Shutdown (0), when the web side is gone (0), on SIGTERM from its parent (0), with last words on a wrong
-configuration (3), a checkpoint that cannot be used (4), a lost device (5), anything else (1). SIGINT, and SIGTERM
-from anyone else, are ignored: they reach whole process groups, and the web side must be able to drain first.
+Ends on Shutdown (0), when the web side closes the line or dies (0), and with last words on a wrong configuration (3),
+a checkpoint that cannot be used (4), a lost device (5), anything else (1). SIGINT and SIGTERM are ignored: a terminal
+or a service manager sends them to every process of a group, and the web side must be able to drain first.
 """
 
 from __future__ import annotations
@@ -194,13 +194,6 @@ def available_cores() -> int:
     return cores
 
 
-def _end_on_sigterm_of_parent(line: Line) -> None:
-    parent = os.getppid()
-    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != parent:
-        logger.info("SIGTERM from another process than the parent was ignored")
-    line.inbox.put(Shutdown())
-
-
 def _start_thread(target: object, *args: object) -> None:
     threading.Thread(target=target, args=args, daemon=True).start()  # type: ignore[arg-type]
 
@@ -212,8 +205,6 @@ def main(path: str, config: EngineConfig) -> int:
     worker = Worker(line, config)
     _start_thread(line.read_forever)
     _start_thread(worker.beat_forever)
-    if hasattr(signal, "sigwaitinfo"):
-        _start_thread(_end_on_sigterm_of_parent, line)
     try:
         core = worker.load()
         worker.core = core
@@ -238,8 +229,7 @@ def main(path: str, config: EngineConfig) -> int:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # Blocked before any thread starts, so that only sigwaitinfo sees it.
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     faulthandler.enable()
     settings = msgspec.json.decode(sys.stdin.buffer.read(), type=EngineConfig)
     logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")

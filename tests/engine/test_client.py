@@ -1,0 +1,327 @@
+"""The engine process under its client: real process, real socket, the bundled checkpoint."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+
+from flashweb.engine import EngineClient, EngineConfig
+from flashweb.engine import client as client_module
+from flashweb.engine.protocol import FrameError, FrameReader, Progress, Ready, Shutdown, Stats, encode_frame
+from flashweb.errors import (
+    CheckpointError,
+    ConfigError,
+    ContextLengthExceeded,
+    EngineDied,
+    InvalidRequest,
+    NotReady,
+    Overloaded,
+)
+from flashweb.types import FinishReason, Grid, ImageSpan, PixelPatches, Prompt, SamplingParams, TokenOut
+
+NANO = Path(__file__).resolve().parents[2] / "src/flashweb/models/flashweb-nano"
+LONG = SamplingParams(max_tokens=600, ignore_eos=True)
+SHORT = SamplingParams(max_tokens=6, ignore_eos=True)
+
+
+def config(**changes: Any) -> EngineConfig:
+    values: dict[str, Any] = {
+        "model": str(NANO), "device": "cpu", "threads": 1, "kv_cache_bytes": 64 << 20, "restart_backoff_seconds": 0.05,
+    }  # fmt: skip
+    return EngineConfig(**{**values, **changes})
+
+
+def prompt(seed: int = 0, picture: bool = True, num_text: int = 8) -> Prompt:
+    rng = np.random.default_rng(seed)
+    grid = Grid(1, 4, 4)
+    patches = rng.integers(0, 256, (16, 588), dtype=np.uint8)
+    image = PixelPatches(patches, grid, rng.bytes(32), (56, 56))
+    num_tokens = num_text + (grid.num_tokens if picture else 0)
+    token_ids = tuple(int(t) for t in rng.integers(10, 1000, num_tokens))
+    positions = np.tile(np.arange(num_tokens, dtype=np.int32), (3, 1))
+    return Prompt(token_ids, positions, 0, (ImageSpan(2, image),) if picture else ())
+
+
+@asynccontextmanager
+async def running(**changes: Any) -> AsyncIterator[EngineClient]:
+    client = EngineClient(config(**changes))
+    try:
+        await client.start()
+        yield client
+    finally:
+        await client.stop()
+
+
+async def collect(client: EngineClient, asked: Prompt, params: SamplingParams = SHORT) -> list[TokenOut]:
+    return [out async for out in client.generate(asked, params, "r")]
+
+
+def tokens(outs: list[TokenOut]) -> list[int]:
+    return [t for out in outs for t in out.token_ids]
+
+
+async def until(condition: Any, seconds: float = 30.0) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await asyncio.sleep(0.02)
+
+
+async def test_requests_abort_and_overload_share_one_process() -> None:
+    """One start pays for many small promises."""
+    async with running(max_num_seqs=2, max_waiting=1, max_model_len=1024) as client:
+        state = client.state
+        assert (state.phase, state.max_model_len, state.max_num_seqs) == ("ready", 1024, 2)
+        assert client.ready is not None and client.ready.device == "cpu"
+        base = state.num_free_blocks
+        assert base == state.num_blocks > 0
+
+        # A picture request streams; the same again comes from the cache and says the same.
+        first = await collect(client, prompt(num_text=40))
+        assert len(tokens(first)) == 6 and first[-1].finish is FinishReason.LENGTH
+        again = await collect(client, prompt(num_text=40))
+        assert tokens(again) == tokens(first) and again[0].num_cached_tokens == 32
+
+        # Log-probabilities arrive token by token.
+        params = SamplingParams(max_tokens=3, ignore_eos=True, logprobs=2)
+        outs = await collect(client, prompt(), params)
+        logprobs = [entry for out in outs for entry in out.logprobs]
+        assert [entry.token_id for entry in logprobs] == tokens(outs)
+        assert all(len(entry.top) == 2 and entry.top[0] == (entry.token_id, entry.logprob) for entry in logprobs)
+
+        # Leaving early frees the blocks within a second.
+        async with aclosing(client.generate(prompt(1), LONG, "leaves")) as stream:  # type: ignore[type-var]
+            await anext(stream)
+        await until(lambda: client.state.num_running == 0 and client.state.num_free_blocks == base, 2.0)
+
+        # Over the bound: refused at once, with numbers.
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(collect(client, prompt(n), SHORT)) for n in range(3)]
+            await asyncio.sleep(0)
+            with pytest.raises(Overloaded, match="3 requests.*2 running and 1 waiting"):
+                await collect(client, prompt(9))
+        assert all(len(tokens(task.result())) == 6 for task in tasks)
+
+        # What cannot work is refused here or there, and hurts nobody.
+        with pytest.raises(ContextLengthExceeded, match="1024"):
+            await collect(client, prompt(picture=False, num_text=1024))
+        for wrong in (
+            {"temperature": float("nan")}, {"min_tokens": 9, "max_tokens": 2}, {"logit_bias": {1 << 40: 1.0}},
+            {"max_tokens": 1 << 70}, {"top_k": -5}, {"logprobs": 1 << 30}, {"stop_token_ids": (1 << 65,)},
+        ):  # fmt: skip
+            with pytest.raises(InvalidRequest):
+                await collect(client, prompt(), SamplingParams(**wrong))  # type: ignore[arg-type]
+        bad = Prompt((10**9,), np.zeros((3, 1), np.int32), 0)
+        with pytest.raises(InvalidRequest, match="1000000000"):
+            await collect(client, bad)
+
+        # Frames that are no messages are dropped; the engine lives.
+        assert client._connection is not None
+        for junk in (b"", b"\xc1", b"not msgpack", msgspec.msgpack.encode(["submit", 1, 2]), b"\x93" * 1000):
+            client._connection.write(bytearray(len(junk).to_bytes(4, "little") + junk))
+        assert tokens(await collect(client, prompt(num_text=40))) == tokens(first)
+        assert client.state.num_restarts == 0
+        process_id = client.process_id
+    assert client.state.phase == "stopped"
+    assert process_id is not None and not _alive(process_id)
+
+
+async def test_a_slow_reader_gets_all_tokens_in_fewer_pieces() -> None:
+    async with running() as client, aclosing(client.generate(prompt(), LONG, "slow")) as stream:  # type: ignore[type-var]
+        outs = [await anext(stream)]
+        await asyncio.sleep(0.5)
+        outs.append(await anext(stream))
+        assert len(outs[1].token_ids) > 5
+
+
+async def test_kill_9_mid_stream_is_noticed_reported_and_cured() -> None:
+    async with running() as client:
+        expected = tokens(await collect(client, prompt()))
+        phases = []
+        async with aclosing(client.generate(prompt(), LONG, "victim")) as stream:  # type: ignore[type-var]
+            await anext(stream)
+            assert client.process_id is not None
+            os.kill(client.process_id, signal.SIGKILL)
+            with pytest.raises(EngineDied, match="SIGKILL"):
+                async with asyncio.timeout(5):
+                    async for _ in stream:
+                        pass
+            phases.append(client.state.phase)
+        assert phases == ["dead"] and "SIGKILL" in client.state.error
+        with pytest.raises(NotReady, match="dead|loading"):
+            await collect(client, prompt())
+        await until(lambda: client.state.phase == "ready")
+        assert client.state.num_restarts == 1 and client.state.error == ""
+        assert tokens(await collect(client, prompt())) == expected
+
+
+async def test_a_frozen_engine_is_stalled_then_killed_and_replaced_but_a_short_pause_is_forgiven() -> None:
+    async with running(heartbeat_timeout_seconds=1.2) as client:
+        frozen = client.process_id
+        assert frozen is not None
+        os.kill(frozen, signal.SIGSTOP)
+        await until(lambda: client.state.phase == "stalled", 5.0)
+        with pytest.raises(NotReady, match="no sign of life"):
+            await collect(client, prompt())
+        os.kill(frozen, signal.SIGCONT)
+        await until(lambda: client.state.phase == "ready", 5.0)
+        assert client.process_id == frozen and client.state.num_restarts == 0
+
+        async with aclosing(client.generate(prompt(), LONG, "victim")) as stream:  # type: ignore[type-var]
+            await anext(stream)
+            os.kill(frozen, signal.SIGSTOP)
+            with pytest.raises(EngineDied, match="stopped advancing"):
+                async with asyncio.timeout(10):
+                    async for _ in stream:
+                        pass
+        await until(lambda: client.state.phase == "ready")
+        assert client.process_id != frozen and not _alive(frozen)
+
+
+async def test_signals_to_a_whole_group_do_not_end_the_engine_but_losing_the_web_side_does() -> None:
+    async with running() as client:
+        assert client.process_id is not None
+        os.kill(client.process_id, signal.SIGINT)
+        os.kill(client.process_id, signal.SIGTERM)
+        assert len(tokens(await collect(client, prompt()))) == 6
+        assert client._connection is not None and client.state.num_restarts == 0
+        orphan = client.process_id
+        client._connection.close()
+        await until(lambda: not _alive(orphan), 5.0)
+
+
+async def test_lazy_load_starts_with_the_first_request() -> None:
+    async with running(lazy_load=True) as client:
+        assert client.state.phase == "off" and client.process_id is None
+        both = await asyncio.gather(collect(client, prompt()), collect(client, prompt()))
+        assert tokens(both[0]) == tokens(both[1]) and len(tokens(both[0])) == 6
+        assert client.state.phase == "ready"
+
+
+async def test_a_checkpoint_that_cannot_be_used_is_said_at_start_and_not_tried_again(tmp_path: Path) -> None:
+    client = EngineClient(config(model=str(tmp_path)))
+    with pytest.raises(CheckpointError, match=r"config\.json"):
+        await client.start()
+    assert client.state.phase == "dead" and client.state.num_restarts == 0
+    with pytest.raises(CheckpointError):
+        await collect(client, prompt())
+    await client.stop()
+    with pytest.raises(ConfigError, match="max_model_len"):
+        await EngineClient(config(kv_cache_bytes=4096)).start()
+
+
+async def test_an_engine_that_never_starts_is_reported_and_one_that_keeps_dying_is_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    spawned = []
+
+    def spawn_something_else(path: Path, config: EngineConfig) -> subprocess.Popen[bytes]:
+        spawned.append(path)
+        return subprocess.Popen([sys.executable, "-c", "raise SystemExit(7)"])
+
+    monkeypatch.setattr(client_module, "_spawn", spawn_something_else)
+    client = EngineClient(config())
+    with pytest.raises(EngineDied, match="exit code 7"):
+        await client.start()
+    assert len(spawned) == 1 and client.state.phase == "dead"
+    await client.stop()
+
+    monkeypatch.undo()
+    client = EngineClient(config(max_restarts=2, restart_backoff_seconds=0.01))
+    await client.start()
+    monkeypatch.setattr(client_module, "_spawn", spawn_something_else)
+    assert client.process_id is not None
+    os.kill(client.process_id, signal.SIGKILL)
+    await until(lambda: "not started again" in client.state.error)
+    assert len(spawned) == 1 + 2 and client.state.phase == "dead"
+    with pytest.raises(NotReady, match="not started again"):
+        await collect(client, prompt())
+    await client.stop()
+
+
+async def test_stop_is_idempotent_and_ends_open_streams_with_a_clear_error() -> None:
+    async with running() as client:
+        async with aclosing(client.generate(prompt(), LONG, "open")) as stream:  # type: ignore[type-var]
+            await anext(stream)
+            await client.stop()
+            with pytest.raises(EngineDied, match="stopped"):
+                async for _ in stream:
+                    pass
+        await client.stop()
+        with pytest.raises(NotReady, match="stopped"):
+            await collect(client, prompt())
+
+
+def test_the_worker_beats_while_it_loads_and_its_socket_is_private(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+    real = client_module._listen
+
+    def listen(path: Path) -> socket.socket:
+        listener = real(path)
+        seen.append(stat.S_IMODE(path.stat().st_mode))
+        seen.append(stat.S_IMODE(path.parent.stat().st_mode))
+        listener.setblocking(True)
+        return listener
+
+    import tempfile
+
+    with tempfile.TemporaryDirectory(prefix="flashweb-") as folder:
+        path = Path(folder) / "engine.sock"
+        with listen(path) as listener, client_module._spawn(path, config()) as process:
+            connection, _ = listener.accept()
+            with connection:
+                kinds = _read_until_ready(connection)
+                connection.sendall(encode_frame(Shutdown()))
+                assert process.wait(10) == 0
+    assert seen == [0o600, 0o700]
+    assert isinstance(kinds[0], (Progress, Stats)), "a sign of life comes before torch is imported"
+    stages = [m.stage for m in kinds if isinstance(m, Progress)]
+    assert sorted(set(stages), key=stages.index) == ["import", "weights", "memory", "warmup"]
+    assert any(isinstance(m, Stats) for m in kinds[:-3])
+
+
+def _read_until_ready(connection: socket.socket) -> list[Any]:
+    from flashweb.engine.protocol import FromEngine
+
+    reader, decoder, messages = FrameReader(), msgspec.msgpack.Decoder(FromEngine), []
+    while not messages or not isinstance(messages[-1], Ready):
+        messages += [decoder.decode(frame) for frame in reader.feed(connection.recv(4096))]
+    return messages
+
+
+def test_frames_survive_any_cut_and_a_mad_length_is_an_error() -> None:
+    stream = b"".join(bytes(encode_frame(Progress("weights", n / 10))) for n in range(10))
+    for size in (1, 3, 7, len(stream)):
+        reader = FrameReader()
+        frames = [f for at in range(0, len(stream), size) for f in reader.feed(stream[at : at + size])]
+        assert len(frames) == 10
+    with pytest.raises(FrameError):
+        list(FrameReader().feed(b"\xff\xff\xff\xff"))
+
+
+def test_the_web_half_never_imports_torch() -> None:
+    code = (
+        "import sys, flashweb.engine, flashweb.engine.client, flashweb.engine.echo, flashweb.engine.protocol,"
+        "flashweb.engine.face, flashweb.engine.config; sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def _alive(process_id: int) -> bool:
+    try:
+        os.kill(process_id, 0)
+    except ProcessLookupError:
+        return False
+    return True
