@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.servers import free_port, wait_until_ready
 
 # Two shared cores: time limits per example would fail for reasons that have nothing to do with the code.
 settings.register_profile("flashweb", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -28,6 +33,25 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith("FLASHWEB_") or name in {"API_KEY_REQUIRED", "VALID_API_KEYS", "HF_TOKEN", "HF_ENDPOINT"}:
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def echo_server() -> Iterator[str]:
+    """URL of a server whose engine repeats the question's own words."""
+    port = free_port()
+    environ = {k: v for k, v in os.environ.items() if not k.startswith("FLASHWEB_")}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "flashweb", "serve", "--engine", "echo", "--port", str(port), "--ui-port", "0"],
+        env=environ,
+        stderr=subprocess.DEVNULL,
+    )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        wait_until_ready(url, process)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(20)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

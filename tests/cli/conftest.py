@@ -1,59 +1,18 @@
-"""A real server with the echo engine, started once for all tests of the command line."""
+"""The command as people run it, and a small picture to ask about."""
 
 from __future__ import annotations
 
 import io
 import os
-import socket
 import subprocess
 import sys
-import time
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def wait_until_ready(url: str, process: subprocess.Popen[bytes], seconds: float = 60.0) -> None:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        assert process.poll() is None, f"the server ended with {process.returncode}"
-        try:
-            with urllib.request.urlopen(url + "/health/ready", timeout=2) as response:
-                if response.status == 200:
-                    return
-        except OSError:
-            time.sleep(0.05)
-    raise AssertionError("the server was not ready in time")
-
-
-@pytest.fixture(scope="session")
-def echo_server() -> Iterator[str]:
-    """URL of a server whose engine repeats the question's own words."""
-    port = free_port()
-    environ = {k: v for k, v in os.environ.items() if not k.startswith("FLASHWEB_")}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "flashweb", "serve", "--engine", "echo", "--port", str(port), "--ui-port", "0"],
-        env=environ,
-        stderr=subprocess.DEVNULL,
-    )
-    url = f"http://127.0.0.1:{port}"
-    try:
-        wait_until_ready(url, process)
-        yield url
-    finally:
-        process.terminate()
-        process.wait(20)
 
 
 @pytest.fixture

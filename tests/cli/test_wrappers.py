@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import free_port, wait_until_ready
+from tests.servers import free_port, wait_until_ready
 
 ONE_CLICK = "1键推理.sh"
 ENVIRONMENT = {k: v for k, v in os.environ.items() if not k.startswith("FLASHWEB_")}
