@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
 
+import msgspec
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -136,12 +137,12 @@ class FakePicture:
 
 
 def sampling(**changes: object) -> WireSampling:
-    values: dict[str, object] = dict(
+    defaults = WireSampling(
         max_tokens=8, min_tokens=0, temperature=0.0, top_p=1.0, top_k=0, min_p=0.0, repetition_penalty=1.0,
         presence_penalty=0.0, frequency_penalty=0.0, seed=None, logit_bias={}, logprobs=None, stop_token_ids=(),
         ignore_eos=False,
     )  # fmt: skip
-    return WireSampling(**{**values, **changes})  # type: ignore[arg-type]
+    return msgspec.structs.replace(defaults, **changes)
 
 
 def positions_of(pieces: Sequence[int | FakePicture]) -> tuple[NDArray[np.int32], int]:

@@ -75,7 +75,7 @@ def tokens(outs: list[TokenOut]) -> list[int]:
 
 async def until(condition: Any, seconds: float = 30.0) -> None:
     async with asyncio.timeout(seconds):
-        while not condition():
+        while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.02)
 
 

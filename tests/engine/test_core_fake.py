@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import settings
@@ -33,11 +34,11 @@ TALL, WIDE = Grid(1, 8, 4), Grid(1, 4, 8)
 
 
 def make_core(model: FakeModel | None = None, **changes: Any) -> EngineCore:
-    values: dict[str, Any] = dict(
+    defaults = EngineConfig(
         block_size=4, max_num_seqs=4, max_num_batched_tokens=12, max_num_batched_patches=24, kv_cache_bytes=8 * 4 * 40,
         encoder_cache_bytes=400, eos_token_ids=(EOS,), max_waiting=1000,
     )  # fmt: skip
-    return EngineCore(model or FakeModel(), EngineConfig(**{**values, **changes}))
+    return EngineCore(model or FakeModel(), msgspec.structs.replace(defaults, **changes))
 
 
 def run(core: EngineCore, *messages: Submit) -> dict[str, list[int]]:
@@ -233,8 +234,6 @@ def test_sampling_parameters_that_cannot_work_are_refused_by_name(changes: dict[
 @pytest.mark.parametrize("damage", ["ids", "negative", "positions", "delta", "grid", "overlap", "outside", "bytes",
                                     "digest", "empty", "values"])  # fmt: skip
 def test_a_damaged_message_is_refused_before_it_can_hurt(damage: str) -> None:
-    import msgspec
-
     good = request("a", [8, FakePicture(1, SMALL), 9, FakePicture(2, SMALL)])
     first, second = good.images
     replace = msgspec.structs.replace
