@@ -22,7 +22,7 @@ from flashweb.errors import ConfigError
 from flashweb.model.attention import KVCache
 from flashweb.model.config import ModelConfig
 from flashweb.model.inputs import ForwardInputs
-from flashweb.model.layers import DenseLinear, MakeLinear
+from flashweb.model.layers import ColumnMajorLinear, DenseLinear, MakeLinear
 from flashweb.model.quant import Int8Linear, require_int8
 from flashweb.model.text import TextDecoder
 from flashweb.model.vision import VisionTower
@@ -81,9 +81,7 @@ class Glm4v:
             raise ConfigError(f"load_format {load_format!r} is unknown; use one of {', '.join(get_args(LoadFormat))}")
         if quantization is not None and quantization not in get_args(Quantization):
             raise ConfigError(f"quantization {quantization!r} is unknown; leave it off or use int8")
-        if quantization == "int8":
-            require_int8(target, kind)
-        make_linear: MakeLinear = Int8Linear if quantization == "int8" else DenseLinear
+        make_linear = _linear_for(target, kind, quantization)
         config = ModelConfig.read(folder)
 
         def build(source: Source) -> Glm4v:
@@ -127,6 +125,14 @@ class Glm4v:
         if self.num_real_tokens < logits.shape[-1]:
             logits[:, self.num_real_tokens :] = float("-inf")
         return logits
+
+
+def _linear_for(device: torch.device, dtype: torch.dtype, quantization: str | None) -> MakeLinear:
+    """The decoder's kind of linear map; the tower's, which sees thousands of rows at once, is always the plain one."""
+    if quantization == "int8":
+        require_int8(device, dtype)
+        return Int8Linear
+    return ColumnMajorLinear if device.type == "cpu" and dtype == torch.float32 else DenseLinear
 
 
 def _check_real_tokens(config: ModelConfig, num_real_tokens: int | None) -> int:
