@@ -1,0 +1,158 @@
+"""Score any OpenAI-compatible server, or an engine of our own, on the held-out pictures of the bundled model.
+
+The pictures use fonts (and partly layouts and decorations) that training never draws. Sets: amounts (plain, decorated,
+unseen), reading, audit (JSON), boxes. Answers are greedy; the rules of scoring are in flashweb/evaluate/scoring.py.
+
+  flashweb eval                                  the server on this machine, or the bundled model
+  flashweb eval --sets amounts-plain,reading --limit 50 --json result.json --answers answers.jsonl
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any
+
+from flashweb import __version__
+from flashweb.cli.answerers import Answerer, Options, answerer
+from flashweb.cli.client import user_message
+from flashweb.cli.target import add_target_arguments
+from flashweb.errors import CheckpointError, ConfigError, FlashwebError
+from flashweb.evaluate import SETS, Case, Score, load, score, summarise
+from flashweb.progress import ProgressBar
+from flashweb.types import Chat, ImagePart
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_target_arguments(parser)
+    parser.add_argument("--own", action="store_true", help="start an engine of our own even if a server is running")
+    parser.add_argument("--sets", default=",".join(SETS), metavar="NAME,...", help=f"which sets ({', '.join(SETS)})")
+    parser.add_argument("--limit", type=int, default=0, metavar="N", help="first N cases of each set (default: all)")
+    parser.add_argument("--concurrency", type=int, default=8, metavar="N", help="questions at once (default 8)")
+    parser.add_argument("--max-tokens", type=int, default=512, metavar="N", help="longest answer (default 512)")
+    parser.add_argument("--json", metavar="FILE", help="write the scores there too; - prints them instead of the table")
+    parser.add_argument("--answers", metavar="FILE", help="write every question, answer, truth and score, one per line")
+
+
+def run(args: argparse.Namespace) -> int:
+    cases = choose(args.sets, args.limit)
+    if args.concurrency < 1:
+        raise ConfigError(f"--concurrency {args.concurrency} must be at least 1")
+    started = time.perf_counter()
+    name, answers = asyncio.run(_answer_all(args, cases))
+    seconds = time.perf_counter() - started
+    scored = [(case, score(case.task, text or "", case.answer)) for case, (text, _) in zip(cases, answers, strict=True)]
+    table_rows = rows(scored)
+    errors = [error for _, error in answers if error]
+    result = {"setup": _setup(name, args), "seconds": round(seconds, 1), "errors": len(errors), "sets": table_rows}
+    if args.answers:
+        _write_answers(Path(args.answers), scored, answers)
+    if args.json == "-":
+        print(json.dumps(result, indent=1, ensure_ascii=False))
+    else:
+        print(table(table_rows))
+        if args.json:
+            Path(args.json).write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    if errors:
+        print(f"{len(errors)} questions were not answered and count as wrong; the first: {errors[0]}", file=sys.stderr)
+    return 1 if errors else 0
+
+
+def choose(sets: str, limit: int) -> list[Case]:
+    """The cases asked for. Raises ConfigError for an unknown set, CheckpointError when the sets are not installed."""
+    try:
+        cases = load([name for name in sets.split(",") if name])
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    except OSError as error:
+        raise CheckpointError(f"the held-out sets are not installed ({error}); install flashweb again") from error
+    if not limit:
+        return cases
+    kept: dict[str, int] = {}
+    chosen = []
+    for case in cases:
+        kept[case.set] = kept.get(case.set, 0) + 1
+        if kept[case.set] <= limit:
+            chosen.append(case)
+    return chosen
+
+
+def rows(scored: Sequence[tuple[Case, Score]]) -> list[dict[str, Any]]:
+    """One row per set: cases, exact in percent, further measures in percent."""
+    return [
+        {"set": name, "cases": int(row.pop("count"))} | {key: round(100 * value, 2) for key, value in row.items()}
+        for name, row in summarise((case.set, given) for case, given in scored).items()
+    ]
+
+
+def table(results: Sequence[dict[str, Any]]) -> str:
+    lines = [f"{'set':<20}{'cases':>6}{'exact %':>9}  also"]
+    for row in results:
+        also = ", ".join(f"{k} {v:.1f} %" for k, v in row.items() if k not in ("set", "cases", "exact"))
+        lines.append(f"{row['set']:<20}{row['cases']:>6}{row['exact']:>9.1f}  {also}".rstrip())
+    return "\n".join(lines)
+
+
+async def _answer_all(
+    args: argparse.Namespace, cases: Sequence[Case]
+) -> tuple[str, list[tuple[str | None, str | None]]]:
+    """Who answered, and per case (text, None) or (None, what went wrong)."""
+    slots = asyncio.Semaphore(args.concurrency)
+    options = Options(args.max_tokens, temperature=0.0)
+    done = 0
+    async with answerer(args, own=args.own) as someone:
+        print(f"{len(cases)} questions to {someone.name}", file=sys.stderr, flush=True)
+        with ProgressBar("answering", len(cases)) as bar:
+
+            async def one(case: Case) -> tuple[str | None, str | None]:
+                nonlocal done
+                async with slots:
+                    try:
+                        return await _answer(someone, case, options), None
+                    except FlashwebError as error:
+                        return None, error.message
+                    finally:
+                        done += 1
+                        bar.update(done)
+
+            return someone.name, await asyncio.gather(*(one(case) for case in cases))
+
+
+async def _answer(someone: Answerer, case: Case, options: Options) -> str:
+    picture = ImagePart(data=await asyncio.to_thread(case.picture_bytes))
+    chat = Chat((user_message(case.question, (picture,)),))
+    async with aclosing(someone.answer(chat, options)) as deltas:
+        return "".join([delta.text async for delta in deltas])
+
+
+def _setup(name: str, args: argparse.Namespace) -> dict[str, Any]:
+    return {
+        "who": name,
+        "greedy": True,
+        "max_tokens": args.max_tokens,
+        "limit": args.limit or None,
+        "flashweb": __version__,
+        "date": time.strftime("%Y-%m-%d"),
+    }
+
+
+def _write_answers(
+    path: Path, scored: Sequence[tuple[Case, Score]], answers: Sequence[tuple[str | None, str | None]]
+) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        for (case, given), (text, error) in zip(scored, answers, strict=True):
+            row: dict[str, Any] = {
+                "name": case.name,
+                "set": case.set,
+                "question": case.question,
+                "answer": text,
+                "truth": case.answer,
+            }
+            row |= {"exact": given.exact, **given.measures} | ({"error": error} if error else {})
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
