@@ -68,7 +68,7 @@ async def test_a_requests_pixel_budget_is_checked_before_decoding(monkeypatch: p
     def never(*_: object) -> None:
         raise AssertionError("decoded")
 
-    monkeypatch.setattr(loader_module, "decode", never)
+    monkeypatch.setattr(loader_module, "prepare", never)
     parts = [ImagePart(data=png_claiming(5000, 9999))] * 5
     async with MediaLoader(MediaSettings()) as loader:
         with pytest.raises(TooLarge, match="249,975,000 pixels together, the limit is 200,000,000"):
@@ -87,7 +87,7 @@ async def test_sizes_are_known_before_decoding_and_may_refuse_the_request(monkey
     def never(*_: object) -> None:
         raise AssertionError("decoded")
 
-    monkeypatch.setattr(loader_module, "decode", never)
+    monkeypatch.setattr(loader_module, "prepare", never)
     seen: list[tuple[int, int]] = []
 
     def check(sizes: Sequence[tuple[int, int]]) -> None:

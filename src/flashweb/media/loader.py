@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, TypeVar
 
 from flashweb.errors import InvalidRequest, TooLarge
-from flashweb.media.decode import Header, decode, read_header
+from flashweb.media.decode import Header, read_header
 from flashweb.media.fetch import Fetcher
 from flashweb.media.geometry import ImageGeometry
-from flashweb.media.patches import digest, patchify
-from flashweb.media.resize import resize_exact
+from flashweb.media.prepare import prepare
 from flashweb.media.settings import MediaSettings
 from flashweb.media.sources import read_inline
 from flashweb.types import ImagePart, PixelPatches
@@ -42,8 +42,12 @@ class MediaLoader:
         self.settings = settings
         self.geometry = geometry or ImageGeometry()
         self._fetcher = fetcher or Fetcher(settings)
-        num_workers = settings.num_workers or os.cpu_count() or 1
-        self._pool = ThreadPoolExecutor(num_workers, thread_name_prefix="flashweb-media")
+        self._num_workers = settings.num_workers or os.cpu_count() or 1
+        self._pool = ThreadPoolExecutor(self._num_workers, thread_name_prefix="flashweb-media")
+        # Takes half of a large picture while there are workers with nothing to do; never waits for anything itself.
+        self._helpers = ThreadPoolExecutor(max(1, self._num_workers // 2), thread_name_prefix="flashweb-media-half")
+        self._num_busy = 0
+        self._busy_lock = threading.Lock()
 
     async def __aenter__(self) -> MediaLoader:
         return self
@@ -56,6 +60,7 @@ class MediaLoader:
     def close(self) -> None:
         """Stop the workers. Idempotent; pictures being decoded are finished in the background."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+        self._helpers.shutdown(wait=False)
 
     def num_image_tokens(self, size: tuple[int, int]) -> int:
         """Tokens of a picture of (height, width), known from its header."""
@@ -107,11 +112,15 @@ class MediaLoader:
             )
 
     def _prepare(self, source: bytes, header: Header) -> PixelPatches:
-        """Decode, resize, cut and hash one picture; runs in a worker thread."""
-        target = self.geometry.target_size(header.height, header.width, self.settings.max_image_size)
-        grid = self.geometry.grid(header.height, header.width, self.settings.max_image_size)
-        patches = patchify(resize_exact(decode(source, header), *target), self.geometry)
-        return PixelPatches(patches, grid, digest(patches, grid, self.geometry), (header.height, header.width))
+        """Runs in a worker thread."""
+        with self._busy_lock:
+            self._num_busy += 1
+            helper = self._helpers if 2 * self._num_busy <= self._num_workers else None
+        try:
+            return prepare(source, header, self.geometry, self.settings.max_image_size, helper)
+        finally:
+            with self._busy_lock:
+                self._num_busy -= 1
 
     async def _run(self, function: Callable[..., _T], *args: object) -> _T:
         return await asyncio.get_running_loop().run_in_executor(self._pool, lambda: function(*args))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
+from concurrent.futures import Executor
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,35 +16,61 @@ from flashweb.types import Grid
 # Part of every digest: raise it when the same source bytes may give other patches than before.
 PREPROCESSING_VERSION = 1
 
+_LEAF_BYTES = 1 << 20
 
-def patchify(image: Image.Image, geometry: ImageGeometry) -> NDArray[np.uint8]:
-    """Cut an RGB or L picture of whole tokens into rows.
 
-    Returns uint8 [num_patches, 3 * patch * patch], columns in order (C, y, x), rows in merge-block-major order (the
-    merge * merge patches of one token follow each other; transformers `Glm46VImageProcessorPil.patchify`).
-    Works on planes: a row of a patch is then one run of `patch` bytes, copied whole instead of pixel by pixel.
+def empty_patches(height: int, width: int, geometry: ImageGeometry) -> NDArray[np.uint8]:
+    """Room for the rows of a picture of (height, width) pixels: uint8 [num_patches, 3 * patch * patch], unset."""
+    p = geometry.patch_size
+    return np.empty((height // p * (width // p), 3 * p * p), dtype=np.uint8)
+
+
+def place_patches(out: NDArray[np.uint8], image: Image.Image, left: int, width: int, geometry: ImageGeometry) -> None:
+    """Cut an RGB or L strip of whole patches, `left` pixels into a picture `width` pixels wide, into `out`'s rows.
+
+    Columns of `out` are in order (C, y, x), rows in merge-block-major order: the merge * merge patches of one token
+    follow each other (transformers `Glm46VImageProcessorPil.patchify`). Works on planes: a row of a patch is then
+    one run of `patch` bytes, copied whole instead of pixel by pixel. Strips may be placed from several threads.
     """
     p, m = geometry.patch_size, geometry.merge_size
-    width, height = image.size
-    assert width % (p * m) == 0 and height % (p * m) == 0, "resize comes first"
+    assert image.width % p == 0 and left % p == 0 and image.height % (p * m) == 0, "resize comes first"
     run = np.dtype((np.void, p))
-    rows, columns = height // (p * m), width // (p * m)
-    out = np.empty((rows, columns, m, m, 3, p), dtype=run)
+    token_rows, token_columns, first = image.height // (p * m), width // (p * m), left // p
+    # (token row, token column, patch row, patch column, channel, pixel row), each item one run of p pixels
+    runs_out = out.reshape(-1).view(run).reshape(token_rows, token_columns, m, m, 3, p)
     planes = image.split() if image.mode == "RGB" else (image,) * 3
     for channel, plane in enumerate(planes):
         assert plane.mode == "L"
-        runs = np.asarray(plane).view(run).reshape(rows, m, p, columns, m)
-        out[:, :, :, :, channel] = runs.transpose(0, 3, 1, 4, 2)
-    return out.view(np.uint8).reshape(rows * columns * m * m, 3 * p * p)
+        runs = np.asarray(plane).view(run).reshape(token_rows, m, p, image.width // p)
+        for column in range(m):  # a strip may begin in the middle of a token
+            skip = (column - first) % m
+            chosen = runs[..., skip::m]
+            start = (first + skip) // m
+            runs_out[:, start : start + chosen.shape[-1], :, column, channel] = chosen.transpose(0, 3, 1, 2)
 
 
-def digest(patches: NDArray[np.uint8], grid: Grid, geometry: ImageGeometry) -> bytes:
-    """32 bytes over version, geometry, grid and pixels: equal digests mean equal vision features."""
+def digest(patches: NDArray[np.uint8], grid: Grid, geometry: ImageGeometry, helper: Executor | None = None) -> bytes:
+    """32 bytes over version, geometry, grid and pixels: equal digests mean equal vision features.
+
+    A tree of two levels (leaves of 1 MiB), so that two threads may share the work; the result does not depend on it.
+    """
     header = (
         f"flashweb picture {PREPROCESSING_VERSION} uint8 rgb {patches.shape[0]}x{patches.shape[1]} "
         f"grid {grid.t},{grid.h},{grid.w} patch {geometry.patch_size} merge {geometry.merge_size} "
         f"mean {geometry.mean} std {geometry.std}"
     ).encode()
-    state = hashlib.blake2b(header.ljust(256, b"\0"), digest_size=32, person=b"flashweb-pixels")
-    state.update(np.ascontiguousarray(patches).data)
-    return state.digest()
+    data = np.ascontiguousarray(patches).reshape(-1).data
+    leaves = [data[start : start + _LEAF_BYTES] for start in range(0, len(data), _LEAF_BYTES)]
+    if helper is None or len(leaves) < 2:
+        hashes = _hash_leaves(leaves)
+    else:
+        half = len(leaves) // 2
+        first = helper.submit(_hash_leaves, leaves[:half])
+        second = _hash_leaves(leaves[half:])
+        hashes = first.result() + second
+    root = hashlib.blake2b(hashes, digest_size=32, key=hashlib.blake2b(header).digest(), person=b"flashweb-root")
+    return root.digest()
+
+
+def _hash_leaves(leaves: Sequence[memoryview]) -> bytes:
+    return b"".join(hashlib.blake2b(leaf, digest_size=32, person=b"flashweb-leaf").digest() for leaf in leaves)

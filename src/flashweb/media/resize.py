@@ -1,18 +1,130 @@
-"""One bicubic resize, exactly Pillow's pixels, spread over threads when the picture is large.
+"""One bicubic resize, exactly Pillow's pixels, on two cores when the picture is large and a core is free.
 
-Pillow resamples in two passes with 8-bit values between them: every row by itself to the new width, then every column
-by itself to the new height. So the first pass may be cut into bands of rows and the second into bands of columns
-without changing a single pixel (`tests/media/test_resize.py` proves it). Pillow releases the interpreter lock.
+Pillow releases the interpreter lock while it resamples, so the left and the right half of the target can be made at
+the same time, each by one ordinary `resize(..., box=half)`. That gives the same pixels as the whole only when
+
+- Pillow takes its two passes in the same order for the halves as for the whole. It makes every row shorter first,
+  but (since version 13, `ImagingResampleInner`) every column first when the height shrinks by more than twice what
+  the width shrinks; such pictures are not split;
+- the filter weights of the right half come out the same. They are computed from other floating-point expressions
+  and then rounded to 22 bits; for a few per cent of all widths one of them rounds differently. `weights_agree`
+  repeats Pillow's arithmetic, in its order of operations, and tells.
+
+Both are also tried out once per process on a small picture (`halves_work_here`), should Pillow change one day.
 """
 
 from __future__ import annotations
 
+import math
+import platform
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
+_BICUBIC = Image.Resampling.BICUBIC
+_SUPPORT = 2.0  # of the bicubic filter, in target pixels
+_WEIGHT_BITS = 22  # Pillow's PRECISION_BITS for 8-bit channels
+_SPLIT_FROM_PIXELS = 400_000  # source + target; below, a second thread costs what it saves
 
-def resize_exact(image: Image.Image, height: int, width: int) -> Image.Image:
-    """RGB or L picture -> (height, width), bicubic with antialiasing."""
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A vertical strip of the target, in target pixels, and the strip of the source it is made from."""
+
+    left: int
+    width: int
+    box: tuple[float, float, float, float]
+
+
+def pieces(image: Image.Image, height: int, width: int, *, split: bool) -> list[Piece]:
+    """The target as one piece, or as two when that gives the same pixels and is worth a second thread."""
+    if not (split and _worth_splitting(image, height, width)):
+        return [Piece(0, width, (0, 0, image.width, image.height))]
+    return _halves(image, width)
+
+
+def resize_piece(image: Image.Image, height: int, piece: Piece) -> Image.Image:
+    """One strip of an RGB or L picture resized to `height`: bicubic with antialiasing."""
     assert image.mode in ("RGB", "L")
+    return image.resize((piece.width, height), _BICUBIC, box=piece.box)
+
+
+def _halves(image: Image.Image, width: int) -> list[Piece]:
+    half, edge = width // 2, image.width / 2
+    return [
+        Piece(0, half, (0, 0, edge, image.height)),
+        Piece(half, half, (edge, 0, image.width, image.height)),
+    ]
+
+
+def _worth_splitting(image: Image.Image, height: int, width: int) -> bool:
+    if image.width * image.height + width * height < _SPLIT_FROM_PIXELS:
+        return False
     if image.size == (width, height):
-        return image
-    return image.resize((width, height), Image.Resampling.BICUBIC)
+        return False
+    columns_first = image.height > height and image.height - height > 2 * (image.width - width)
+    if columns_first or width % 28:
+        return False
+    return halves_work_here() and weights_agree(image.width, width)
+
+
+@lru_cache(maxsize=4096)
+def weights_agree(source: int, target: int) -> bool:
+    """Whether the filter weights of `source` -> `target` pixels are the same made in two halves as made at once."""
+    whole = _weights(source, 0.0, float(source), target)
+    edge = source / 2
+    halves = [_weights(source, side * edge, (side + 1) * edge, target // 2) for side in (0, 1)]
+    return all(np.array_equal(a, np.concatenate(b)) for a, b in zip(whole, zip(*halves, strict=True), strict=True))
+
+
+def _weights(source: int, start: float, end: float, target: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Pillow's `precompute_coeffs` and `normalize_coeffs_8bpc` for its bicubic filter.
+
+    Returns (first source pixel [target], weights [target, taps]); weights behind the last tap are 0.
+    """
+    scale = (end - start) / target
+    stretch = max(scale, 1.0)
+    support = _SUPPORT * stretch
+    center = start + (np.arange(target) + 0.5) * scale
+    first = np.maximum((center - support + 0.5).astype(np.int64), 0)
+    last = np.minimum((center + support + 0.5).astype(np.int64), source)
+    taps = math.ceil(support) * 2 + 1
+    weights = np.zeros((taps, target))
+    total = np.zeros(target)
+    for tap in range(taps):
+        weight = np.where(first + tap < last, _bicubic((tap + first - center + 0.5) * (1.0 / stretch)), 0.0)
+        weights[tap] = weight
+        total += weight
+    weights /= np.where(total != 0.0, total, 1.0)
+    scaled = weights * (1 << _WEIGHT_BITS)
+    return first, np.where(scaled < 0, scaled - 0.5, scaled + 0.5).astype(np.int64).T
+
+
+def _bicubic(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    x = np.abs(x)
+    near = (1.5 * x - 2.5) * x * x + 1
+    far = (((x - 5) * x + 8) * x - 4) * -0.5
+    return np.where(x < 1.0, near, np.where(x < 2.0, far, 0.0))
+
+
+@lru_cache(maxsize=1)
+def halves_work_here() -> bool:
+    """Whether this Pillow on this machine gives the same pixels in halves: tried on a small picture.
+
+    Other processors may fuse multiplication and addition, which `weights_agree` does not repeat.
+    """
+    if platform.machine() not in ("x86_64", "AMD64"):
+        return False
+    pixels = np.random.default_rng(0).integers(0, 256, (61, 90, 3), dtype=np.uint8)
+    image = Image.fromarray(pixels)
+    for height, width in ((56, 84), (84, 112), (84, 56)):  # columns never first for these
+        if not weights_agree(image.width, width):
+            return False
+        whole = np.asarray(image.resize((width, height), _BICUBIC))
+        halves = [np.asarray(resize_piece(image, height, piece)) for piece in _halves(image, width)]
+        if not np.array_equal(whole, np.concatenate(halves, axis=1)):
+            return False
+    return True
