@@ -109,11 +109,12 @@ class AttentionPlan:
         self.decode_index: Tensor | None = None  # decode_rows as int64, when they are not all rows
 
     @staticmethod
-    def of(inputs: ForwardInputs, cache: KVCache) -> AttentionPlan:
+    def of(inputs: ForwardInputs, cache: KVCache, pad_decode: bool | None = None) -> AttentionPlan:
+        """`pad_decode` gathers the decoding sequences together; by default on accelerators only."""
         assert inputs.block_size == cache.block_size, (inputs.block_size, cache.block_size)
         plan = AttentionPlan(cache, inputs.slots)
         device = inputs.slots.device
-        pad = device.type != "cpu"
+        pad = device.type != "cpu" if pad_decode is None else pad_decode
         decoding: list[tuple[int, list[int]]] = []
         row = 0
         for query_len, context_len, table in zip(

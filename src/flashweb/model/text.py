@@ -45,7 +45,8 @@ class TextDecoder:
             return last.transform(x, attended)
         # Nothing reads the last layer's other rows: its keys and values are stored, the rest is not computed.
         hidden = torch.zeros_like(x)
-        hidden.index_copy_(0, rows, last.transform(x.index_select(0, rows), attended.index_select(0, rows)))
+        if rows.shape[0]:
+            hidden.index_copy_(0, rows, last.transform(x.index_select(0, rows), attended.index_select(0, rows)))
         return hidden
 
     def logits(self, hidden: Tensor) -> Tensor:

@@ -1,0 +1,79 @@
+"""Every way of reading the paged cache gives what plain softmax attention gives."""
+
+from __future__ import annotations
+
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flashweb.model.attention import AttentionPlan, KVCache, attend
+from flashweb.model.inputs import ForwardInputs
+
+BLOCK, NUM_BLOCKS, HEAD_DIM = 4, 64, 8
+
+
+def naive(query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+    """[n, heads, d] over [c, kv_heads, d]: row i sees the first c - n + i + 1 tokens. fp64, no tricks."""
+    n, heads, d = query.shape
+    c, kv_heads, _ = keys.shape
+    out = torch.empty(n, heads, d, dtype=torch.float64)
+    for i in range(n):
+        seen = c - n + i + 1
+        for head in range(heads):
+            group = head // (heads // kv_heads)
+            scores = keys[:seen, group].double() @ query[i, head].double() * d**-0.5
+            out[i, head] = scores.softmax(0) @ values[:seen, group].double()
+    return out.flatten(1)
+
+
+@given(
+    lengths=st.lists(st.tuples(st.integers(1, 9), st.integers(0, 20)), min_size=1, max_size=5),
+    kv_heads=st.sampled_from([1, 2]),
+    groups=st.sampled_from([1, 3]),
+    scattered=st.booleans(),
+    pad=st.booleans(),
+    seed=st.integers(0, 99),
+)
+def test_attend_equals_plain_softmax_attention(
+    lengths: list[tuple[int, int]], kv_heads: int, groups: int, scattered: bool, pad: bool, seed: int
+) -> None:
+    torch.manual_seed(seed)
+    heads = kv_heads * groups
+    cache = KVCache(2, NUM_BLOCKS, BLOCK, kv_heads, HEAD_DIM, torch.float32, torch.device("cpu"))
+    free = torch.randperm(NUM_BLOCKS).tolist() if scattered else list(range(NUM_BLOCKS))
+    tables, slots, expected, queries, new = [], [], [], [], []
+    for query_len, past in lengths:
+        context = query_len + past
+        table = [free.pop(0) for _ in range(-(-context // BLOCK))]
+        keys, values = torch.randn(2, context, kv_heads, HEAD_DIM)
+        query = torch.randn(query_len, heads, HEAD_DIM)
+        at = [table[i // BLOCK] * BLOCK + i % BLOCK for i in range(context)]
+        cache.layers[1][:, at[:past]] = torch.cat((keys, values), dim=1)[:past].transpose(0, 1)
+        tables.append([*table, *free[:1]])  # a block kept for growth must not be read
+        slots += at[past:]
+        queries.append(query)
+        new.append(torch.cat((keys, values), dim=1)[past:])
+        expected.append(naive(query, keys, values))
+    inputs = ForwardInputs(
+        token_ids=torch.zeros(len(slots), dtype=torch.int64),
+        positions=torch.zeros(3, len(slots), dtype=torch.int64),
+        slots=torch.tensor(slots),
+        query_lens=[n for n, _ in lengths],
+        context_lens=[n + past for n, past in lengths],
+        block_tables=tables,
+        block_size=BLOCK,
+        last_rows=torch.zeros(1, dtype=torch.int64),
+    )
+    plan = AttentionPlan.of(inputs, cache, pad_decode=pad)
+    out = attend(torch.cat(queries), torch.cat(new), plan, 1)
+    assert (out - torch.cat(expected)).abs().max() < 1e-5
+    assert cache.layers[0].eq(0).all(), "another layer was written"
+
+
+def test_wipe_zeroes_the_named_blocks_and_no_other() -> None:
+    cache = KVCache(2, 6, BLOCK, 1, HEAD_DIM, torch.float32, torch.device("cpu"))
+    cache.storage.fill_(float("nan"))
+    cache.wipe([1, 4])
+    zeroed = cache.storage.eq(0).all(dim=-1).all(dim=0).all(dim=0).view(6, BLOCK)
+    assert zeroed.all(dim=1).tolist() == [False, True, False, False, True, False]
+    assert not zeroed[[0, 2, 3, 5]].any()
