@@ -41,7 +41,7 @@ bench-full: .venv/installed-dev  ## start time and the comparison with `transfor
 	$(BIN)/python benchmarks/serve_ratio.py
 
 train-nano: .venv/installed-dev  ## train the bundled model from scratch (needs a GPU; see training/README.md)
-	$(BIN)/python -m training.train $(ARGS)
+	PYTHON=$(BIN)/python training/run.sh $(ARGS)
 
 clean:  ## remove .venv and caches
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis
