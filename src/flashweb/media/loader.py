@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from flashweb.errors import InvalidRequest, TooLarge
 from flashweb.media.decode import Header, read_header
+from flashweb.media.fast import PictureWorkers
 from flashweb.media.fetch import Fetcher
 from flashweb.media.geometry import ImageGeometry
 from flashweb.media.prepare import prepare
@@ -46,6 +47,7 @@ class MediaLoader:
         self._pool = ThreadPoolExecutor(self._num_workers, thread_name_prefix="flashweb-media")
         # Takes half of a large picture while there are workers with nothing to do; never waits for anything itself.
         self._helpers = ThreadPoolExecutor(max(1, self._num_workers // 2), thread_name_prefix="flashweb-media-half")
+        self._fast = PictureWorkers(self._num_workers) if settings.resize == "fast" else None
         self._num_busy = 0
         self._busy_lock = threading.Lock()
 
@@ -61,6 +63,8 @@ class MediaLoader:
         """Stop the workers. Idempotent; pictures being decoded are finished in the background."""
         self._pool.shutdown(wait=False, cancel_futures=True)
         self._helpers.shutdown(wait=False)
+        if self._fast is not None:
+            self._fast.close()
 
     def num_image_tokens(self, size: tuple[int, int]) -> int:
         """Tokens of a picture of (height, width), known from its header."""
@@ -113,6 +117,8 @@ class MediaLoader:
 
     def _prepare(self, source: bytes, header: Header) -> PixelPatches:
         """Runs in a worker thread."""
+        if self._fast is not None:
+            return self._fast.prepare(source, header, self.geometry, self.settings.max_image_size)
         with self._busy_lock:
             self._num_busy += 1
             helper = self._helpers if 2 * self._num_busy <= self._num_workers else None

@@ -26,22 +26,30 @@ def empty_patches(height: int, width: int, geometry: ImageGeometry) -> NDArray[n
 
 
 def place_patches(out: NDArray[np.uint8], image: Image.Image, left: int, width: int, geometry: ImageGeometry) -> None:
-    """Cut an RGB or L strip of whole patches, `left` pixels into a picture `width` pixels wide, into `out`'s rows.
+    """Cut an RGB or L strip of a picture into `out`'s rows; see `place_planes`."""
+    planes = [np.asarray(plane) for plane in (image.split() if image.mode == "RGB" else (image,) * 3)]
+    place_planes(out, planes, left, width, geometry)
 
-    Columns of `out` are in order (C, y, x), rows in merge-block-major order: the merge * merge patches of one token
-    follow each other (transformers `Glm46VImageProcessorPil.patchify`). Works on planes: a row of a patch is then
-    one run of `patch` bytes, copied whole instead of pixel by pixel. Strips may be placed from several threads.
+
+def place_planes(
+    out: NDArray[np.uint8], planes: Sequence[NDArray[np.uint8]], left: int, width: int, geometry: ImageGeometry
+) -> None:
+    """Cut a strip of whole patches, `left` pixels into a picture `width` pixels wide, into `out`'s rows.
+
+    planes: red, green, blue, each uint8 [height, strip width]. Columns of `out` are in order (C, y, x), rows in
+    merge-block-major order: the merge * merge patches of one token follow each other (transformers
+    `Glm46VImageProcessorPil.patchify`). A row of a patch is one run of `patch` bytes and is copied whole instead of
+    pixel by pixel. Strips may be placed from several threads.
     """
     p, m = geometry.patch_size, geometry.merge_size
-    assert image.width % p == 0 and left % p == 0 and image.height % (p * m) == 0, "resize comes first"
+    height, strip_width = planes[0].shape
+    assert strip_width % p == 0 and left % p == 0 and height % (p * m) == 0, "resize comes first"
     run = np.dtype((np.void, p))
-    token_rows, token_columns, first = image.height // (p * m), width // (p * m), left // p
+    token_rows, token_columns, first = height // (p * m), width // (p * m), left // p
     # (token row, token column, patch row, patch column, channel, pixel row), each item one run of p pixels
     runs_out = out.reshape(-1).view(run).reshape(token_rows, token_columns, m, m, 3, p)
-    planes = image.split() if image.mode == "RGB" else (image,) * 3
     for channel, plane in enumerate(planes):
-        assert plane.mode == "L"
-        runs = np.asarray(plane).view(run).reshape(token_rows, m, p, image.width // p)
+        runs = plane.view(run).reshape(token_rows, m, p, strip_width // p)
         for column in range(m):  # a strip may begin in the middle of a token
             skip = (column - first) % m
             chosen = runs[..., skip::m]

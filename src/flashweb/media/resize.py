@@ -52,6 +52,19 @@ def resize_piece(image: Image.Image, height: int, piece: Piece) -> Image.Image:
     return image.resize((piece.width, height), _BICUBIC, box=piece.box)
 
 
+def columns_may_go_first(source: tuple[int, int], height: int, width: int) -> bool:
+    """Pillow 13's condition for making the vertical pass first; older ones never do. `source` is (width, height)."""
+    return source[1] > height and source[1] - height > 2 * (source[0] - width)
+
+
+@lru_cache(maxsize=1)
+def columns_go_first_here() -> bool:
+    """Whether this Pillow has that condition: tried on a small picture."""
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (60, 40), dtype=np.uint8))
+    columns_first = image.resize((40, 28), _BICUBIC).resize((56, 28), _BICUBIC)
+    return image.resize((56, 28), _BICUBIC).tobytes() == columns_first.tobytes()
+
+
 def _halves(image: Image.Image, width: int) -> list[Piece]:
     half, edge = width // 2, image.width / 2
     return [
@@ -65,8 +78,7 @@ def _worth_splitting(image: Image.Image, height: int, width: int) -> bool:
         return False
     if image.size == (width, height):
         return False
-    columns_first = image.height > height and image.height - height > 2 * (image.width - width)
-    if columns_first or width % 28:
+    if columns_may_go_first(image.size, height, width) or width % 28:
         return False
     return halves_work_here() and weights_agree(image.width, width)
 

@@ -1,0 +1,149 @@
+"""The fast resize in worker processes: close to the exact one, errors and crashes included."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from flashweb.errors import InvalidImage
+from flashweb.media import ImageGeometry, MediaLoader, MediaSettings
+from flashweb.media import fast as fast_module
+from flashweb.media.decode import read_header
+from flashweb.media.fast import PictureWorkers
+from flashweb.media.prepare import prepare
+from flashweb.types import ImagePart
+from tests.media.pictures import encoded, noise
+
+GEOMETRY = ImageGeometry()
+SETTINGS = MediaSettings()
+
+
+@pytest.fixture(scope="module")
+def workers() -> Iterator[PictureWorkers]:
+    workers = PictureWorkers(1)
+    yield workers
+    workers.close()
+
+
+def photograph(height: int, width: int) -> Image.Image:
+    """Smooth ground, sharp edges, a little noise."""
+    y, x = np.mgrid[0:height, 0:width]
+    pixels = np.stack([x * 255 / width, y * 255 / height, (x + y) % 256], -1)
+    pixels[(x // 9 + y // 13) % 5 == 0] = 10
+    pixels += np.random.default_rng(0).normal(0, 6, pixels.shape)
+    return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        photograph(1024, 1024),
+        photograph(600, 800),
+        photograph(1500, 900),
+        photograph(60, 50),
+        photograph(336, 336),
+        photograph(300, 400).convert("L"),
+        photograph(300, 400).convert("1"),
+        photograph(1, 1),
+        noise(500, 700),
+    ],
+    ids=lambda image: f"{image.mode} {image.width}x{image.height}",
+)
+def test_fast_pixels_are_within_two_levels_of_the_exact_ones(workers: PictureWorkers, image: Image.Image) -> None:
+    data = encoded(image)
+    header = read_header(data, SETTINGS)
+    exact = prepare(data, header, GEOMETRY)
+    quick = workers.prepare(data, header, GEOMETRY, 0)
+    assert quick.grid == exact.grid
+    assert quick.source_size == exact.source_size
+    assert np.abs(quick.patches.astype(int) - exact.patches).max() <= 2
+
+
+def test_the_digest_is_of_the_pixels_that_came_back(workers: PictureWorkers) -> None:
+    data, other = encoded(photograph(100, 140)), encoded(noise(100, 140))
+    one, two = (workers.prepare(data, read_header(data, SETTINGS), GEOMETRY, 0) for _ in range(2))
+    assert one.digest == two.digest == fast_digest(one)
+    assert workers.prepare(other, read_header(other, SETTINGS), GEOMETRY, 0).digest != one.digest
+
+
+def fast_digest(image: object) -> bytes:
+    from flashweb.media.patches import digest
+    from flashweb.types import PixelPatches
+
+    assert isinstance(image, PixelPatches)
+    return digest(image.patches, image.grid, GEOMETRY)
+
+
+def test_a_bad_picture_is_the_same_error_as_without_workers(workers: PictureWorkers) -> None:
+    data = encoded(noise(200, 200), "JPEG")
+    header = read_header(data, SETTINGS)
+    with pytest.raises(InvalidImage, match="truncated"):
+        workers.prepare(data[:2000], header, GEOMETRY, 0)
+    assert workers.prepare(data, header, GEOMETRY, 0).grid.num_tokens == 49
+
+
+def test_a_worker_that_dies_fails_its_picture_and_is_replaced(workers: PictureWorkers) -> None:
+    data = encoded(noise(56, 56))
+    header = read_header(data, SETTINGS)
+    worker = workers._workers[0]
+    for how in (signal.SIGKILL, signal.SIGSEGV):
+        os.kill(worker._process.pid, how)
+        worker._process.wait()
+        assert workers.prepare(data, header, GEOMETRY, 0).grid.num_tokens == 9
+
+
+def test_a_worker_that_hangs_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = encoded(noise(56, 56))
+    header = read_header(data, SETTINGS)
+    workers = PictureWorkers(1)
+    try:
+        workers.prepare(data, header, GEOMETRY, 0)
+        worker = workers._workers[0]
+        os.kill(worker._process.pid, signal.SIGSTOP)
+        worker._line.settimeout(0.3)
+        with pytest.raises(InvalidImage, match="crash or hang"):
+            workers.prepare(data, header, GEOMETRY, 0)
+        assert workers.prepare(data, header, GEOMETRY, 0).grid.num_tokens == 9
+    finally:
+        workers.close()
+
+
+async def test_the_loader_uses_workers_when_asked_and_ends_them() -> None:
+    data = encoded(photograph(200, 300), "JPEG")
+    loader = MediaLoader(MediaSettings(resize="fast", num_workers=2), GEOMETRY)
+    try:
+        images = await loader.load([ImagePart(data=data)] * 4)
+        assert len({image.digest for image in images}) == 1
+        assert loader._fast is not None
+        pids = [worker._process.pid for worker in loader._fast._workers]
+    finally:
+        loader.close()
+    await asyncio.sleep(0)
+    for pid in pids:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
+def test_the_web_side_never_imports_torch() -> None:
+    code = "import sys, flashweb.media, flashweb.prompt, flashweb.output; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_shared_memory_is_given_back(workers: PictureWorkers) -> None:
+    data = encoded(noise(280, 280))
+    header = read_header(data, SETTINGS)
+    for _ in range(3):
+        workers.prepare(data, header, GEOMETRY, 0)
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(20):
+        workers.prepare(data, header, GEOMETRY, 0)
+    assert len(os.listdir("/proc/self/fd")) <= before + 1
+    assert fast_module._SECONDS_PER_PICTURE > 10
