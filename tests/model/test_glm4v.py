@@ -87,3 +87,14 @@ def test_kv_bytes_per_token_is_what_the_cache_takes(folder: Path) -> None:
     for dtype in ("float32", "bfloat16"):
         model = Glm4v.load(folder, dtype=dtype)  # type: ignore[arg-type]
         assert model.new_kv_cache(10, 4).num_bytes == 40 * model.kv_bytes_per_token()
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_weight_bytes_count_every_tensor_once_and_copies_again(tied: bool, tmp_path: Path) -> None:
+    make_checkpoint(tmp_path, tied=tied)
+    plain = Glm4v.load(tmp_path)
+    matrices = sum(linear.num_values for layer in plain.text.layers for linear in layer.linears) + VOCAB * 64
+    head_copy = VOCAB * 64 if tied else 0
+    assert plain.weight_bytes == 4 * (plain.num_parameters + head_copy)
+    assert Glm4v.load(tmp_path, dtype="bfloat16").weight_bytes == 2 * plain.num_parameters
+    assert Glm4v.load(tmp_path, quantization="int8").weight_bytes == plain.weight_bytes - 3 * matrices

@@ -13,7 +13,9 @@ Knows nothing of layers, rotary embeddings or requests.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -46,7 +48,7 @@ class KVCache:
         self.num_kv_heads = num_kv_heads
         shape = (num_layers, 2 * num_kv_heads, num_blocks * block_size, head_dim)
         # Zeros, not empty: masked positions of a padded gather are multiplied by 0, and 0 * NaN is NaN.
-        self.storage = torch.zeros(shape, dtype=dtype, device=device)
+        self.storage = _zeros(shape, dtype, device)
         self.layers: list[Tensor] = list(self.storage.unbind(0))
 
     def wipe(self, blocks: list[int]) -> None:
@@ -57,6 +59,16 @@ class KVCache:
     @property
     def num_bytes(self) -> int:
         return self.storage.numel() * self.storage.element_size()
+
+
+def _zeros(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Zeros that, on a CPU, take memory only as they are written: the system maps zeroed pages on first touch."""
+    if device.type != "cpu":
+        return torch.zeros(shape, dtype=dtype, device=device)
+    num_bytes, line = prod(shape) * dtype.itemsize, 64
+    pages = np.zeros(num_bytes + line, dtype=np.uint8)
+    start = -pages.ctypes.data % line  # whole cache lines, as torch would have it
+    return torch.from_numpy(pages[start : start + num_bytes]).view(dtype).view(shape)
 
 
 @dataclass(frozen=True, slots=True)

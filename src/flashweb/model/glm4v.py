@@ -97,6 +97,18 @@ class Glm4v:
     def num_parameters(self) -> int:
         return num_parameters(self.config)
 
+    @property
+    def weight_bytes(self) -> int:
+        """Bytes the weights take; a tied embedding counts again where the head keeps a copy in its own layout."""
+        text = self.text
+        linears = [linear for layer in text.layers for linear in layer.linears]
+        if not (isinstance(text.head, DenseLinear) and text.head.weight is text.embedding):
+            linears.append(text.head)
+        in_linears = sum(linear.num_values for linear in linears)
+        copied = text.embedding.numel() if self.config.tie_word_embeddings and text.head in linears else 0
+        others = num_parameters(self.config) + copied - in_linears
+        return others * self.dtype.itemsize + sum(linear.num_values * linear.value_bytes for linear in linears)
+
     def kv_bytes_per_token(self) -> int:
         text = self.config.text
         return 2 * text.num_layers * text.num_kv_heads * text.head_dim * self.dtype.itemsize

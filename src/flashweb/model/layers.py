@@ -7,23 +7,35 @@ call is a measurable part of a decode step on a CPU.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-Linear = Callable[[Tensor], Tensor]  # [..., in] -> [..., out]
+
+class Linear(Protocol):
+    """[..., in] -> [..., out]."""
+
+    num_values: int  # of the weight matrix
+    value_bytes: int
+
+    def __call__(self, x: Tensor) -> Tensor: ...
+
+
 MakeLinear = Callable[[Tensor, Tensor | None], Linear]
 
 
 class DenseLinear:
     """y = x W^T + b in the weight's own dtype."""
 
-    __slots__ = ("bias", "weight")
+    __slots__ = ("bias", "num_values", "value_bytes", "weight")
 
     def __init__(self, weight: Tensor, bias: Tensor | None = None) -> None:
         self.weight = weight
         self.bias = bias
+        self.num_values = weight.numel()
+        self.value_bytes = weight.itemsize
 
     def __call__(self, x: Tensor) -> Tensor:
         return F.linear(x, self.weight, self.bias)

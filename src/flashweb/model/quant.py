@@ -33,9 +33,11 @@ def require_int8(device: torch.device, dtype: torch.dtype) -> None:
 class Int8Linear:
     """y = x W^T + b with W rounded to int8 per row and x to 8 bits per call. fp32 in and out."""
 
-    __slots__ = ("_packed",)
+    __slots__ = ("_packed", "num_values", "value_bytes")
 
     def __init__(self, weight: Tensor, bias: Tensor | None = None) -> None:
+        self.num_values = weight.numel()
+        self.value_bytes = 1
         scale = (weight.abs().amax(dim=1) / 127).clamp_min(1e-8).double()
         zero = torch.zeros(len(scale), dtype=torch.int64)
         with warnings.catch_warnings():

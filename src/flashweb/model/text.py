@@ -72,6 +72,7 @@ class TextLayer:
         self.gate_up = make_linear(weights.take(prefix + "gate_up.weight"), None)
         self.down = make_linear(weights.take(prefix + "down_proj.weight"), None)
         self.after_mlp = norm("post_mlp_layernorm.weight")
+        self.linears = (self.qkv, self.output, self.gate_up, self.down)
 
     def attend(self, x: Tensor, rotation: Tensor, plan: AttentionPlan, index: int) -> Tensor:
         """Mixes over the context: [N, hidden] -> [N, heads * head_dim]."""
