@@ -30,7 +30,7 @@ BARRED_ENGLISH = (
     "sex porn rape rapi nazi slut whor fuck shit cunt cock dick piss arse ass tit bitch bastard nude naked erot anal anus "
     "breast penis vagin kill murder corps death dead die suicid slave negro nigg gay lesb homo fag queer jew muslim islam "
     "christ hitler terror bomb drug heroin cocain crack crap damn hell devil satan orgas mastur sperm semen incest "
-    "prostit pimp genoc lynch virgin boob butt turd poop pee urin feces rectum idiot moron retard"
+    "prostit pimp genoc lynch virgin boob butt menstr slaughter vomit lewd obscen whip torture behead turd poop pee urin feces rectum idiot moron retard"
 ).split()
 
 

@@ -1,0 +1,9 @@
+"""Held-out pictures of the bundled model and the rules by which answers are scored.
+
+The same rules score a training run, `flashweb eval` and the model card. Knows nothing of HTTP, models or drawing.
+"""
+
+from flashweb.evaluate.heldout import SETS, Case, load
+from flashweb.evaluate.scoring import Score, score, summarise
+
+__all__ = ["SETS", "Case", "Score", "load", "score", "summarise"]

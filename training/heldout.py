@@ -1,0 +1,134 @@
+"""Held-out pages: bigger random sets for the trainer, and the fixed sets that ship inside `flashweb.evaluate`.
+
+`python -m training.heldout` writes the fixed sets again (same seed, same fonts, same pictures). All sets use held-out
+fonts; "amounts-unseen" also layouts, decorations and phrasings that training never draws. Glyphs are at least 14 px
+(Latin) and 18 px (hanzi) high, as the targets are defined.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+from PIL import Image
+
+from training.page import Page
+from training.recipe import Wish, compose
+from training.words import BARRED_ENGLISH, BARRED_HANZI
+
+FOLDER = Path(__file__).resolve().parent.parent / "src" / "flashweb" / "evaluate" / "heldout"
+SEED = 20_261_121
+MAX_BYTES = 26_000  # of one shipped picture: grainy papers do not compress and are left to the random sets
+MIN_LATIN, MIN_HANZI = 14, 18
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One set: how its pages are wished for, which of them count, and how many are shipped."""
+
+    wish: Wish
+    count: int
+    keep: Callable[[Page], bool] = lambda page: True
+
+
+def _few_amounts(page: Page) -> bool:
+    return page.qa[0].answer.count(",") < 14
+
+
+_TOUCHING = frozenset("frame zebra banner badge leaders grid rules boxed_rows header highlight underline strike_through".split())
+_DENSE = ("lines", "scatter", "poster", "receipt", "menu", "price_tag", "table", "invoice", "label")
+
+
+def _wish(split: str, task: str, decorated: bool | None, kinds: tuple[str, ...] = _DENSE) -> Wish:
+    return Wish(split, 1.0, 1, decorated, kinds, (task,), None, False)
+
+
+KINDS: dict[str, Kind] = {
+    "amounts-plain": Kind(_wish("unseen_fonts", "amounts", False), 60, _few_amounts),
+    "amounts-decorated": Kind(
+        _wish("unseen_fonts", "amounts", True), 60, lambda page: _few_amounts(page) and bool(_TOUCHING & {*page.decorations})
+    ),
+    "amounts-unseen": Kind(_wish("unseen_all", "amounts", True, ()), 30, _few_amounts),
+    "reading": Kind(_wish("unseen_fonts", "read", None), 40, lambda page: 4 < len(page.qa[0].answer) < 200),
+    "audit": Kind(
+        _wish("unseen_fonts", "audit", None, ("poster", "label", "price_tag")), 30, lambda page: page.qa[0].answer.startswith("{")
+    ),
+    "boxes": Kind(_wish("unseen_fonts", "box", None), 30),
+}
+
+
+def sample(kind: str, n: int, seed: int, *, max_bytes: int | None = None) -> list[Page]:
+    """`n` pages of one of `KINDS` with one question each, 200 to 700 px; one in six amounts pages has no amount."""
+    r, pages = Random(f"{kind} {seed}"), list[Page]()
+    wanted = KINDS[kind]
+    while len(pages) < n:
+        page = compose(Random(r.getrandbits(62)), *_sides(r), wanted.wish)
+        if page.qa[0].task != wanted.wish.tasks[0] or not wanted.keep(page) or not _legible(page):
+            continue
+        if wanted.wish.tasks == ("amounts",) and (len(pages) % 6 == 5) != (page.qa[0].answer in ("没有金额", "no amounts")):
+            continue
+        if max_bytes is None or len(encode(page)) <= max_bytes:
+            pages.append(page)
+    return pages
+
+
+def _sides(r: Random) -> tuple[int, int]:
+    """Any width and height of 200 to 700 px, small ones more often, not more than 0.3 megapixels."""
+    while True:
+        width, height = (int(200 + 500 * r.random() ** 1.8) for _ in range(2))
+        if width * height <= 300_000:
+            return width, height
+
+
+def _legible(page: Page) -> bool:
+    """Large enough, and without words that nobody wants in a test picture."""
+    if any(glyph.size < (MIN_HANZI if glyph.char >= "一" else MIN_LATIN) for glyph in page.glyphs):
+        return False
+    drawn = "".join(glyph.char for glyph in page.glyphs).lower()
+    return not BARRED_HANZI.intersection(drawn) and not any(word in drawn for word in BARRED_ENGLISH if len(word) > 3)
+
+
+def encode(page: Page) -> bytes:
+    """The picture as lossless WebP."""
+    buffer = io.BytesIO()
+    Image.fromarray(page.image).save(buffer, "WEBP", lossless=True, quality=75, method=3)
+    return buffer.getvalue()
+
+
+def write(folder: Path = FOLDER, seed: int = SEED) -> int:
+    """Write all fixed sets; gives the bytes written."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob("*.webp"):
+        old.unlink()
+    rows, size = [], 0
+    for name, kind in KINDS.items():
+        for index, page in enumerate(sample(name, kind.count, seed, max_bytes=MAX_BYTES)):
+            qa, picture, data = page.qa[0], f"{name}-{index:03d}.webp", encode(page)
+            (folder / picture).write_bytes(data)
+            size += len(data)
+            row = {"name": f"{name}-{index:03d}", "set": name, "task": qa.task, "language": qa.language}
+            row |= {"question": qa.question, "answer": qa.answer, "picture": picture}
+            row |= {"layout": page.kind, "decorations": list(page.decorations)}
+            rows.append(json.dumps(row, ensure_ascii=False))
+    (folder / "cases.jsonl").write_text("\n".join(rows) + "\n", "utf-8")
+    return size
+
+
+def main() -> int:
+    """Command line: write the fixed sets."""
+    parser = argparse.ArgumentParser(prog="python -m training.heldout", description=__doc__)
+    parser.add_argument("--out", type=Path, default=FOLDER)
+    parser.add_argument("--seed", type=int, default=SEED)
+    arguments = parser.parse_args()
+    print(f"{write(arguments.out, arguments.seed) / 2**20:.2f} MiB in {arguments.out}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
