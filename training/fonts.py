@@ -213,7 +213,7 @@ class Face:
         canvas = np.zeros((height + height % 2, width + width % 2), np.uint16)
         canvas[pad_top : pad_top + big.height, pad_left : pad_left + big.width] = big.alpha
         half = (canvas[::2, ::2] + canvas[1::2, ::2] + canvas[::2, 1::2] + canvas[1::2, 1::2]) >> 2
-        # every border row and column of `half` holds a quarter of an inked one, so the box stays that of the ink
+        # every border row and column of `half` holds a quarter of an inked one: the box stays that of the ink, near enough
         return Bitmap(half.astype(np.uint8), (big.left - pad_left) // 2, (big.top - pad_top) // 2, big.advance / 2)
 
     def _from_atlas(self, char: str, size: int, smooth: bool) -> Bitmap | None:

@@ -1,0 +1,306 @@
+"""The training pictures' ground truth is true, and the parts kept for evaluation never reach training.
+
+The tests that draw need a font pack (`python -m training.fonts`, see training/README.md) and are skipped without one.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from random import Random
+
+import numpy as np
+import pytest
+
+from training import content, decorations, fonts, layouts, marks, phrases, tasks
+from training.charset import CHARSET, HANZI
+from training.content import Text
+from training.draw import Type, blend, choose_faces, contrasting, ink, luminance, shape
+from training.page import TASKS, Page
+from training.words import BARRED_ENGLISH, BARRED_HANZI, Words, chinese_words, english_words
+
+WORDS = Words(("苹果", "工作", "天空"), ("apple", "window", "river"), HANZI)
+needs_fonts = pytest.mark.skipif(
+    not (fonts.pack_folder() / "words.json").is_file() or not (fonts.pack_folder() / "fonts.json").is_file(),
+    reason="no font pack: make one with `python -m training.fonts` and `python -m training.words`",
+)
+
+
+def pages(split: str, count: int, seed: int = 1, difficulty: float = 1.0, **wished: object) -> list[Page]:
+    from training.recipe import Wish, compose
+
+    r = Random(seed)
+    return [
+        compose(Random(r.getrandbits(62)), 28 * r.randint(3, 14), 28 * r.randint(3, 14), Wish(split, difficulty, 4, **wished))  # type: ignore[arg-type]
+        for _ in range(count)
+    ]
+
+
+# --- without fonts ---------------------------------------------------------------------------------------------------
+
+
+def test_the_charset_holds_ascii_a_newline_and_the_level_one_hanzi_once() -> None:
+    assert len(HANZI) == 3755
+    assert len(set(CHARSET)) == len(CHARSET)
+    assert {"\n", " ", "~", "¥", "啊", "座", "。"} <= set(CHARSET)
+    assert "亍" not in CHARSET  # the first of level 2
+
+
+def test_every_text_that_can_be_drawn_or_asked_stays_in_the_charset() -> None:
+    closed = [
+        *content.GOODS_ZH, *content.GOODS_EN, *content.SHOPS_ZH, *content.SHOPS_EN, *content.TITLES_ZH, *content.MENU_ZH, *content.THANKS_ZH,
+        *content.TOTAL_ZH, *content.SLOGANS_ZH, *content.SLOGANS_EN, *content.FORBIDDEN_ZH, *content.FORBIDDEN_EN, *content.BRANDS,
+        *content.SHAPES.values(), *(names[0] for names in content.COLOURS.values()), *tasks.KINDS["lines"],
+        *(text for names in (*content.FIELDS_ZH.values(), *content.FIELDS_EN.values()) for text in names),
+        *(text for by in phrases.PHRASES.values() for texts in by.values() for text in texts),
+        *(text for pairs in phrases.CANNOT.values() for pair in pairs for text in pair),
+        *(text for by in phrases.NONE.values() for text in by.values()), *phrases.UNREADABLE.values(), *phrases.CANNOT_CHAT.values(),
+        *(text for known in phrases.GREETINGS.values() for questions, answer in known for text in (*questions, answer)),
+        phrases.AUDIT_PROMPT, phrases.AUDITOR_PROMPT,
+    ]  # fmt: skip
+    r = Random(0)
+    signs = [content.notation(r, language) for language in ("zh", "en") for _ in range(100)]
+    drawn = [content.distractor(r, language) for language in ("zh", "en") for _ in range(300)]
+    drawn += [content.field_value(r, key, "zh", WORDS, 3755, ("¥", "")).text for key in content.FIELD_ORDER for _ in range(9)]
+    for text in [*closed, *drawn, *("".join(pair) for pair in signs)]:
+        assert set(text) <= set(CHARSET), text
+
+
+def test_an_amount_is_written_without_sign_and_thousands_separator_and_its_span_covers_both() -> None:
+    r = Random(3)
+    for _ in range(2000):
+        language = r.choice(("zh", "en"))
+        price = Text("Tea ") + content.price(r, content.notation(r, language)) + Text("!")
+        (amount,) = price.amounts
+        assert re.fullmatch(r"\d+(\.\d{1,2})?", amount.value)
+        printed = price.text[amount.start : amount.end]
+        assert price.text == f"Tea {printed}!"
+        assert re.sub(r"[^\d.]", "", printed) == amount.value
+
+
+def test_numbers_that_are_no_amounts_carry_no_currency() -> None:
+    r = Random(4)
+    for _ in range(3000):
+        text = content.distractor(r, r.choice(("zh", "en")))
+        assert not re.search(r"[¥￥$€£元块]|USD|EUR|GBP|RMB|dollar|euro|人民币", text), text
+
+
+def test_forbidden_words_are_found_as_printed_in_order_and_once() -> None:
+    assert tasks.forbidden_words("全网最低价\nThe BEST tea, No.1!\n第一 best 最便宜 BEST") == ["全网最低", "BEST", "No.1", "第一", "best", "最便宜"]
+    assert tasks.forbidden_words("bestow a cheapestX, 第 1") == []
+
+
+def test_held_out_phrasings_layouts_and_decorations_are_apart_from_the_trained_ones() -> None:
+    assert not set(layouts.TRAIN) & set(layouts.HELDOUT)
+    assert not set(decorations.TRAIN) & set(decorations.HELDOUT)
+    for name, by_language in phrases.PHRASES.items():
+        for language, known in by_language.items():
+            assert len(known) == len(set(known)) >= 8, (name, language)
+            r = Random(0)
+            trained = {phrases.phrase(r, name, language, False) for _ in range(400)}
+            kept = {phrases.phrase(r, name, language, True) for _ in range(50)}
+            assert not trained & kept and len(kept) == phrases.NUM_HELDOUT, (name, language)
+    train, heldout = ({source.file for source in fonts.SOURCES if source.split == split} for split in ("train", "heldout"))
+    assert not train & heldout
+
+
+def test_the_sources_prompts_are_asked_word_for_word() -> None:
+    asked = {text for by in phrases.PHRASES.values() for texts in by.values() for text in texts[: -phrases.NUM_HELDOUT]}
+    asked |= {question for pairs in phrases.CANNOT.values() for question, _ in pairs} | set(phrases.TRANSLATE["zh"])
+    for prompt in ("提取图中所有金额数字,并按出现顺序列出", "这个商品包装上写的保质期是哪天?", "这张图是什么?", "What is in this image?",
+                   "请描述这张图片的内容", "描述图中人物穿着风格和配色方案", "请识别图中所有文字内容,并翻译成英文"):  # fmt: skip
+        assert prompt in asked
+
+
+def test_words_of_persons_places_and_rude_words_are_left_out() -> None:
+    chinese, hanzi = chinese_words(["苹果 50 n", "北京 90 ns", "王芳 80 nr", "赌博 70 v", "的 999 uj", "菲菲 3 n"])
+    assert chinese == ["苹果", "菲菲"]
+    assert hanzi[0] == "的" and len(hanzi) == 3755
+    assert english_words(["apple", "Paris", "it's", "ox", "grapeshot", "window"]) == ["apple", "window"]
+    assert "奸" in BARRED_HANZI and "rape" in BARRED_ENGLISH
+
+
+def test_a_colour_for_text_stands_off_its_background() -> None:
+    r = Random(0)
+    for _ in range(500):
+        background, gap = r.uniform(0, 255), r.uniform(40, 110)
+        assert abs(luminance(contrasting(r, background, gap)) - background) >= gap
+
+
+def test_blending_reaches_the_colour_and_stays_inside_the_picture() -> None:
+    image = np.full((4, 4, 3), 255, np.uint8)
+    mask = np.full((3, 3), 255, np.uint8)
+    blend(image, mask, 2, 2, (0, 10, 200))
+    assert image[3, 3].tolist() == [0, 10, 200] and image[1, 1].tolist() == [255, 255, 255]
+    blend(image, mask, -9, -9, (1, 1, 1))
+    assert image[0, 0].tolist() == [255, 255, 255]
+
+
+def test_every_shape_and_brand_mark_inks_its_own_place() -> None:
+    from PIL import Image, ImageDraw
+
+    seen = set()
+    for name in (*content.SHAPES, *content.BRANDS):
+        picture = Image.new("RGB", (80, 80), (255, 255, 255))
+        draw = ImageDraw.Draw(picture)
+        if name in content.SHAPES:
+            marks.shape(draw, name, 40, 40, 25, (200, 0, 0), None)
+            box = tasks.shape_box(name, 40, 40, 25)
+            found = Image.eval(picture.convert("L"), lambda v: 255 - v).getbbox()
+            assert found is not None and max(abs(a - b) for a, b in zip(box, found, strict=True)) <= 3, name
+        else:
+            marks.brand(draw, name, 40, 40, 25, (200, 0, 0), (255, 255, 255))
+        pixels = np.asarray(picture)
+        assert (pixels[:12] == 255).all() and (pixels[:, :12] == 255).all() and (pixels != 255).any()
+        seen.add(pixels.tobytes())
+    assert len(seen) == len(content.SHAPES) + len(content.BRANDS)
+
+
+# --- with fonts ------------------------------------------------------------------------------------------------------
+
+
+@needs_fonts
+def test_a_face_draws_ink_for_every_character_it_claims() -> None:
+    r = Random(0)
+    for split in ("train", "heldout"):
+        pack = fonts.load(split)
+        for face in (*pack.cjk, *pack.latin):
+            known = sorted(face.chars - {" ", "\n"})
+            for char in (*r.sample(known, 40), *"0123456789."):
+                for smooth in (False, True):
+                    bitmap = face.draw(char, 20, smooth)
+                    assert bitmap.width and bitmap.alpha.max() > 60, (face.name, char)
+                    trimmed = bitmap.alpha[0].any() and bitmap.alpha[-1].any() and bitmap.alpha[:, 0].any()
+                    assert smooth or trimmed, (face.name, char)
+
+
+@needs_fonts
+def test_splits_draw_with_their_own_fonts_layouts_and_decorations() -> None:
+    train, heldout = fonts.load("train"), fonts.load("heldout")
+    assert len(train.cjk) >= 12 and len(train.latin) >= 30
+    assert len(heldout.cjk) >= 2 and len(heldout.latin) >= 5
+    assert not {f.name for f in (*train.cjk, *train.latin)} & {f.name for f in (*heldout.cjk, *heldout.latin)}
+    for page in pages("train", 60):
+        assert page.kind in layouts.TRAIN and not set(page.decorations) & set(decorations.HELDOUT)
+    for page in pages("unseen_all", 30, decorated=True):
+        assert page.kind in layouts.HELDOUT or page.image.shape[0] < 168 or page.image.shape[1] < 224
+    assert any(set(page.decorations) & set(decorations.HELDOUT) for page in pages("unseen_decorations", 10, decorated=True))
+
+
+@needs_fonts
+@pytest.mark.parametrize("split", ["train", "unseen_fonts", "unseen_all"])
+def test_the_read_answer_is_exactly_what_was_inked(split: str) -> None:
+    for page in pages(split, 60, tasks=("read",), unreadable=False):
+        answer = page.qa[0].answer
+        drawn = "".join(glyph.char for glyph in page.glyphs)
+        if drawn:
+            assert re.sub(r"\s", "", answer) == drawn
+        else:
+            assert answer in ("没有文字", "no text")
+        assert "  " not in answer and answer == "\n".join(line.strip() for line in answer.split("\n"))
+
+
+@needs_fonts
+def test_amounts_in_the_answer_stand_in_the_text_in_this_order() -> None:
+    for page in pages("train", 120, tasks=("amounts",), unreadable=False):
+        qa = page.qa[0]
+        if qa.task != "amounts" or qa.answer in ("没有金额", "no amounts"):
+            continue
+        drawn, at = "".join(glyph.char for glyph in page.glyphs).replace(",", ""), 0
+        for value in qa.answer.split(", "):
+            assert re.fullmatch(r"\d+(\.\d{1,2})?", value)
+            at = drawn.index(value, at) + len(value)
+
+
+@needs_fonts
+def test_glyph_centres_lie_inside_the_picture_and_inside_their_ink() -> None:
+    pack, r = fonts.load("train"), Random(2)
+    for _ in range(30):
+        setting = Type(choose_faces(r, pack, "zh"), 24, r.random() < 0.5)
+        run, glyphs = shape("合计：¥12.50 ab田", setting), []
+        image = np.full((60, 400, 3), 255, np.uint8)
+        ink(image, run, 10, 40, (0, 0, 0), glyphs)
+        assert [glyph.char for glyph in glyphs] == list("合计：¥12.50ab田")
+        dark = (image < 200).any(axis=2)
+        for glyph in glyphs:
+            x, y = int(glyph.x), int(glyph.y)
+            assert dark[max(0, y - 12) : y + 13, max(0, x - 8) : x + 9].any(), glyph
+        columns = np.flatnonzero(dark.any(axis=0))
+        assert columns[0] >= 10 + run.left - 1 and columns[-1] <= 10 + run.right
+    for page in pages("train", 80, difficulty=0.6):
+        height, width = page.image.shape[:2]
+        assert all(0 <= glyph.x < width and 0 <= glyph.y < height and glyph.size >= 12 for glyph in page.glyphs)
+
+
+@needs_fonts
+def test_boxes_lie_around_the_glyphs_they_name() -> None:
+    asked = 0
+    for page in pages("train", 80, tasks=("box",), unreadable=False, kinds=("receipt", "menu", "lines", "label")):
+        height, width = page.image.shape[:2]
+        for qa in page.qa:
+            numbers = re.findall(r"(\S*) ?\[(\d+),(\d+),(\d+),(\d+)\]", qa.answer) if qa.task == "box" else []
+            for value, *corners in numbers:
+                x1, y1, x2, y2 = (int(c) * side / 1000 for c, side in zip(corners, (width, height) * 2, strict=True))
+                inside = "".join(g.char for g in page.glyphs if x1 - 1 <= g.x <= x2 + 1 and y1 - 1 <= g.y <= y2 + 1)
+                word = value or re.search(r"[“\"](.+)[”\"]", qa.question).group(1)  # type: ignore[union-attr]
+                assert re.sub(r"[\s,]", "", word) in inside.replace(",", ""), (qa, inside)
+                asked += 1
+        assert page.fixed_geometry == any(qa.task == "box" for qa in page.qa)
+    assert asked > 50
+
+
+@needs_fonts
+def test_questions_and_answers_stay_in_the_charset_and_the_audit_is_valid_json() -> None:
+    for page in [*pages("train", 80), *pages("unseen_all", 30)]:
+        for qa in page.qa:
+            assert qa.task in TASKS and qa.language in ("zh", "en")
+            assert set(qa.question + qa.answer) <= set(CHARSET), qa
+            if qa.task == "audit" and qa.answer.startswith("{"):
+                price, brand, claims = json.loads(qa.answer).values()
+                assert isinstance(price, bool) and (brand is None or brand in content.BRANDS) and isinstance(claims, list)
+
+
+@needs_fonts
+def test_the_same_seed_draws_the_same_page_and_the_size_is_the_one_asked_for() -> None:
+    from training.recipe import draw_page, draw_text_only
+
+    for width, height in ((28, 28), (84, 28), (336, 252), (784, 112)):
+        one, other = (draw_page(np.random.default_rng(5), width, height) for _ in range(2))
+        assert one.image.shape == (height, width, 3) and one.image.dtype == np.uint8
+        assert np.array_equal(one.image, other.image) and one.qa == other.qa
+    assert draw_text_only(np.random.default_rng(1)) == draw_text_only(np.random.default_rng(1))
+
+
+@needs_fonts
+def test_the_easiest_pages_hold_one_plain_line_of_small_frequent_characters() -> None:
+    for page in pages("train", 30, difficulty=0.0):
+        assert page.decorations == () and page.kind == "lines"
+        assert len({round(glyph.size) for glyph in page.glyphs}) <= 1
+        assert max((glyph.size for glyph in page.glyphs), default=0) <= 24
+
+
+@needs_fonts
+def test_a_page_blurred_beyond_reading_gets_the_honest_answer_only() -> None:
+    for page in pages("train", 10, unreadable=True, kinds=("receipt", "lines")):
+        assert page.glyphs == []
+        assert {qa.answer for qa in page.qa} <= set(phrases.UNREADABLE.values())
+
+
+@needs_fonts
+def test_bitmaps_from_an_atlas_are_those_that_drawing_gives(tmp_path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.setenv(fonts.ATLAS_VARIABLE, str(tmp_path))
+    fonts.atlas_folder.cache_clear()
+    try:
+        face = fonts.load("train").cjk[-1]
+        fonts._write_atlas((str(fonts.pack_folder()), "train", face.name, 20, False))
+        fresh = fonts.Face(face.path, {**_info(face), "missing": ""})
+        for char in "天地玄黄宇宙洪荒":
+            stored, drawn = fresh._from_atlas(char, 20, False), face.render(char, 20, False)
+            assert stored is not None and np.array_equal(stored.alpha, drawn.alpha)
+            assert (stored.left, stored.top) == (drawn.left, drawn.top)
+    finally:
+        fonts.atlas_folder.cache_clear()
+
+
+def _info(face: fonts.Face) -> dict[str, object]:
+    return {"file": face.path.name, "script": face.script, "split": face.split, "min_size": face.min_size}
