@@ -1,8 +1,10 @@
-"""Draws the example pictures beside this file, with fonts that the bundled model's training holds back.
+"""Draws `menu-zh.png` beside this file, with a font that the bundled model's training holds back.
+
+The other example pictures come from `python -m training.examples`.
 
     .venv/bin/python examples/draw.py FOLDER_WITH_FONTS
 
-The folder is the one `python -m training.fonts` makes. The pictures are checked in; run this only to change them.
+The folder is the one `python -m training.fonts` makes. The picture is checked in; run this only to change it.
 """
 
 from __future__ import annotations
@@ -13,20 +15,9 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 
 HERE = Path(__file__).parent
-LATIN, HANZI = "Roboto-Regular.ttf", "wqy-zenhei.ttf"
+HANZI = "wqy-zenhei.ttf"
 PAPER, INK = (252, 251, 247), (28, 28, 32)
 
-RECEIPT = (
-    ("CORNER MARKET", ""),
-    ("2026-11-03  18:42", ""),
-    ("", ""),
-    ("Whole milk", "$3.49"),
-    ("Rye bread", "$4.25"),
-    ("Green tea", "$12.80"),
-    ("Apples 1.2kg", "$5.16"),
-    ("", ""),
-    ("TOTAL", "$25.70"),
-)
 LABEL = (
     ("山城小面", ""),
     ("", ""),
@@ -51,7 +42,6 @@ def draw(lines: tuple[tuple[str, str], ...], font: ImageFont.FreeTypeFont, size:
 
 
 def main(fonts: Path) -> None:
-    draw(RECEIPT, ImageFont.truetype(fonts / LATIN, 24), (392, 392)).save(HERE / "receipt.png", optimize=True)
     draw(LABEL, ImageFont.truetype(fonts / HANZI, 26), (392, 336)).save(HERE / "menu-zh.png", optimize=True)
 
 
