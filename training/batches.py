@@ -27,6 +27,7 @@ from training.page import QA, Page
 from training.tokenizer import JSON_PIECES, single_token_characters, token_ids, vocabulary
 
 TOKEN = 28  # pixels of a merged token's side
+PADDING_WIDTH, PADDING_AREA = 16, 128  # pictures that fill up a batch, in visual tokens; small, so attention is cheap
 LOOK = 22  # floats that say how one picture is distorted, see `Look`
 
 
@@ -156,8 +157,8 @@ class Budget:
 
     visual: int = 16384
     text: int = 32768
-    pictures: int = 512
-    conversations: int = 512
+    pictures: int = 576
+    conversations: int = 576
     labels: int = 8192
     glyphs: int = 8192
     max_side: int = 30  # of a picture, in visual tokens
@@ -334,12 +335,12 @@ class BatchWriter:
         """Whether pictures of `tokens` in all and a row per pass still fit, with what padding will need."""
         b = self.budget
         visual_left = b.visual - self.num_visual - tokens
-        spare = -(-visual_left // (b.max_area // 16 * 16)) + 2
+        spare = -(-visual_left // PADDING_AREA) + PADDING_WIDTH
         return (
             visual_left >= 0
             and self.num_pictures + pictures + spare <= b.pictures
             and all(
-                self.num_text[p] + len(row.ids) + visual_left <= b.text
+                self.num_text[p] + len(row.ids) <= b.text
                 and self.num_rows[p] + 1 + -(-(b.text - self.num_text[p] - len(row.ids)) // b.max_row) <= b.conversations
                 and self.num_labels[p] + len(row.learnt) <= b.labels
                 for p, row in enumerate(rows)
@@ -433,7 +434,7 @@ class BatchWriter:
         s["vision_offsets"][self.num_pictures + 1 :] = 4 * b.visual
         for p, a in enumerate(self.passes):
             begin = self.num_text[p]
-            a["image_slots"][padded_from:] = np.arange(begin, begin + b.visual - padded_from)
+            a["image_slots"][padded_from:] = np.arange(b.text, b.text + b.visual - padded_from)
             a["tokens"][begin:] = np.arange(begin, b.text) % 4096
             a["positions"][:, begin:] = np.arange(b.text - begin) % b.max_row
             while begin < b.text:
@@ -457,8 +458,8 @@ class BatchWriter:
 
     def _add_padding_picture(self) -> None:
         left = self.budget.visual - self.num_visual
-        width = min(left, 16)
-        height = min(left // width, self.budget.max_area // 16)
+        width = min(left, PADDING_WIDTH)
+        height = min(left // width, PADDING_AREA // PADDING_WIDTH)
         for a in self.passes:
             a["look"][self.num_pictures] = Look().row()
         self._add_picture(np.zeros((height * TOKEN, width * TOKEN, 3), np.uint8))

@@ -260,8 +260,12 @@ class Network(nn.Module):
     def embed_text(
         self, tokens: Tensor, positions: Tensor, slots: Tensor, visual: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Token embeddings with visual tokens in their slots [T, hidden]; cos and sin [T, rotary / 2]."""
-        x = self.embedding.weight.index_select(0, tokens).to(visual.dtype).index_copy(0, slots, visual)
+        """Token embeddings with visual tokens in their slots [T, hidden]; cos and sin [T, rotary / 2].
+
+        Visual tokens of padding have slots from T on and fall away.
+        """
+        x = self.embedding.weight.index_select(0, tokens).to(visual.dtype)
+        x = torch.cat((x, torch.zeros_like(visual))).index_copy(0, slots, visual)[: tokens.shape[0]]
         angles = positions[:, :, None].float() * self.text_frequencies  # [3, T, rotary / 2]
         parts = angles.split(list(self.shape.mrope_section), -1)
         angles = torch.cat([part[axis] for axis, part in enumerate(parts)], -1)

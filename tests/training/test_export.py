@@ -24,7 +24,7 @@ SMALL = Shape(
     vision_layers=2, merger_mlp=160,
 )  # fmt: skip
 BUDGET = Budget(
-    visual=160, text=900, pictures=24, conversations=24, labels=300, glyphs=16, max_side=12, max_area=96, max_row=600,
+    visual=160, text=900, pictures=40, conversations=24, labels=300, glyphs=16, max_side=12, max_area=96, max_row=600,
     passes=1,
 )  # fmt: skip
 

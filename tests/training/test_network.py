@@ -23,7 +23,7 @@ SHAPE = Shape(
     vocab_size=padded_vocab_size(), hidden=128, layers=1, heads=2, kv_heads=1, mlp=128, vision_hidden=64,
     vision_layers=1, merger_mlp=128,
 )  # fmt: skip
-BUDGET = Budget(visual=64, text=420, pictures=16, conversations=16, labels=120, glyphs=64, max_side=6, max_area=32,
+BUDGET = Budget(visual=64, text=420, pictures=32, conversations=16, labels=120, glyphs=64, max_side=6, max_area=32,
                 max_row=200, passes=1)  # fmt: skip
 ENCODER = Encoder()
 

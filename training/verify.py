@@ -1,0 +1,116 @@
+"""Check an exported checkpoint with transformers alone: greedy answers on held-out pages, scored as `flashweb eval` does.
+
+    python -m training.verify --model FOLDER --out training/results/verify.json [--random 100]
+
+Independent of our serving code on purpose: it shows what the weights can do. Sets: the fixed ones that ship with
+`flashweb eval`, and with `--random N` fresh ones of N pages per kind (these need the font pack).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from flashweb.evaluate import scoring
+from flashweb.evaluate.heldout import load
+
+FIXED_SEED = 4242
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    set: str
+    task: str
+    question: str
+    answer: str
+    picture: Image.Image
+
+
+def fixed_cases() -> Iterable[Case]:
+    for case in load():
+        with Image.open(case.picture) as picture:
+            yield Case(case.set, case.task, case.question, case.answer, picture.convert("RGB"))
+
+
+def random_cases(count: int, seed: int = FIXED_SEED) -> Iterable[Case]:
+    from training.heldout import KINDS, sample
+
+    for kind in KINDS:
+        for page in sample(kind, count, seed):
+            qa = page.qa[0]
+            yield Case(f"{kind} (random)", qa.task, qa.question, qa.answer, Image.fromarray(page.image))
+
+
+class Reader:
+    """The checkpoint behind transformers' own model, tokenizer, template and image processor."""
+
+    def __init__(self, folder: Path, max_pixels: int | None = None) -> None:
+        from transformers import AutoTokenizer, Glm4vForConditionalGeneration
+        from transformers.models.glm46v.image_processing_pil_glm46v import Glm46VImageProcessorPil
+
+        self.tokenizer = AutoTokenizer.from_pretrained(folder)
+        self.model = Glm4vForConditionalGeneration.from_pretrained(folder, dtype=torch.float32).eval()
+        self.processor = Glm46VImageProcessorPil.from_pretrained(folder)
+        if max_pixels:
+            size = dict(self.processor.size) | {"longest_edge": 2 * max_pixels}
+            self.processor.size = size
+        self.image_id = self.model.config.image_token_id
+
+    def answer(self, question: str, picture: Image.Image, max_tokens: int = 400) -> str:
+        content = [{"type": "image"}, {"type": "text", "text": question}]
+        text = self.tokenizer.apply_chat_template(
+            [{"role": "user", "content": content}], tokenize=False, add_generation_prompt=True, enable_thinking=False
+        )
+        pixels = self.processor([np.asarray(picture)], return_tensors="pt")
+        tokens = int(pixels["image_grid_thw"][0].prod()) // 4
+        text = text.replace("<|image|>", "<|image|>" * tokens)
+        ids = torch.tensor([self.tokenizer.encode(text, add_special_tokens=False)])
+        inputs = {"input_ids": ids, "mm_token_type_ids": (ids == self.image_id).int(), **pixels}
+        with torch.inference_mode():
+            out = self.model.generate(**inputs, attention_mask=torch.ones_like(ids), max_new_tokens=max_tokens)
+        reply: str = self.tokenizer.decode(out[0, ids.shape[1] :], skip_special_tokens=True)
+        return reply
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--random", type=int, default=0, help="also so many fresh pages of each kind")
+    parser.add_argument("--only", help="sets whose name begins so")
+    parser.add_argument("--limit", type=int, default=0, help="at most so many cases of each fixed set")
+    parser.add_argument("--show", action="store_true", help="print wrong answers")
+    args = parser.parse_args()
+    reader, scores, times = Reader(args.model), [], []
+    taken: dict[str, int] = {}
+    for case in [*fixed_cases(), *(random_cases(args.random) if args.random else [])]:
+        taken[case.set] = taken.get(case.set, 0) + 1
+        if args.only and not case.set.startswith(args.only) or args.limit and taken[case.set] > args.limit:
+            continue
+        began = time.perf_counter()
+        given = reader.answer(case.question, case.picture)
+        times.append(time.perf_counter() - began)
+        result = scoring.score(case.task, given, case.answer)
+        scores.append((case.set, result))
+        if args.show and not result.exact:
+            print(f"{case.set} {case.task} {case.question!r}\n   given {given!r}\n   truth {case.answer!r}", flush=True)
+    table = {name: {k: round(v, 4) for k, v in row.items()} for name, row in scoring.summarise(scores).items()}
+    for name, row in table.items():
+        print(f"{name:32} {row}")
+    result_json: dict[str, Any] = {"sets": table, "mean_seconds": round(sum(times) / len(times), 3), "seed": FIXED_SEED}
+    if args.out:
+        args.out.parent.mkdir(parents=True, exist_ok=True)
+        args.out.write_text(json.dumps(result_json, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
