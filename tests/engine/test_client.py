@@ -297,7 +297,9 @@ def _read_until_ready(connection: socket.socket) -> list[Any]:
 
     reader, decoder, messages = FrameReader(), msgspec.msgpack.Decoder(FromEngine), []
     while not messages or not isinstance(messages[-1], Ready):
-        messages += [decoder.decode(frame) for frame in reader.feed(connection.recv(4096))]
+        data = connection.recv(4096)
+        assert data, f"the engine process ended before it was ready; it said {messages}"
+        messages += [decoder.decode(frame) for frame in reader.feed(data)]
     return messages
 
 
