@@ -6,6 +6,7 @@ give text together with its truth. Knows no font, size or position.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
 
@@ -50,7 +51,9 @@ SHOPS_EN = (
 TITLES_ZH = "购物小票 销售小票 收据 结账单 消费清单 收银小票 电子小票 欢迎光临".split()
 TITLES_EN = "RECEIPT|Sales Receipt|Cash Receipt|Receipt|Your order|GUEST CHECK|Welcome|Tax Invoice".split("|")
 MENU_ZH = "菜单 今日特价 价目表 饮品单 招牌菜 主食 小吃 热菜 凉菜 汤类 甜点 套餐 茶水".split()
-MENU_EN = "Menu|Today|Price list|Drinks|Main dishes|Snacks|Starters|Soups|Desserts|Breakfast|Lunch|Specials|Sides".split("|")
+MENU_EN = (
+    "Menu|Today|Price list|Drinks|Main dishes|Snacks|Starters|Soups|Desserts|Breakfast|Lunch|Specials|Sides".split("|")
+)
 THANKS_ZH = "谢谢惠顾 欢迎再次光临 请保留小票 祝您购物愉快 谢谢 凭票退换 请妥善保管".split()
 THANKS_EN = "Thank you!|Please come again|Have a nice day|Keep this receipt|Thanks|See you soon|No refunds".split("|")
 TOTAL_ZH = "合计 总计 应付 总金额 应收 实付 共计".split()
@@ -64,8 +67,13 @@ SLOGANS_EN = (
     "Fresh daily|Big savings|Weekend deal|Now open|Today only|Quality goods"
 ).split("|")
 FORBIDDEN_ZH = "最便宜 第一 最低价 全网最低 国家级 顶级 最好 最佳 绝对 百分百有效 独家 万能 永久 极品 史无前例".split()
-FORBIDDEN_EN = "best|No.1|cheapest|Best|lowest price|guaranteed|miracle|world-class|BEST|Cheapest|100% effective".split("|")
-STAMPS_ZH, STAMPS_EN = "已付款 已收讫 特价 热卖 新品 作废 合格 样品".split(), "PAID|SALE|NEW|HOT|COPY|SAMPLE|APPROVED".split("|")
+FORBIDDEN_EN = "best|No.1|cheapest|Best|lowest price|guaranteed|miracle|world-class|BEST|Cheapest|100% effective".split(
+    "|"
+)
+STAMPS_ZH, STAMPS_EN = (
+    "已付款 已收讫 特价 热卖 新品 作废 合格 样品".split(),
+    "PAID|SALE|NEW|HOT|COPY|SAMPLE|APPROVED".split("|"),
+)
 BRANDS = ("NOVA", "LUMO", "KITE", "ORBI", "PEAK", "WAVI", "TRIO", "HEXA")
 
 SHAPES = {
@@ -118,11 +126,11 @@ def number(r: Random) -> tuple[str, str]:
     elif kind < 0.86:
         printed = f"{r.randint(1, 99)}.{r.randint(1, 9)}"
     else:
-        whole = str(r.randint(1000, 9999) if r.random() < 0.7 else r.randint(10_000, 99_999))
+        digits_before = str(r.randint(1000, 9999) if r.random() < 0.7 else r.randint(10_000, 99_999))
         tail = f".{r.randint(0, 99):02d}" if r.random() < 0.7 else ""
         if r.random() < 0.3:
-            return f"{whole[:-3]},{whole[-3:]}{tail}", whole + tail
-        printed = whole + tail
+            return f"{digits_before[:-3]},{digits_before[-3:]}{tail}", digits_before + tail
+        printed = digits_before + tail
     return printed, printed
 
 
@@ -190,7 +198,9 @@ def phone(r: Random) -> str:
 
 def weight(r: Random, language: str) -> str:
     """A net content."""
-    unit = r.choice(("g", "g", "kg", "ml", "ml", "L") + (("克", "毫升", "千克") if language == "zh" else (" oz", " lb")))
+    unit = r.choice(
+        ("g", "g", "kg", "ml", "ml", "L") + (("克", "毫升", "千克") if language == "zh" else (" oz", " lb"))
+    )
     if unit in ("kg", "L", "千克", " lb"):
         return f"{r.choice((1, 2, 5, 10, r.randint(1, 25)))}{'.5' if r.random() < 0.3 else ''}{unit}"
     return f"{r.choice((50, 75, 100, 125, 200, 250, 330, 350, 400, 450, 500, 750, 900, r.randint(10, 990)))}{unit}"
@@ -204,7 +214,9 @@ def code(r: Random) -> str:
 
 def alphanumeric(r: Random) -> str:
     """Random letters and digits, three to nine of them."""
-    return "".join(r.choice("ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz023456789") for _ in range(r.randint(3, 9)))
+    return "".join(
+        r.choice("ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz023456789") for _ in range(r.randint(3, 9))
+    )
 
 
 def distractor(r: Random, language: str) -> str:
@@ -216,17 +228,27 @@ def distractor(r: Random, language: str) -> str:
     if kind == 1:
         return (r.choice(("电话：", "", "热线 ")) if zh else r.choice(("Tel: ", "", "Call "))) + phone(r)
     if kind == 2:
-        return (r.choice(("净含量：", "", "重量 ")) if zh else r.choice(("Net wt ", "", "Weight: "))) + weight(r, language)
+        return (r.choice(("净含量：", "", "重量 ")) if zh else r.choice(("Net wt ", "", "Weight: "))) + weight(
+            r, language
+        )
     if kind == 3:
         return f"{r.randint(0, 23):02d}:{r.randint(0, 59):02d}"
     if kind == 4:
-        return f"{r.randint(1, 99)}%" + ("" if r.random() < 0.6 else (r.choice(("折扣", "棉", "含量")) if zh else " off"))
+        return f"{r.randint(1, 99)}%" + (
+            "" if r.random() < 0.6 else (r.choice(("折扣", "棉", "含量")) if zh else " off")
+        )
     if kind == 5:
         return (r.choice(("型号：", "货号 ", "")) if zh else r.choice(("Model ", "Part no. ", "SKU "))) + code(r)
     if kind == 6:
-        return (r.choice(("单号：", "订单 ", "编号 ")) if zh else r.choice(("Order #", "No. ", "ID "))) + digits(r, r.randint(4, 11))
+        return (r.choice(("单号：", "订单 ", "编号 ")) if zh else r.choice(("Order #", "No. ", "ID "))) + digits(
+            r, r.randint(4, 11)
+        )
     if kind == 7:
-        return f"{r.randint(2, 60)}{r.choice('件个包瓶盒袋人桌')}" if zh else f"{r.randint(2, 60)} {r.choice(('pcs', 'items', 'pack'))}"
+        return (
+            f"{r.randint(2, 60)}{r.choice('件个包瓶盒袋人桌')}"
+            if zh
+            else f"{r.randint(2, 60)} {r.choice(('pcs', 'items', 'pack'))}"
+        )
     if kind == 8:
         return f"{r.randint(1, 9)}{r.choice(('', '.5'))}折" if zh else f"Table {r.randint(1, 60)}"
     if kind == 9:
@@ -265,7 +287,9 @@ def item(r: Random, language: str, vocabulary: Words, num_hanzi: int) -> str:
     if r.random() < 0.55:
         return r.choice(GOODS_ZH if language == "zh" else GOODS_EN)
     if language == "zh":
-        return hanzi_chunk(r, vocabulary, num_hanzi) + (hanzi_chunk(r, vocabulary, num_hanzi) if r.random() < 0.3 else "")
+        return hanzi_chunk(r, vocabulary, num_hanzi) + (
+            hanzi_chunk(r, vocabulary, num_hanzi) if r.random() < 0.3 else ""
+        )
     name = r.choice(vocabulary.english).capitalize()
     return name + (" " + r.choice(vocabulary.english) if r.random() < 0.3 else "")
 
@@ -285,9 +309,18 @@ FIELDS_EN = {
     "model": ("Model", "Item no."), "price": ("Price", "Retail price", "Unit price"), "flavour": ("Flavour",),
     "power": ("Power",), "battery": ("Battery",), "address": ("Address",), "grade": ("Grade",),
 }  # fmt: skip
-_ORIGINS = {"zh": "浙江杭州 广东广州 四川成都 山东青岛 云南大理 福建厦门 江苏苏州 上海 北京 黑龙江 新疆".split(), "en": "China|France|Italy|Spain|Japan|Canada|Chile|Norway|Kenya".split("|")}
-_STORES = {"zh": "阴凉干燥处 常温 冷藏保存 避免阳光直射 冷冻".split(), "en": "Cool and dry|Refrigerate|Keep frozen|Room temperature".split("|")}
-_FLAVOURS = {"zh": "原味 苹果味 香草味 麻辣 番茄味 抹茶味".split(), "en": "Original|Vanilla|Strawberry|Spicy|Lemon|Cocoa".split("|")}
+_ORIGINS = {
+    "zh": "浙江杭州 广东广州 四川成都 山东青岛 云南大理 福建厦门 江苏苏州 上海 北京 黑龙江 新疆".split(),
+    "en": "China|France|Italy|Spain|Japan|Canada|Chile|Norway|Kenya".split("|"),
+}
+_STORES = {
+    "zh": "阴凉干燥处 常温 冷藏保存 避免阳光直射 冷冻".split(),
+    "en": "Cool and dry|Refrigerate|Keep frozen|Room temperature".split("|"),
+}
+_FLAVOURS = {
+    "zh": "原味 苹果味 香草味 麻辣 番茄味 抹茶味".split(),
+    "en": "Original|Vanilla|Strawberry|Spicy|Lemon|Cocoa".split("|"),
+}
 
 
 def field_value(r: Random, name: str, language: str, vocabulary: Words, num_hanzi: int, signs: tuple[str, str]) -> Text:
@@ -298,7 +331,7 @@ def field_value(r: Random, name: str, language: str, vocabulary: Words, num_hanz
     if name == "life":
         unit = r.choice(("个月", "天")) if zh else r.choice((" months", " days"))
         return Text(f"{r.choice((3, 6, 7, 9, 12, 18, 24, 30, 45))}{unit}")
-    simple = {
+    simple: dict[str, Callable[[], str]] = {
         "made": lambda: date(r, language),
         "expiry": lambda: date(r, language),
         "net": lambda: weight(r, language),

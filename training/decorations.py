@@ -29,8 +29,11 @@ def _noise() -> Pixels:
     """A large field of grain, made once, of which pages take random windows."""
     generator = np.random.default_rng(7)
     fine = generator.integers(0, 256, (1024, 1024), np.uint8)
-    coarse = Image.fromarray(generator.integers(0, 256, (128, 128), np.uint8)).resize((1024, 1024), Image.Resampling.BICUBIC)
-    return (fine.astype(np.uint16) + np.asarray(coarse)).__rshift__(1).astype(np.uint8)
+    coarse = Image.fromarray(generator.integers(0, 256, (128, 128), np.uint8)).resize(
+        (1024, 1024), Image.Resampling.BICUBIC
+    )
+    field: Pixels = ((fine.astype(np.uint16) + np.asarray(coarse)) >> 1).astype(np.uint8)
+    return field
 
 
 def paper_colour(r: Random) -> Colour:
@@ -109,7 +112,9 @@ class Scene:
     def faint(self) -> Colour:
         """A colour a little off the paper's."""
         dark = luminance(self.paper) < 90
-        return tuple(min(255, max(0, c + (self.r.randint(12, 50) if dark else -self.r.randint(10, 48)))) for c in self.paper)  # type: ignore[return-value]
+        return tuple(
+            min(255, max(0, c + (self.r.randint(12, 50) if dark else -self.r.randint(10, 48)))) for c in self.paper
+        )  # type: ignore[return-value]
 
     def any_row(self) -> Row:
         return self.r.choice(self.plan.rows)
@@ -140,13 +145,17 @@ def _content_box(plan: Plan) -> Box:
     return (min(b[0] for b in boxes), min(b[1] for b in boxes), max(b[2] for b in boxes), max(b[3] for b in boxes))
 
 
-def dashed(draw: ImageDraw.ImageDraw, x0: int, y: int, x1: int, colour: Colour, on: int, off: int, width: int = 1) -> None:
+def dashed(
+    draw: ImageDraw.ImageDraw, x0: int, y: int, x1: int, colour: Colour, on: int, off: int, width: int = 1
+) -> None:
     """A horizontal dashed or dotted line."""
     for x in range(x0, x1 - on + 1, on + off):
         draw.rectangle((x, y, x + on - 1, y + width - 1), fill=colour)
 
 
-def dashed_down(draw: ImageDraw.ImageDraw, x: int, y0: int, y1: int, colour: Colour, on: int, off: int, width: int = 1) -> None:
+def dashed_down(
+    draw: ImageDraw.ImageDraw, x: int, y0: int, y1: int, colour: Colour, on: int, off: int, width: int = 1
+) -> None:
     """A vertical dashed or dotted line."""
     for y in range(y0, y1 - on + 1, on + off):
         draw.rectangle((x, y, x + width - 1, y + on - 1), fill=colour)
@@ -164,7 +173,12 @@ def frame(scene: Scene) -> bool:
         x0, y0, x1, y1 = pad, pad, plan.width - 1 - pad, plan.height - 1 - pad
     else:
         pad = r.randint(3, 9)
-        x0, y0, x1, y1 = max(0, x0 - pad), max(0, y0 - pad), min(plan.width - 1, x1 + pad), min(plan.height - 1, y1 + pad)
+        x0, y0, x1, y1 = (
+            max(0, x0 - pad),
+            max(0, y0 - pad),
+            min(plan.width - 1, x1 + pad),
+            min(plan.height - 1, y1 + pad),
+        )
     if x1 - x0 < 12 or y1 - y0 < 12:
         return False
     colour, kind = scene.accent(30), r.randrange(4)
@@ -271,7 +285,9 @@ def _plate(scene: Scene, box: Box) -> None:
     radius = (box[3] - box[1]) // 2 if r.random() < 0.5 else r.choice((0, 0, 4))
     if box[2] - box[0] < 4 or box[3] - box[1] < 4:
         return
-    draw.rounded_rectangle(box, radius=min(radius, (box[2] - box[0]) // 2), fill=fill, outline=outline, width=r.choice((1, 2)))
+    draw.rounded_rectangle(
+        box, radius=min(radius, (box[2] - box[0]) // 2), fill=fill, outline=outline, width=r.choice((1, 2))
+    )
 
 
 def leaders(scene: Scene) -> bool:
@@ -396,10 +412,14 @@ def _picture(r: Random, width: int, height: int) -> Image.Image:
         y, x = r.randrange(1024 - height), r.randrange(1024 - width)
         tile = Image.fromarray(_noise()[y : y + height, x : x + width])
         tones = [(r.randrange(256), r.randrange(256), r.randrange(256)) for _ in range(2)]
-        return Image.merge("RGB", [tile.point([a + (b - a) * k // 255 for k in range(256)]) for a, b in zip(*tones, strict=True)])
+        return Image.merge(
+            "RGB", [tile.point([a + (b - a) * k // 255 for k in range(256)]) for a, b in zip(*tones, strict=True)]
+        )
     cells = r.randint(2, 6)
     small = np.array([[[r.randrange(256) for _ in range(3)] for _ in range(cells)] for _ in range(cells)], np.uint8)
-    picture = Image.fromarray(small).resize((width, height), r.choice((Image.Resampling.BILINEAR, Image.Resampling.NEAREST)))
+    picture = Image.fromarray(small).resize(
+        (width, height), r.choice((Image.Resampling.BILINEAR, Image.Resampling.NEAREST))
+    )
     draw = ImageDraw.Draw(picture)
     for _ in range(r.randint(0, 5)):
         x, y, s = r.randrange(width), r.randrange(height), r.randint(4, 20)
@@ -462,7 +482,9 @@ def side_stripe(scene: Scene) -> bool:
     if left >= right:
         scene.draw.rectangle((0, 0, r.randint(2, max(2, left)), plan.height), fill=scene.accent(30))
     else:
-        scene.draw.rectangle((plan.width - r.randint(2, max(2, right)), 0, plan.width, plan.height), fill=scene.accent(30))
+        scene.draw.rectangle(
+            (plan.width - r.randint(2, max(2, right)), 0, plan.width, plan.height), fill=scene.accent(30)
+        )
     return True
 
 
@@ -473,7 +495,12 @@ def desk(scene: Scene) -> bool:
     x0, y0 = max(0, box[0] - r.randint(3, 12)), max(0, box[1] - r.randint(3, 12))
     x1, y1 = min(plan.width - 1, box[2] + r.randint(3, 12)), min(plan.height - 1, box[3] + r.randint(3, 12))
     colour = scene.accent(40)
-    for strip in ((0, 0, plan.width, y0), (0, y1, plan.width, plan.height), (0, 0, x0, plan.height), (x1, 0, plan.width, plan.height)):
+    for strip in (
+        (0, 0, plan.width, y0),
+        (0, y1, plan.width, plan.height),
+        (0, 0, x0, plan.height),
+        (x1, 0, plan.width, plan.height),
+    ):
         if strip[2] > strip[0] and strip[3] > strip[1]:
             draw.rectangle(strip, fill=colour)
     if r.random() < 0.4:
@@ -520,7 +547,12 @@ def brackets(scene: Scene) -> bool:
     r, draw, plan = scene.r, scene.draw, scene.plan
     box = _content_box(plan)
     pad, arm, width = r.randint(3, 7), r.randint(10, 24), r.choice((1, 2, 3))
-    x0, y0, x1, y1 = max(0, box[0] - pad), max(0, box[1] - pad), min(plan.width - 1, box[2] + pad), min(plan.height - 1, box[3] + pad)
+    x0, y0, x1, y1 = (
+        max(0, box[0] - pad),
+        max(0, box[1] - pad),
+        min(plan.width - 1, box[2] + pad),
+        min(plan.height - 1, box[3] + pad),
+    )
     colour = scene.accent(50)
     for x, dx in ((x0, 1), (x1, -1)):
         for y, dy in ((y0, 1), (y1, -1)):
@@ -567,7 +599,8 @@ def ribbon(scene: Scene) -> bool:
 
 
 TRAIN: dict[str, tuple[Callable[[Scene], bool], float]] = {
-    "desk": (desk, 4), "split_paper": (split_paper, 3), "header": (header, 6), "zebra": (zebra, 9), "frame": (frame, 12),
+    "desk": (desk, 4), "split_paper": (split_paper, 3), "header": (header, 6), "zebra": (zebra, 9),
+    "frame": (frame, 12),
     "stamp": (stamp, 5), "banner": (banner, 11), "boxed_rows": (boxed_rows, 5), "grid": (grid, 9), "rules": (rules, 11),
     "badge": (badge, 9), "highlight": (highlight, 5), "leaders": (leaders, 14), "underline": (underline, 5),
     "patch": (patch, 8), "clutter": (clutter, 6), "bullets": (bullets, 4), "side_stripe": (side_stripe, 4),

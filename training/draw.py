@@ -22,7 +22,7 @@ _STEP = [max((step for step in SIZES if step <= size), default=SIZES[0]) for siz
 
 @dataclass(slots=True, eq=False)
 class Type:
-    """How a run of text is set: faces tried in order for each character, size in px, hinted or smooth, tracking in px."""
+    """How text is set: faces tried in order for each character, size in px, hinted or smooth, tracking in px."""
 
     faces: tuple[Face, ...]
     size: int
@@ -41,7 +41,7 @@ class Type:
 
 @dataclass(slots=True, eq=False)
 class Run:
-    """A text in bitmaps: x of every pen position; ink reaches from `left` to `right` and `top` to `bottom` of the pen."""
+    """A text in bitmaps with the x of every pen; the ink reaches from `left` to `right` and `top` to `bottom`."""
 
     text: str
     bitmaps: list[Bitmap | None]  # None for a space

@@ -38,7 +38,8 @@ class Canvas:
 
 
 RECEIPT = (
-    ("Rye bread", "4.20"), ("Whole milk", "2.75"), ("Green tea", "6.90"), ("Apples", "3.48"), ("Dark chocolate", "5.25"),
+    ("Rye bread", "4.20"), ("Whole milk", "2.75"), ("Green tea", "6.90"), ("Apples", "3.48"),
+    ("Dark chocolate", "5.25"),
 )  # fmt: skip
 
 
@@ -69,7 +70,13 @@ def receipt() -> Image.Image:
     return page.image
 
 
-LABEL = (("净含量", "250克"), ("保质期至", "2027年6月30日"), ("产地", "云南大理"), ("生产批号", "TC20415"), ("零售价", "¥39.90"))
+LABEL = (
+    ("净含量", "250克"),
+    ("保质期至", "2027年6月30日"),
+    ("产地", "云南大理"),
+    ("生产批号", "TC20415"),
+    ("零售价", "¥39.90"),
+)
 
 
 def label() -> Image.Image:

@@ -23,7 +23,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageFont
+from PIL import ImageFont
 
 from training.charset import CHARSET, HANZI
 
@@ -64,7 +64,9 @@ SOURCES: tuple[Source, ...] = (
     Source("SmileySans-Oblique.ttf", "cjk", "train", "fonts-smiley-sans", _OFL, 0, 16),
     Source("TW-Sung-98_1.ttf", "cjk", "train", "fonts-cns11643-sung", _OFL),
     Source("TW-Kai-98_1.ttf", "cjk", "train", "fonts-cns11643-kai", _OFL),
-    Source("zcool-xiaowei-chinese-simplified-400-normal.woff", "cjk", "train", "npm:@fontsource/zcool-xiaowei", _OFL, 0, 22),
+    Source(
+        "zcool-xiaowei-chinese-simplified-400-normal.woff", "cjk", "train", "npm:@fontsource/zcool-xiaowei", _OFL, 0, 22
+    ),
     Source(
         "zcool-kuaile-chinese-simplified-400-normal.woff", "cjk", "train", "npm:@fontsource/zcool-kuaile", _OFL, 0, 20
     ),
@@ -194,7 +196,9 @@ class Face:
             return Bitmap(_EMPTY, 0, 0, advance)
         inked = core.crop(box)
         width, height = inked.size
-        return Bitmap(np.frombuffer(bytes(inked), np.uint8).reshape(height, width), left + box[0], top + box[1], advance)
+        return Bitmap(
+            np.frombuffer(bytes(inked), np.uint8).reshape(height, width), left + box[0], top + box[1], advance
+        )
 
     def _advance(self, char: str, size: int) -> float:
         """Advance width; all hanzi of a face share one."""
@@ -213,7 +217,7 @@ class Face:
         canvas = np.zeros((height + height % 2, width + width % 2), np.uint16)
         canvas[pad_top : pad_top + big.height, pad_left : pad_left + big.width] = big.alpha
         half = (canvas[::2, ::2] + canvas[1::2, ::2] + canvas[::2, 1::2] + canvas[1::2, 1::2]) >> 2
-        # every border row and column of `half` holds a quarter of an inked one: the box stays that of the ink, near enough
+        # a border row of `half` holds a quarter of an inked one: the box stays that of the ink, near enough
         return Bitmap(half.astype(np.uint8), (big.left - pad_left) // 2, (big.top - pad_top) // 2, big.advance / 2)
 
     def _from_atlas(self, char: str, size: int, smooth: bool) -> Bitmap | None:

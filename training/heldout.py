@@ -41,7 +41,9 @@ def _few_amounts(page: Page) -> bool:
     return page.qa[0].answer.count(",") < 14
 
 
-_TOUCHING = frozenset("frame zebra banner badge leaders grid rules boxed_rows header highlight underline strike_through".split())
+_TOUCHING = frozenset(
+    "frame zebra banner badge leaders grid rules boxed_rows header highlight underline strike_through".split()
+)
 _DENSE = ("lines", "scatter", "poster", "receipt", "menu", "price_tag", "table", "invoice", "label")
 
 
@@ -52,12 +54,16 @@ def _wish(split: str, task: str, decorated: bool | None, kinds: tuple[str, ...] 
 KINDS: dict[str, Kind] = {
     "amounts-plain": Kind(_wish("unseen_fonts", "amounts", False), 60, _few_amounts),
     "amounts-decorated": Kind(
-        _wish("unseen_fonts", "amounts", True), 60, lambda page: _few_amounts(page) and bool(_TOUCHING & {*page.decorations})
+        _wish("unseen_fonts", "amounts", True),
+        60,
+        lambda page: _few_amounts(page) and bool(_TOUCHING & {*page.decorations}),
     ),
     "amounts-unseen": Kind(_wish("unseen_all", "amounts", True, ()), 30, _few_amounts),
     "reading": Kind(_wish("unseen_fonts", "read", None), 40, lambda page: 4 < len(page.qa[0].answer) < 200),
     "audit": Kind(
-        _wish("unseen_fonts", "audit", None, ("poster", "label", "price_tag")), 30, lambda page: page.qa[0].answer.startswith("{")
+        _wish("unseen_fonts", "audit", None, ("poster", "label", "price_tag")),
+        30,
+        lambda page: page.qa[0].answer.startswith("{"),
     ),
     "boxes": Kind(_wish("unseen_fonts", "box", None), 30),
 }
@@ -71,7 +77,9 @@ def sample(kind: str, n: int, seed: int, *, max_bytes: int | None = None) -> lis
         page = compose(Random(r.getrandbits(62)), *_sides(r), wanted.wish)
         if page.qa[0].task != wanted.wish.tasks[0] or not wanted.keep(page) or not _legible(page):
             continue
-        if wanted.wish.tasks == ("amounts",) and (len(pages) % 6 == 5) != (page.qa[0].answer in ("没有金额", "no amounts")):
+        if wanted.wish.tasks == ("amounts",) and (len(pages) % 6 == 5) != (
+            page.qa[0].answer in ("没有金额", "no amounts")
+        ):
             continue
         if max_bytes is None or len(encode(page)) <= max_bytes:
             pages.append(page)
@@ -112,7 +120,12 @@ def write(folder: Path = FOLDER, seed: int = SEED) -> int:
             qa, picture, data = page.qa[0], f"{name}-{index:03d}.webp", encode(page)
             (folder / picture).write_bytes(data)
             size += len(data)
-            row = {"name": f"{name}-{index:03d}", "set": name, "task": qa.task, "language": qa.language}
+            row: dict[str, object] = {
+                "name": f"{name}-{index:03d}",
+                "set": name,
+                "task": qa.task,
+                "language": qa.language,
+            }
             row |= {"question": qa.question, "answer": qa.answer, "picture": picture}
             row |= {"layout": page.kind, "decorations": list(page.decorations)}
             rows.append(json.dumps(row, ensure_ascii=False))

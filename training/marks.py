@@ -75,8 +75,12 @@ def brand(draw: Draw, name: str, cx: float, cy: float, radius: float, colour: Co
             draw.ellipse((cx - s * 0.85, cy - s * 0.85, cx + s * 0.85, cy + s * 0.85), outline=colour, width=width)
             draw.ellipse((cx + s * 0.25, cy - s, cx + s, cy - s * 0.25), fill=colour)
         case "PEAK":  # two mountains
-            draw.polygon([(cx - s, cy + s * 0.7), (cx - s * 0.3, cy - s * 0.8), (cx + s * 0.4, cy + s * 0.7)], fill=colour)
-            draw.polygon([(cx + s * 0.1, cy + s * 0.7), (cx + s * 0.55, cy - s * 0.2), (cx + s, cy + s * 0.7)], fill=colour)
+            draw.polygon(
+                [(cx - s, cy + s * 0.7), (cx - s * 0.3, cy - s * 0.8), (cx + s * 0.4, cy + s * 0.7)], fill=colour
+            )
+            draw.polygon(
+                [(cx + s * 0.1, cy + s * 0.7), (cx + s * 0.55, cy - s * 0.2), (cx + s, cy + s * 0.7)], fill=colour
+            )
         case "WAVI":  # three waves
             for k in range(3):
                 y = cy + s * (0.6 * k - 0.6)

@@ -87,7 +87,11 @@ def _chance(r: Random, wished: bool | None, probability: float) -> bool:
 
 def _plan(r: Random, width: int, height: int, wish: Wish) -> Plan:
     table = layouts.HELDOUT if wish.split in ("unseen_layouts", "unseen_all") else layouts.TRAIN
-    names = [name for name, (_, _, w, h) in table.items() if width >= w and height >= h and (not wish.kinds or name in wish.kinds)]
+    names = [
+        name
+        for name, (_, _, w, h) in table.items()
+        if width >= w and height >= h and (not wish.kinds or name in wish.kinds)
+    ]
     if wish.difficulty < 0.1 or not names:
         table, names = layouts.TRAIN, ["lines"]
     elif wish.difficulty < 0.3:
@@ -149,7 +153,11 @@ def _size(r: Random, width: int, height: int, language: str, difficulty: float, 
 
 def _ground(r: Random, plan: Plan, plain: bool, wish: Wish) -> tuple[Pixels, tuple[str, ...]]:
     """Paper, decorations and drawn things: everything that lies below the text."""
-    colour = decorations.paper_colour(r) if wish.difficulty > 0.15 else r.choice(((255, 255, 255), (250, 250, 245), (240, 240, 240)))
+    colour = (
+        decorations.paper_colour(r)
+        if wish.difficulty > 0.15
+        else r.choice(((255, 255, 255), (250, 250, 245), (240, 240, 240)))
+    )
     image = decorations.paper(r, plan.width, plan.height, colour, plain and r.random() < 0.5 or wish.difficulty < 0.15)
     if plain and not plan.shapes and plan.brand_place is None and plan.bar_code is None:
         return np.array(image), ()
@@ -171,7 +179,7 @@ def _choose_decorations(r: Random, plan: Plan, wish: Wish) -> list[str]:
         weights[names.index("grid")] *= 5
     chosen = set(r.choices(names, weights, k=count))
     if wish.split in ("unseen_decorations", "unseen_all"):
-        kept = list(chosen)[:1] if r.random() < 0.4 else []
+        kept = sorted(chosen)[:1] if r.random() < 0.4 else []
         return sorted({*kept, *r.sample(tuple(decorations.HELDOUT), r.choice((1, 1, 2)))})
     return sorted(chosen)
 
@@ -180,7 +188,7 @@ def _draw_things(scene: decorations.Scene) -> None:
     """What the layout itself holds besides text: shapes, the brand mark, the bar code."""
     r, plan, draw = scene.r, scene.plan, scene.draw
     for shape in plan.shapes:
-        spot = scene.image.getpixel((int(shape.x), int(shape.y)))
+        spot = _pixel(scene, int(shape.x), int(shape.y))
         fill = content.COLOURS[shape.colour][1]
         if sum(abs(a - b) for a, b in zip(spot, fill, strict=True)) < 90:  # cannot be seen on this paper: lay a plate
             plate = (255, 255, 255) if luminance(fill) < 150 else (60, 60, 60)
@@ -189,7 +197,7 @@ def _draw_things(scene: decorations.Scene) -> None:
         marks.shape(draw, shape.name, shape.x, shape.y, shape.radius, vary(r, fill), None)
     if plan.brand_place is not None and plan.brand is not None:
         x, y, radius = plan.brand_place
-        paper = scene.image.getpixel((x, y))
+        paper = _pixel(scene, x, y)
         if r.random() < 0.3:
             paper = r.choice(((255, 255, 255), (20, 20, 30)))
             draw.rectangle((x - radius - 2, y - radius - 2, x + radius + 2, y + radius + 2), fill=paper)
@@ -198,6 +206,12 @@ def _draw_things(scene: decorations.Scene) -> None:
         x0, y0, x1, y1 = plan.bar_code
         draw.rectangle((x0 - 3, y0 - 2, x1 + 3, y1 + 2), fill=(255, 255, 255))
         marks.bar_code(draw, r, x0, y0, x1, y1, (15, 15, 15))
+
+
+def _pixel(scene: decorations.Scene, x: int, y: int) -> Colour:
+    colour = scene.image.getpixel((x, y))
+    assert isinstance(colour, tuple)
+    return (colour[0], colour[1], colour[2])
 
 
 def vary(r: Random, colour: Colour) -> Colour:

@@ -177,7 +177,11 @@ def _has_shape(a: Asker) -> QA | None:
     if a.r.random() < 0.5:
         name = a.r.choice(sorted(names)) if a.r.random() < 0.5 else a.r.choice(tuple(content.SHAPES))
         return a.ask("yesno", "has_shape", _yes(a, name in names), content.SHAPES[name] if a.zh else name)
-    pair = a.r.choice(sorted(present)) if a.r.random() < 0.5 else (a.r.choice(sorted(names)), a.r.choice(tuple(content.COLOURS)))
+    pair = (
+        a.r.choice(sorted(present))
+        if a.r.random() < 0.5
+        else (a.r.choice(sorted(names)), a.r.choice(tuple(content.COLOURS)))
+    )
     return a.ask("yesno", "has_shape", _yes(a, pair in present), _shape_name(a, *pair))
 
 
@@ -196,10 +200,19 @@ def _count_shapes(a: Asker) -> QA | None:
     shape = a.r.choice(a.plan.shapes)
     if kind < 0.65:
         count = sum(other.name == shape.name for other in a.plan.shapes)
-        return a.ask("count", "count_shapes", str(count), content.SHAPES[shape.name] if a.zh else content.SHAPES_PLURAL[shape.name])
+        return a.ask(
+            "count",
+            "count_shapes",
+            str(count),
+            content.SHAPES[shape.name] if a.zh else content.SHAPES_PLURAL[shape.name],
+        )
     colour = shape.colour if a.r.random() < 0.8 else a.r.choice(tuple(content.COLOURS))
     count = sum((other.name, other.colour) == (shape.name, colour) for other in a.plan.shapes)
-    name = content.COLOURS[colour][0] + content.SHAPES[shape.name] if a.zh else f"{colour} {content.SHAPES_PLURAL[shape.name]}"
+    name = (
+        content.COLOURS[colour][0] + content.SHAPES[shape.name]
+        if a.zh
+        else f"{colour} {content.SHAPES_PLURAL[shape.name]}"
+    )
     return a.ask("count", "count_shapes", str(count), name)
 
 
@@ -234,7 +247,9 @@ def _colour(a: Asker) -> QA | None:
 def per_mille(box: Box, width: int, height: int) -> str:
     """A pixel box as `[x1,y1,x2,y2]`, each 0 to 999 of the picture's side."""
     sides = (width, height, width, height)
-    return "[" + ",".join(str(max(0, min(999, round(v * 1000 / side)))) for v, side in zip(box, sides, strict=True)) + "]"
+    return (
+        "[" + ",".join(str(max(0, min(999, round(v * 1000 / side)))) for v, side in zip(box, sides, strict=True)) + "]"
+    )
 
 
 def _box(a: Asker) -> QA | None:
@@ -246,7 +261,9 @@ def _box(a: Asker) -> QA | None:
             return None
         shape = a.r.choice(single)
         box = shape_box(shape.name, shape.x, shape.y, shape.radius)
-        return a.ask("box", "shape_box", per_mille(box, plan.width, plan.height), _shape_name(a, shape.name, shape.colour))
+        return a.ask(
+            "box", "shape_box", per_mille(box, plan.width, plan.height), _shape_name(a, shape.name, shape.colour)
+        )
     if 1 <= len(plan.amounts) <= 6 and a.r.random() < 0.4:
         lines = [
             f"{amount.value} {per_mille(piece.span_box(amount.start, amount.end), plan.width, plan.height)}"
@@ -289,7 +306,9 @@ def _describe(a: Asker) -> QA | None:
     if plan.shapes:
         return a.ask("describe", "describe", shape_list(plan, zh))
     if not plan.rows:
-        return a.ask("describe", "describe", "没有文字，也没有我认识的图形" if zh else "no text and no shape that I know")
+        return a.ask(
+            "describe", "describe", "没有文字，也没有我认识的图形" if zh else "no text and no shape that I know"
+        )
     kind = KINDS[plan.kind][0 if zh else 1]
     if plan.caption:
         return a.ask("describe", "describe", f"{kind}：{plan.caption}" if zh else f"{kind}: {plan.caption}")
@@ -299,20 +318,26 @@ def _describe(a: Asker) -> QA | None:
 def _claims(a: Asker) -> QA | None:
     if a.plan.kind not in ("poster", "label"):
         return None
-    return a.ask("audit", "which_claims", ("、" if a.zh else ", ").join(forbidden_words(a.plan.text)) or a.none("claims"))
+    return a.ask(
+        "audit", "which_claims", ("、" if a.zh else ", ").join(forbidden_words(a.plan.text)) or a.none("claims")
+    )
 
 
 def _brand(a: Asker) -> QA | None:
     if a.plan.brand is None and (a.plan.kind not in ("poster", "label") or a.r.random() < 0.5):
         return None
-    question = "这张图中的包是什么品牌?" if a.zh and a.r.random() < 0.15 else phrase(a.r, "which_brand", a.language, a.heldout)
+    question = (
+        "这张图中的包是什么品牌?" if a.zh and a.r.random() < 0.15 else phrase(a.r, "which_brand", a.language, a.heldout)
+    )
     return QA("audit", a.language, question, a.plan.brand or a.none("brand"))
 
 
 def _cannot(a: Asker) -> QA | None:
     kind = a.r.random()
     if kind < 0.2 and 0 < len(a.plan.text) < 120:
-        return QA("refuse", a.language, a.r.choice(TRANSLATE[a.language]), f"{a.plan.text}\n{NO_TRANSLATION[a.language]}")
+        return QA(
+            "refuse", a.language, a.r.choice(TRANSLATE[a.language]), f"{a.plan.text}\n{NO_TRANSLATION[a.language]}"
+        )
     if kind < 0.3 and a.zh:
         battery = [value for key, _, value in a.plan.fields if key == "battery"]
         answer = f"电池容量{battery[0]}，没有写明是否支持无线充电。" if battery else NONE["field"]["zh"]
@@ -338,7 +363,9 @@ _WEIGHT_BY_KIND = {
 }  # fmt: skip
 
 
-def ask(r: Random, plan: Plan, vocabulary: Words, num: int, heldout: bool, difficulty: float, only: tuple[str, ...] = ()) -> list[QA]:
+def ask(
+    r: Random, plan: Plan, vocabulary: Words, num: int, heldout: bool, difficulty: float, only: tuple[str, ...] = ()
+) -> list[QA]:
     """Up to `num` different questions about a page, languages mixed, mostly the page's own.
 
     With more than two, questions i and i + num/2 form one conversation and are of different tasks; others may be of the
@@ -371,7 +398,10 @@ def ask_unreadable(r: Random, num: int) -> list[QA]:
     """Questions about a page that is blurred beyond reading."""
     names = r.sample(("amounts", "read", "total", "expiry", "largest", "count_lines"), min(6, num))
     languages = [r.choice(("zh", "en")) for _ in names]
-    return [QA("refuse", lang, phrase(r, name, lang, False), UNREADABLE[lang]) for name, lang in zip(names, languages, strict=True)]
+    return [
+        QA("refuse", lang, phrase(r, name, lang, False), UNREADABLE[lang])
+        for name, lang in zip(names, languages, strict=True)
+    ]
 
 
 def chat(r: Random, vocabulary: Words) -> list[QA]:

@@ -66,7 +66,10 @@ def test_boxes_need_overlap_above_one_half_each_and_the_right_number() -> None:
     assert scoring.iou((0, 0, 10, 10), (20, 20, 30, 30)) == 0.0
 
 
-@pytest.mark.parametrize(("answer", "truth", "right"), [("Yes, there is.", "是", 1.0), ("没有", "no", 1.0), ("有", "否", 0.0), ("maybe", "no", 0.0)])
+@pytest.mark.parametrize(
+    ("answer", "truth", "right"),
+    [("Yes, there is.", "是", 1.0), ("没有", "no", 1.0), ("有", "否", 0.0), ("maybe", "no", 0.0)],
+)
 def test_yes_and_no_are_taken_from_the_first_word(answer: str, truth: str, right: float) -> None:
     assert score("yesno", answer, truth).exact == right
 

@@ -6,7 +6,10 @@ The tests that draw need a font pack (`python -m training.fonts`, see training/R
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 from random import Random
 
 import numpy as np
@@ -31,7 +34,12 @@ def pages(split: str, count: int, seed: int = 1, difficulty: float = 1.0, **wish
 
     r = Random(seed)
     return [
-        compose(Random(r.getrandbits(62)), 28 * r.randint(3, 14), 28 * r.randint(3, 14), Wish(split, difficulty, 4, **wished))  # type: ignore[arg-type]
+        compose(
+            Random(r.getrandbits(62)),
+            28 * r.randint(3, 14),
+            28 * r.randint(3, 14),
+            Wish(split, difficulty, 4, **wished),
+        )  # type: ignore[arg-type]
         for _ in range(count)
     ]
 
@@ -48,20 +56,38 @@ def test_the_charset_holds_ascii_a_newline_and_the_level_one_hanzi_once() -> Non
 
 def test_every_text_that_can_be_drawn_or_asked_stays_in_the_charset() -> None:
     closed = [
-        *content.GOODS_ZH, *content.GOODS_EN, *content.SHOPS_ZH, *content.SHOPS_EN, *content.TITLES_ZH, *content.MENU_ZH, *content.THANKS_ZH,
-        *content.TOTAL_ZH, *content.SLOGANS_ZH, *content.SLOGANS_EN, *content.FORBIDDEN_ZH, *content.FORBIDDEN_EN, *content.BRANDS,
-        *content.SHAPES.values(), *(names[0] for names in content.COLOURS.values()), *tasks.KINDS["lines"],
+        *content.GOODS_ZH,
+        *content.GOODS_EN,
+        *content.SHOPS_ZH,
+        *content.SHOPS_EN,
+        *content.TITLES_ZH,
+        *content.MENU_ZH,
+        *content.THANKS_ZH,
+        *content.TOTAL_ZH,
+        *content.SLOGANS_ZH,
+        *content.SLOGANS_EN,
+        *content.FORBIDDEN_ZH,
+        *content.FORBIDDEN_EN,
+        *content.BRANDS,
+        *content.SHAPES.values(),
+        *(names[0] for names in content.COLOURS.values()),
+        *tasks.KINDS["lines"],
         *(text for names in (*content.FIELDS_ZH.values(), *content.FIELDS_EN.values()) for text in names),
         *(text for by in phrases.PHRASES.values() for texts in by.values() for text in texts),
         *(text for pairs in phrases.CANNOT.values() for pair in pairs for text in pair),
-        *(text for by in phrases.NONE.values() for text in by.values()), *phrases.UNREADABLE.values(), *phrases.CANNOT_CHAT.values(),
+        *(text for by in phrases.NONE.values() for text in by.values()),
+        *phrases.UNREADABLE.values(),
+        *phrases.CANNOT_CHAT.values(),
         *(text for known in phrases.GREETINGS.values() for questions, answer in known for text in (*questions, answer)),
-        phrases.AUDIT_PROMPT, phrases.AUDITOR_PROMPT,
-    ]  # fmt: skip
+        phrases.AUDIT_PROMPT,
+        phrases.AUDITOR_PROMPT,
+    ]
     r = Random(0)
     signs = [content.notation(r, language) for language in ("zh", "en") for _ in range(100)]
     drawn = [content.distractor(r, language) for language in ("zh", "en") for _ in range(300)]
-    drawn += [content.field_value(r, key, "zh", WORDS, 3755, ("¥", "")).text for key in content.FIELD_ORDER for _ in range(9)]
+    drawn += [
+        content.field_value(r, key, "zh", WORDS, 3755, ("¥", "")).text for key in content.FIELD_ORDER for _ in range(9)
+    ]
     for text in [*closed, *drawn, *("".join(pair) for pair in signs)]:
         assert set(text) <= set(CHARSET), text
 
@@ -86,7 +112,14 @@ def test_numbers_that_are_no_amounts_carry_no_currency() -> None:
 
 
 def test_forbidden_words_are_found_as_printed_in_order_and_once() -> None:
-    assert tasks.forbidden_words("全网最低价\nThe BEST tea, No.1!\n第一 best 最便宜 BEST") == ["全网最低", "BEST", "No.1", "第一", "best", "最便宜"]
+    assert tasks.forbidden_words("全网最低价\nThe BEST tea, No.1!\n第一 best 最便宜 BEST") == [
+        "全网最低",
+        "BEST",
+        "No.1",
+        "第一",
+        "best",
+        "最便宜",
+    ]
     assert tasks.forbidden_words("bestow a cheapestX, 第 1") == []
 
 
@@ -100,15 +133,24 @@ def test_held_out_phrasings_layouts_and_decorations_are_apart_from_the_trained_o
             trained = {phrases.phrase(r, name, language, False) for _ in range(400)}
             kept = {phrases.phrase(r, name, language, True) for _ in range(50)}
             assert not trained & kept and len(kept) == phrases.NUM_HELDOUT, (name, language)
-    train, heldout = ({source.file for source in fonts.SOURCES if source.split == split} for split in ("train", "heldout"))
+    train, heldout = (
+        {source.file for source in fonts.SOURCES if source.split == split} for split in ("train", "heldout")
+    )
     assert not train & heldout
 
 
 def test_the_sources_prompts_are_asked_word_for_word() -> None:
     asked = {text for by in phrases.PHRASES.values() for texts in by.values() for text in texts[: -phrases.NUM_HELDOUT]}
     asked |= {question for pairs in phrases.CANNOT.values() for question, _ in pairs} | set(phrases.TRANSLATE["zh"])
-    for prompt in ("提取图中所有金额数字,并按出现顺序列出", "这个商品包装上写的保质期是哪天?", "这张图是什么?", "What is in this image?",
-                   "请描述这张图片的内容", "描述图中人物穿着风格和配色方案", "请识别图中所有文字内容,并翻译成英文"):  # fmt: skip
+    for prompt in (
+        "提取图中所有金额数字,并按出现顺序列出",
+        "这个商品包装上写的保质期是哪天?",
+        "这张图是什么?",
+        "What is in this image?",
+        "请描述这张图片的内容",
+        "描述图中人物穿着风格和配色方案",
+        "请识别图中所有文字内容,并翻译成英文",
+    ):
         assert prompt in asked
 
 
@@ -184,7 +226,9 @@ def test_splits_draw_with_their_own_fonts_layouts_and_decorations() -> None:
         assert page.kind in layouts.TRAIN and not set(page.decorations) & set(decorations.HELDOUT)
     for page in pages("unseen_all", 30, decorated=True):
         assert page.kind in layouts.HELDOUT or page.image.shape[0] < 168 or page.image.shape[1] < 224
-    assert any(set(page.decorations) & set(decorations.HELDOUT) for page in pages("unseen_decorations", 10, decorated=True))
+    assert any(
+        set(page.decorations) & set(decorations.HELDOUT) for page in pages("unseen_decorations", 10, decorated=True)
+    )
 
 
 @needs_fonts
@@ -257,7 +301,9 @@ def test_questions_and_answers_stay_in_the_charset_and_the_audit_is_valid_json()
             assert set(qa.question + qa.answer) <= set(CHARSET), qa
             if qa.task == "audit" and qa.answer.startswith("{"):
                 price, brand, claims = json.loads(qa.answer).values()
-                assert isinstance(price, bool) and (brand is None or brand in content.BRANDS) and isinstance(claims, list)
+                assert (
+                    isinstance(price, bool) and (brand is None or brand in content.BRANDS) and isinstance(claims, list)
+                )
 
 
 @needs_fonts
@@ -304,3 +350,19 @@ def test_bitmaps_from_an_atlas_are_those_that_drawing_gives(tmp_path, monkeypatc
 
 def _info(face: fonts.Face) -> dict[str, object]:
     return {"file": face.path.name, "script": face.script, "split": face.split, "min_size": face.min_size}
+
+
+@needs_fonts
+def test_pages_do_not_depend_on_the_order_of_sets() -> None:
+    program = (
+        "import hashlib; from tests.training.test_data import pages\n"
+        "drawn = [page for split in ('train', 'unseen_all') for page in pages(split, 12)]\n"
+        "print(hashlib.sha256(b''.join(p.image.tobytes() + repr(p.qa).encode() for p in drawn)).hexdigest())"
+    )
+    digests = {
+        subprocess.run(
+            [sys.executable, "-c", program], env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, check=True
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(digests) == 1 and all(digests)

@@ -12,10 +12,15 @@ def ticket(sheet: Sheet) -> Plan:
     """A heading, then names in small type each above its value in larger type, two to a row."""
     r, zh, plan = sheet.r, sheet.language == "zh", sheet.plan("ticket")
     stack = Stack(sheet, plan)
-    title = r.choice(("入场券", "乘车券", "停车票", "演出票") if zh else ("TICKET", "Boarding pass", "Admission", "Entry pass"))
+    title = r.choice(
+        ("入场券", "乘车券", "停车票", "演出票") if zh else ("TICKET", "Boarding pass", "Admission", "Entry pass")
+    )
     row = stack.add(Cell(Text(title), "l", type=sheet.heading(1.3), role="title"), role="title")
     plan.caption = row.text if row else ""
-    small, large = sheet.type.sized(max(sheet.type.min_size, sheet.type.size - 3)), sheet.type.sized(sheet.type.size + 2)
+    small, large = (
+        sheet.type.sized(max(sheet.type.min_size, sheet.type.size - 3)),
+        sheet.type.sized(sheet.type.size + 2),
+    )
     slots = 2 if stack.x1 - stack.x0 > 11 * sheet.type.size else 1
     step = (stack.x1 - stack.x0) // slots
     for _ in range(r.randint(1, 4)):
@@ -57,12 +62,19 @@ def statement(sheet: Sheet) -> Plan:
     """Day, words and an amount a row, prices in the last column under a head."""
     r, zh, plan = sheet.r, sheet.language == "zh", sheet.plan("statement")
     stack = Stack(sheet, plan)
-    row = stack.add(Cell(Text("交易明细" if zh else "Statement"), "l", type=sheet.heading(1.2), role="title"), role="title")
+    row = stack.add(
+        Cell(Text("交易明细" if zh else "Statement"), "l", type=sheet.heading(1.2), role="title"), role="title"
+    )
     plan.caption = row.text if row else ""
     width, middle = stack.x1 - stack.x0, stack.x0 + max(3 * sheet.type.size, (stack.x1 - stack.x0) // 5)
     heads = ("日期", "摘要", "金额") if zh else ("Day", "Details", "Amount")
     room = stack.x1 - middle - int(width * 0.38)
-    stack.add(Cell(Text(heads[0]), "l"), Cell(Text(heads[1]), "l", at=middle, width=room), Cell(Text(heads[2]), "r"), role="head")
+    stack.add(
+        Cell(Text(heads[0]), "l"),
+        Cell(Text(heads[1]), "l", at=middle, width=room),
+        Cell(Text(heads[2]), "r"),
+        role="head",
+    )
     signs = sheet.price_signs(0.6)
     for _ in range(r.randint(2, 9)):
         if stack.left < sheet.type.size:

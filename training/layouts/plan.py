@@ -38,7 +38,12 @@ class Piece:
     def span_box(self, start: int, end: int) -> Box:
         """Box of the ink of characters start..end."""
         boxes = [
-            (self.x + pen + b.left, self.baseline + b.top, self.x + pen + b.left + b.width, self.baseline + b.top + b.height)
+            (
+                self.x + pen + b.left,
+                self.baseline + b.top,
+                self.x + pen + b.left + b.width,
+                self.baseline + b.top + b.height,
+            )
             for b, pen in zip(self.run.bitmaps[start:end], self.run.pens[start:end], strict=True)
             if b is not None
         ]
@@ -123,7 +128,9 @@ class Plan:
             boxes.append((x - radius, y - radius, x + radius, y + radius))
         if self.bar_code is not None:
             boxes.append(self.bar_code)
-        boxes += [(int(s.x - s.radius), int(s.y - s.radius), int(s.x + s.radius), int(s.y + s.radius)) for s in self.shapes]
+        boxes += [
+            (int(s.x - s.radius), int(s.y - s.radius), int(s.x + s.radius), int(s.y + s.radius)) for s in self.shapes
+        ]
         return boxes
 
 
@@ -255,7 +262,9 @@ class Stack:
         if fitted is None:
             return None
         room = self.x1 - self.x0 - (fitted[1].right - fitted[1].left) - max(6, setting.size // 2)
-        return self.add(Cell(label, "l", width=room, **looks), Cell(value, "r", cut=False, role="value", **looks), role=role)
+        return self.add(
+            Cell(label, "l", width=room, **looks), Cell(value, "r", cut=False, role="value", **looks), role=role
+        )
 
 
 def settle(plan: Plan, r: Random, bottom: int) -> None:

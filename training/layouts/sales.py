@@ -30,7 +30,11 @@ def receipt(sheet: Sheet) -> Plan:
     _receipt_head(sheet, plan, stack)
     signs = sheet.price_signs(0.5)
     if r.random() < 0.3:
-        stack.pair(Text("品名" if zh else "Item"), Text(r.choice(("金额", "价格")) if zh else r.choice(("Price", "Amount"))), "head")
+        stack.pair(
+            Text("品名" if zh else "Item"),
+            Text(r.choice(("金额", "价格")) if zh else r.choice(("Price", "Amount"))),
+            "head",
+        )
     quantity = r.random() < 0.35
     for _ in range(r.randint(1, 9)):
         if stack.left < 3.2 * sheet.type.size or len(plan.text) > MAX_CHARACTERS:
@@ -50,7 +54,11 @@ def receipt(sheet: Sheet) -> Plan:
             if label:
                 stack.pair(Text(label), content.price(r, signs), "paid")
     for _ in range(r.randint(0, 2)):
-        text = r.choice(content.THANKS_ZH if zh else content.THANKS_EN) if r.random() < 0.7 else content.distractor(r, sheet.language)
+        text = (
+            r.choice(content.THANKS_ZH if zh else content.THANKS_EN)
+            if r.random() < 0.7
+            else content.distractor(r, sheet.language)
+        )
         stack.add(Cell(Text(text), "c"), role="foot")
     settle(plan, r, stack.y1)
     return plan
@@ -99,8 +107,8 @@ def menu(sheet: Sheet) -> Plan:
         elif inline:
             row = stack.add(Cell(_item(sheet) + Text(" ") + content.price(r, signs), "l"), role="item")
             if row is not None:
-                text = row.pieces[0].content
-                plan.items.append((text.text[: text.amounts[0].start].rstrip(), text.amounts[0].value))
+                drawn = row.pieces[0].content
+                plan.items.append((drawn.text[: drawn.amounts[0].start].rstrip(), drawn.amounts[0].value))
         else:
             _remember(plan, stack.pair(_item(sheet), content.price(r, signs)))
     settle(plan, r, stack.y1)
@@ -117,7 +125,9 @@ def price_tag(sheet: Sheet) -> Plan:
     plan.caption = name.text if name else ""
     if r.random() < 0.4:
         stack.add(Cell(Text(content.distractor(r, sheet.language)), align))
-    lead = Text(r.choice(("", "", "现价", "特价", "会员价", "售价 ")) if zh else r.choice(("", "", "Now ", "Price ", "Sale ")))
+    lead = Text(
+        r.choice(("", "", "现价", "特价", "会员价", "售价 ")) if zh else r.choice(("", "", "Now ", "Price ", "Sale "))
+    )
     now = content.price(r, sheet.signs)
     big = sheet.heading(r.choice((1.5, 1.8, 2.2)))
     row = stack.add(Cell(lead + now, align, type=big, cut=False, role="value"), role="total")
@@ -129,7 +139,11 @@ def price_tag(sheet: Sheet) -> Plan:
     for _ in range(r.randint(0, 3)):
         if stack.left < sheet.type.size:
             break
-        text = content.distractor(r, sheet.language) if r.random() < 0.7 else r.choice(content.SLOGANS_ZH if zh else content.SLOGANS_EN)
+        text = (
+            content.distractor(r, sheet.language)
+            if r.random() < 0.7
+            else r.choice(content.SLOGANS_ZH if zh else content.SLOGANS_EN)
+        )
         stack.add(Cell(Text(text), align))
     _bar_code(sheet, plan, stack)
     settle(plan, r, stack.y1)
@@ -198,7 +212,9 @@ def _table_cell(sheet: Sheet, kind: str, signs: tuple[str, str]) -> Text:
         case "code":
             return Text(content.code(r))
         case "date":
-            return Text(content.date(r, "en")[:10].strip() if r.random() < 0.3 else f"{r.randint(1, 12)}-{r.randint(1, 28)}")
+            return Text(
+                content.date(r, "en")[:10].strip() if r.random() < 0.3 else f"{r.randint(1, 12)}-{r.randint(1, 28)}"
+            )
         case "weight":
             return Text(content.weight(r, sheet.language))
         case _:
@@ -208,7 +224,13 @@ def _table_cell(sheet: Sheet, kind: str, signs: tuple[str, str]) -> Text:
 def _table_row(sheet: Sheet, stack: Stack, texts: list[Text], edges: list[int], role: str) -> Row | None:
     pad = max(4, sheet.type.size // 4)
     cells = [
-        Cell(text, "l", at=edges[k] + (0 if k == 0 else pad), width=edges[k + 1] - edges[k] - pad - 2, cut=not text.amounts)
+        Cell(
+            text,
+            "l",
+            at=edges[k] + (0 if k == 0 else pad),
+            width=edges[k + 1] - edges[k] - pad - 2,
+            cut=not text.amounts,
+        )
         for k, text in enumerate(texts)
     ]
     return stack.add(*cells, role=role)
@@ -218,7 +240,9 @@ def invoice(sheet: Sheet) -> Plan:
     """Names and numbers on top, then item, quantity, unit price and amount in columns, and a total."""
     r, zh, plan = sheet.r, sheet.language == "zh", sheet.plan("invoice")
     stack = Stack(sheet, plan)
-    title = r.choice(("发票", "销售清单", "结算单", "采购单", "报价单") if zh else ("INVOICE", "Invoice", "Bill", "Quotation"))
+    title = r.choice(
+        ("发票", "销售清单", "结算单", "采购单", "报价单") if zh else ("INVOICE", "Invoice", "Bill", "Quotation")
+    )
     row = stack.add(Cell(Text(title), r.choice("cl"), type=sheet.heading(1.4), role="title"), role="title")
     plan.caption = row.text if row else ""
     for _ in range(r.randint(1, 3)):
@@ -231,7 +255,7 @@ def invoice(sheet: Sheet) -> Plan:
         x0, x0 + int(width * 0.45), x0 + int(width * 0.60), stack.x1,
     ]  # fmt: skip
     plan.columns = edges[1:-1]
-    heads = (["品名", "数量", "单价", "金额"] if zh else ["Item", "Qty", "Price", "Amount"])
+    heads = ["品名", "数量", "单价", "金额"] if zh else ["Item", "Qty", "Price", "Amount"]
     _table_row(sheet, stack, [Text(head) for head in (heads if wide else heads[:2] + heads[3:])], edges, "head")
     signs = sheet.price_signs(0.7)
     for _ in range(r.randint(1, 6)):
@@ -247,5 +271,3 @@ def invoice(sheet: Sheet) -> Plan:
         _receipt_total(sheet, plan, stack, signs)
     settle(plan, r, stack.y1)
     return plan
-
-

@@ -149,7 +149,9 @@ def poster_line(sheet: Sheet) -> tuple[Text, str]:
             return Text(r.choice(("全场", "全国", "价格", "本店")) + claim if zh else f"The {claim} {name}"), claim
         return Text(claim + (r.choice(("！", "")) if zh else r.choice(("!", "")))), claim
     if kind < 0.55:
-        return Text(r.choice(content.SLOGANS_ZH if zh else content.SLOGANS_EN) + r.choice(("！" if zh else "!", "", ""))), ""
+        return Text(
+            r.choice(content.SLOGANS_ZH if zh else content.SLOGANS_EN) + r.choice(("！" if zh else "!", "", ""))
+        ), ""
     if kind < 0.75:
         lead = r.choice(("仅售", "特价", "只要", "现价", "")) if zh else r.choice(("Only ", "Now ", "From ", ""))
         return Text(lead) + content.price(r, sheet.signs), ""
@@ -172,6 +174,8 @@ def place_brand(sheet: Sheet, plan: Plan, stack: Stack, chance: float = 0.45) ->
         top = stack.y
         setting = sheet.type.sized(min(sheet.type.size, 24))
         stack.skip(max(0, radius - setting.size // 2))
-        stack.add(Cell(Text(plan.brand), "l", at=x + radius + 8, width=stack.x1 - x - radius - 8, type=setting, cut=False))
+        stack.add(
+            Cell(Text(plan.brand), "l", at=x + radius + 8, width=stack.x1 - x - radius - 8, type=setting, cut=False)
+        )
         stack.y = top
     stack.y += 2 * radius + 6

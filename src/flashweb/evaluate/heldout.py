@@ -39,7 +39,15 @@ def load(sets: Iterable[str] = SETS, folder: Path = FOLDER) -> list[Case]:
     with (folder / "cases.jsonl").open(encoding="utf-8") as lines:
         rows = [json.loads(line) for line in lines]
     return [
-        Case(row["name"], row["set"], row["task"], row["language"], row["question"], row["answer"], folder / row["picture"])
+        Case(
+            row["name"],
+            row["set"],
+            row["task"],
+            row["language"],
+            row["question"],
+            row["answer"],
+            folder / row["picture"],
+        )
         for row in rows
         if row["set"] in wanted
     ]

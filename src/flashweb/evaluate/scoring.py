@@ -37,7 +37,7 @@ def amounts(text: str) -> list[Decimal]:
 
 
 def amounts_exact(given: str, truth: str) -> bool:
-    """The same numbers in the same order, duplicates included; 12.5 equals 12.50. "No amounts" must be said in words."""
+    """The same numbers in order, duplicates included; 12.5 equals 12.50. "No amounts" must be said in words."""
     wanted = amounts(truth)
     found = amounts(given)
     return found == wanted if wanted else not found and bool(_NONE.search(given))
