@@ -99,6 +99,8 @@ def read_header(data: bytes, settings: MediaSettings) -> Header:
         width, height = image.size
         orientation = _orientation(image)
         format = image.format or ""
+        if image.info.get("progressive"):
+            _check_scans(data)
     if orientation >= 5:
         width, height = height, width
     header = Header(format, height, width, orientation)
@@ -109,13 +111,16 @@ def read_header(data: bytes, settings: MediaSettings) -> Header:
 def _check_before_opening(data: bytes, settings: MediaSettings) -> None:
     """What must be known before even Pillow's lazy `open` sees the bytes."""
     format = sniff(data)
-    if format == "JPEG" and (num_scans := data.count(b"\xff\xda")) > _MAX_JPEG_SCANS:
-        # Every scan of a progressive JPEG walks the whole picture: a few bytes each, seconds of work together.
+    if format == "WEBP" and (size := _webp_size(data)):  # opening one allocates its canvas
+        check_size(Header("WEBP", size[0], size[1], 1), settings)
+
+
+def _check_scans(data: bytes) -> None:
+    """Every scan of a progressive JPEG walks the whole picture: a few bytes each, seconds of work together."""
+    if (num_scans := data.count(b"\xff\xda")) > _MAX_JPEG_SCANS:
         raise InvalidImage(
             f"the JPEG has {num_scans} scans, the limit is {_MAX_JPEG_SCANS}; save it as a baseline JPEG"
         )
-    if format == "WEBP" and (size := _webp_size(data)):  # opening one allocates its canvas
-        check_size(Header("WEBP", size[0], size[1], 1), settings)
 
 
 def _webp_size(data: bytes) -> tuple[int, int] | None:

@@ -22,6 +22,7 @@ class Job(msgspec.Struct, frozen=True, tag="job"):
     target: tuple[int, int]  # height, width in pixels
     grid: tuple[int, int, int]
     geometry: ImageGeometry
+    num_threads: int  # cores this picture may use
     num_bytes: int  # of the picture
 
 
