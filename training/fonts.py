@@ -145,7 +145,7 @@ class Bitmap:
         self.height, self.width = self.alpha.shape
 
 
-MAX_CACHED_BITMAPS = 250_000  # about 200 MB a process
+MAX_CACHED_BITMAPS = 300_000  # at most 250 MB a process, less with atlases
 
 
 class Face:
@@ -280,7 +280,7 @@ def atlas_path(face: Face, size: int, smooth: bool) -> Path:
 def _open_atlas(path: Path) -> _Atlas | None:
     if not path.with_suffix(".ink.npy").is_file():
         return None
-    return _Atlas(np.load(path.with_suffix(".table.npy")), np.load(path.with_suffix(".ink.npy"), mmap_mode="r"))
+    return _Atlas(np.load(path.with_suffix(".table.npy")), np.load(path.with_suffix(".ink.npy"), mmap_mode="r").view(np.ndarray))
 
 
 def _write_atlas(job: tuple[str, str, str, int, bool]) -> None:
