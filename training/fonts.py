@@ -280,7 +280,9 @@ def atlas_path(face: Face, size: int, smooth: bool) -> Path:
 def _open_atlas(path: Path) -> _Atlas | None:
     if not path.with_suffix(".ink.npy").is_file():
         return None
-    return _Atlas(np.load(path.with_suffix(".table.npy")), np.load(path.with_suffix(".ink.npy"), mmap_mode="r").view(np.ndarray))
+    return _Atlas(
+        np.load(path.with_suffix(".table.npy")), np.load(path.with_suffix(".ink.npy"), mmap_mode="r").view(np.ndarray)
+    )
 
 
 def _write_atlas(job: tuple[str, str, str, int, bool]) -> None:
