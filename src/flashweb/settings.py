@@ -125,7 +125,10 @@ class MediaSettings(_Section):
 
     max_upload_size: Size = option(10 << 20, "largest picture in a JSON body, decoded", unit="bytes", ge=1024)
     max_image_size: int = option(
-        2048, "longest side the model sees; larger pictures are scaled down, never refused", unit="pixels", ge=28
+        2048,
+        "longest side the model sees; larger pictures are scaled down, never refused; 0 leaves the model's own limit",
+        unit="pixels",
+        ge=0,
     )
     max_image_pixels: int = option(
         50_000_000, "pictures with more pixels than this are refused before decoding", unit="pixels", ge=1
@@ -139,7 +142,10 @@ class MediaSettings(_Section):
     max_fetch_size: Size = option(20 << 20, "largest remote picture", unit="bytes", ge=1024)
     max_redirects: int = option(3, "redirects followed for a remote picture, each checked anew", ge=0)
     media_workers: int = option(
-        0, "processes that decode and resize pictures; 0 means by the number of cores", ge=0, le=256
+        0, "pictures that are decoded and resized at the same time; 0 means by the number of cores", ge=0, le=256
+    )
+    media_resize: Literal["exact", "fast"] = option(
+        "exact", "exact gives the reference's pixels; fast is within 2 of 255 levels, in processes of 220 MB each"
     )
 
 

@@ -165,3 +165,21 @@ async def test_the_loader_refuses_private_urls(url: str) -> None:
     async with MediaLoader(MediaSettings()) as loader:
         with pytest.raises(FlashwebError, match="not on the public internet"):
             await loader.load([part(noise(8, 8)), ImagePart(url=url)])
+
+
+def test_every_setting_of_the_tree_reaches_the_loader() -> None:
+    from flashweb.settings import MediaSettings as Options
+
+    defaults = MediaSettings.from_options(Options())
+    assert defaults == MediaSettings()
+    changed = Options(
+        max_upload_size=2048, max_image_size=0, max_image_pixels=100, max_aspect_ratio=3, max_images=2,
+        media_allow_hosts=("a.test",), fetch_timeout=1, max_fetch_size=4096, max_redirects=0, media_workers=3,
+        media_resize="fast",
+    )  # fmt: skip
+    expected = MediaSettings(
+        max_image_bytes=2048, max_image_size=0, max_pixels=100, max_request_pixels=400, max_aspect_ratio=3,
+        max_images=2, allow_hosts=("a.test",), fetch_timeout_seconds=1, fetch_max_bytes=4096, fetch_max_redirects=0, num_workers=3,
+        resize="fast",
+    )  # fmt: skip
+    assert MediaSettings.from_options(changed) == expected

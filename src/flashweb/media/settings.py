@@ -33,6 +33,8 @@ class MediaOptions(Protocol):
     def max_redirects(self) -> int: ...
     @property
     def media_workers(self) -> int: ...
+    @property
+    def media_resize(self) -> ResizeMode: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +63,7 @@ class MediaSettings:
     resize: ResizeMode = "exact"
 
     @classmethod
-    def from_options(cls, options: MediaOptions, *, resize: ResizeMode = "exact") -> MediaSettings:
+    def from_options(cls, options: MediaOptions) -> MediaSettings:
         """The same limits under the names of the settings tree (`flashweb.settings`, section media)."""
         return cls(
             max_image_bytes=options.max_upload_size,
@@ -75,5 +77,5 @@ class MediaSettings:
             fetch_max_redirects=options.max_redirects,
             allow_hosts=options.media_allow_hosts,
             num_workers=options.media_workers,
-            resize=resize,
+            resize=options.media_resize,
         )
