@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import io
 import re
+import resource
 import sys
 import zlib
 
@@ -162,6 +164,28 @@ def test_a_progressive_jpeg_of_thousands_of_scans_is_refused() -> None:
     scan = data[at:-2]
     with pytest.raises(InvalidImage, match="scans, the limit is 200"):
         read(data[:-2] + scan * 300 + data[-2:])
+
+
+def test_a_small_png_with_endless_data_behind_it_costs_little() -> None:
+    """200 MB of zeros are 200 KB as one deflate stream; a 10x10 picture needs 310 bytes of them."""
+    packer = zlib.compressobj(9)
+    stream = b"".join(packer.compress(bytes(1 << 20)) for _ in range(200)) + packer.flush()
+    header = b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", (10).to_bytes(4) + (10).to_bytes(4) + b"\x08\x02\0\0\0")
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with contextlib.suppress(InvalidImage):
+        assert read(header + png_chunk(b"IDAT", stream) + png_chunk(b"IEND", b"")).size == (10, 10)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000
+
+
+@pytest.mark.parametrize("kind", [b"zTXt", b"iCCP"])
+def test_a_png_with_packed_metadata_of_gigabytes_costs_little(kind: bytes) -> None:
+    packer = zlib.compressobj(9)
+    stream = b"".join(packer.compress(bytes(1 << 20)) for _ in range(200)) + packer.flush()
+    image = encoded(noise(10, 10))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with contextlib.suppress(InvalidImage):
+        read(image[:33] + png_chunk(kind, b"name\0\0" + stream) + image[33:])
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000
 
 
 def test_the_limits_of_pillow_stay_on() -> None:

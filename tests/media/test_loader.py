@@ -40,6 +40,15 @@ async def test_the_same_picture_has_one_digest_whichever_way_it_comes() -> None:
     assert len({image.digest for image in images}) == 1
 
 
+async def test_a_large_data_url_is_read_like_a_small_one() -> None:
+    data = encoded(noise(500, 500), "BMP")
+    url = "data:image/bmp;base64," + base64.b64encode(data).decode()
+    assert len(url) > loader_module._LONG_URL_CHARACTERS
+    async with MediaLoader(MediaSettings()) as loader:
+        one, two = await loader.load([ImagePart(url=url), ImagePart(data=data)])
+    assert one.digest == two.digest
+
+
 async def test_transposed_cropped_and_recoloured_pairs_have_different_digests() -> None:
     image = noise(56, 112)
     others = [
@@ -179,7 +188,7 @@ def test_every_setting_of_the_tree_reaches_the_loader() -> None:
     )  # fmt: skip
     expected = MediaSettings(
         max_image_bytes=2048, max_image_size=0, max_pixels=100, max_request_pixels=400, max_aspect_ratio=3,
-        max_images=2, allow_hosts=("a.test",), fetch_timeout_seconds=1, fetch_max_bytes=4096, fetch_max_redirects=0, num_workers=3,
-        resize="fast",
+        max_images=2, allow_hosts=("a.test",), fetch_timeout_seconds=1, fetch_max_bytes=4096,
+        fetch_max_redirects=0, num_workers=3, resize="fast",
     )  # fmt: skip
     assert MediaSettings.from_options(changed) == expected

@@ -39,6 +39,19 @@ def test_every_spelling_of_base64_gives_the_same_bytes(data: bytes) -> None:
     assert read("data:image/png;base64," + plain.replace("+", "%2B").replace("/", "%2F").replace("=", "%3D")) == data
 
 
+@pytest.mark.parametrize("size", [196_608, 196_609, 196_611, 500_000, 1_000_003])
+def test_long_base64_is_decoded_in_pieces(size: int) -> None:
+    data = bytes(range(256)) * (size // 256) + bytes(size % 256)
+    for text in (b64(data), "data:image/png;base64," + b64(data), base64.encodebytes(data).decode()):
+        assert read(text) == data
+
+
+def test_padding_in_the_middle_of_long_base64_is_a_clear_400() -> None:
+    for size in (196_607, 196_606, 300_000):
+        with pytest.raises(InvalidImage, match="valid base64"):
+            read(b64(bytes(size)) + "=AAAA" + b64(bytes(100_000)))
+
+
 @given(st.text(max_size=80))
 def test_any_text_is_bytes_a_remote_url_or_an_error_of_ours(text: str) -> None:
     try:

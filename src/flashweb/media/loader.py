@@ -27,6 +27,7 @@ from flashweb.types import ImagePart, PixelPatches
 _T = TypeVar("_T")
 
 _FETCHES_AT_ONCE = 8
+_LONG_URL_CHARACTERS = 1 << 18  # base64 of this length takes about a millisecond to decode
 
 CheckSizes = Callable[[Sequence[tuple[int, int]]], None]
 
@@ -96,7 +97,11 @@ class MediaLoader:
         budget = _Budget(self.settings.max_request_bytes)
 
         async def read(part: ImagePart) -> bytes:
-            if (inline := read_inline(part, self.settings)) is not None:
+            if part.url is not None and len(part.url) > _LONG_URL_CHARACTERS:
+                inline = await self._run(read_inline, part, self.settings)
+            else:
+                inline = read_inline(part, self.settings)
+            if inline is not None:
                 budget.spend(len(inline))
                 return inline
             assert part.url is not None
