@@ -112,7 +112,7 @@ def open_sockets(server: ServerSettings) -> Listening | None:
     Raises ConfigError when the API's port is taken by something else; a busy further port is only logged.
     """
     try:
-        opened = [bind(server.host, server.port)]
+        opened = [bind(server.host, server.port, unread_seconds=server.send_timeout)]
     except OSError as error:
         if error.errno == errno.EADDRINUSE and _flashweb_answers(server.host, server.port):
             return None
@@ -123,17 +123,20 @@ def open_sockets(server: ServerSettings) -> Listening | None:
         if port == server.port:
             continue
         try:
-            opened.append(bind(server.host, port))
+            opened.append(bind(server.host, port, unread_seconds=server.send_timeout))
         except OSError as error:
             log.warning("port %d of the page is not available (%s); the API's port serves it too", port, error.strerror)
     return Listening(tuple(opened), tuple(sock.getsockname()[1] for sock in opened))
 
 
-def bind(host: str, port: int) -> socket.socket:
+def bind(host: str, port: int, *, unread_seconds: float = 60.0) -> socket.socket:
+    """A listening socket. Raises OSError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     opened = socket.socket(family, socket.SOCK_STREAM)
     try:
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):  # inherited by the connections; ends those whose client reads nothing
+            opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(unread_seconds * 1000))
         opened.bind((host, port))
         opened.listen(2048)
         opened.setblocking(False)

@@ -17,8 +17,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from flashweb.api.error_handlers import envelope, error_response, json_response
-from flashweb.errors import InvalidRequest, TooLarge
+from flashweb.api.error_handlers import error_response
+from flashweb.errors import FlashwebError, InvalidRequest, TooLarge, UnsupportedMediaType
 from flashweb.observe import event
 from flashweb.settings import ServerSettings, Settings
 
@@ -26,6 +26,7 @@ access_log = logging.getLogger("flashweb.access")
 EXPOSED_HEADERS = ("x-request-id", "x-flashweb-model", "retry-after")
 # Probes and the page's files would drown the lines that matter.
 QUIET_PATHS = ("/health", "/v1/health", "/static/", "/favicon.ico")
+THROW_AWAY_SECONDS = 5.0
 
 # The pages load only our own files; nothing may frame them, and no answer is sniffed into another type.
 CONTENT_SECURITY_POLICY = (
@@ -218,7 +219,12 @@ def _is_address(name: str) -> bool:
 
 
 class BodyLimit:
-    """Counts a request's body as it arrives: past the limit, or past the time, the request is over."""
+    """Counts a request's body as it arrives: past the limit, or past the time, the request is over.
+
+    Many clients read no answer before they have sent everything, and lose one whose connection is closed meanwhile.
+    So an early answer waits until the rest of the body was thrown away, within bounds; beyond those the connection
+    is closed, or the HTTP server would go on reading whatever the client sends, for as long as it likes.
+    """
 
     def __init__(self, app: ASGIApp, *, max_bytes: int, timeout_seconds: float) -> None:
         self.app = app
@@ -229,40 +235,64 @@ class BodyLimit:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        declared = Headers(scope=scope).get("content-length", "")
-        if declared.isdecimal() and int(declared[:20]) > self.max_bytes:
-            await error_response(self._too_large(int(declared[:20])))(scope, receive, send)
-            return
-        if Headers(scope=scope).get("content-encoding", "identity").lower() != "identity":
-            message = "Compressed request bodies are not read; send the body without Content-Encoding."
-            await json_response(envelope(message, "invalid_request_error", code="unsupported_media_type"), 415)(
-                scope, receive, send
-            )
-            return
-        received = 0
-        complete = False
+        headers = Headers(scope=scope)
+        body = _Body(has_body="transfer-encoding" in headers or headers.get("content-length", "0") != "0")
         deadline = asyncio.get_running_loop().time() + self.timeout_seconds
 
         async def limited_receive() -> Message:
-            nonlocal received, complete
-            if complete:
+            if body.complete:
                 return await receive()  # only the client's leaving is still to come
             try:
                 async with asyncio.timeout_at(deadline):
                     message = await receive()
             except TimeoutError:
-                raise InvalidRequest(
-                    f"The request body did not arrive within {self.timeout_seconds:g} seconds ({received} bytes came); "
-                    "send it faster or in a smaller size.",
-                    code="body_timeout",
-                ) from None
-            received += len(message.get("body", b""))
-            complete = not message.get("more_body", False)
-            if received > self.max_bytes:
-                raise self._too_large(received)
+                raise self._too_slow(body.received) from None
+            body.received += len(message.get("body", b""))
+            body.complete = not message.get("more_body", False)
+            if body.received > self.max_bytes:
+                raise self._too_large(body.received)
             return message
 
-        await self.app(scope, limited_receive, send)
+        async def closing_send(message: Message) -> None:
+            if message["type"] == "http.response.start" and not body.complete:
+                if headers.get("expect", "").lower() != "100-continue" and asyncio.get_running_loop().time() < deadline:
+                    await self._throw_away(receive, body)
+                if not body.complete:
+                    MutableHeaders(scope=message)["connection"] = "close"
+            await send(message)
+
+        refusal = self._refusal(headers)
+        if refusal is not None:
+            await error_response(refusal)(scope, receive, closing_send)
+        else:
+            await self.app(scope, limited_receive, closing_send)
+
+    def _refusal(self, headers: Headers) -> FlashwebError | None:
+        """What is wrong with the body before a byte of it was read."""
+        declared = headers.get("content-length", "")
+        if declared.isdecimal() and int(declared[:20]) > self.max_bytes:
+            return self._too_large(int(declared[:20]))
+        if headers.get("content-encoding", "identity").lower() != "identity":
+            return UnsupportedMediaType("Compressed request bodies are not read; send it without Content-Encoding.")
+        return None
+
+    async def _throw_away(self, receive: Receive, body: _Body) -> None:
+        end = body.received + self.max_bytes
+        try:
+            async with asyncio.timeout(THROW_AWAY_SECONDS):
+                while not body.complete and body.received < end:
+                    message = await receive()
+                    body.received += len(message.get("body", b""))
+                    body.complete = message["type"] == "http.disconnect" or not message.get("more_body", False)
+        except TimeoutError:
+            pass
+
+    def _too_slow(self, received: int) -> InvalidRequest:
+        return InvalidRequest(
+            f"The request body did not arrive within {self.timeout_seconds:g} seconds ({received} bytes came); send it "
+            "faster or in a smaller size.",
+            code="body_timeout",
+        )
 
     def _too_large(self, size: int) -> TooLarge:
         return TooLarge(
@@ -270,6 +300,16 @@ class BodyLimit:
             "start the server with a larger --max-body-size.",
             code="request_too_large",
         )
+
+
+class _Body:
+    """How much of one request's body has come."""
+
+    __slots__ = ("complete", "received")
+
+    def __init__(self, *, has_body: bool) -> None:
+        self.complete = not has_body
+        self.received = 0
 
 
 def own_origins(host: str, ports: Iterable[int]) -> list[str]:

@@ -48,6 +48,15 @@ def json_or_stream(whole: type[BaseModel], chunk: type[BaseModel]) -> dict[int |
     }
 
 
+def _drop_422(document: dict[str, Any]) -> None:
+    """FastAPI announces its own validation error wherever a path has a parameter; ours are 400 (error_handlers.py)."""
+    for path in document["paths"].values():
+        for operation in path.values():
+            operation["responses"].pop("422", None)
+    for name in ("HTTPValidationError", "ValidationError"):
+        document["components"]["schemas"].pop(name, None)
+
+
 def install_openapi(app: FastAPI) -> None:
     """Replace the app's schema builder by one that also knows the models above."""
 
@@ -58,6 +67,7 @@ def install_openapi(app: FastAPI) -> None:
             _, definitions = models_json_schema(modes, ref_template=_REF)
             known = document.setdefault("components", {}).setdefault("schemas", {})
             known.update(definitions.get("$defs", {}))
+            _drop_422(document)
             app.openapi_schema = document
         return app.openapi_schema
 

@@ -1,0 +1,125 @@
+"""Models, health, docs, and the pages: what they say, and that they need nothing from elsewhere."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+
+from flashweb.api.schemas import HealthOut, ModelList
+from tests.house import ScriptedEngine, open_house
+
+ALIASES = ["glm-4.6v-flash", "glm-4v-flash-web", "glm-4.6v-flash-web"]
+
+
+async def test_the_models_are_the_own_name_and_the_aliases() -> None:
+    async with open_house(ScriptedEngine()) as house:
+        listed = ModelList.model_validate((await house.client.get("/v1/models")).json())
+        assert [model.id for model in listed.data] == ["flashweb-nano", *ALIASES]
+        assert {model.root for model in listed.data} == {"flashweb-nano"}
+        for name in ALIASES:
+            assert (await house.client.get(f"/v1/models/{name}")).json()["id"] == name
+        missing = await house.client.get("/v1/models/gpt-4o")
+    assert (missing.status_code, missing.json()["error"]["code"]) == (404, "model_not_found")
+
+
+@pytest.mark.parametrize("name", [None, "flashweb-nano", *ALIASES])
+async def test_the_answer_echoes_the_name_asked_for(name: str | None) -> None:
+    async with open_house(ScriptedEngine()) as house:
+        answer = await house.chat("hi", **({} if name is None else {"model": name}))
+    assert answer.json()["model"] == (name or "flashweb-nano")
+    assert answer.headers["x-flashweb-model"] == "flashweb-nano"
+
+
+async def test_health_is_green_when_warmed_and_red_when_not() -> None:
+    async with open_house(ScriptedEngine()) as house:
+        for path in ("/health", "/v1/health", "/health/ready"):
+            answer = await house.client.get(path)
+            body = HealthOut.model_validate(answer.json())
+            assert (answer.status_code, body.status, body.model_loaded) == (200, "ok", True)
+            assert body.model == "flashweb-nano"
+        for phase in ("loading", "stalled", "dead"):
+            house.engine.phase = phase
+            answer = await house.client.get("/v1/health")
+            assert (answer.status_code, answer.json()["status"]) == (503, phase)
+            assert "retry-after" in answer.headers
+            assert (await house.client.get("/health/live")).status_code == 200
+            assert (await house.chat("hi")).status_code == 503
+
+
+async def test_an_unknown_path_and_a_wrong_method_use_the_envelope() -> None:
+    async with open_house(ScriptedEngine()) as house:
+        lost = await house.client.get("/v1/nothing")
+        wrong = await house.client.get("/v1/chat/completions")
+    assert lost.status_code == 404 and set(lost.json()["error"]) == {"message", "type", "param", "code"}
+    assert wrong.status_code == 405 and "POST" in wrong.headers["allow"]
+    assert wrong.json()["error"]["code"] == "method_not_allowed"
+
+
+def references(document: dict[str, Any]) -> set[str]:
+    return set(re.findall(r"#/components/schemas/(\w+)", str(document)))
+
+
+async def test_the_description_lists_every_route_and_resolves_by_itself() -> None:
+    async with open_house(ScriptedEngine()) as house:
+        document = (await house.client.get("/openapi.json")).json()
+    assert set(document["paths"]) == {
+        "/v1/chat/completions", "/v1/models", "/v1/models/{model_id}",
+        "/health", "/v1/health", "/health/ready", "/health/live",
+    }  # fmt: skip
+    schemas = document["components"]["schemas"]
+    assert references(document) <= set(schemas)
+    assert "messages" in schemas["ChatRequest"]["required"]
+    operations = [operation for path in document["paths"].values() for operation in path.values()]
+    assert len({operation["operationId"] for operation in operations}) == len(operations)
+    assert all(operation.get("description") for operation in operations)
+    assert not any("422" in operation["responses"] for operation in operations)
+    chat = document["paths"]["/v1/chat/completions"]["post"]
+    assert set(chat["responses"]["200"]["content"]) == {"application/json", "text/event-stream"}
+
+
+class Links(HTMLParser):
+    """Addresses a page loads or links to, and whether it holds inline script or style."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loaded: list[str] = []
+        self.linked: list[str] = []
+        self.inline = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        named = dict(attrs)
+        if tag in ("script", "img", "link"):
+            address = named.get("src") or named.get("href")
+            self.inline += address is None
+            self.loaded += [address] if address else []
+        elif tag == "a":
+            self.linked.append(named.get("href") or "")
+        self.inline += tag == "style" or any(name == "style" or name.startswith("on") for name in named)
+
+
+@pytest.mark.parametrize("page", ["/", "/docs"])
+async def test_a_page_loads_only_our_own_files_and_works_under_the_strict_policy(page: str) -> None:
+    async with open_house(ScriptedEngine()) as house:
+        answer = await house.client.get(page)
+        links = Links()
+        links.feed(answer.text)
+        assert links.inline == 0 and links.loaded
+        for address in links.loaded + [link for link in links.linked if link.startswith("/")]:
+            assert address.startswith("/"), f"{address} is not ours"
+            assert (await house.client.get(address)).status_code == 200, address
+        assert "flashweb-nano" in answer.text and "http://127.0.0.1:8080" in answer.text
+
+
+async def test_a_page_shows_a_strange_host_as_text_only() -> None:
+    async with open_house(ScriptedEngine(), server__allowed_hosts=["*"]) as house:
+        answer = await house.client.get("/", headers={"host": '"><script>alert(1)</script>'})
+    assert "<script>alert" not in answer.text
+
+
+@pytest.mark.parametrize("name", ["..%2f..%2fsettings.py", "x.html", "index.html", "docs", ".js", "%00.js", "a/b.js"])
+async def test_only_the_pages_own_files_are_served(name: str) -> None:
+    async with open_house(ScriptedEngine()) as house:
+        assert (await house.client.get(f"/static/{name}")).status_code == 404

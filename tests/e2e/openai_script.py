@@ -1,0 +1,108 @@
+"""What an application does with the official OpenAI client, run against a server: sync, async, streamed, errors.
+
+    python openai_script.py BASE_URL [PICTURE EXPECTED_ANSWER]
+
+Needs nothing but the `openai` package (1.40.0 or newer), so that it runs unchanged in an environment of another
+version. Prints one JSON object with what came back; exits non-zero when something is not as an application expects.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import sys
+from pathlib import Path
+
+import openai
+
+# The 1 x 1 PNG of the product's own samples.
+DOT = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
+MODEL = "glm-4.6v-flash"
+
+
+def messages(picture: str, question: str) -> list[dict[str, object]]:
+    image = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{picture}"}}
+    return [{"role": "user", "content": [image, {"type": "text", "text": question}]}]
+
+
+def joined(chunks: list[object]) -> str:
+    return "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)  # type: ignore[attr-defined]
+
+
+def run_sync(client: openai.OpenAI, asked: list[dict[str, object]]) -> str:
+    assert MODEL in [model.id for model in client.models.list()]
+    raw = client.chat.completions.with_raw_response.create(model=MODEL, messages=asked, max_tokens=64, temperature=0)
+    assert raw.headers["x-request-id"].startswith("req_")
+    whole = raw.parse()
+    assert (
+        whole.model == MODEL and whole.usage.total_tokens == whole.usage.prompt_tokens + whole.usage.completion_tokens
+    )
+    assert whole.choices[0].finish_reason in ("stop", "length")
+    chunks = list(
+        client.chat.completions.create(
+            model=MODEL,
+            messages=asked,
+            max_tokens=64,
+            temperature=0,
+            stream=True,
+            stream_options={"include_usage": True},
+        )
+    )
+    assert len({chunk.id for chunk in chunks}) == 1
+    assert chunks[0].choices[0].delta.role == "assistant"
+    assert chunks[-1].choices == [] and chunks[-1].usage.completion_tokens == whole.usage.completion_tokens
+    answer = whole.choices[0].message.content
+    assert joined(chunks) == answer, (joined(chunks), answer)
+    return answer
+
+
+async def run_async(client: openai.AsyncOpenAI, asked: list[dict[str, object]], expected: str) -> None:
+    whole = await client.chat.completions.create(model=MODEL, messages=asked, max_tokens=64, temperature=0)
+    assert whole.choices[0].message.content == expected
+    stream = await client.chat.completions.create(
+        model=MODEL, messages=asked, max_tokens=64, temperature=0, stream=True
+    )
+    assert joined([chunk async for chunk in stream]) == expected
+    crowd = [
+        client.chat.completions.create(model=MODEL, messages=asked, max_tokens=64, temperature=0) for _ in range(8)
+    ]
+    assert {answer.choices[0].message.content for answer in await asyncio.gather(*crowd)} == {expected}
+
+
+def run_errors(client: openai.OpenAI) -> None:
+    try:
+        client.chat.completions.create(model="gpt-4o", messages=messages(DOT, "hi"))
+        raise AssertionError("an unknown model was answered")
+    except openai.NotFoundError as error:
+        assert error.code == "model_not_found" and error.param == "model", error.body
+        assert error.request_id.startswith("req_")
+    try:
+        client.chat.completions.create(model=MODEL, messages=messages("AAAA", "hi"))
+        raise AssertionError("four letters are no picture")
+    except openai.BadRequestError as error:
+        assert error.type == "invalid_request_error", error.body
+    try:
+        client.chat.completions.create(model=MODEL, messages=messages(DOT, "hi"), temperature=3)
+        raise AssertionError("temperature 3 was taken")
+    except openai.BadRequestError as error:
+        assert error.param == "temperature" and "at most 2" in error.message
+
+
+def main() -> None:
+    base_url, *rest = sys.argv[1:]
+    picture, question, expected = DOT, "What is in this image?", None
+    if rest:
+        picture = base64.b64encode(Path(rest[0]).read_bytes()).decode()
+        question, expected = rest[1], rest[2]
+    client = openai.OpenAI(base_url=base_url, api_key="not-needed", max_retries=0)
+    asked = messages(picture, question)
+    answer = run_sync(client, asked)
+    asyncio.run(run_async(openai.AsyncOpenAI(base_url=base_url, api_key="not-needed", max_retries=0), asked, answer))
+    run_errors(client)
+    assert expected is None or answer.strip() == expected, f"answered {answer!r}, the picture says {expected!r}"
+    print(json.dumps({"openai": openai.__version__, "answer": answer}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,50 @@
+"""The official OpenAI client against a real server: the newest release, and 1.40.0 in an environment of its own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import venv
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.conftest import Start
+
+SCRIPT = Path(__file__).parent / "openai_script.py"
+
+
+def run_script(python: Path | str, url: str, *arguments: str) -> dict[str, Any]:
+    command = [str(python), str(SCRIPT), f"{url}/v1", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return dict(json.loads(done.stdout.splitlines()[-1]))
+
+
+def test_the_newest_client_works_with_the_echo_engine(start: Start) -> None:
+    result = run_script(sys.executable, start("--engine", "echo").url)
+    assert "What is in this image?" in result["answer"]
+
+
+def test_the_newest_client_works_with_the_bundled_model(start: Start) -> None:
+    run_script(sys.executable, start("--threads", "1").url)
+
+
+@pytest.fixture(scope="module")
+def python_1_40(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The oldest client the product promises to serve, with the httpx it needs (newer ones dropped an argument)."""
+    folder = tmp_path_factory.mktemp("openai-1.40")
+    venv.create(folder, with_pip=True)
+    python = folder / "bin" / "python"
+    subprocess.run([str(python), "-m", "pip", "install", "-q", "openai==1.40.0", "httpx<0.28"], check=True, timeout=300)
+    return python
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("flags", [("--engine", "echo"), ("--threads", "1")], ids=["echo", "nano"])
+def test_client_1_40_works_from_an_environment_of_its_own(
+    start: Start, python_1_40: Path, flags: tuple[str, ...]
+) -> None:
+    assert run_script(python_1_40, start(*flags).url)["openai"] == "1.40.0"
