@@ -114,6 +114,17 @@ def test_every_curl_sample_gets_an_answer(document: str, line: str, echo_server:
     assert '"choices"' in done.stdout or '"status"' in done.stdout or '"data"' in done.stdout
 
 
+def test_the_figures_of_the_readmes_are_those_of_the_results() -> None:
+    done = subprocess.run([sys.executable, "benchmarks/report.py", "--check"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
+def test_both_readmes_have_the_same_sections_and_commands() -> None:
+    english, chinese = [(ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "README.zh-CN.md")]
+    for pattern in (r"^##? ", r"^- ", r"^```\w+$", r"^(?:make|flashweb) \S+"):
+        assert len(re.findall(pattern, english, re.MULTILINE)) == len(re.findall(pattern, chinese, re.MULTILINE))
+
+
 def test_links_between_documents_lead_somewhere() -> None:
     for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("benchmarks/*.md")]:
         for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", path.read_text(encoding="utf-8")):

@@ -1,0 +1,173 @@
+"""Writes the figures of both READMEs from benchmarks/results/*.json, so that no figure is typed by hand.
+
+    .venv/bin/python benchmarks/report.py           rewrites what stands between the markers
+    .venv/bin/python benchmarks/report.py --check   only tells whether they are current (exit code 1 when not)
+
+A result that has not been measured has no row.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+READMES = {"en": ROOT / "README.md", "zh": ROOT / "README.zh-CN.md"}
+HEADS = {
+    "en": "| what | measured | goal | set-up |\n|---|--:|--:|---|",
+    "zh": "| 项目 | 实测 | 目标 | 条件 |\n|---|--:|--:|---|",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table; `what` in both languages."""
+
+    what: dict[str, str]
+    measured: str
+    goal: str
+    result: str  # the file it comes from
+
+
+def load(name: str) -> dict[str, Any] | None:
+    path = RESULTS / f"{name}.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def reading_rows() -> Iterator[Row]:
+    result = load("eval")
+    goals = {"amounts-plain": "≥ 90 %", "amounts-decorated": "≥ 75 %"}
+    names = {
+        "amounts-plain": ("all amounts of a plain page, exactly", "普通页面上的全部金额,完全正确"),
+        "amounts-decorated": ("the same, pages with frames, bands, banners", "同上,带边框、色带、横幅的页面"),
+        "amounts-unseen": (
+            "the same, decorations and layouts never drawn in training",
+            "同上,训练中从未画过的装饰与版面",
+        ),
+        "reading": ("all text, characters right (1 - CER)", "全文识别,字符正确率 (1 - CER)"),
+        "audit": ("the whole JSON of an audit", "审核 JSON 整体正确"),
+        "boxes": ("boxes, IoU > 0.5", "定位框 IoU > 0.5"),
+    }
+    for row in result["sets"] if result else ():
+        value = row.get("character_accuracy", row["exact"]) if row["set"] == "reading" else row["exact"]
+        en, zh = names.get(row["set"], (row["set"], row["set"]))
+        yield Row(
+            {"en": f"flashweb-nano: {en} ({row['cases']} pictures)", "zh": f"flashweb-nano:{zh}({row['cases']} 张图)"},
+            f"{value:.1f} %", goals.get(row["set"], ""), "eval",
+        )  # fmt: skip
+
+
+def serve_rows() -> Iterator[Row]:
+    result = load("serve_ratio")
+    names = {"distinct": ("distinct pictures", "图片各不相同"), "same": ("the same picture", "同一张图片")}
+    for kind, (en, zh) in names.items() if result else ():
+        assert result is not None
+        peer_en = f"requests/s over `transformers serve`, 8 clients, {en}"
+        peer_zh = f"每秒请求数,与 `transformers serve` 之比,8 个客户端,{zh}"
+        measured, goal = f"{result[kind]['median_ratio']:.1f}x", f"≥ {result[kind]['goal']:g}x"
+        yield Row({"en": peer_en, "zh": peer_zh}, measured, goal, "serve_ratio")
+
+
+def start_rows() -> Iterator[Row]:
+    result = load("start_time")
+    if result:
+        yield Row(
+            {"en": "start to ready, bundled model", "zh": "从启动到就绪(自带模型)"},
+            f"{result['median_seconds']:.1f} s", f"≤ {result['goal_seconds']:g} s", "start_time",
+        )  # fmt: skip
+
+
+def generate_rows() -> Iterator[Row]:
+    result = load("cpu_generate")
+    goals = {("flashweb fp32", 1): 1.3, ("flashweb fp32", 8): 1.3, ("flashweb int8", 1): 2.5, ("flashweb int8", 8): 2.3}
+    for row in result["rows"] if result else ():
+        goal = goals.get((row["side"], row["batch"]))
+        if goal:
+            side = row["side"].removeprefix("flashweb ")
+            yield Row(
+                {"en": f"decode tokens/s over transformers' `generate`, {side}, batch {row['batch']}",
+                 "zh": f"解码速度,与 transformers `generate` 之比,{side},批大小 {row['batch']}"},
+                f"{row['decode_ratio']:.2f}x", f"≥ {goal}x", "cpu_generate",
+            )  # fmt: skip
+
+
+def picture_rows() -> Iterator[Row]:
+    result = load("media")
+    goals = {
+        ("1024x1024", "exact"): 2.4,
+        ("4000x3000", "exact"): 2.4,
+        ("1024x1024", "fast"): 3.0,
+        ("4000x3000", "fast"): 4.5,
+    }
+    words = {"exact": ("identical pixels", "像素完全相同"), "fast": ("within 2 levels", "相差不超过 2 级")}
+    for row in result["rows"] if result else ():
+        for side, (en, zh) in words.items():
+            goal = goals.get((row["jpeg"], side))
+            if goal and side in row["sides"]:
+                yield Row(
+                    {"en": f"picture preparation over transformers, {row['jpeg']}, {en}",
+                     "zh": f"图片预处理,与 transformers 之比,{row['jpeg']},{zh}"},
+                    f"{row['sides'][side]['ratio']:.1f}x", f"≥ {goal}x", "media",
+                )  # fmt: skip
+
+
+SOURCES: tuple[Callable[[], Iterator[Row]], ...] = (reading_rows, start_rows, serve_rows, generate_rows, picture_rows)
+
+
+def figures(language: str) -> str:
+    lines = [HEADS[language]]
+    for source in SOURCES:
+        for row in source():
+            link = f"[{row.result}.json](benchmarks/results/{row.result}.json)"
+            lines.append(f"| {row.what[language]} | {row.measured} | {row.goal} | {link} |")
+    return "\n".join(lines) if len(lines) > 1 else ""
+
+
+def headline(language: str) -> str:
+    """One number with its set-up."""
+    result = load("eval")
+    plain = next((row for row in result["sets"] if row["set"] == "amounts-plain"), None) if result else None
+    if plain is None:
+        return ""
+    if language == "zh":
+        return (
+            f"在 {plain['cases']} 张留出的小票、标签和菜单上(字体在训练中从未出现),"
+            f"自带模型按顺序列出全部金额、一个不错的占 **{plain['exact']:.1f} %**。"
+        )
+    return (
+        f"On {plain['cases']} held-out receipts, labels and menus, in fonts its training never drew, the bundled model "
+        f"lists every amount in order without a mistake on **{plain['exact']:.1f} %**."
+    )
+
+
+def filled(text: str, name: str, content: str) -> str:
+    return re.sub(
+        rf"<!-- {name} -->\n.*?<!-- /{name} -->",
+        lambda _: f"<!-- {name} -->\n{content + chr(10) if content else ''}<!-- /{name} -->",
+        text,
+        flags=re.DOTALL,
+    )
+
+
+def main(check: bool) -> int:
+    stale = []
+    for language, path in READMES.items():
+        before = path.read_text(encoding="utf-8")
+        after = filled(filled(before, "headline", headline(language)), "figures", figures(language))
+        if before != after:
+            stale.append(path.name)
+            if not check:
+                path.write_text(after, encoding="utf-8")
+    if stale and check:
+        print(f"{', '.join(stale)}: the figures are not those of benchmarks/results; run benchmarks/report.py")
+    return int(bool(stale) and check)
+
+
+if __name__ == "__main__":
+    sys.exit(main("--check" in sys.argv[1:]))
