@@ -14,6 +14,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -326,11 +327,18 @@ def test_a_lazy_server_is_ready_at_once_and_loads_with_the_first_request(start: 
     assert get(f"{running.url}/health")[1]["model_loaded"] is True
 
 
+def is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 def test_the_engine_ends_with_a_server_that_was_killed(start: Start) -> None:
     running = start("--threads", "1")
     worker = worker_of(running)
     running.process.kill()
     deadline = time.monotonic() + 15
-    while os.path.exists(f"/proc/{worker}") and "Z" not in open(f"/proc/{worker}/stat").read().rpartition(")")[2][:3]:
+    while is_alive(worker):
         assert time.monotonic() < deadline, "the engine outlived its server"
         time.sleep(0.05)
