@@ -15,6 +15,7 @@ from urllib.parse import unquote
 import pytest
 
 from flashweb import hub as hub_module
+from flashweb.cli import doctor, main
 from flashweb.errors import CheckpointError, ConfigError
 from flashweb.hub import Hub, missing_files, resolve_model
 
@@ -312,6 +313,20 @@ def test_a_peek_tells_the_size_without_downloading_the_weights(fake: FakeHub, cl
     assert weight_bytes == sum(len(data) for name, data in fake.files.items() if name.endswith(".safetensors"))
     assert missing_files(folder) == sorted(name for name in fake.files if name.endswith(".safetensors"))
     assert_complete(client.fetch(NAME, "main"), fake)
+
+
+def test_doctor_judges_a_model_before_its_download(
+    fake: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nano = Path(hub_module.__file__).parent / "models" / "flashweb-nano"
+    fake.files = {path.name: path.read_bytes() for path in nano.glob("*.json")} | {"model.safetensors": SHARD}
+    monkeypatch.setattr(doctor, "probe_torch", lambda: {"version": "2", "built_for_cuda": None, "devices": []})
+    monkeypatch.setenv("FLASHWEB_HUB_URL", fake.url)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert main(["doctor", NAME, "--port", "0", "--ui-port", "0"]) == 0
+    out = capsys.readouterr().out
+    assert "not downloaded yet, 2.9 MiB of weights" in out and "KV cache per token" in out
+    assert "model.safetensors" not in fake.gets()
 
 
 def test_names_that_leave_the_cache_are_refused(tmp_path: Path) -> None:
