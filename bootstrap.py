@@ -8,6 +8,7 @@ takes what it finds first, the CUDA build. Needs nothing but the standard librar
 so that an old `python3` can still look for a newer one.
 """
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -22,10 +23,11 @@ NEWER = ("python3.13", "python3.12", "python3.11")
 
 
 def main(arguments):
-    dev = "--dev" in arguments
-    install("installed", ".", "flashweb")
-    if dev:
-        install("installed-dev", ".[dev,gunicorn]", "what tests and benchmarks need")
+    with open(os.path.abspath(__file__)) as lock:  # two starts at once: the second waits, then finds it done
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        install("installed", ".", "flashweb")
+        if "--dev" in arguments:
+            install("installed-dev", ".[dev,gunicorn]", "what tests and benchmarks need")
 
 
 def install(stamp_name, requirement, what):

@@ -30,7 +30,7 @@ ENV_PREFIX = "FLASHWEB_"
 DEFAULT_TOML = "flashweb.toml"
 BUNDLED_MODEL = "flashweb-nano"
 # Names of the environment that other parts read for themselves and that are no settings.
-_OTHER_ENV_NAMES = {"FLASHWEB_CONFIG", "FLASHWEB_HUB_URL"}
+_OTHER_ENV_NAMES = {"FLASHWEB_CONFIG", "FLASHWEB_HUB_URL", "FLASHWEB_API_KEY"}
 # Promised by the contract, not enforced by this edition: starting with them set would only look safe.
 _KEY_ENV_NAMES = ("API_KEY_REQUIRED", "VALID_API_KEYS")
 

@@ -11,7 +11,7 @@ from flashweb.settings import load_settings
 def add_target_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--url", help="the server (default: this machine's, on the configured port)")
     parser.add_argument("--model", help="model name to ask for (default: the first the server lists)")
-    parser.add_argument("--key", help="API key (default: OPENAI_API_KEY of the environment)")
+    parser.add_argument("--key", help="API key (default: FLASHWEB_API_KEY of the environment)")
 
 
 def target_url(args: argparse.Namespace) -> str:
@@ -23,4 +23,5 @@ def target_url(args: argparse.Namespace) -> str:
 
 
 def target_key(args: argparse.Namespace) -> str | None:
-    return args.key or os.environ.get("OPENAI_API_KEY") or None
+    """Not OPENAI_API_KEY: a key for one host must not go to whatever host --url names."""
+    return args.key or os.environ.get("FLASHWEB_API_KEY") or None
