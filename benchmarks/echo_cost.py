@@ -77,7 +77,7 @@ def receipt(seed: int, kind: str) -> bytes:
     return out.getvalue()
 
 
-def body(seed: int, kind: str | None) -> bytes:
+def body(seed: int, kind: str | None, tokens: int = TOKENS) -> bytes:
     content: list[dict[str, Any]] = []
     if kind is not None:
         data = base64.b64encode(receipt(seed, kind)).decode()
@@ -85,11 +85,11 @@ def body(seed: int, kind: str | None) -> bytes:
     content.append({"type": "text", "text": f"List every amount on receipt {seed}, in order."})
     message = {"role": "user", "content": content}
     return json.dumps(
-        {"messages": [message], "stream": True, "max_tokens": TOKENS, "ignore_eos": True, "model": "glm-4.6v-flash"}
+        {"messages": [message], "stream": True, "max_tokens": tokens, "ignore_eos": True, "model": "glm-4.6v-flash"}
     ).encode()
 
 
-def run_load(port: int, bodies: list[bytes], concurrency: int) -> float:
+def run_load(port: int, bodies: list[bytes], concurrency: int, *, least_events: int = TOKENS + 2) -> float:
     """Send every body once over `concurrency` kept-open connections; the seconds it took."""
     waiting = list(reversed(bodies))
     failures: list[str] = []
@@ -104,7 +104,8 @@ def run_load(port: int, bodies: list[bytes], concurrency: int) -> float:
             connection.request("POST", "/v1/chat/completions", payload, {"content-type": "application/json"})
             response = connection.getresponse()
             text = response.read().decode()
-            if response.status != 200 or text.count("data: ") < TOKENS + 2:
+            is_whole = text.endswith("data: [DONE]\n\n") and '"error"' not in text
+            if response.status != 200 or not is_whole or text.count("data: ") < least_events:
                 failures.append(f"{response.status}: {text[:200]}")
         connection.close()
 

@@ -223,13 +223,14 @@ def run(settings: Settings) -> int:
     try:
         pipeline, names = build_pipeline(settings)
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
-            return runner.run(_live(settings, listening, pipeline, names))
+            return runner.run(live(settings, listening, pipeline, names))
     finally:
         for opened in listening.sockets:
             opened.close()
 
 
-async def _live(settings: Settings, listening: Listening, pipeline: Pipeline, names: ModelNames) -> int:
+async def live(settings: Settings, listening: Listening, pipeline: Pipeline, names: ModelNames) -> int:
+    """From open sockets to the end of the drain; the exit code."""
     app = create_app(settings, pipeline, names, own_origins=own_origins(settings.server.host, listening.ports))
     server = _Server(uvicorn_config(app, settings))
     stopping = asyncio.Event()
