@@ -131,12 +131,14 @@ def random_prompt(pieces: Sequence[int | Grid], seed: int = 0) -> list[int]:
     return ids
 
 
-def mrope_positions(token_ids: Sequence[int], grids: Sequence[Grid]) -> tuple[NDArray[np.int64], int]:
+def mrope_positions(
+    token_ids: Sequence[int], grids: Sequence[Grid], image_token: int = IMAGE_TOKEN
+) -> tuple[NDArray[np.int64], int]:
     """Positions int64 [3, n] and the delta of decoded tokens (fact sheet 4), written apart from the product's."""
     columns: list[tuple[int, int, int]] = []
     p, i, pictures = 0, 0, iter(grids)
     while i < len(token_ids):
-        if token_ids[i] != IMAGE_TOKEN:
+        if token_ids[i] != image_token:
             columns.append((p, p, p))
             p, i = p + 1, i + 1
             continue
