@@ -251,6 +251,42 @@ async def test_an_engine_that_never_starts_is_reported_and_one_that_keeps_dying_
     await client.stop()
 
 
+HANGING_ENGINE = """
+import socket, sys, time
+from flashweb.engine.protocol import Ready, Stats, encode_frame
+sys.stdin.read()
+line = socket.socket(socket.AF_UNIX)
+line.connect(sys.argv[1])
+line.sendall(encode_frame(Ready(100, 10, 16, 4, "float32", "cpu", 0, 0)))
+while True:
+    line.sendall(encode_frame(Stats(5, 1, 0, 3, 10, 0, 0, 0, 0, 0, 0)))  # one is running, and no step ends
+    time.sleep(0.1)
+"""
+
+
+async def test_an_engine_that_beats_but_never_finishes_a_step_is_stalled_and_replaced(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    spawned = []
+
+    def spawn_one_that_hangs(path: Path, config: EngineConfig) -> subprocess.Popen[bytes]:
+        process = subprocess.Popen([sys.executable, "-c", HANGING_ENGINE, str(path)], stdin=subprocess.PIPE)
+        assert process.stdin is not None
+        process.stdin.close()
+        spawned.append(process.pid)
+        return process
+
+    monkeypatch.setattr(client_module, "_spawn", spawn_one_that_hangs)
+    async with running(stall_seconds=1.0, heartbeat_timeout_seconds=2.0) as client:
+        asked = asyncio.create_task(collect(client, prompt()))
+        await until(lambda: client.state.phase == "stalled", 5.0)
+        assert "no finished step" in client.state.error and client.state.num_steps == 5
+        with pytest.raises(EngineDied, match="stopped advancing"):
+            await asyncio.wait_for(asked, 5.0)
+        await until(lambda: len(spawned) == 2 and client.state.phase == "ready", 10.0)
+        assert not _alive(spawned[0])
+
+
 async def test_stop_is_idempotent_and_ends_open_streams_with_a_clear_error() -> None:
     async with running() as client:
         async with aclosing(client.generate(prompt(), LONG, "open")) as stream:  # type: ignore[type-var]

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
@@ -328,6 +328,58 @@ def test_a_picture_that_breaks_the_tower_fails_alone() -> None:
     assert [*first[0].token_ids, *run(core)["good"]] == expected_answer(good)
 
 
+ODD_FLOATS = st.floats(allow_nan=True, allow_infinity=True) | st.sampled_from([0.0, -0.0, 1.0, 1e-300, 1e300, -1.0])
+ODD_INTS = st.integers(-2, 60) | st.sampled_from([2**31, 2**63 - 1, -(2**63)])
+ODD_PARAMS = st.fixed_dictionaries(
+    {},
+    optional={
+        "max_tokens": ODD_INTS, "min_tokens": ODD_INTS, "temperature": ODD_FLOATS, "top_p": ODD_FLOATS,
+        "top_k": ODD_INTS, "min_p": ODD_FLOATS, "repetition_penalty": ODD_FLOATS, "presence_penalty": ODD_FLOATS,
+        "frequency_penalty": ODD_FLOATS, "seed": ODD_INTS | st.none(), "logprobs": ODD_INTS | st.none(),
+        "logit_bias": st.dictionaries(ODD_INTS, ODD_FLOATS, max_size=3), "ignore_eos": st.booleans(),
+        "stop_token_ids": st.lists(ODD_INTS, max_size=3).map(tuple),
+    },
+)  # fmt: skip
+
+
+@settings(max_examples=60)
+@given(many=st.lists(ODD_PARAMS, min_size=1, max_size=6))
+def test_whatever_the_parameters_the_engine_lives_and_a_neighbour_gets_its_answer(many: list[dict[str, Any]]) -> None:
+    live_through(many)
+
+
+@pytest.mark.slow
+@settings(max_examples=3000)
+@given(many=st.lists(ODD_PARAMS, min_size=1, max_size=6))
+def test_the_same_for_ten_thousand_requests(many: list[dict[str, Any]]) -> None:
+    live_through(many)
+
+
+def live_through(many: list[dict[str, Any]]) -> None:
+    core = make_core(max_num_batched_tokens=64, kv_cache_bytes=8 * 4 * 200)
+    canary = request("canary", text(4, 5), max_tokens=12, ignore_eos=True)
+    core.submit(canary)
+    accepted = {"canary"}
+    for number, params in enumerate(many):
+        try:
+            core.submit(request(f"{number}", text(number, 4), **params))
+            accepted.add(f"{number}")
+        except InvalidRequest:
+            pass
+    answer: list[int] = []
+    ended = set()
+    while core.has_work:
+        for news in core.step():
+            if isinstance(news, Failed) or news.finish:
+                ended.add(news.request_id)
+            if news.request_id == "canary":
+                assert isinstance(news, Token)
+                answer.extend(news.token_ids)
+    assert answer == expected_answer(canary)
+    assert ended == accepted
+    core.check_integrity()
+
+
 def test_a_context_that_cannot_fit_is_a_clear_error_at_start() -> None:
     with pytest.raises(ConfigError, match="max_model_len 128"):
         make_core(max_model_len=128, kv_cache_bytes=8 * 4 * 10)
@@ -436,5 +488,11 @@ class RandomTraffic(RuleBasedStateMachine):
             assert self.core.blocks.num_free_blocks == self.core.blocks.num_blocks
 
 
-RandomTraffic.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+class MuchRandomTraffic(RandomTraffic):
+    pass
+
+
+RandomTraffic.TestCase.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
 TestRandomTraffic = RandomTraffic.TestCase
+MuchRandomTraffic.TestCase.settings = settings(max_examples=1000, stateful_step_count=60, deadline=None)
+TestMuchRandomTraffic = pytest.mark.slow(MuchRandomTraffic.TestCase)

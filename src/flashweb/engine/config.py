@@ -39,7 +39,7 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     block_size: int = 16  # tokens per KV block
     kv_cache_bytes: int | None = None  # None: CPU: what max_num_seqs sequences need, up to 512 MiB; CUDA: measured
     gpu_memory_utilization: float = 0.85  # share of the device that weights, activations and KV cache may use together
-    encoder_cache_bytes: int = 256 * MIB  # vision features of pictures seen before
+    encoder_cache_bytes: int | None = None  # vision features of pictures seen before; None: 64 MiB on CPU, 512 on CUDA
     enable_prefix_cache: bool = True
 
     # --- the process
@@ -65,7 +65,7 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             if value is not None and not (math.isfinite(value) and (value >= 0 if least == 0 else value > 0)):
                 raise ConfigError(f"{name} is {value}; it must be a positive number", param=name)
         for name in ("encoder_cache_bytes", "max_restarts"):
-            if getattr(self, name) < 0:
+            if (getattr(self, name) or 0) < 0:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must not be negative", param=name)
         if not 0.0 < self.gpu_memory_utilization <= 1.0:
             raise ConfigError(

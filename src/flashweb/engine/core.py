@@ -55,7 +55,7 @@ class EngineCore:
             plan.limits.max_model_len, text.vocab_size, vision.patch_values, tuple(config.eos_token_ids)
         )
         self.blocks = BlockManager(plan.num_blocks, config.block_size, config.enable_prefix_cache)
-        self.encoder: EncoderCache[Tensor] = EncoderCache(config.encoder_cache_bytes)
+        self.encoder: EncoderCache[Tensor] = EncoderCache(plan.encoder_cache_bytes)
         self.scheduler = Scheduler(plan.limits, self.blocks, self.encoder)
         self.runner = ModelRunner(model, plan.num_blocks, config.block_size, self.encoder, config.num_real_tokens)
         self.num_steps = 0

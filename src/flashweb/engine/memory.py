@@ -28,11 +28,12 @@ class Defaults:
     max_num_seqs: int
     max_num_batched_tokens: int
     max_num_batched_patches: int
+    encoder_cache_bytes: int
 
 
 # CPU: a step of one 448 px picture and its prompt takes about a third of a second on two cores, and bigger steps gain
 # nothing (benchmarks/offline.py). CUDA: enough to keep the matrix units busy.
-DEFAULTS = {"cpu": Defaults(16, 512, 1024), "cuda": Defaults(256, 8192, 32768)}
+DEFAULTS = {"cpu": Defaults(16, 512, 1024, 64 * MIB), "cuda": Defaults(256, 8192, 32768, 512 * MIB)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +41,18 @@ class MemoryPlan:
     limits: Limits
     num_blocks: int
     kv_cache_bytes: int
+    encoder_cache_bytes: int
 
 
 def step_limits(config: EngineConfig, device_type: str) -> Defaults:
-    """Rows, tokens and patches of a step: what was asked for, else the device's defaults."""
+    """Rows, tokens and patches of a step, and the encoder cache: what was asked for, else the device's defaults."""
     defaults = DEFAULTS.get(device_type, DEFAULTS["cuda"])
     max_num_seqs = config.max_num_seqs or defaults.max_num_seqs
     return Defaults(
         max_num_seqs,
         max(config.max_num_batched_tokens or defaults.max_num_batched_tokens, max_num_seqs),
         config.max_num_batched_patches or defaults.max_num_batched_patches,
+        defaults.encoder_cache_bytes if config.encoder_cache_bytes is None else config.encoder_cache_bytes,
     )
 
 
@@ -88,11 +91,12 @@ def plan_memory(
         max_waiting=config.waiting_limit(step.max_num_seqs),
         max_waiting_bytes=config.max_waiting_bytes,
     )
-    return MemoryPlan(limits, num_blocks, num_blocks * block_bytes)
+    return MemoryPlan(limits, num_blocks, num_blocks * block_bytes, step.encoder_cache_bytes)
 
 
 def measure_free_bytes(config: EngineConfig, device: torch.device, peak_bytes: int) -> int:
     """CUDA bytes left for the KV cache, given the allocator's peak over a step of the largest size."""
     free, total = torch.cuda.mem_get_info(device)
     others = total - free - torch.cuda.memory_reserved(device)
-    return int(total * config.gpu_memory_utilization) - others - peak_bytes
+    encoder = step_limits(config, device.type).encoder_cache_bytes
+    return int(total * config.gpu_memory_utilization) - others - peak_bytes - encoder
