@@ -57,6 +57,20 @@ def test_other_formats_of_pillow_cannot_be_reached(format: str) -> None:
         read(encoded(noise(32, 32), format))
 
 
+@pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP", "GIF", "BMP", "AVIF"])
+def test_pillow_is_asked_for_the_one_format_that_the_bytes_show(format: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    open_picture = Image.open
+
+    def spy(file: io.BytesIO, **options: tuple[str, ...]) -> Image.Image:
+        asked.append(options["formats"])
+        return open_picture(file, **options)
+
+    monkeypatch.setattr(Image, "open", spy)
+    read(encoded(noise(8, 8), format))
+    assert set(asked) == {(format,)}
+
+
 @pytest.mark.parametrize(
     "data",
     [

@@ -37,8 +37,10 @@ class Listener:
 
 
 def ok(body: bytes, **headers: str) -> bytes:
-    fields = {"Content-Type": "image/png", "Content-Length": str(len(body)), **headers}
-    head = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in fields.items() if value)
+    """A 200; a header given as "" is left out."""
+    fields = {"Content-Type": "image/png", "Content-Length": str(len(body))}
+    fields |= {name.replace("_", "-"): value for name, value in headers.items()}
+    head = "".join(f"{name}: {value}\r\n" for name, value in fields.items() if value)
     return f"HTTP/1.1 200 OK\r\n{head}\r\n".encode() + body
 
 

@@ -79,6 +79,29 @@ def test_the_check_of_weights_predicts_pillow(source: int, columns: int) -> None
         assert np.array_equal(np.concatenate(halves, axis=1), whole(image, 28, width))
 
 
+# (source width, target width, first source column that matters, pixels there): found by comparing Pillow's weights
+# made at once and made in halves; one weight differs in its last bit, and these pixels bring that bit to light.
+UNEQUAL_HALVES = [
+    (3137, 2604, 1788, [138, 169, 232, 198, 103]),
+    (2130, 2324, 1330, [75, 122, 18, 73]),
+    (3540, 1372, 2721, [125, 6, 161, 190, 205, 56, 88, 221, 245, 216]),
+    (1478, 2324, 934, [57, 136, 244, 227]),
+]
+
+
+@pytest.mark.usefixtures("always_split")
+@pytest.mark.parametrize(("source", "target", "column", "values"), UNEQUAL_HALVES)
+def test_pictures_that_halves_would_change_stay_whole(source: int, target: int, column: int, values: list[int]) -> None:
+    pixels = np.zeros((28, source), dtype=np.uint8)
+    pixels[:, column : column + len(values)] = values
+    image = Image.fromarray(pixels)
+    assert not weights_agree(source, target)
+    assert np.array_equal(assembled(image, 28, target)[0], whole(image, 28, target))
+    if halves_work_here():
+        halves = [np.asarray(resize_piece(image, 28, piece)) for piece in _halves(image, target)]
+        assert not np.array_equal(np.concatenate(halves, axis=1), whole(image, 28, target)), "the check is needed"
+
+
 @pytest.mark.usefixtures("always_split")
 def test_pictures_whose_columns_go_first_stay_whole() -> None:
     image = noise(480, 640)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from time import perf_counter
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from flashweb.output.text import StopMatcher, TextStream
@@ -68,8 +68,8 @@ def test_half_a_character_is_never_sent() -> None:
     assert stream.flush() == ""
 
 
-letters = st.text(alphabet="ab", max_size=40)
-stops = st.lists(st.text(alphabet="ab", min_size=1, max_size=5), max_size=4)
+letters = st.text(alphabet="ab", min_size=5, max_size=40)
+stops = st.lists(st.text(alphabet="ab", min_size=2, max_size=6), min_size=1, max_size=3)
 
 
 def first_stop(text: str, stop: list[str]) -> tuple[str, str | None]:
@@ -83,6 +83,10 @@ def first_stop(text: str, stop: list[str]) -> tuple[str, str | None]:
 
 
 @given(letters, stops, sizes, st.booleans())
+@example("aaab", ["aab"], [4], False)
+@example("abababaab", ["ababaa"], [1, 2], True)
+@example("aabaabaaab", ["aabaaab", "baaa"], [], False)
+@settings(max_examples=500)
 def test_stop_strings_follow_their_definition_in_any_split(
     text: str, stop: list[str], chunks: list[int], include: bool
 ) -> None:
