@@ -18,9 +18,10 @@ from typing import Any
 import httpx
 from starlette.types import ASGIApp
 
-from flashweb.api import ModelNames, create_app
+from flashweb.api import create_app
 from flashweb.engine import EchoEngine, Engine, EngineState
 from flashweb.media import MediaLoader, MediaSettings
+from flashweb.names import ModelNames
 from flashweb.pipeline import Pipeline
 from flashweb.prompt import PromptProcessor
 from flashweb.settings import Settings, load_settings

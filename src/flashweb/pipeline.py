@@ -106,7 +106,9 @@ class Pipeline:
     # --- life -----------------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Begin loading and warming up in the background; `wait_ready` tells the end of it."""
+        """Begin loading and warming up in the background; `wait_ready` tells the end of it. Idempotent."""
+        if self._life is not None:
+            return
         self._life = asyncio.create_task(self._live(), name="pipeline-life")
 
     async def wait_ready(self) -> None:

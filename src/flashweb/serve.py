@@ -8,24 +8,21 @@ once. The first SIGTERM or Ctrl-C drains (health goes red, new requests get 503,
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import errno
 import logging
 import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import uvicorn
-
-from flashweb.api import ModelNames, create_app, own_origins
 from flashweb.engine import EchoEngine, Engine, EngineClient, EngineConfig, EngineState
 from flashweb.errors import ConfigError
 from flashweb.media import MediaLoader, MediaSettings
+from flashweb.names import ModelNames
 from flashweb.observe import configure_logging
 from flashweb.pipeline import Pipeline
 from flashweb.progress import ProgressBar
@@ -204,14 +201,6 @@ def _say(text: str) -> None:
 # --- the life -----------------------------------------------------------------------------------------------------
 
 
-class _Server(uvicorn.Server):
-    """uvicorn's server without its own signal handling: draining needs the listener open while we say 503."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
 def run(settings: Settings) -> int:
     """Serve until told to stop; the exit code. Raises ConfigError and CheckpointError when it cannot start."""
     configure_logging(settings.log)
@@ -231,10 +220,13 @@ def run(settings: Settings) -> int:
 
 async def live(settings: Settings, listening: Listening, pipeline: Pipeline, names: ModelNames) -> int:
     """From open sockets to the end of the drain; the exit code."""
-    app = create_app(settings, pipeline, names, own_origins=own_origins(settings.server.host, listening.ports))
-    server = _Server(uvicorn_config(app, settings))
     stopping = asyncio.Event()
     _on_signals(stopping)
+    await pipeline.start()
+    # Only now, beside the engine process that is loading: the HTTP stack takes half a second to import.
+    from flashweb.http_server import build_server
+
+    server = build_server(settings, pipeline, names, listening.ports)
     serving = asyncio.create_task(server.serve(sockets=list(listening.sockets)))
     announcing = asyncio.create_task(_announce(settings, listening, pipeline, names))
     told_to_stop = asyncio.create_task(stopping.wait())
@@ -253,22 +245,6 @@ async def live(settings: Settings, listening: Listening, pipeline: Pipeline, nam
         await serving
         await pipeline.stop()
     return 0
-
-
-def uvicorn_config(app: Any, settings: Settings) -> uvicorn.Config:
-    return uvicorn.Config(
-        app,
-        # h11 bounds a request's head at 64 KiB; httptools, uvicorn's faster choice, takes heads of any size.
-        http="h11",
-        loop="none",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        lifespan="on",
-        ws="none",
-        timeout_keep_alive=30,
-        timeout_graceful_shutdown=5,
-    )
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

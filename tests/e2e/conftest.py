@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from flashweb.http_server import server_of
 from flashweb.pipeline import Pipeline
-from flashweb.serve import _Server, bind, uvicorn_config
+from flashweb.serve import bind
 from tests.house import make_app
 from tests.servers import free_port, wait_until_ready
 
@@ -76,7 +77,7 @@ def listen() -> Listen:
     @asynccontextmanager
     async def go(pipeline: Pipeline) -> AsyncIterator[str]:
         opened = bind("127.0.0.1", 0)
-        server = _Server(uvicorn_config(make_app(pipeline), pipeline.settings))
+        server = server_of(make_app(pipeline))
         serving = asyncio.create_task(server.serve(sockets=[opened]))
         await asyncio.wait_for(pipeline.wait_ready(), 60)
         try:

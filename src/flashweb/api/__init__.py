@@ -2,6 +2,5 @@
 
 from flashweb.api.app import create_app
 from flashweb.api.middleware import own_origins
-from flashweb.api.names import ModelNames
 
-__all__ = ["ModelNames", "create_app", "own_origins"]
+__all__ = ["create_app", "own_origins"]

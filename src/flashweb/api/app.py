@@ -12,10 +12,10 @@ from flashweb import __version__
 from flashweb.api.chat import chat_router
 from flashweb.api.error_handlers import install_error_handlers
 from flashweb.api.middleware import layers
-from flashweb.api.names import ModelNames
 from flashweb.api.openapi import install_openapi
 from flashweb.api.ops import ops_router
 from flashweb.api.pages import pages_router
+from flashweb.names import ModelNames
 from flashweb.pipeline import Pipeline
 from flashweb.settings import Settings
 

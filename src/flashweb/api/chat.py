@@ -24,11 +24,11 @@ from flashweb.api.convert import (
     usage_out,
 )
 from flashweb.api.error_handlers import json_response
-from flashweb.api.names import ModelNames
 from flashweb.api.openapi import json_body, json_or_stream
 from flashweb.api.parse import parse_body
 from flashweb.api.sse import DONE, ClientGone, EventStream, event, until_gone
 from flashweb.errors import UnsupportedMediaType
+from flashweb.names import ModelNames
 from flashweb.pipeline import Pipeline
 from flashweb.settings import Settings
 from flashweb.types import Chat, Delta, SamplingParams, Usage

@@ -9,8 +9,8 @@ from starlette.responses import Response
 
 from flashweb.api import schemas
 from flashweb.api.error_handlers import json_response
-from flashweb.api.names import ModelNames
 from flashweb.api.openapi import errors
+from flashweb.names import ModelNames
 from flashweb.pipeline import Pipeline
 
 

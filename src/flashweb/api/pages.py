@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from flashweb import __version__
-from flashweb.api.names import ModelNames
+from flashweb.names import ModelNames
 
 _TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 _PLAIN_HOST = re.compile(r"[A-Za-z0-9.\-\[\]:]{1,255}")

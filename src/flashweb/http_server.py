@@ -1,0 +1,46 @@
+"""uvicorn around our app: everything HTTP that `serve.py` starts, in one module, so that it can be imported while the
+engine process is already loading. Knows nothing of signals, models or when to stop.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from flashweb.api import create_app, own_origins
+from flashweb.names import ModelNames
+from flashweb.pipeline import Pipeline
+from flashweb.settings import Settings
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server without its own signal handling: draining needs the listener open while we say 503."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def build_server(settings: Settings, pipeline: Pipeline, names: ModelNames, ports: Sequence[int]) -> Server:
+    app = create_app(settings, pipeline, names, own_origins=own_origins(settings.server.host, ports))
+    return server_of(app)
+
+
+def server_of(app: ASGIApp) -> Server:
+    config = uvicorn.Config(
+        app,
+        # h11 bounds a request's head at 64 KiB; httptools, uvicorn's faster choice, takes heads of any size.
+        http="h11",
+        loop="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        lifespan="on",
+        ws="none",
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=5,
+    )
+    return Server(config)
