@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.server
+import io
 import os
 import pty
 import re
@@ -16,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from flashweb.cli.chat import sort_words, stats_line
+from flashweb.cli.chat import show_text, sort_words, stats_line
 from flashweb.cli.client import base_url, picture_url
 from flashweb.errors import ConfigError
 from flashweb.types import ImagePart, Usage
@@ -226,3 +227,17 @@ def test_ctrl_c_stops_the_answer_and_not_the_conversation(tmp_path: Path, termin
     finally:
         server.shutdown()
         server.server_close()
+
+
+class _FakeTerminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_models_text_cannot_steer_the_terminal() -> None:
+    out = _FakeTerminal()
+    show_text(out, "a\x1b]0;title\x07b\x9b31m\r\n合计\u3000¥5\tend\n")
+    assert out.getvalue() == "a]0;titleb31m\n合计\u3000¥5\tend\n"
+    raw = io.StringIO()  # a file gets what the model wrote
+    show_text(raw, "a\x1b[1m")
+    assert raw.getvalue() == "a\x1b[1m"

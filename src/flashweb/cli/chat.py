@@ -146,12 +146,12 @@ class Conversation:
                 if delta.text or delta.reasoning:
                     first = first or time.perf_counter()
                 if delta.reasoning:
-                    _write(sys.stderr, delta.reasoning, dim=True)
-                _write(sys.stdout, delta.text)
+                    show_text(sys.stderr, delta.reasoning, dim=True)
+                show_text(sys.stdout, delta.text)
                 text.append(delta.text)
                 finish, usage = delta.finish or finish, delta.usage or usage
         if not "".join(text).endswith("\n"):
-            _write(sys.stdout, "\n")
+            show_text(sys.stdout, "\n")
         if finish is FinishReason.LENGTH:
             print("(the answer was cut by its token limit; --max-tokens raises it)", file=sys.stderr)
         if self._args.stats and usage is not None:
@@ -169,7 +169,7 @@ def stats_line(usage: Usage, first_seconds: float, rest_seconds: float) -> str:
     return f"{prompt}, {usage.completion_tokens} out; first after {first_seconds:.2f} s{rate}"
 
 
-def _write(out: TextIO, text: str, *, dim: bool = False) -> None:
+def show_text(out: TextIO, text: str, *, dim: bool = False) -> None:
     """Text of a model never moves the cursor or changes the title: control characters are dropped on a terminal."""
     if not text:
         return
