@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -342,3 +343,22 @@ def test_the_engine_ends_with_a_server_that_was_killed(start: Start) -> None:
     while is_alive(worker):
         assert time.monotonic() < deadline, "the engine outlived its server"
         time.sleep(0.05)
+
+
+@pytest.mark.parametrize(("model", "code", "words"), [("no/such/model", 3, "bundled"), (".", 4, "config.json")])
+def test_a_model_that_cannot_be_used_ends_the_command_with_a_reason(
+    start: Start, model: str, code: int, words: str
+) -> None:
+    running = start(model, wait=False)
+    assert running.process.wait(30) == code, running.text
+    assert words in running.text and "Traceback" not in running.text
+
+
+def test_weights_that_do_not_fit_end_the_command_with_a_reason(start: Start, tmp_path: Path) -> None:
+    folder = tmp_path / "broken"
+    shutil.copytree(NANO, folder)
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:100_000])
+    running = start(str(folder), wait=False)
+    assert running.process.wait(60) == 4, running.text
+    assert "model.safetensors" in running.text and "Traceback" not in running.text
