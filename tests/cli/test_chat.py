@@ -79,6 +79,7 @@ def test_words_are_pictures_when_they_are_files_or_urls(tmp_path: Path, monkeypa
     pictures, question = sort_words(["a b.jpg", "https://example.org/c.png", "is", "it", "3.5?"])
     assert pictures == [ImagePart(data=b"x"), ImagePart(url="https://example.org/c.png")]
     assert question == "is it 3.5?"
+    assert sort_words(["~nobody-here/?", "why " * 2000, "nul\0"])[0] == []
     with pytest.raises(ConfigError, match="empty"):
         Path("empty.png").touch()
         sort_words(["empty.png"])

@@ -66,7 +66,7 @@ def sort_words(words: Sequence[str]) -> tuple[list[ImagePart], str]:
     pictures: list[ImagePart] = []
     question: list[str] = []
     for word in words:
-        if word == "-" or _is_url(word) or Path(word).expanduser().is_file():
+        if word == "-" or _is_url(word) or _is_file(word):
             pictures.append(read_picture(word))
         elif Path(word).suffix.lower() in PICTURE_SUFFIXES and " " not in word:
             raise ConfigError(f"there is no picture {word!r}; check the path (the folder here is {os.getcwd()})")
@@ -86,6 +86,11 @@ def read_picture(word: str) -> ImagePart:
     if not data:
         raise ConfigError(f"the picture {word!r} is empty")
     return ImagePart(data=data)
+
+
+def _is_file(word: str) -> bool:
+    """False also for words that could not be a path at all, such as a long question."""
+    return os.path.isfile(os.path.expanduser(word))
 
 
 def _is_url(word: str) -> bool:
@@ -155,7 +160,8 @@ class Conversation:
         if finish is FinishReason.LENGTH:
             print("(the answer was cut by its token limit; --max-tokens raises it)", file=sys.stderr)
         if self._args.stats and usage is not None:
-            print(stats_line(usage, first - started, time.perf_counter() - first), file=sys.stderr)
+            ended = time.perf_counter()
+            print(stats_line(usage, (first or ended) - started, ended - (first or ended)), file=sys.stderr)
         return "".join(text)
 
 
@@ -165,7 +171,8 @@ def stats_line(usage: Usage, first_seconds: float, rest_seconds: float) -> str:
     extra = [f"{usage.image_tokens} of pictures"] * bool(usage.image_tokens)
     extra += [f"{usage.cached_tokens} cached"] * bool(usage.cached_tokens)
     prompt += f" ({', '.join(extra)})" if extra else ""
-    rate = f", then {(usage.completion_tokens - 1) / rest_seconds:.1f} tokens/s" if usage.completion_tokens > 1 else ""
+    measurable = usage.completion_tokens > 1 and rest_seconds > 0
+    rate = f", then {(usage.completion_tokens - 1) / rest_seconds:.1f} tokens/s" if measurable else ""
     return f"{prompt}, {usage.completion_tokens} out; first after {first_seconds:.2f} s{rate}"
 
 
@@ -222,7 +229,7 @@ def _command(talk: Conversation, line: str) -> bool:
     if name in ("/quit", "/exit", "/bye"):
         return False
     if name == "/image" and words:
-        found, rest = sort_words([" ".join(words)] if Path(" ".join(words)).expanduser().is_file() else words)
+        found, rest = sort_words([" ".join(words)] if _is_file(" ".join(words)) else words)
         if rest:
             raise ConfigError(f"there is no picture {rest!r}")
         talk.pictures += found
