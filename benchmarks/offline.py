@@ -64,7 +64,8 @@ class Requests:
     def make(self, picture: int | None, num_tokens_out: int) -> Submit:
         self.count += 1
         rng = np.random.default_rng(self.count)
-        text = rng.integers(0, self.vocab_size, NUM_TEXT).tolist()
+        # As a chat template does it: a few tokens that are always the same, the picture, then a question of its own.
+        text = [1, 2, 3, 4, *rng.integers(0, self.vocab_size, NUM_TEXT - 4).tolist()]
         images: tuple[WireImage, ...] = ()
         pixels = np.random.default_rng((7, picture or 0)).integers(0, 256, (GRID.num_patches, 588), dtype=np.uint8)
         if picture is not None:

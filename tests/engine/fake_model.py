@@ -107,7 +107,8 @@ class FakeModel:
                     last = index - 1
                     before = int(slots[table[last // inputs.block_size] * inputs.block_size + last % inputs.block_size])
                 t, h, w = inputs.positions[:, row].tolist()
-                slots[slot] = MODULUS if values[row] == NAN_TOKEN else chain(before, int(values[row]), (t, h, w))
+                is_nan = values[row] == NAN_TOKEN or before == MODULUS  # NaN spreads to everything behind it
+                slots[slot] = MODULUS if is_nan else chain(before, int(values[row]), (t, h, w))
                 hidden[row] = slots[slot]
                 row += 1
         return hidden

@@ -92,6 +92,19 @@ def test_the_same_prompt_again_is_answered_from_the_cache_except_its_last_token(
     assert core.blocks.prefix_hits == 16
 
 
+def test_the_next_turn_finds_the_picture_and_the_last_answer_in_the_cache() -> None:
+    model = FakeModel()
+    core = make_core(model, encoder_cache_bytes=0)
+    turn = [*text(1, 3), FakePicture(1, TALL), 9]
+    answer = run(core, request("first", turn, max_tokens=10, ignore_eos=True))["first"]
+    message = request("second", [*turn, *answer, *text(2, 3)])
+    core.submit(message)
+    first = core.step()[0]
+    assert isinstance(first, Token) and first.num_cached_tokens == (12 + 10 - 1) // 4 * 4
+    assert [*first.token_ids, *run(core)["second"]] == expected_answer(message)
+    assert model.num_pictures_encoded == 1
+
+
 def test_pictures_of_equal_tokens_never_share_blocks() -> None:
     """Same placeholder ids, same number of tokens: only digests and positions tell them apart."""
     before, after = text(1, 4), text(2, 6)
@@ -107,6 +120,17 @@ def test_pictures_of_equal_tokens_never_share_blocks() -> None:
     for message in messages:
         assert run(core, message)[message.request_id] == expected_answer(message)
     assert core.blocks.prefix_hits == 2 * 4  # only the text in front of the pictures
+
+
+def test_a_block_with_another_past_is_another_block() -> None:
+    """Tokens and positions of the second block are equal everywhere; what lies before it is not."""
+    core = make_core()
+    one, other, second = text(1, 4), text(2, 4), text(3, 4)
+    run(core, request("other past", [*other, *second, 9], max_tokens=1))
+    run(core, request("one", [*one, 9], max_tokens=1))
+    message = request("both", [*one, *second, 9])
+    assert run(core, message)["both"] == expected_answer(message)
+    assert core.blocks.prefix_hits == 4
 
 
 def test_the_same_picture_one_token_later_is_another_block() -> None:
@@ -160,6 +184,23 @@ def test_preempted_sequences_go_on_with_the_same_tokens() -> None:
     assert core.scheduler.num_preemptions > 0
     for message in messages:
         assert answers[message.request_id] == expected_answer(message)
+
+
+def test_a_sequence_preempted_in_the_middle_of_its_picture_lets_go_of_it_and_comes_back() -> None:
+    core = make_core(kv_cache_bytes=8 * 4 * 12, max_num_seqs=2, max_num_batched_tokens=4, enable_prefix_cache=False)
+    old = request("old", text(1, 4), max_tokens=30, ignore_eos=True)
+    core.submit(old)
+    news = core.step()
+    young = request("young", [FakePicture(1, Grid(1, 16, 8)), 9], max_tokens=4)
+    core.submit(young)
+    while not core.scheduler.num_preemptions:
+        news += core.step()
+        core.check_integrity()
+    assert not any(n.request_id == "young" for n in news), "it was still reading its picture"
+    answers = run(core)
+    before = [t for n in news if isinstance(n, Token) for t in n.token_ids]
+    assert before + answers["old"] == expected_answer(old)
+    assert answers["young"] == expected_answer(young)
 
 
 def test_a_sampled_answer_is_the_same_alone_in_a_crowd_and_after_preemption() -> None:
@@ -310,6 +351,17 @@ def test_a_request_that_breaks_the_step_fails_alone(poison: int) -> None:
     # Nothing of it is remembered: the same text without the poison is computed anew.
     again = request("again", text(9, 9))
     assert run(core, again)["again"] == expected_answer(again)
+
+
+def test_nothing_computed_by_a_request_that_ended_in_nan_is_remembered() -> None:
+    core = make_core(max_num_batched_tokens=8)
+    poisoned = [NAN_TOKEN, *text(1, 18)]  # the first chunks are computed, and remembered, before the NaN shows
+    for name in ("first", "second"):
+        core.submit(request(name, poisoned))
+        news = [n for _ in range(3) for n in core.step()]
+        assert [n.request_id for n in news if isinstance(n, Failed)] == [name]
+        core.check_integrity()
+    assert core.blocks.prefix_hits == 0
 
 
 def test_a_picture_that_breaks_the_tower_fails_alone() -> None:

@@ -135,12 +135,12 @@ class Sequence:
 
     def position_bytes(self, start: int, end: int) -> bytes:
         """The three axes' positions of tokens [start, end) as bytes (part of a block's identity)."""
-        inside = self.positions[:, start : min(end, self.num_prompt_tokens)].tobytes()
+        if end <= self.num_prompt_tokens:
+            return self.positions[:, start:end].tobytes()
+        # The same bytes as if the decoded tokens had come in a prompt: the next turn's does bring them.
         first = max(start, self.num_prompt_tokens)
-        if first >= end:
-            return inside
-        decoded = np.arange(first, end, dtype=np.int32) + self.position_delta
-        return inside + decoded.tobytes()
+        decoded = np.tile(np.arange(first, end, dtype=np.int32) + np.int32(self.position_delta), (3, 1))
+        return np.concatenate((self.positions[:, start:first], decoded), axis=1).tobytes()
 
     def pictures_in(self, start: int, end: int) -> list[Picture]:
         """Pictures with at least one token in [start, end), in order."""
