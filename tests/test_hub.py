@@ -38,6 +38,8 @@ class FakeHub:
     storage: str | None = None  # redirect shards there
     fail_with: list[int] = field(default_factory=list)
     need_token: str | None = None
+    moved: bool = False  # small files answer with a redirect to another path of the hub, and only it names the commit
+    etags: dict[str, str] = field(default_factory=dict)
     url: str = ""
 
     def ranges(self, name: str) -> list[str | None]:
@@ -84,13 +86,16 @@ def _handler(fake: FakeHub) -> type[BaseHTTPRequestHandler]:
                 return self._empty(fake.fail_with.pop(0))
             name = unquote(self.path).rsplit("/", 1)[1]
             data = fake.files.get(name)
+            if fake.moved and "/resolve/" in self.path and data is not None and not name.endswith(".safetensors"):
+                return self._empty(307, location=f"/{NAME}/resolve-cache/{name}", x_repo_commit=COMMIT)
             in_storage = self.path.startswith("/storage/")
             if not in_storage and fake.need_token and self.headers.get("authorization") != f"Bearer {fake.need_token}":
                 return self._empty(401)
-            if data is None or not (in_storage or self.path.startswith(f"/{NAME}/resolve/")):
+            if data is None or not (in_storage or self.path.startswith(f"/{NAME}/resolve")):
                 return self._empty(404)
             large = name.endswith(".safetensors")
             digest = hashlib.sha256(data).hexdigest() if large else _blob_id(data)
+            digest = fake.etags.get(name, digest)
             if fake.lie_about_digest and large:
                 digest = "f" * 64
             size = len(data) + (fake.lie_about_size if large else 0)
@@ -107,7 +112,8 @@ def _handler(fake: FakeHub) -> type[BaseHTTPRequestHandler]:
             if start:
                 self.send_header("content-range", f"bytes {start}-{len(data) - 1}/{len(data)}")
             self.send_header("etag", f'"{digest}"')
-            self.send_header("x-repo-commit", COMMIT)
+            if not fake.moved:
+                self.send_header("x-repo-commit", COMMIT)
             self.send_header("content-length", str(size if not body else len(data) - start))
             self.end_headers()
             if not body:
@@ -191,6 +197,28 @@ def test_shards_behind_a_redirect_are_checked_by_the_digest_of_the_hub(fake: Fak
     fake.storage = fake.url.replace("127.0.0.1", "localhost")
     assert_complete(client.fetch(NAME, "main"), fake)
     assert any(path.startswith("/storage/") for _, path, _ in fake.log)
+
+
+def test_small_files_moved_inside_the_hub_are_followed_and_keep_their_commit(fake: FakeHub, client: Hub) -> None:
+    fake.moved = True
+    folder = client.fetch(NAME, "main")
+    assert_complete(folder, fake)
+    assert folder.name == COMMIT
+
+
+def test_a_mirror_may_mark_files_by_plain_sha1_or_by_anything_else(fake: FakeHub, client: Hub) -> None:
+    fake.etags = {
+        "config.json": hashlib.sha1(fake.files["config.json"]).hexdigest(),
+        "tokenizer.json": "5f3c-62a1",
+        "chat_template.jinja": hashlib.md5(b"anything").hexdigest(),
+    }
+    assert_complete(client.fetch(NAME, "main"), fake)
+    fake.etags["generation_config.json"] = hashlib.sha1(b"something else").hexdigest()
+    fake.files["generation_config.json"] = b"{}"
+    for path in client.cache.rglob(".complete"):
+        path.unlink()
+    with pytest.raises(CheckpointError, match="generation_config"):
+        client.fetch(NAME, "main")
 
 
 def test_the_token_goes_to_the_hub_and_never_to_its_storage(fake: FakeHub, tmp_path: Path) -> None:

@@ -320,9 +320,11 @@ class _Download:
 
     def _head(self, name: str) -> httpx.Response:
         """HEAD, following redirects inside the hub (renamed models) but not to its storage."""
-        url = self._url(name)
+        url, commit = self._url(name), ""
         for _ in range(_MAX_REDIRECTS):
             response = self.client.head(url, headers=self._headers(url))
+            commit = commit or response.headers.get("x-repo-commit", "")  # the first hop may be the only one to say
+            response.headers["x-repo-commit"] = commit
             target = urljoin(url, response.headers.get("location", ""))
             if not response.is_redirect or urlsplit(target).netloc != urlsplit(url).netloc:
                 return response
@@ -464,8 +466,8 @@ class _Download:
         wrong = None
         if remote.size is not None and size != remote.size:
             wrong = f"has {size} bytes instead of {remote.size}"
-        elif (digest := _digest_like(remote.etag, part, size)) is not None and digest != remote.etag:
-            wrong = f"has the digest {digest} instead of {remote.etag}"
+        elif (digests := _digests_like(remote.etag, part, size)) and remote.etag not in digests:
+            wrong = f"has the digest {min(digests)} instead of {remote.etag}"
         if wrong is not None:
             part.unlink(missing_ok=True)
             raise CheckpointError(
@@ -495,15 +497,19 @@ def _continues(response: httpx.Response, have: int) -> bool:
     return str(response.headers.get("content-range", "")).startswith(f"bytes {have}-")
 
 
-def _digest_like(etag: str | None, path: Path, size: int) -> str | None:
-    """The file's digest of the kind the etag is: sha256 (64 hex), git's blob id (40 hex), None for any other mark."""
+def _digests_like(etag: str | None, path: Path, size: int) -> set[str]:
+    """The file's digests of the kind the etag is: sha256 (64 hex), sha1 plain or as git's blob id (40 hex); none for
+    any other mark, which says nothing about the content."""
     if etag is None or not re.fullmatch(r"[0-9a-f]{64}|[0-9a-f]{40}", etag):
-        return None
-    digest: Any = hashlib.sha256() if len(etag) == 64 else hashlib.sha1(f"blob {size}\0".encode())
+        return set()
+    sums: list[Any] = [hashlib.sha256()]
+    if len(etag) == 40:
+        sums = [hashlib.sha1(), hashlib.sha1(f"blob {size}\0".encode())]
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK_BYTES):
-            digest.update(chunk)
-    return str(digest.hexdigest())
+            for one in sums:
+                one.update(chunk)
+    return {str(one.hexdigest()) for one in sums}
 
 
 def _write_whole(path: Path, content: bytes) -> None:
