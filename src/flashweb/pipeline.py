@@ -16,7 +16,7 @@ import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal, Protocol, cast
+from typing import Any, Literal, Protocol, TypeAlias, cast
 
 from flashweb.engine import Engine
 from flashweb.errors import ContextLengthExceeded, FlashwebError, NotReady, Overloaded
@@ -61,6 +61,7 @@ class Loader(Protocol):
     def close(self) -> None: ...
 
 
+_Piece: TypeAlias = tuple[int, Delta]  # the choice's index, and what is new of it
 HealthStatus = Literal["ok", "loading", "draining", "stalled", "dead", "stopped"]
 
 
@@ -262,7 +263,7 @@ class Pipeline:
 
     # --- the row --------------------------------------------------------------------------------------------------
 
-    async def stream(self, chat: Chat, params: SamplingParams, n: int = 1) -> AsyncGenerator[tuple[int, Delta], None]:
+    async def stream(self, chat: Chat, params: SamplingParams, n: int = 1) -> AsyncGenerator[_Piece, None]:
         """Admit a chat and yield (choice index, piece of answer) until every choice has finished.
 
         Each choice's last piece carries `finish` and `usage`. Closing the generator frees everything. Everything
@@ -283,13 +284,13 @@ class Pipeline:
                     "The server is shutting down and its grace time is over; send the request again."
                 ) from None
 
-    async def _answer(self, chat: Chat, params: SamplingParams, n: int = 1) -> AsyncGenerator[tuple[int, Delta], None]:
+    async def _answer(self, chat: Chat, params: SamplingParams, n: int = 1) -> AsyncGenerator[_Piece, None]:
         self._check_text_length(chat)
         images = await self._loader.load(chat.images, self._check_picture_sizes)
         prompt = await self._build(chat, images)
         params = self._fit(prompt, params)
-        choices = [self._choice(chat, prompt, _nth(params, index)) for index in range(n)]
-        async with aclosing(_number(choices[0]) if n == 1 else _merge(choices)) as pieces:
+        choices = [self._choice(index, chat, prompt, _nth(params, index)) for index in range(n)]
+        async with aclosing(choices[0] if n == 1 else _merge(choices)) as pieces:
             async for piece in pieces:
                 yield piece
 
@@ -334,7 +335,9 @@ class Pipeline:
             )
         return params if params.max_tokens <= left else replace(params, max_tokens=left)
 
-    async def _choice(self, chat: Chat, prompt: Prompt, params: SamplingParams) -> AsyncGenerator[Delta, None]:
+    async def _choice(
+        self, index: int, chat: Chat, prompt: Prompt, params: SamplingParams
+    ) -> AsyncGenerator[_Piece, None]:
         """One sequence through the engine. The id is our own: what callers send never becomes a key."""
         reader = _Reader(self.processor, chat, prompt, params)
         tokens = cast(AsyncGenerator[TokenOut, None], self.engine.generate(prompt, params, secrets.token_hex(12)))
@@ -342,7 +345,7 @@ class Pipeline:
             async for out in tokens:
                 delta = reader.read(out)
                 if delta is not None:
-                    yield delta
+                    yield index, delta
                     if delta.finish is not None:
                         return
 
@@ -403,22 +406,16 @@ def _nth(params: SamplingParams, index: int) -> SamplingParams:
     return params if params.seed is None or index == 0 else replace(params, seed=params.seed + index)
 
 
-async def _number(deltas: AsyncGenerator[Delta, None]) -> AsyncGenerator[tuple[int, Delta], None]:
-    async with aclosing(deltas):
-        async for delta in deltas:
-            yield 0, delta
-
-
-async def _merge(choices: Sequence[AsyncGenerator[Delta, None]]) -> AsyncGenerator[tuple[int, Delta], None]:
-    """Several choices side by side, each piece with its choice's index; the first error ends them all."""
-    queue: asyncio.Queue[tuple[int, Delta | _Finished]] = asyncio.Queue(maxsize=4 * len(choices))
-    tasks = [asyncio.create_task(_pour(index, deltas, queue)) for index, deltas in enumerate(choices)]
+async def _merge(choices: Sequence[AsyncGenerator[_Piece, None]]) -> AsyncGenerator[_Piece, None]:
+    """Several choices side by side; the first error ends them all."""
+    queue: asyncio.Queue[_Piece | _Finished] = asyncio.Queue(maxsize=4 * len(choices))
+    tasks = [asyncio.create_task(_pour(pieces, queue)) for pieces in choices]
     running = len(choices)
     try:
         while running:
-            index, item = await queue.get()
+            item = await queue.get()
             if not isinstance(item, _Finished):
-                yield index, item
+                yield item
                 continue
             running -= 1
             if item.error is not None:
@@ -429,17 +426,15 @@ async def _merge(choices: Sequence[AsyncGenerator[Delta, None]]) -> AsyncGenerat
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _pour(
-    index: int, deltas: AsyncGenerator[Delta, None], queue: asyncio.Queue[tuple[int, Delta | _Finished]]
-) -> None:
+async def _pour(pieces: AsyncGenerator[_Piece, None], queue: asyncio.Queue[_Piece | _Finished]) -> None:
     error: Exception | None = None
     try:
-        async with aclosing(deltas):
-            async for delta in deltas:
-                await queue.put((index, delta))
+        async with aclosing(pieces):
+            async for piece in pieces:
+                await queue.put(piece)
     except Exception as caught:
         error = caught
-    await queue.put((index, _Finished(error)))
+    await queue.put(_Finished(error))
 
 
 def _text_chars(chat: Chat) -> int:

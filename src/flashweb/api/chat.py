@@ -131,7 +131,8 @@ async def _completion(pipeline: Pipeline, job: _Job, log_fields: dict[str, Any])
 
 
 async def _events(pipeline: Pipeline, job: _Job, log_fields: dict[str, Any]) -> AsyncGenerator[bytes, None]:
-    """Role first, then text, then the finish reason, then (if asked for) usage alone, then [DONE]."""
+    """Role first, then text, then the finish reason, then (if asked for) usage alone, then [DONE]. What belongs
+    together goes out together: the role with the first text, the end with the last."""
     chunks = _Chunks(job, pipeline.token_text)
     usages: list[Usage] = []
     started: set[int] = set()
@@ -140,15 +141,17 @@ async def _events(pipeline: Pipeline, job: _Job, log_fields: dict[str, Any]) -> 
         async for index, delta in pieces:
             if not started:
                 log_fields["ttft_ms"] = round((time.perf_counter() - begun) * 1000, 1)
-            if index not in started:
-                started.add(index)
-                yield chunks.role(index)
+            role = b"" if index in started else chunks.role(index)
+            started.add(index)
             if delta.usage is not None:
                 usages.append(delta.usage)
-            yield chunks.piece(index, delta)
-    usage = add_usages(usages)
-    _note_usage(log_fields, usage)
-    yield (chunks.usage(usage) if job.include_usage else b"") + DONE
+            if len(usages) < job.n:
+                yield role + chunks.piece(index, delta)
+                continue
+            usage = add_usages(usages)
+            _note_usage(log_fields, usage)
+            yield role + chunks.piece(index, delta) + (chunks.usage(usage) if job.include_usage else b"") + DONE
+            return
 
 
 def _note_usage(log_fields: dict[str, Any], usage: Usage) -> None:
