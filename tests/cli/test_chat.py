@@ -73,6 +73,37 @@ def test_no_server_there_says_how_to_start_one(flashweb: Run) -> None:
     assert "flashweb serve" in done.stderr
 
 
+def test_something_else_on_that_port_is_told_apart_from_a_model_server(flashweb: Run) -> None:
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _NotAModelServer)
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}).start()
+    url = f"127.0.0.1:{server.server_address[1]}"
+    try:
+        for flags, words in ((), "lists no models"), (("--model", "m"), "no JSON object"):
+            done = flashweb("chat", "--url", url, *flags, "hello")
+            assert done.returncode == 1 and words in done.stderr and "Traceback" not in done.stderr
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+class _NotAModelServer(http.server.BaseHTTPRequestHandler):
+    def log_message(self, *args: object) -> None:
+        pass
+
+    def do_GET(self) -> None:
+        self._send(b"<html>welcome</html>")
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["content-length"]))
+        self._send(b"data: [1, 2\n\n")
+
+    def _send(self, body: bytes) -> None:
+        self.send_response(200)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
 def test_words_are_pictures_when_they_are_files_or_urls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("a b.jpg").write_bytes(b"x")

@@ -64,13 +64,21 @@ class ChatServer:
         return body | {"status_code": response.status_code} if isinstance(body, dict) else None
 
     async def models(self) -> list[str]:
-        """Model names in the server's order. Raises ServerError, ServerUnreachable."""
+        """Model names in the server's order, at least one. Raises ServerError, ServerUnreachable."""
         try:
             response = await self._http.get("/v1/models")
         except httpx.HTTPError as error:
             raise self._unreachable(error) from error
         _raise_for(response.status_code, response.content)
-        return [str(entry["id"]) for entry in response.json().get("data", [])]
+        try:
+            names = [str(entry["id"]) for entry in response.json()["data"]]
+        except (ValueError, KeyError, TypeError):
+            names = []
+        if not names:
+            raise ServerError(
+                f"{self.url}/v1/models lists no models; is it an OpenAI-compatible server? (or give --model)"
+            )
+        return names
 
     async def stream(self, body: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
         """Chunks of one streamed chat completion. Raises ServerError, ServerUnreachable; closing it hangs up."""
@@ -81,10 +89,12 @@ class ChatServer:
                 if response.status_code != 200:
                     _raise_for(response.status_code, await response.aread())
                 async for event in _events(response.aiter_bytes()):
-                    chunk = msgspec.json.decode(event)
-                    if isinstance(chunk, dict) and chunk.get("error"):
+                    chunk = msgspec.json.decode(event, type=dict[str, Any])
+                    if chunk.get("error"):
                         raise ServerError(_error_text(chunk))
                     yield chunk
+        except msgspec.DecodeError as error:
+            raise ServerError(f"{self.url} sent an event that is no JSON object: {error}") from error
         except httpx.HTTPError as error:
             raise self._unreachable(error) from error
 
