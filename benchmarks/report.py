@@ -117,7 +117,42 @@ def picture_rows() -> Iterator[Row]:
                 )  # fmt: skip
 
 
-SOURCES: tuple[Callable[[], Iterator[Row]], ...] = (reading_rows, start_rows, serve_rows, generate_rows, picture_rows)
+def first_token_rows() -> Iterator[Row]:
+    result = load("bench")
+    alone = next((row for row in result["rows"] if row["concurrency"] == 1), None) if result else None
+    if alone:
+        yield Row(
+            {"en": "first token, one 448 px picture, bundled model", "zh": "首个词元,一张 448 px 图片,自带模型"},
+            f"{alone['first_token_ms_p50']:.0f} ms", "≤ 200 ms", "bench",
+        )  # fmt: skip
+
+
+def cost_rows() -> Iterator[Row]:
+    cost, memory = load("echo_cost"), load("memory")
+    if cost:
+        worst = max(row["cpu_ms_per_request"] for row in cost["rows"].values())
+        yield Row(
+            {"en": "the web process's CPU time per request (448 px picture, 32 tokens)",
+             "zh": "网络进程每个请求的 CPU 时间(448 px 图片,32 个词元)"},
+            f"{worst:.1f} ms", f"≤ {cost['limit_ms']:g} ms", "echo_cost",
+        )  # fmt: skip
+    if memory:
+        yield Row(
+            {"en": f"the web process's memory, highest in {memory['requests']} requests with pictures",
+             "zh": f"网络进程的内存,{memory['requests']} 个带图请求中的最高值"},
+            f"{memory['highest_web_rss_mb']:.0f} MB", "< 300 MB", "memory",
+        )  # fmt: skip
+
+
+SOURCES: tuple[Callable[[], Iterator[Row]], ...] = (
+    reading_rows,
+    start_rows,
+    first_token_rows,
+    serve_rows,
+    generate_rows,
+    picture_rows,
+    cost_rows,
+)
 
 
 def figures(language: str) -> str:
