@@ -3,16 +3,18 @@
     .venv/bin/python benchmarks/report.py           rewrites what stands between the markers
     .venv/bin/python benchmarks/report.py --check   only tells whether they are current (exit code 1 when not)
 
-A result that has not been measured has no row.
+A result that is not in git has no row: add it first (`git add benchmarks/results/NAME.json`).
 """
 
 from __future__ import annotations
 
 import json
 import re
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +39,16 @@ class Row:
 
 def load(name: str) -> dict[str, Any] | None:
     path = RESULTS / f"{name}.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() and path.name in tracked() else None
+
+
+@cache
+def tracked() -> frozenset[str]:
+    """Names of the results that belong to the repository; outside git, of all that are there."""
+    listed = subprocess.run(["git", "ls-files", "--", str(RESULTS)], cwd=ROOT, capture_output=True, text=True)
+    if listed.returncode:
+        return frozenset(path.name for path in RESULTS.glob("*.json"))
+    return frozenset(Path(line).name for line in listed.stdout.splitlines())
 
 
 def reading_rows() -> Iterator[Row]:
