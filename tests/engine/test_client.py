@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import socket
@@ -249,6 +250,38 @@ async def test_an_engine_that_never_starts_is_reported_and_one_that_keeps_dying_
     with pytest.raises(NotReady, match="not started again"):
         await collect(client, prompt())
     await client.stop()
+
+
+def anonymous_bytes(process_id: int) -> int:
+    """Memory that is the process's own, swapped out or not; file mappings (weights, libraries) do not count."""
+    status = Path(f"/proc/{process_id}/status").read_text()
+    return 1024 * sum(int(line.split()[1]) for line in status.splitlines() if line.startswith(("RssAnon", "VmSwap")))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
+async def test_a_thousand_picture_requests_leave_no_growth() -> None:
+    """After 200 requests every cache is at its bound; the next 1,000 must not add to either process."""
+    async with running(encoder_cache_bytes=1 << 20, kv_cache_bytes=8 << 20, max_model_len=512) as client:
+        assert client.process_id is not None
+        seeds = iter(range(1 << 30))
+
+        async def caller(count: int) -> None:
+            for _ in range(count):
+                await collect(client, prompt(next(seeds), num_text=60), SHORT)
+
+        async def round_of(count: int) -> tuple[int, int]:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(8):
+                    group.create_task(caller(count // 8))
+            gc.collect()
+            return anonymous_bytes(os.getpid()), anonymous_bytes(client.process_id or 0)
+
+        before = await round_of(200)
+        after = await round_of(1000)
+        growth = [(b - a) / 2**20 for a, b in zip(before, after, strict=True)]
+        assert max(growth) < 8.0, f"MiB grown (web side, engine): {growth}"
+        await until(lambda: client.state.num_running == 0 and client.state.num_free_blocks == client.state.num_blocks)
 
 
 HANGING_ENGINE = """
