@@ -36,9 +36,8 @@ test-full: check  ## everything, slow and GPU tests too; the outcome goes to ben
 bench: .venv/installed  ## load on the server at port 8080: first token, time per token, requests/s
 	$(BIN)/flashweb bench $(ARGS)
 
-bench-full: .venv/installed-dev  ## start time and the comparison with `transformers serve`, measured here
-	$(BIN)/python benchmarks/start_time.py
-	$(BIN)/python benchmarks/serve_ratio.py
+bench-full: .venv/installed-dev  ## measure every figure of the READMEs (half an hour; ARGS="eval bench" for some)
+	$(BIN)/python benchmarks/all.py $(ARGS)
 
 train-nano: .venv/installed-dev  ## train the bundled model from scratch (needs a GPU; see training/README.md)
 	PYTHON=$(BIN)/python training/run.sh $(ARGS)
