@@ -1,9 +1,9 @@
-"""Measures every figure of the READMEs, one after the other, and writes them there. About half an hour on two quiet cores.
+"""Measures every figure of the READMEs, one after the other, and writes them there: half an hour on two quiet cores.
 
     .venv/bin/python benchmarks/all.py [NAME ...]
 
-With names, only those (start_time, serve_ratio, cpu_generate, media, echo_cost, memory, bench, eval). New results have to
-be added to git before report.py shows them.
+With names, only those (start_time, serve_ratio, cpu_generate, media, echo_cost, memory, bench, eval). New results
+have to be added to git before report.py shows them.
 """
 
 from __future__ import annotations
