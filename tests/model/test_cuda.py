@@ -1,0 +1,89 @@
+"""The same network on a GPU: fp32 equals the CPU, bf16 stays close, mixed steps and scattered blocks included."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from flashweb.model.glm4v import Glm4v
+from flashweb.model.inputs import ForwardInputs
+from tests.parity.reference import IMAGE_TOKEN, make_checkpoint, mrope_positions, random_picture, random_prompt
+
+pytestmark = pytest.mark.gpu
+
+BLOCK = 16
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    text = {
+        "hidden_size": 256,
+        "num_attention_heads": 4,
+        "rope_parameters": {
+            "rope_type": "default",
+            "rope_theta": 10000.0,
+            "partial_rotary_factor": 0.5,
+            "mrope_section": [4, 6, 6],
+        },
+    }
+    vision = {"out_hidden_size": 256, "hidden_size": 128}
+    return make_checkpoint(tmp_path_factory.mktemp("checkpoint"), text=text, vision=vision)
+
+
+def answers(model: Glm4v) -> torch.Tensor:
+    """Logits of a batch whose sequences start, continue and decode side by side, with pictures, on scattered blocks."""
+    cache = model.new_kv_cache(64, BLOCK)
+    blocks = np.random.default_rng(0).permutation(64)
+    sequences = []
+    for i, size in enumerate([(8, 10), (4, 4), (12, 6)]):
+        patches, grid = random_picture(size, i)
+        ids = random_prompt([5, grid, 20 + i], i)
+        table = blocks[i * 8 : i * 8 + 8].tolist() if i % 2 else list(range(40 + 8 * i, 48 + 8 * i))
+        sequences.append((ids, patches, grid, table))
+    features = model.encode_images(
+        [torch.from_numpy(p).to(model.device) for _, p, _, _ in sequences], [g for _, _, g, _ in sequences]
+    )
+    logits = []
+    done = [0, 0, 0]
+    for lengths in ((30, 20, 9), (1, 4, 30), (1, 1, 1), (1, 1, 2)):
+        rows: dict[str, list[int]] = {"ids": [], "slots": [], "image_rows": []}
+        positions, picked = [], []
+        for (ids, _, grid, table), start, n, feature in zip(sequences, done, lengths, features, strict=True):
+            order = np.cumsum(np.array(ids) == IMAGE_TOKEN) - 1
+            for k in range(start, start + n):
+                if ids[k] == IMAGE_TOKEN:
+                    rows["image_rows"].append(len(rows["ids"]))
+                    picked.append(feature[order[k]])
+                rows["ids"].append(ids[k])
+                rows["slots"].append(table[k // BLOCK] * BLOCK + k % BLOCK)
+            positions.append(mrope_positions(ids, [grid])[0][:, start : start + n])
+        done = [a + n for a, n in zip(done, lengths, strict=True)]
+        on = model.device
+        inputs = ForwardInputs(
+            token_ids=torch.tensor(rows["ids"], device=on),
+            positions=torch.from_numpy(np.concatenate(positions, axis=1)).to(on),
+            slots=torch.tensor(rows["slots"], device=on),
+            query_lens=list(lengths),
+            context_lens=done,
+            block_tables=[t for _, _, _, t in sequences],
+            block_size=BLOCK,
+            last_rows=torch.arange(len(rows["ids"]), device=on),
+            image_features=torch.stack(picked) if picked else None,
+            image_rows=torch.tensor(rows["image_rows"], device=on) if picked else None,
+        )
+        logits.append(model.logits(model.forward(inputs, cache)).cpu())
+    return torch.cat(logits)
+
+
+def test_fp32_on_a_gpu_equals_the_cpu(folder: Path) -> None:
+    cpu, gpu = answers(Glm4v.load(folder)), answers(Glm4v.load(folder, device="cuda", dtype="float32"))
+    assert (cpu - gpu).abs().max() < 1e-3
+
+
+def test_bf16_on_a_gpu_stays_close_to_the_cpu(folder: Path) -> None:
+    cpu, gpu = answers(Glm4v.load(folder)), answers(Glm4v.load(folder, device="cuda"))
+    assert gpu.isfinite().all()
+    assert torch.cosine_similarity(cpu, gpu, dim=-1).min() > 0.99
