@@ -118,7 +118,7 @@ def test_opening_the_server_to_others_warns_so_that_nobody_can_miss_it(start: St
 def test_an_unknown_flag_ends_with_the_nearest_one(start: Start) -> None:
     running = start("--limit-concurrancy", "3", wait=False)
     assert running.process.wait(30) == 2
-    assert "--limit-concurrency" in running.text
+    assert "did you mean --limit-concurrency?" in running.text and len(running.text.splitlines()) == 1
 
 
 def test_sigterm_lets_a_stream_finish_while_new_requests_are_refused(start: Start) -> None:

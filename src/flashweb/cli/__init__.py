@@ -15,6 +15,7 @@ import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
 from importlib import import_module
+from typing import NoReturn
 
 from flashweb import __version__
 
@@ -51,8 +52,11 @@ def _run(verb: str, args: list[str]) -> int:
 
     try:
         module = import_module(f"flashweb.cli.{verb}")
-        parser = argparse.ArgumentParser(
-            prog=f"flashweb {verb}", description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        parser = _Parser(
+            prog=f"flashweb {verb}",
+            description=module.__doc__,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
         )
         module.add_arguments(parser)
         return int(module.run(parser.parse_args(args)))
@@ -68,6 +72,18 @@ def _run(verb: str, args: list[str]) -> int:
         return _complain(error.message, ENVIRONMENT)
     except FlashwebError as error:
         return _complain(error.message, FAILED)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Proposes the nearest flag for one that nobody declared, without the page of usage that would hide it."""
+
+    def error(self, message: str) -> NoReturn:
+        _, found, unknown = message.partition("unrecognized arguments: ")
+        if found:
+            name = unknown.split()[0].partition("=")[0]
+            near = get_close_matches(name, self._option_string_actions, n=1)
+            message += f" (did you mean {near[0]}?)" if near else ""
+        self.exit(USAGE, f"{self.prog}: {message}; `{self.prog} --help` lists the flags\n")
 
 
 def _leave_quietly() -> int:
