@@ -76,10 +76,9 @@ def digest(patches: NDArray[np.uint8], grid: Grid, geometry: ImageGeometry, help
         first = helper.submit(_hash_leaves, leaves[:half])
         second = _hash_leaves(leaves[half:])
         hashes = first.result() + second
-    root = hashlib.blake2b(hashes, digest_size=32, key=hashlib.blake2b(header).digest(), person=b"flashweb-root")
-    return root.digest()
+    return hashlib.sha256(b"flashweb picture\0" + hashlib.sha256(header).digest() + hashes).digest()
 
 
 def _hash_leaves(leaves: Sequence[memoryview]) -> bytes:
-    # SHA-256 is in today's processors: half the time of BLAKE2 there, and hashing is a third of a small picture's work.
+    # SHA-256: processors of the last years have instructions for it, twice as fast there as BLAKE2b.
     return b"".join(hashlib.sha256(leaf).digest() for leaf in leaves)
