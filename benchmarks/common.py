@@ -103,3 +103,12 @@ def tree_memory_mib(pid: int) -> float:
 
     parent = psutil.Process(pid)
     return round(sum(p.memory_full_info().uss for p in [parent, *parent.children(recursive=True)]) / 2**20, 1)
+
+
+def tree_cpu_seconds(pid: int) -> float:
+    """Processor time of a process and its children so far, user and system."""
+    import psutil
+
+    parent = psutil.Process(pid)
+    times = [process.cpu_times() for process in [parent, *parent.children(recursive=True)]]
+    return round(sum(t.user + t.system for t in times), 2)

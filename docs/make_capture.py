@@ -18,6 +18,7 @@ import shlex
 import subprocess
 import sys
 import unicodedata
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
@@ -25,20 +26,21 @@ from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]
 SESSION = (
-    (("examples/receipt.png",), 'flashweb chat examples/receipt.png "list the amounts"'),
-    (("examples/menu-zh.png",), 'flashweb chat examples/menu-zh.png "提取图中所有金额数字,并按出现顺序列出"'),
+    'flashweb chat examples/receipt.png "list the amounts"',
+    'flashweb chat examples/receipt.png "What is the total?"',
+    'flashweb chat examples/menu-zh.png "提取图中所有金额数字,并按出现顺序列出"',
 )
-COLUMNS, CELL, LINE, MARGIN, PICTURE = 72, 8.4, 20, 18, 190
+PICTURES = ("examples/receipt.png", "examples/menu-zh.png")
+COLUMNS, CELL, LINE, MARGIN, PICTURE = 80, 8.4, 20, 18, 150
 
 
 def main() -> None:
     lines: list[str] = []
-    for _, command in SESSION:
-        lines.append("$ " + command)
-        lines += printed_by(command)
-    pictures = [name for names, _ in SESSION for name in names]
+    for command in SESSION:
+        lines += ["$ " + command, *printed_by(command), ""]
+    lines.pop()
     target = ROOT / "docs" / "capture.svg"
-    target.write_text(svg(lines, pictures), encoding="utf-8")
+    target.write_text(svg(lines, PICTURES), encoding="utf-8")
     print("\n".join(lines), f"\nwritten to {target.relative_to(ROOT)}", sep="\n")
 
 
@@ -80,7 +82,7 @@ def visible(output: str) -> list[str]:
     return lines
 
 
-def svg(lines: list[str], pictures: list[str]) -> str:
+def svg(lines: Sequence[str], pictures: Sequence[str]) -> str:
     """A terminal window with the pictures beside it."""
     rows = [row for line in lines for row in wrapped(line)]
     text_width = COLUMNS * CELL + 2 * MARGIN
