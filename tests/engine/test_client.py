@@ -320,6 +320,17 @@ async def test_an_engine_that_beats_but_never_finishes_a_step_is_stalled_and_rep
         assert not _alive(spawned[0])
 
 
+async def test_a_process_that_cannot_even_be_made_is_an_error_and_not_a_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_memory(path: Path, config: EngineConfig) -> subprocess.Popen[bytes]:
+        raise OSError(12, "Cannot allocate memory")
+
+    monkeypatch.setattr(client_module, "_spawn", no_memory)
+    client = EngineClient(config())
+    with pytest.raises(EngineDied, match="Cannot allocate memory"):
+        await asyncio.wait_for(client.start(), 5.0)
+    await client.stop()
+
+
 async def test_stop_is_idempotent_and_ends_open_streams_with_a_clear_error() -> None:
     async with running() as client:
         async with aclosing(client.generate(prompt(), LONG, "open")) as stream:  # type: ignore[type-var]

@@ -109,6 +109,11 @@ def test_the_noise_changes_with_the_token_index_and_is_uniform() -> None:
     assert abs(np.mean(values) - 0.5) < 0.02 and abs(np.var(values) - 1 / 12) < 0.005
 
 
+def test_every_token_of_an_answer_is_drawn_anew() -> None:
+    seqs = [sequence(answer=(5,) * n, seed=3, temperature=1.0) for n in range(30)]
+    assert len(set(tokens(sample(torch.zeros(30, VOCAB), seqs)))) > 10
+
+
 def test_repetition_penalty_divides_positive_and_multiplies_negative_logits_of_prompt_and_answer() -> None:
     seq = sequence(prompt=[2], answer=(1, 3), repetition_penalty=2.0)
     row = logits_of([0.9, 1.7, -0.4, -3.0, 0.8])  # becomes 0.9, 0.85, -0.8, -6.0, 0.8

@@ -22,7 +22,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -287,6 +287,8 @@ class EngineClient:
             began = loop.time()
             try:
                 await self._run_process()
+            except OSError as error:  # no memory for a process, no room for a socket: a death like any other
+                self._fatal = Fatal("engine_died", f"it could not be started: {error}")
             finally:
                 served = self._ready is not None
                 self._connection, self._ready, self._stats = None, None, NO_STATS
@@ -454,7 +456,7 @@ class _Stream:
 class _Connection(asyncio.Protocol):
     """The web side's end of the socket."""
 
-    on_message: object
+    on_message: Callable[[FromEngine], None]
 
     def __post_init__(self) -> None:
         self.closed = asyncio.Event()
@@ -470,7 +472,7 @@ class _Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         try:
             for frame in self._reader.feed(data):
-                self.on_message(self._decoder.decode(frame))  # type: ignore[operator]
+                self.on_message(self._decoder.decode(frame))
         except (FrameError, msgspec.DecodeError) as error:
             logger.error("the engine sent what is no message: %s", error)
             self.close()

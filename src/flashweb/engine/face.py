@@ -45,7 +45,7 @@ class Engine(Protocol):
     def generate(self, prompt: Prompt, params: SamplingParams, request_id: str) -> AsyncIterator[TokenOut]:
         """Tokens of one request as they come; closing the iterator aborts it and frees its blocks.
 
-        Raises ContextLengthExceeded, Overloaded, NotReady, EngineDied.
+        Raises ContextLengthExceeded, InvalidRequest, Overloaded, NotReady, EngineDied; FlashwebError for our faults.
         """
 
     @property

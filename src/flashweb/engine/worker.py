@@ -19,6 +19,7 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
@@ -194,8 +195,8 @@ def available_cores() -> int:
     return cores
 
 
-def _start_thread(target: object, *args: object) -> None:
-    threading.Thread(target=target, args=args, daemon=True).start()  # type: ignore[arg-type]
+def _start_thread(target: Callable[[], None]) -> None:
+    threading.Thread(target=target, daemon=True).start()
 
 
 def main(path: str, config: EngineConfig) -> int:
