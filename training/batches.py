@@ -17,6 +17,7 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -24,10 +25,11 @@ import numpy.typing as npt
 from PIL import Image
 
 from training.page import QA, Page
-from training.tokenizer import JSON_PIECES, single_token_characters, token_ids, vocabulary
+from training.tokenizer import single_token_characters, token_ids, vocabulary
 
 TOKEN = 28  # pixels of a merged token's side
 PADDING_WIDTH, PADDING_AREA = 16, 128  # pictures that fill up a batch, in visual tokens; small, so attention is cheap
+LARGEST_DRAWN = 36  # tokens: the recipe's papers end at 1,024 px
 LOOK = 22  # floats that say how one picture is distorted, see `Look`
 
 
@@ -42,7 +44,9 @@ class Encoder:
         self.special = token_ids()
         self._vocab, self._ranks = vocab, {pair: rank for rank, pair in enumerate(merges)}
         self._alphabet = list(vocab)[:256]
-        self._chars = {char: [vocab["".join(self._alphabet[b] for b in char.encode())]] for char in single_token_characters()}
+        self._chars = {
+            char: [vocab["".join(self._alphabet[b] for b in char.encode())]] for char in single_token_characters()
+        }
         self._pieces = re.compile("|".join(re.escape(name) for name in sorted(self.special, key=len, reverse=True)))
 
     def encode(self, text: str) -> list[int]:
@@ -62,7 +66,7 @@ class Encoder:
         """A character outside the charset: its bytes, joined by the merges that happen to fit, in rank order."""
         parts = [self._alphabet[b] for b in char.encode()]
         while True:
-            ranked = [(self._ranks[pair], i) for i, pair in enumerate(zip(parts, parts[1:])) if pair in self._ranks]
+            ranked = [(self._ranks[pair], i) for i, pair in enumerate(pairwise(parts)) if pair in self._ranks]
             if not ranked:
                 break
             i = min(ranked)[1]
@@ -243,7 +247,7 @@ def random_look(
 ) -> tuple[Look, npt.NDArray[np.float64]]:
     """A distortion of growing `strength` (0..1) and the forward map drawn -> shown.
 
-    The text stays inside the picture and glyphs are not shrunk below 12 px; where the questions `asked` are about places
+    The text stays inside the picture, glyphs are not shrunk below 12 px; where the questions `asked` are about places
     or colours, those are kept.
     """
     look, forward = Look(), np.eye(3)
@@ -341,7 +345,8 @@ class BatchWriter:
             and self.num_pictures + pictures + spare <= b.pictures
             and all(
                 self.num_text[p] + len(row.ids) <= b.text
-                and self.num_rows[p] + 1 + -(-(b.text - self.num_text[p] - len(row.ids)) // b.max_row) <= b.conversations
+                and self.num_rows[p] + 1 - (-(b.text - self.num_text[p] - len(row.ids)) // b.max_row)
+                <= b.conversations
                 and self.num_labels[p] + len(row.learnt) <= b.labels
                 for p, row in enumerate(rows)
             )
@@ -352,7 +357,8 @@ class BatchWriter:
         grids = [(p.image.shape[0] // TOKEN, p.image.shape[1] // TOKEN) for p in pages]
         sizes = [h * w for h, w in grids]
         rows = [
-            encode_conversation(self.encoder, use.turns, sizes, system=use.system, thinking=use.thinking) for use in uses
+            encode_conversation(self.encoder, use.turns, sizes, system=use.system, thinking=use.thinking)
+            for use in uses
         ]
         if max(len(row.ids) for row in rows) > self.budget.max_row:
             return True  # an overlong conversation is dropped, not an end of the batch
@@ -543,7 +549,7 @@ class Drawer:
         drawn_h, drawn_w = h, w
         if self.random.random() < 0.25 * difficulty:
             factor = 2 ** self.random.uniform(-0.5, 1.0)
-            drawn_h, drawn_w = max(1, round(h / factor)), max(1, round(w / factor))
+            drawn_h, drawn_w = (min(LARGEST_DRAWN, max(1, round(side / factor))) for side in (h, w))
         page = self.recipe.draw_page(
             self.numpy, drawn_w * TOKEN, drawn_h * TOKEN, split=self.split, difficulty=difficulty,
             num_qa=2 * self.budget.passes,
