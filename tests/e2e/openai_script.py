@@ -1,6 +1,6 @@
 """What an application does with the official OpenAI client, run against a server: sync, async, streamed, errors.
 
-    python openai_script.py BASE_URL [PICTURE EXPECTED_ANSWER]
+    python openai_script.py BASE_URL [PICTURE QUESTION [EXPECTED_ANSWER]]
 
 Needs nothing but the `openai` package (1.40.0 or newer), so that it runs unchanged in an environment of another
 version. Prints one JSON object with what came back; exits non-zero when something is not as an application expects.
@@ -94,7 +94,7 @@ def main() -> None:
     picture, question, expected = DOT, "What is in this image?", None
     if rest:
         picture = base64.b64encode(Path(rest[0]).read_bytes()).decode()
-        question, expected = rest[1], rest[2]
+        question, expected = rest[1], rest[2] if len(rest) > 2 else None
     client = openai.OpenAI(base_url=base_url, api_key="not-needed", max_retries=0)
     asked = messages(picture, question)
     answer = run_sync(client, asked)

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from flashweb.evaluate import heldout
 from tests.e2e.conftest import Start
 
 SCRIPT = Path(__file__).parent / "openai_script.py"
@@ -48,3 +49,15 @@ def test_client_1_40_works_from_an_environment_of_its_own(
     start: Start, python_1_40: Path, flags: tuple[str, ...]
 ) -> None:
     assert run_script(python_1_40, start(*flags).url)["openai"] == "1.40.0"
+
+
+@pytest.mark.slow
+def test_the_bundled_model_reads_amounts_in_fonts_it_never_saw(start: Start) -> None:
+    """Over the official client, streamed and not, sync and async (the script compares them); greedy and fp32."""
+    url = start("--threads", "1").url
+    cases = heldout.load(["amounts-plain"])[:12]
+    right = 0
+    for case in cases:
+        done = run_script(sys.executable, url, str(case.picture), case.question)
+        right += done["answer"].strip() == case.answer
+    assert right >= 9, f"{right} of {len(cases)} pages were read without a mistake"
