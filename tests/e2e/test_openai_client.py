@@ -55,9 +55,9 @@ def test_client_1_40_works_from_an_environment_of_its_own(
 def test_the_bundled_model_reads_amounts_in_fonts_it_never_saw(start: Start) -> None:
     """Over the official client, streamed and not, sync and async (the script compares them); greedy and fp32."""
     url = start("--threads", "1").url
-    cases = heldout.load(["amounts-plain"])[:12]
+    cases = heldout.load(["amounts-plain"])[:6]
     right = 0
     for case in cases:
         done = run_script(sys.executable, url, str(case.picture), case.question)
         right += done["answer"].strip() == case.answer
-    assert right >= 9, f"{right} of {len(cases)} pages were read without a mistake"
+    assert right >= 5, f"{right} of {len(cases)} pages were read without a mistake"
