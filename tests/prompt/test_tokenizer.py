@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flashweb.errors import CheckpointError
+from flashweb.hub import resolve_model
 from flashweb.prompt.tokenizer import Tokenizer
 from tests.prompt.conftest import CONTROL, tiny_tokenizer
 
@@ -116,3 +117,19 @@ def test_a_tokenizer_that_loses_bytes_is_refused(tmp_path: Path) -> None:
 
 def test_the_tiny_tokenizer_is_what_the_tests_think() -> None:
     assert tiny_tokenizer().get_vocab_size() > 256 + len(CONTROL)
+
+
+def test_an_added_piece_of_text_is_one_token_and_stays_visible() -> None:
+    nano = Tokenizer(resolve_model("flashweb-nano") / "tokenizer.json")
+    text = '{"contains_price": true, "contains_brand_logo": null, "forbidden_words": ["最便宜", "第一"]}'
+    ids = nano.encode(text)
+    assert len(ids) < 16, "the JSON pieces are single tokens"
+    assert not any(nano.is_control(id) for id in ids)
+    assert nano.decode(ids) == text
+
+
+def test_the_bundled_tokenizer_gives_the_ids_of_the_library() -> None:
+    path = resolve_model("flashweb-nano") / "tokenizer.json"
+    nano, library = Tokenizer(path), tokenizers.Tokenizer.from_file(str(path))
+    for text in ('{"forbidden_words": ["违禁词1", "违禁词2"]}', "提取图中所有金额数字,并按出现顺序列出", 'a", "b"]}'):
+        assert nano.encode(text) == library.encode(text, add_special_tokens=False).ids

@@ -1,8 +1,9 @@
 """`Tokenizer`: text <-> ids for byte-level BPE, with control tokens kept strictly apart from text.
 
-`encode` never yields a control id, whatever the text spells: the added tokens are removed from the BPE tokenizer when
-it is loaded, and only the template (`prompt/template.py`) places control ids, by name. Every id also has its bytes
-(`id_to_bytes`), so a stream can be decoded id by id. Knows nothing of chats, pictures or streams.
+`encode` never yields a control id, whatever the text spells: control tokens are removed from the BPE tokenizer when it
+is loaded, and only the template (`prompt/template.py`) places control ids, by name. Added tokens that are mere text (a
+checkpoint may have single tokens for frequent pieces of JSON) are matched in text first, longest first. Every id also
+has its bytes (`id_to_bytes`), so a stream can be decoded id by id. Knows nothing of chats, pictures or streams.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ import tokenizers
 from flashweb.errors import CheckpointError
 
 _ADDED_TOKENS = re.compile(r'"added_tokens"\s*:\s*(?=\[)')
+# An added token that is not marked special still steers the model when it looks like one: `<think>`, `/nothink`.
+_CONTROL_NAME = re.compile(r"<[^<>\s]+>|\[[A-Za-z]+\]|/\w+")
 _SURROGATES = re.compile(r"[\ud800-\udfff]")
 
 
@@ -42,14 +45,16 @@ class Tokenizer:
         except OSError as error:
             raise CheckpointError(f"{path} cannot be read: {error.strerror}; the model folder is incomplete") from error
         try:
-            self._bpe, self.control_ids = _load(document)
+            self._bpe, self.control_ids, self._text_pieces = _load(document)
         except CheckpointError as error:
             raise CheckpointError(f"{path}: {error.message}") from None
         except Exception as error:  # the library raises bare Exception
             raise CheckpointError(f"{path} is no tokenizer that can be used: {error}") from error
         self.control_names: Mapping[int, str] = {id: name for name, id in self.control_ids.items()}
-        self._bytes_of_id: dict[int, bytes] = {}
-        highest = max([self._bpe.get_vocab_size() - 1, *self.control_names], default=-1)
+        self._bytes_of_id = {id: piece.encode() for piece, id in self._text_pieces.items()}
+        longest_first = sorted(self._text_pieces, key=len, reverse=True)
+        self._text_piece = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
+        highest = max([self._bpe.get_vocab_size() - 1, *self.control_names, *self._text_pieces.values()], default=-1)
         self.num_tokens = highest + 1  # ids at and above are padding rows of the embedding
 
     def encode(self, text: str) -> list[int]:
@@ -57,6 +62,17 @@ class Tokenizer:
         if not text:
             return []
         text = _SURROGATES.sub("\ufffd", text)
+        if self._text_piece is None:
+            return self._encode_words(text)
+        ids: list[int] = []
+        start = 0
+        for match in self._text_piece.finditer(text):
+            ids += self._encode_words(text[start : match.start()])
+            ids.append(self._text_pieces[match.group()])
+            start = match.end()
+        return ids + self._encode_words(text[start:])
+
+    def _encode_words(self, text: str) -> list[int]:
         return list(self._bpe.encode(text, add_special_tokens=False).ids)
 
     def decode(self, ids: Iterable[int], *, keep_control: bool = False) -> str:
@@ -89,10 +105,11 @@ class Tokenizer:
         return token.encode()
 
 
-def _load(document: str) -> tuple[tokenizers.Tokenizer, dict[str, int]]:
-    """The tokenizer without its added tokens, and those by name."""
+def _load(document: str) -> tuple[tokenizers.Tokenizer, dict[str, int], dict[str, int]]:
+    """The tokenizer without its added tokens; of those, the control tokens and the pieces of text, by name."""
     plain, added = _without_added_tokens(document)
-    control_ids = {str(token["content"]): int(token["id"]) for token in added}
+    control_ids = {str(token["content"]): int(token["id"]) for token in added if _is_control(token)}
+    text_pieces = {str(token["content"]): int(token["id"]) for token in added if not _is_control(token)}
     bpe = tokenizers.Tokenizer.from_str(plain)
     if _spells_control(bpe, control_ids):
         # Rare: a name is also a word of the vocabulary, with the same id. Take it out of the text side.
@@ -103,7 +120,11 @@ def _load(document: str) -> tuple[tokenizers.Tokenizer, dict[str, int]]:
             raise CheckpointError("text can spell a control token; this tokenizer cannot be served safely")
     if any(bpe.token_to_id(character) is None for character in _BYTE_OF_CHARACTER):
         raise CheckpointError("the tokenizer loses bytes; a byte-level BPE is needed")
-    return bpe, control_ids
+    return bpe, control_ids, text_pieces
+
+
+def _is_control(token: Mapping[str, Any]) -> bool:
+    return bool(token.get("special")) or _CONTROL_NAME.fullmatch(str(token["content"])) is not None
 
 
 def _without_added_tokens(document: str) -> tuple[str, list[dict[str, Any]]]:
