@@ -203,6 +203,14 @@ def test_a_sequence_preempted_in_the_middle_of_its_picture_lets_go_of_it_and_com
     assert answers["young"] == expected_answer(young)
 
 
+def test_nobody_is_admitted_into_the_last_blocks_that_others_are_about_to_need() -> None:
+    core = make_core(kv_cache_bytes=8 * 4 * 4, max_num_seqs=2, max_num_batched_tokens=32)
+    core.submit(request("running", text(1, 3), max_tokens=8, ignore_eos=True))
+    core.step()
+    run(core, request("fits exactly", text(2, 12), max_tokens=2, ignore_eos=True))
+    assert core.scheduler.num_preemptions == 0
+
+
 def test_a_sampled_answer_is_the_same_alone_in_a_crowd_and_after_preemption() -> None:
     def ask(name: str) -> Submit:
         return request(name, text(0, 6), max_tokens=20, ignore_eos=True, temperature=1.0, top_p=0.9, seed=7)
