@@ -96,7 +96,8 @@ def main() -> None:
     state = Network(shape).state_dict() if args.random else torch.load(args.weights, map_location="cpu")
     write_folder(args.out, shape)
     path = write_weights(args.out, state, shape)
-    print(f"{path}: {path.stat().st_size / 1e6:.2f} MB, {sum(t.numel() for t in load_file(path).values()):,} parameters")
+    num_parameters = sum(t.numel() for t in load_file(path).values())
+    print(f"{path}: {path.stat().st_size / 1e6:.2f} MB, {num_parameters:,} parameters")
 
 
 if __name__ == "__main__":

@@ -53,7 +53,8 @@ def main() -> None:
             trainer.run()
         torch.cuda.synchronize()
     print(profile.key_averages().table(sort_by="cuda_time_total", row_limit=28, max_name_column_width=70))
-    print(json.dumps({"step_ms": round(step_ms, 2), "drawing_ms_per_picture": round(1000 * drawing / counts["pictures"], 2),
+    per_picture = 1000 * drawing / counts["pictures"]
+    print(json.dumps({"step_ms": round(step_ms, 2), "drawing_ms_per_picture": round(per_picture, 2),
                       "memory_gib": round(torch.cuda.max_memory_allocated() / 2**30, 1), **counts}))  # fmt: skip
 
 

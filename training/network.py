@@ -392,8 +392,10 @@ def to_checkpoint(state: Mapping[str, Tensor], shape: Shape) -> dict[str, Tensor
     for i in range(shape.vision_layers):
         ours, theirs = f"vision.{i}.", f"{visual}blocks.{i}."
         gate, up = state[ours + "gate_up.weight"].chunk(2)
-        out[theirs + "norm1.weight"], out[theirs + "norm2.weight"] = state[ours + "norm1.weight"], state[ours + "norm2.weight"]
-        out[theirs + "attn.qkv.weight"], out[theirs + "attn.proj.weight"] = state[ours + "qkv.weight"], state[ours + "proj.weight"]
+        for norm in ("norm1.weight", "norm2.weight"):
+            out[theirs + norm] = state[ours + norm]
+        for linear in ("qkv.weight", "proj.weight"):
+            out[theirs + "attn." + linear] = state[ours + linear]
         out[theirs + "mlp.gate_proj.weight"], out[theirs + "mlp.up_proj.weight"] = gate, up
         out[theirs + "mlp.down_proj.weight"] = state[ours + "down.weight"]
     down = state["merger.downsample.weight"].view(shape.hidden, MERGE, MERGE, width).permute(0, 3, 1, 2)
@@ -448,8 +450,10 @@ def from_checkpoint(tensors: Mapping[str, Tensor], shape: Shape) -> dict[str, Te
     }
     for i in range(shape.vision_layers):
         ours, theirs = f"vision.{i}.", f"{visual}blocks.{i}."
-        state[ours + "norm1.weight"], state[ours + "norm2.weight"] = t[theirs + "norm1.weight"], t[theirs + "norm2.weight"]
-        state[ours + "qkv.weight"], state[ours + "proj.weight"] = t[theirs + "attn.qkv.weight"], t[theirs + "attn.proj.weight"]
+        for norm in ("norm1.weight", "norm2.weight"):
+            state[ours + norm] = t[theirs + norm]
+        for linear in ("qkv.weight", "proj.weight"):
+            state[ours + linear] = t[theirs + "attn." + linear]
         state[ours + "gate_up.weight"] = torch.cat([t[f"{theirs}mlp.{n}_proj.weight"] for n in ("gate", "up")])
         state[ours + "down.weight"] = t[theirs + "mlp.down_proj.weight"]
     for i in range(shape.layers):

@@ -40,7 +40,8 @@ class Muon:
             self.groups.setdefault((matrix.shape[0], matrix.shape[1]), []).append(index)
         self.matrices = list(matrices)
         self.momenta = {
-            shape: torch.zeros(len(members), *shape, device=matrices[0].device) for shape, members in self.groups.items()
+            shape: torch.zeros(len(members), *shape, device=matrices[0].device)
+            for shape, members in self.groups.items()
         }
 
     def step(self, gradients: Sequence[Tensor], rate: Tensor) -> None:

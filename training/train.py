@@ -1,9 +1,9 @@
 """Train flashweb-nano: `python -m training.train --minutes 26 --out run`.
 
 Drawing processes fill batches, a thread brings them to the device, and one captured CUDA graph is replayed per step
-(distortion, forward, backward, both optimisers). The schedule follows the clock: warm-up, flat, linear to zero. Held-out
-scores and losses are written as JSON lines to `log.jsonl`, weights to `last.pt` (float32) and as a checkpoint folder.
-On a machine without CUDA the same code runs step by step, for checks with `--tiny`.
+(distortion, forward, backward, both optimisers). The schedule follows the clock: warm-up, flat, linear to zero.
+Held-out scores and losses are written as JSON lines to `log.jsonl`, weights to `last.pt` (float32) and as a checkpoint
+folder. On a machine without CUDA the same code runs step by step, for checks with `--tiny`.
 """
 
 from __future__ import annotations
@@ -38,7 +38,9 @@ MUON_RATE, ADAM_RATE, DECAY = 2e-3, 1.5e-3, 0.05
 READING_START, READING_END = 1.0, 0.2
 TINY_BUDGET = Budget(visual=512, text=2048, pictures=64, conversations=64, labels=1024, glyphs=512, max_side=8,
                      max_area=64, max_row=512, passes=1)  # fmt: skip
-TINY_SHAPE = Shape(hidden=128, layers=2, heads=2, kv_heads=1, mlp=256, vision_hidden=128, vision_layers=3, merger_mlp=256)
+TINY_SHAPE = Shape(
+    hidden=128, layers=2, heads=2, kv_heads=1, mlp=256, vision_hidden=128, vision_layers=3, merger_mlp=256
+)
 
 
 @dataclass(slots=True)
@@ -175,7 +177,7 @@ def _part(gradient: Tensor, view: Tensor, parameter: Tensor) -> Tensor:
 
 
 class Feeder:
-    """Brings ready batches to the device in a thread; prefers fresh batches and offers second uses when none is ready."""
+    """Brings ready batches to the device in a thread; prefers fresh ones and offers second uses when none is ready."""
 
     def __init__(self, renderers: Renderers, device: Device, ring: int = 12) -> None:
         self.renderers, self.device, self.budget = renderers, device, renderers.budget
@@ -389,7 +391,7 @@ class Run:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--minutes", type=float, default=26.0, help="wall-clock time of the whole run, compilation included")
+    parser.add_argument("--minutes", type=float, default=26.0, help="wall-clock time of the run, compilation included")
     parser.add_argument("--steps", type=int, default=0, help="end after so many steps (schedules then follow steps)")
     parser.add_argument("--out", default="run")
     parser.add_argument("--init", help="start from this checkpoint folder instead of fresh weights")

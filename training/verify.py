@@ -1,4 +1,4 @@
-"""Check an exported checkpoint with transformers alone: greedy answers on held-out pages, scored as `flashweb eval` does.
+"""Check an exported checkpoint with transformers alone: greedy answers on held-out pages, scored as in `flashweb eval`.
 
     python -m training.verify --model FOLDER --out training/results/verify.json [--random 100]
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from training.augment import distorted_patches
-from training.batches import Budget, BatchWriter, Encoder, Look, Turn, _Use
+from training.batches import BatchWriter, Budget, Encoder, Look, Turn, _Use
 from training.export import load_weights, write_folder, write_weights
 from training.network import Network, Packed, Shape, checkpoint_config, from_checkpoint, to_checkpoint
 from training.page import Page

@@ -11,8 +11,19 @@ import torch
 
 from training.augment import MEAN, STD, distorted_patches
 from training.batches import (
-    TOKEN, Budget, BatchWriter, Encoder, Look, Turn, _Use, patch_places, random_look, resize, rope_positions,
-    empty_batch, encode_conversation,
+    TOKEN,
+    BatchWriter,
+    Budget,
+    Encoder,
+    Look,
+    Turn,
+    _Use,
+    empty_batch,
+    encode_conversation,
+    patch_places,
+    random_look,
+    resize,
+    rope_positions,
 )  # fmt: skip
 from training.network import PLAIN, Network, Shape, interpolation_table
 from training.page import QA, Glyph, Page
@@ -105,7 +116,9 @@ def test_places_and_colours_stay_where_they_are_asked_for() -> None:
     page = dot_page(4, 6, [(60, 50)])
     page.fixed_geometry = page.fixed_colours = True
     for seed in range(30):
-        look, forward = random_look(random.Random(seed), page, 1.0, [QA("box", "en", "q", "a"), QA("colour", "en", "q", "a")])
+        look, forward = random_look(
+            random.Random(seed), page, 1.0, [QA("box", "en", "q", "a"), QA("colour", "en", "q", "a")]
+        )
         assert np.array_equal(forward, np.eye(3))
         assert look.gain == (1.0, 1.0, 1.0) and look.bias == (0.0, 0.0, 0.0)
 
@@ -150,7 +163,9 @@ def test_position_interpolation_is_torchs_bicubic() -> None:
         y = (torch.arange(height) + 0.5) / height * 2 - 1
         x = (torch.arange(width) + 0.5) / width * 2 - 1
         grid = torch.stack((x.expand(height, -1), y[:, None].expand(-1, width)), -1)[None]
-        theirs = torch.nn.functional.grid_sample(table, grid, mode="bicubic", padding_mode="border", align_corners=False)
+        theirs = torch.nn.functional.grid_sample(
+            table, grid, mode="bicubic", padding_mode="border", align_corners=False
+        )
         mine = torch.einsum("yi,xj,cij->cyx", ours[height, :height], ours[width, :width], table[0])
         torch.testing.assert_close(mine, theirs[0], atol=1e-5, rtol=1e-5)
 
