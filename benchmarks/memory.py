@@ -15,7 +15,6 @@ import argparse
 import asyncio
 import json
 import os
-import platform
 import signal
 import subprocess
 import sys
@@ -25,13 +24,13 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from echo_cost import body, cpu_name, free_port, get, run_load
+from common import free_port, machine, write_result
+from echo_cost import body, get, run_load
 
 LIMIT_WEB_MB = 300.0
 # Reading noise: the allocator's pages and the interpreter's free lists move by this much without a trend.
 TOLERANCE_MB = 8.0
 TOKENS = 4
-RESULT = Path(__file__).parent / "results" / "memory.json"
 
 
 def serve(port: int, report: str) -> int:
@@ -96,7 +95,8 @@ def measure(requests: int, warm_up: int, concurrency: int) -> dict[str, Any]:
     port = free_port()
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "state.json"
-        server = subprocess.Popen([sys.executable, __file__, "--serve", str(port), str(report)], stderr=subprocess.DEVNULL)
+        command = [sys.executable, __file__, "--serve", str(port), str(report)]
+        server = subprocess.Popen(command, stderr=subprocess.DEVNULL)
         try:
             wait_ready(server, port)
             bodies = lambda first, count: [body(seed, "JPEG", TOKENS) for seed in range(first, first + count)]  # noqa: E731
@@ -131,11 +131,12 @@ def main() -> int:
     parser.add_argument("--requests", type=int, default=1000)
     parser.add_argument("--warm-up", type=int, default=200)
     parser.add_argument("--concurrency", type=int, default=4)
-    parser.add_argument("--save", action="store_true", help=f"write {RESULT.name}")
+    parser.add_argument("--save", action="store_true", help="write results/memory.json")
     parser.add_argument("--serve", nargs=2, metavar=("PORT", "FILE"), help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.serve:
         return serve(int(args.serve[0]), args.serve[1])
+    setup = machine()
     found = measure(args.requests, args.warm_up, args.concurrency)
     first, last = found["readings"][0], found["readings"][-1]
     growth = {name: round(last[name] - first[name], 1) for name in ("web_anon_mb", "engine_anon_mb")}
@@ -150,7 +151,7 @@ def main() -> int:
     }
     result = {
         "what": "memory after 448 px pictures through the real engine, bundled model, every picture new, 4 tokens each",
-        "machine": {"cpu": cpu_name(), "cores": os.cpu_count(), "python": platform.python_version()},
+        "setup": setup,
         "requests": args.requests,
         "warm_up": args.warm_up,
         "concurrency": args.concurrency,
@@ -163,9 +164,9 @@ def main() -> int:
     for name, ok in checks.items():
         print(f"{'ok' if ok else 'FAILED':<7} {name}")
     if args.save:
-        RESULT.parent.mkdir(exist_ok=True)
-        RESULT.write_text(json.dumps(result, indent=2) + "\n")
-    print(json.dumps(result))
+        write_result("memory", result)
+    else:
+        print(json.dumps(result))
     return 0 if all(checks.values()) else 1
 
 

@@ -228,6 +228,22 @@ async def test_the_engine_is_warmed_with_a_picture_once_per_start() -> None:
     await pipeline.stop()
 
 
+@pytest.mark.parametrize("setting", [{"media__max_images": 0}, {"media__max_image_pixels": 100}])
+async def test_settings_without_room_for_the_warm_up_picture_do_not_keep_the_server_from_being_ready(
+    setting: dict[str, int],
+) -> None:
+    engine = ScriptedEngine()
+    pipeline = await started(make_pipeline(engine, **setting))
+    assert [prompt.num_image_tokens for prompt, _, _ in engine.asked] == [0]
+    await pipeline.stop()
+
+
+async def test_a_context_too_small_for_the_warm_up_picture_is_warmed_with_text() -> None:
+    pipeline = await started(make_pipeline(ScriptedEngine(max_model_len=64)))
+    assert pipeline.health().ready
+    await pipeline.stop()
+
+
 async def test_what_keeps_the_engine_from_starting_reaches_who_waits() -> None:
     class Broken(EchoEngine):
         async def start(self) -> None:

@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, Protocol, TypeAlias, cast
 
 from flashweb.engine import Engine
-from flashweb.errors import ContextLengthExceeded, FlashwebError, NotReady, Overloaded
+from flashweb.errors import ContextLengthExceeded, FlashwebError, InvalidRequest, NotReady, Overloaded, TooLarge
 from flashweb.output import THINK_TAGS, ReplySplitter, TextStream
 from flashweb.prompt import PromptProcessor
 from flashweb.settings import Settings
@@ -29,6 +29,7 @@ from flashweb.types import (
     FinishReason,
     ImagePart,
     Message,
+    Part,
     PixelPatches,
     Prompt,
     SamplingParams,
@@ -128,7 +129,11 @@ class Pipeline:
                 raise
             return
         while True:
-            await self._warm_up_when_new()
+            try:
+                await self._warm_up_when_new()
+            except Exception:
+                log.exception("the warm-up failed; trying again")
+                await asyncio.sleep(5)
             await asyncio.sleep(0.25)
 
     async def _warm_up_when_new(self) -> None:
@@ -136,18 +141,25 @@ class Pipeline:
         state = self.engine.state
         if state.phase != "ready" or state.num_restarts == self._warmed_restarts:
             return
-        if not self.settings.engine.lazy_load:
-            try:
-                await self._answer_warm_up()
-            except FlashwebError as error:
-                log.warning("warm-up failed: %s", error.message)
-                return
-        self._warmed_restarts = state.num_restarts
+        if self._loads_on_demand or await self._warm_up():
+            self._warmed_restarts = state.num_restarts
 
-    async def _answer_warm_up(self) -> None:
-        picture = ImagePart(data=warm_up_picture())
-        chat = Chat((Message("user", (picture, TextPart("What is in this picture?"))),))
-        async for _ in self._answer(chat, SamplingParams(max_tokens=2, ignore_eos=True)):
+    async def _warm_up(self) -> bool:
+        """False when the engine went away meanwhile; it will be new again."""
+        picture, text = ImagePart(data=warm_up_picture()), TextPart("What is in this picture?")
+        for parts in ((picture, text), (text,)):
+            try:
+                await self._answer_warm_up(*parts)
+                return True
+            except (InvalidRequest, TooLarge) as error:
+                # The operator's settings leave no room for it: a tiny context, no pictures at all.
+                log.warning("this could not be part of the warm-up: %s", error.message)
+            except FlashwebError:
+                return False
+        return True
+
+    async def _answer_warm_up(self, *parts: Part) -> None:
+        async for _ in self._answer(Chat((Message("user", parts),)), SamplingParams(max_tokens=2, ignore_eos=True)):
             pass
 
     def close(self) -> None:
