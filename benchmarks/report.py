@@ -189,8 +189,8 @@ def headline(language: str) -> str:
             f"自带模型按顺序列出全部金额、一个不错的有 **{right} 张**。"
         )
     return (
-        f"On {cases} held-out receipts, labels and menus, drawn in fonts its training never saw, half of them with frames, "
-        f"bands and banners,\nthe bundled model lists every amount in order without a mistake on **{right}**."
+        f"On {cases} held-out receipts, labels and menus, drawn in fonts its training never saw, half of them with "
+        f"frames, bands and banners,\nthe bundled model lists every amount in order without a mistake on **{right}**."
     )
 
 
