@@ -77,3 +77,97 @@ def test_wipe_zeroes_the_named_blocks_and_no_other() -> None:
     zeroed = cache.storage.eq(0).all(dim=-1).all(dim=0).all(dim=0).view(6, BLOCK)
     assert zeroed.all(dim=1).tolist() == [False, True, False, False, True, False]
     assert not zeroed[[0, 2, 3, 5]].any()
+
+
+class World:
+    """Sequences that grow by random keys and values, and the truth about each kept apart from the cache."""
+
+    def __init__(self, lengths: list[int], kv_heads: int = 2, heads: int = 4) -> None:
+        self.cache = KVCache(1, 4096, BLOCK, kv_heads, HEAD_DIM, torch.float32, torch.device("cpu"))
+        self.heads = heads
+        self.free = torch.randperm(4096).tolist()
+        self.tables: list[list[int]] = [[] for _ in lengths]
+        self.truth = [torch.empty(0, 2 * kv_heads, HEAD_DIM) for _ in lengths]
+        for i, length in enumerate(lengths):
+            self.step([i], [length])
+
+    def step(self, rows: list[int], lengths: list[int], fails: bool = False) -> bool:
+        """One step of new tokens for some sequences, checked; tells whether a window served it."""
+        query = torch.randn(sum(lengths), self.heads, HEAD_DIM)
+        new = torch.randn(sum(lengths), self.truth[0].shape[1], HEAD_DIM)
+        slots, expected = [], []
+        before = list(self.truth)
+        for i, q, kv in zip(rows, query.split(lengths), new.split(lengths), strict=True):
+            self.truth[i] = torch.cat((self.truth[i], kv))
+            total = len(self.truth[i])
+            while len(self.tables[i]) * BLOCK < total:
+                self.tables[i].append(self.free.pop())
+            slots += [self.tables[i][k // BLOCK] * BLOCK + k % BLOCK for k in range(total - len(kv), total)]
+            expected.append(naive(q, *self.truth[i].chunk(2, dim=1)))
+        inputs = ForwardInputs(
+            token_ids=torch.zeros(len(slots), dtype=torch.int64),
+            positions=torch.zeros(3, len(slots), dtype=torch.int64),
+            slots=torch.tensor(slots),
+            query_lens=lengths,
+            context_lens=[len(self.truth[i]) for i in rows],
+            block_tables=[self.tables[i] for i in rows],
+            block_size=BLOCK,
+            last_rows=torch.zeros(1, dtype=torch.int64),
+        )
+        plan = AttentionPlan.of(inputs, self.cache)
+        if fails:
+            self.truth = before
+        else:
+            out = attend(query, new, plan, 0)
+            plan.done()
+            assert (out - torch.cat(expected)).abs().max() < 1e-5
+        return plan.window is not None
+
+
+@given(
+    lengths=st.lists(st.integers(10, 30), min_size=2, max_size=4),
+    schedule=st.lists(
+        st.sampled_from(["all", "all", "all", "reversed", "fewer", "chunk", "fails", "wipe"]), max_size=12
+    ),
+    seed=st.integers(0, 99),
+)
+def test_any_schedule_gives_plain_softmax_attention(lengths: list[int], schedule: list[str], seed: int) -> None:
+    torch.manual_seed(seed)
+    world = World(lengths)
+    rows = list(range(len(lengths)))
+    for event in schedule:
+        if event == "wipe":
+            world.cache.wipe([world.free[0]])
+        elif event == "chunk":
+            world.step(rows, [3] + [1] * (len(rows) - 1))
+        else:
+            some = {"reversed": rows[::-1], "fewer": rows[1:]}.get(event, rows)
+            world.step(some, [1] * len(some), fails=event == "fails")
+
+
+def test_sequences_that_keep_decoding_share_a_window_that_grows_with_them() -> None:
+    torch.manual_seed(0)
+    world = World([60, 50, 64])
+    served = [world.step([0, 1, 2], [1, 1, 1]) for _ in range(150)]
+    assert served == [False] + [True] * 149, "the first step only makes the acquaintance"
+
+
+def test_a_window_ends_with_whatever_else_happens_to_the_cache() -> None:
+    torch.manual_seed(0)
+    world = World([20, 20])
+    both, one = ([0, 1], [1, 1]), ([0], [1])
+    assert [world.step(*both) for _ in range(3)] == [False, True, True]
+    world.step(*both, fails=True)
+    assert [world.step(*both) for _ in range(2)] == [False, True]
+    world.step(*one)
+    assert [world.step(*both) for _ in range(2)] == [False, True]
+    world.cache.wipe([world.free[0]])
+    assert [world.step(*both) for _ in range(2)] == [False, True]
+    world.step([0, 1], [2, 1])
+    assert [world.step(*both) for _ in range(2)] == [False, True]
+
+
+def test_no_window_where_most_of_it_would_be_padding() -> None:
+    torch.manual_seed(0)
+    world = World([400, 10, 10, 10])
+    assert not any(world.step([0, 1, 2, 3], [1] * 4) for _ in range(4))

@@ -40,6 +40,7 @@ class TextDecoder:
             x = layer.transform(x, layer.attend(x, rotation, plan, i))
         last = self.layers[-1]
         attended = last.attend(x, rotation, plan, len(self.layers) - 1)
+        plan.done()
         rows = inputs.last_rows
         if rows.shape[0] == x.shape[0]:
             return last.transform(x, attended)
