@@ -8,7 +8,7 @@ because a busy neighbour on the same core makes every instruction dearer. Report
 that counts is the JPEG's, the format photographs come in; a PNG's unpacking alone takes a millisecond more.
 Last line: JSON.
 
-    python benchmarks/echo_cost.py [--rounds 7] [--requests 100] [--concurrency 2] [--save]
+    python benchmarks/echo_cost.py [--rounds 7] [--requests 100] [--concurrency 1] [--save]
 """
 
 from __future__ import annotations
@@ -161,7 +161,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--requests", type=int, default=100, help="of each kind in one round")
-    parser.add_argument("--concurrency", type=int, default=2)
+    parser.add_argument(
+        "--concurrency", type=int, default=1, help="more would let the load generator slow the server down"
+    )
     parser.add_argument("--save", action="store_true", help="write results/echo_cost.json")
     args = parser.parse_args()
     setup = machine()

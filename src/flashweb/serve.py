@@ -21,6 +21,7 @@ from typing import Any
 
 from flashweb.engine import EchoEngine, Engine, EngineClient, EngineConfig, EngineState
 from flashweb.errors import ConfigError
+from flashweb.hub import resolve_model
 from flashweb.media import MediaLoader, MediaSettings
 from flashweb.names import ModelNames
 from flashweb.observe import configure_logging
@@ -42,8 +43,6 @@ def build_pipeline(settings: Settings) -> tuple[Pipeline, ModelNames]:
 
     Raises ConfigError and CheckpointError.
     """
-    from flashweb.hub import resolve_model
-
     folder = resolve_model(settings.model.model, settings.model.revision)
     processor = PromptProcessor(folder)
     media = MediaSettings.from_options(settings.media)
