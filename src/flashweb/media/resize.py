@@ -49,7 +49,7 @@ def pieces(image: Image.Image, height: int, width: int, *, split: bool) -> list[
 def resize_piece(image: Image.Image, height: int, piece: Piece) -> Image.Image:
     """One strip of an RGB or L picture resized to `height`: bicubic with antialiasing."""
     assert image.mode in ("RGB", "L")
-    if image.size == (piece.width, height) and piece.box == (0, 0, image.width, image.height):
+    if image.size == (piece.width, height) and piece.box == (0.0, 0.0, float(image.width), float(image.height)):
         return image  # Pillow would copy it
     return image.resize((piece.width, height), _BICUBIC, box=piece.box)
 
