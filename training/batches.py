@@ -345,8 +345,7 @@ class BatchWriter:
             and self.num_pictures + pictures + spare <= b.pictures
             and all(
                 self.num_text[p] + len(row.ids) <= b.text
-                and self.num_rows[p] + 1 - (-(b.text - self.num_text[p] - len(row.ids)) // b.max_row)
-                <= b.conversations
+                and self.num_rows[p] + 1 - (-(b.text - self.num_text[p] - len(row.ids)) // b.max_row) <= b.conversations
                 and self.num_labels[p] + len(row.learnt) <= b.labels
                 for p, row in enumerate(rows)
             )

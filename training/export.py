@@ -1,7 +1,7 @@
 """Write a trained network as a checkpoint folder in the Hugging Face layout (bf16, tied head).
 
-    python -m training.export --weights run/last.pt --out src/flashweb/models/flashweb-nano
-    python -m training.export --random --out FOLDER        # fresh weights, for tests of everything around the model
+python -m training.export --weights run/last.pt --out src/flashweb/models/flashweb-nano
+python -m training.export --random --out FOLDER        # fresh weights, for tests of everything around the model
 """
 
 from __future__ import annotations

@@ -53,28 +53,40 @@ def random_cases(count: int, seed: int = FIXED_SEED) -> Iterable[Case]:
 class Reader:
     """The checkpoint behind transformers' own model, tokenizer, template and image processor."""
 
-    def __init__(self, folder: Path, max_pixels: int | None = None) -> None:
+    def __init__(self, folder: Path) -> None:
         from transformers import AutoTokenizer, Glm4vForConditionalGeneration
         from transformers.models.glm46v.image_processing_pil_glm46v import Glm46VImageProcessorPil
 
         self.tokenizer = AutoTokenizer.from_pretrained(folder)
         self.model = Glm4vForConditionalGeneration.from_pretrained(folder, dtype=torch.float32).eval()
         self.processor = Glm46VImageProcessorPil.from_pretrained(folder)
-        if max_pixels:
-            size = dict(self.processor.size) | {"longest_edge": 2 * max_pixels}
-            self.processor.size = size
         self.image_id = self.model.config.image_token_id
 
     def answer(self, question: str, picture: Image.Image, max_tokens: int = 400) -> str:
+        """The greedy answer to one question about one picture."""
         content = [{"type": "image"}, {"type": "text", "text": question}]
+        return self.chat([{"role": "user", "content": content}], [picture], max_tokens=max_tokens)
+
+    def chat(
+        self,
+        messages: list[dict[str, Any]],
+        pictures: list[Image.Image],
+        *,
+        thinking: bool = False,
+        max_tokens: int = 400,
+    ) -> str:
+        """The greedy reply to a conversation that shows `pictures` in the order of its image parts."""
         text = self.tokenizer.apply_chat_template(
-            [{"role": "user", "content": content}], tokenize=False, add_generation_prompt=True, enable_thinking=False
+            messages, tokenize=False, add_generation_prompt=True, enable_thinking=thinking
         )
-        pixels = self.processor([np.asarray(picture)], return_tensors="pt")
-        tokens = int(pixels["image_grid_thw"][0].prod()) // 4
-        text = text.replace("<|image|>", "<|image|>" * tokens)
+        inputs: dict[str, torch.Tensor] = {}
+        if pictures:
+            inputs = dict(self.processor([np.asarray(picture) for picture in pictures], return_tensors="pt"))
+            pieces = text.split("<|image|>")
+            counts = [int(grid.prod()) // 4 for grid in inputs["image_grid_thw"]]
+            text = pieces[0] + "".join("<|image|>" * n + piece for n, piece in zip(counts, pieces[1:], strict=True))
         ids = torch.tensor([self.tokenizer.encode(text, add_special_tokens=False)])
-        inputs = {"input_ids": ids, "mm_token_type_ids": (ids == self.image_id).int(), **pixels}
+        inputs |= {"input_ids": ids, "mm_token_type_ids": (ids == self.image_id).int()}
         with torch.inference_mode():
             out = self.model.generate(**inputs, attention_mask=torch.ones_like(ids), max_new_tokens=max_tokens)
         reply: str = self.tokenizer.decode(out[0, ids.shape[1] :], skip_special_tokens=True)
