@@ -24,6 +24,7 @@ from flashweb.engine.sampler import sample
 from flashweb.model.glm4v import Glm4v
 from flashweb.types import Grid
 from tests.parity.reference import (
+    IMAGE_TOKEN,
     NUM_SPECIAL,
     VOCAB,
     make_checkpoint,
@@ -203,8 +204,11 @@ def test_preempted_requests_go_on_as_if_nothing_had_happened(
 
 def test_sixteen_mixed_requests_in_one_batch(model: Glm4v, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     recorder = Recorder(model, monkeypatch, max_num_batched_tokens=48, max_num_batched_patches=64)
+    # A sampled picture token would be text to us and a missing picture to the reference.
+    sampled = {"seed": 7, "logit_bias": {IMAGE_TOKEN: -100.0}}
     messages = [
-        some_request(f"r{n}", n, max_tokens=4 + n, temperature=(n % 3) * 0.6, top_p=1.0 - n / 40) for n in range(16)
+        some_request(f"r{n}", n, max_tokens=4 + n, temperature=(n % 3) * 0.6, top_p=1.0 - n / 40, **sampled)
+        for n in range(16)
     ]
     recorder.run(*messages)
     for message in messages:
