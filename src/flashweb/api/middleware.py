@@ -18,6 +18,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from flashweb.api.error_handlers import error_response
+from flashweb.api.sse import DIRECT_SEND
 from flashweb.errors import FlashwebError, InvalidRequest, TooLarge, UnsupportedMediaType
 from flashweb.observe import event
 from flashweb.settings import ServerSettings, Settings
@@ -72,6 +73,7 @@ class RequestId:
             return
         request_id = f"req_{secrets.token_hex(12)}"
         scope.setdefault("state", {})["request_id"] = request_id
+        scope[DIRECT_SEND] = send
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
