@@ -10,6 +10,6 @@ MINUTES="${1:-26}"
 export FLASHWEB_TRAINING_FONTS="${FLASHWEB_TRAINING_FONTS:-$PWD/.scratch/fonts}"
 [ -e "$FLASHWEB_TRAINING_FONTS/fonts.json" ] || "$PYTHON" -m training.fonts "$FLASHWEB_TRAINING_FONTS"
 OUT="${OUT:-.scratch/run}"
-"$PYTHON" -m training.train --minutes "$MINUTES" --out "$OUT" "$@"
+"$PYTHON" -m training.train --minutes "$MINUTES" --atlas "$(nproc)" --out "$OUT" "$@"
 "$PYTHON" -m training.export --weights "$OUT/last.pt" --out src/flashweb/models/flashweb-nano
 "$PYTHON" -m training.verify --model src/flashweb/models/flashweb-nano --out training/results/verify.json

@@ -151,3 +151,9 @@ def test_the_shipped_configuration_is_what_the_code_writes(tmp_path: Path) -> No
         assert (shipped / path.name).read_text(encoding="utf-8") == path.read_text(encoding="utf-8"), path.name
     config = json.loads((shipped / "config.json").read_text())
     assert config == checkpoint_config(Shape(vocab_size=padded_vocab_size()), token_ids())
+
+
+def test_the_shipped_weights_fit_the_shape_and_the_folder_stays_below_32_mb() -> None:
+    shipped = Path(__file__).parents[2] / "src/flashweb/models/flashweb-nano"
+    load_weights(Network(Shape(vocab_size=padded_vocab_size())), shipped)
+    assert sum(path.stat().st_size for path in shipped.iterdir()) <= 32_000_000
