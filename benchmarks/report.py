@@ -149,7 +149,7 @@ def cost_rows() -> Iterator[Row]:
         row = cost["rows"][f"{kind}_448"]
         yield Row(
             {
-                "en": f"the web process's CPU time per request ({kind.upper()} of 448 px, 32 tokens), best round (median)",
+                "en": f"the web process's CPU time per request (448 px {kind.upper()}, 32 tokens), best (median) round",
                 "zh": f"网络进程每个请求的 CPU 时间(448 px {kind.upper()},32 个词元),最好一轮(中位数)",
             },
             f"{row['cpu_ms_per_request']:.1f} ms ({row['median_ms']:.1f})",
