@@ -47,8 +47,9 @@ def rotate_(x: Tensor, rotation: Tensor) -> Tensor:
     x[..., :2r] with r = rotation.shape[-1] is changed, dimensions beyond pass through. fp32 rotates the memory
     itself (one kernel, no copy); other dtypes go through fp32 and round once.
     """
-    rotated = x[..., : 2 * rotation.shape[-1]]
-    pairs = rotated.view(*rotated.shape[:-1], -1, 2)
+    assert x.stride(-1) == 1, x.stride()
+    # As `x[..., :2r].view(..., r, 2)`, in one call instead of two: this runs once a layer in every decode step.
+    pairs = x.as_strided((*x.shape[:-1], rotation.shape[-1], 2), (*x.stride()[:-1], 2, 1))
     if x.dtype == torch.float32:
         torch.view_as_complex(pairs).mul_(rotation)
     else:
