@@ -21,7 +21,10 @@ from training.tokenizer import padded_vocab_size, token_ids, write_tokenizer
 MIN_PIXELS = 56 * 1024  # smaller pictures are enlarged: glyphs of 14 px then read better, and it costs little
 MAX_PIXELS = 784 * 784  # 784 visual tokens
 MEAN = [0.48145466, 0.4578275, 0.40821073]
-READING_FILE = "reading.pt"  # beside the checkpoint while training; the head is no part of the model
+# The auxiliary reading head is no part of the model: training leaves it beside its checkpoint; that of the shipped
+# weights is kept with the results, so that a later run can go on from both.
+READING_FILE = "reading-head.safetensors"
+SHIPPED_READING = Path(__file__).parent / "results" / READING_FILE
 STD = [0.26862954, 0.26130258, 0.27577711]
 
 
@@ -78,8 +81,10 @@ def write_weights(folder: Path, state: dict[str, Tensor], shape: Shape, dtype: t
 def load_weights(network: Network, folder: Path) -> None:
     """Start `network` from a checkpoint folder, with the reading head that training left beside it if there is one."""
     state = from_checkpoint(load_file(folder / "model.safetensors"), network.shape)
-    if (folder / READING_FILE).exists():
-        state.update(torch.load(folder / READING_FILE, map_location="cpu"))
+    shipped = folder.name == "flashweb-nano" and not (folder / READING_FILE).exists()
+    reading = SHIPPED_READING if shipped else folder / READING_FILE
+    if reading.exists():
+        state.update(load_file(reading))
     missing, unexpected = network.load_state_dict(state, strict=False)
     wrong = [name for name in missing if not name.startswith("reading.")] + list(unexpected)
     assert not wrong, f"{folder} does not fit this network: {wrong}"

@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from safetensors.torch import save_file
 from torch import Tensor
 
 from training.augment import distorted_patches
@@ -385,8 +386,8 @@ class Run:
         os.replace(self.out / "new.pt", self.out / "last.pt")
         write_folder(self.out / "checkpoint", self.shape)
         write_weights(self.out / "checkpoint", state, self.shape)
-        reading = {name: t for name, t in state.items() if name.startswith("reading.")}
-        torch.save(reading, self.out / "checkpoint" / READING_FILE)  # not shipped; lets `--init` go on where this ended
+        reading = {name: t.contiguous() for name, t in state.items() if name.startswith("reading.")}
+        save_file(reading, self.out / "checkpoint" / READING_FILE)  # not shipped; lets `--init` go on where this ended
 
 
 def main() -> None:
