@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flashweb.model.attention import AttentionPlan, KVCache, attend
+from flashweb.model.attention import PADDED_BYTES, AttentionPlan, KVCache, attend
 from flashweb.model.inputs import ForwardInputs
 
 BLOCK, NUM_BLOCKS, HEAD_DIM = 4, 64, 8
@@ -32,10 +32,17 @@ def naive(query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor) -> torc
     groups=st.sampled_from([1, 3]),
     scattered=st.booleans(),
     pad=st.booleans(),
+    padded_bytes=st.sampled_from([0, 6 << 10, PADDED_BYTES]),
     seed=st.integers(0, 99),
 )
 def test_attend_equals_plain_softmax_attention(
-    lengths: list[tuple[int, int]], kv_heads: int, groups: int, scattered: bool, pad: bool, seed: int
+    lengths: list[tuple[int, int]],
+    kv_heads: int,
+    groups: int,
+    scattered: bool,
+    pad: bool,
+    padded_bytes: int,
+    seed: int,
 ) -> None:
     torch.manual_seed(seed)
     heads = kv_heads * groups
@@ -64,10 +71,48 @@ def test_attend_equals_plain_softmax_attention(
         block_size=BLOCK,
         last_rows=torch.zeros(1, dtype=torch.int64),
     )
-    plan = AttentionPlan.of(inputs, cache, pad_decode=pad)
+    plan = AttentionPlan.of(inputs, cache, pad_decode=pad, padded_bytes=padded_bytes)
     out = attend(torch.cat(queries), torch.cat(new), plan, 1)
     assert (out - torch.cat(expected)).abs().max() < 1e-5
     assert cache.layers[0].eq(0).all(), "another layer was written"
+
+
+def decode_inputs(context_lens: list[int]) -> ForwardInputs:
+    first = [sum(-(-n // BLOCK) for n in context_lens[:i]) for i in range(len(context_lens))]
+    tables = [list(range(at, at + -(-n // BLOCK))) for at, n in zip(first, context_lens, strict=True)]
+    count = len(context_lens)
+    return ForwardInputs(
+        token_ids=torch.zeros(count, dtype=torch.int64),
+        positions=torch.zeros(3, count, dtype=torch.int64),
+        slots=torch.tensor([t[-1] * BLOCK + (n - 1) % BLOCK for t, n in zip(tables, context_lens, strict=True)]),
+        query_lens=[1] * count,
+        context_lens=context_lens,
+        block_tables=tables,
+        block_size=BLOCK,
+        last_rows=torch.arange(count),
+    )
+
+
+def test_one_long_context_does_not_make_its_short_neighbours_gather_its_length() -> None:
+    """Every padded gather stays within its bytes; what is too long for company is read where it lies."""
+    cache = KVCache(1, 1024, BLOCK, 1, HEAD_DIM, torch.float32, torch.device("cpu"))
+    lengths = [9, 2000, 8, 7, 300, 12, 5, 8]
+    limit, bytes_per_token = 3072, 2 * HEAD_DIM * 4
+    plan = AttentionPlan.of(decode_inputs(lengths), cache, pad_decode=True, padded_bytes=limit)
+    assert len(plan.padded) > 1
+    for group in plan.padded:
+        assert group.slots.numel() * bytes_per_token <= limit
+    gathered = sorted(row for group in plan.padded for row in group.rows.tolist())
+    alone = [row for row, _ in plan.alone]
+    assert sorted(gathered + alone) == list(range(len(lengths)))
+    assert {1, 4} <= set(alone)
+    assert all(context.views is not None for _, context in plan.alone), "a run of blocks needs no copy"
+
+
+def test_neighbours_that_fit_are_gathered_at_once_and_in_their_order() -> None:
+    cache = KVCache(1, 64, BLOCK, 1, HEAD_DIM, torch.float32, torch.device("cpu"))
+    plan = AttentionPlan.of(decode_inputs([9, 20, 8]), cache, pad_decode=True)
+    assert [group.rows.tolist() for group in plan.padded] == [[0, 1, 2]] and plan.alone == []
 
 
 def test_wipe_zeroes_the_named_blocks_and_no_other() -> None:

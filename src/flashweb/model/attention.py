@@ -6,7 +6,8 @@ each sequence's context back. The reference runs on any device through `scaled_d
 - a sequence whose blocks follow each other in memory is read as a view, without a copy;
 - any other sequence is gathered by slot numbers worked out once per step;
 - sequences that keep decoding together are copied side by side once, and one call serves them all (`DecodeWindow`);
-- on an accelerator, where launches cost more than bytes, the decoding sequences are gathered and padded every step.
+- on an accelerator, where launches cost more than bytes, the decoding sequences are gathered and padded every step,
+  in groups of similar length, none larger than `PADDED_BYTES`.
 
 Knows nothing of layers, rotary embeddings or requests.
 """
@@ -31,6 +32,9 @@ MASKED_QUERY_ROWS = 512
 WINDOW_BYTES = 64 << 20
 WINDOW_GROWTH = 64
 WINDOW_FILL = 0.5
+
+# Decoding sequences padded to one length are gathered in pieces of at most so many bytes (one layer's at a time).
+PADDED_BYTES = 256 << 20
 
 
 class KVCache:
@@ -84,6 +88,11 @@ class KVCache:
     @property
     def num_bytes(self) -> int:
         return self.storage.numel() * self.storage.element_size()
+
+    @property
+    def slot_bytes(self) -> int:
+        """Bytes of one token in one layer."""
+        return self.storage.shape[1] * self.storage.shape[3] * self.storage.element_size()
 
 
 def _zeros(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
@@ -200,10 +209,20 @@ class _Chunk:
 
 @dataclass(frozen=True, slots=True)
 class _PaddedDecode:
-    """Decoding sequences gathered together: slots int64 [B * L], mask bool [B, 1, 1, L]."""
+    """Decoding sequences gathered together: rows int64 [B], slots int64 [B * L], mask bool [B, 1, 1, L]."""
 
+    rows: Tensor  # which of the step's decoding sequences, in their order
     slots: Tensor
     mask: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class _Decoding:
+    """A sequence with one new token: its number among the step's decoding ones, its length and blocks in use."""
+
+    row: int
+    context_len: int
+    table: list[int]
 
 
 class AttentionPlan:
@@ -214,20 +233,25 @@ class AttentionPlan:
         self.slots = slots  # int64 [N]
         self.chunks: list[_Chunk] = []
         self.decode_rows: list[int] = []
-        self.decode_contexts: list[_Context] = []
-        self.padded: _PaddedDecode | None = None
+        # Both by the number among decode_rows, the first in that order; together every one of them once, unless a
+        # window serves them all.
+        self.alone: list[tuple[int, _Context]] = []
+        self.padded: list[_PaddedDecode] = []
         self.steady: _Batch | None = None  # this step's, when it only decodes
         self.window: _WindowRead | None = None
         self.decode_index: Tensor | None = None  # decode_rows as int64, when they are not all rows
 
     @staticmethod
-    def of(inputs: ForwardInputs, cache: KVCache, pad_decode: bool | None = None) -> AttentionPlan:
-        """`pad_decode` gathers the decoding sequences together; by default on accelerators only."""
+    def of(
+        inputs: ForwardInputs, cache: KVCache, pad_decode: bool | None = None, padded_bytes: int = PADDED_BYTES
+    ) -> AttentionPlan:
+        """`pad_decode` gathers decoding sequences together, by default on accelerators only; never more than
+        `padded_bytes` at once."""
         assert inputs.block_size == cache.block_size, (inputs.block_size, cache.block_size)
         plan = AttentionPlan(cache, inputs.slots)
         device = inputs.slots.device
         pad = device.type != "cpu" if pad_decode is None else pad_decode
-        decoding: list[tuple[int, list[int]]] = []
+        decoding: list[_Decoding] = []
         if not pad and len(inputs.query_lens) > 1 and inputs.is_decode:
             plan._look_for_window(inputs)
         else:
@@ -239,11 +263,8 @@ class AttentionPlan:
             used = -(-context_len // cache.block_size)
             assert 0 < query_len <= context_len and len(table) >= used, (query_len, context_len, len(table))
             if query_len == 1:
+                decoding.append(_Decoding(len(plan.decode_rows), context_len, table[:used]))
                 plan.decode_rows.append(row)
-                if pad:
-                    decoding.append((context_len, table[:used]))
-                elif plan.window is None:
-                    plan.decode_contexts.append(_context(cache, table[:used], context_len))
             else:
                 context = _context(cache, table[:used], context_len)
                 plan.chunks.append(_Chunk(row, row + query_len, context_len - query_len, context))
@@ -251,9 +272,19 @@ class AttentionPlan:
         assert row == inputs.token_ids.shape[0], (row, inputs.token_ids.shape)
         if plan.decode_rows and plan.chunks:
             plan.decode_index = torch.tensor(plan.decode_rows, device=device)
-        if decoding:
-            plan.padded = _pad(decoding, cache.block_size, device)
+        if plan.window is None:
+            plan._read_decoding(decoding, padded_bytes if pad else 0)
         return plan
+
+    def _read_decoding(self, decoding: list[_Decoding], padded_bytes: int) -> None:
+        alone: list[_Decoding] = []
+        for group in _groups(decoding, padded_bytes // self.cache.slot_bytes, self.cache.block_size):
+            if len(group) == 1:
+                alone += group
+            else:
+                self.padded.append(_pad(group, self.cache.block_size, self.slots.device))
+        alone.sort(key=lambda d: d.row)
+        self.alone = [(d.row, _context(self.cache, d.table, d.context_len)) for d in alone]
 
     def _look_for_window(self, inputs: ForwardInputs) -> None:
         size = self.cache.block_size
@@ -282,13 +313,27 @@ def _slots(table: list[int], block_size: int, device: torch.device) -> Tensor:
     return (blocks[:, None] * block_size + torch.arange(block_size, device=device)).flatten()
 
 
-def _pad(decoding: list[tuple[int, list[int]]], block_size: int, device: torch.device) -> _PaddedDecode:
-    width = max(len(table) for _, table in decoding)
-    blocks = torch.tensor([table + [table[0]] * (width - len(table)) for _, table in decoding], device=device)
+def _groups(decoding: list[_Decoding], max_slots: int, block_size: int) -> list[list[_Decoding]]:
+    """Neighbours in length whose number times the longest stays within `max_slots`; each group in the given order.
+
+    From the shortest on, so that one long context does not stretch all the others: it is left to the end, and alone.
+    """
+    groups: list[list[_Decoding]] = []
+    for d in sorted(decoding, key=lambda d: d.context_len):
+        if groups and (len(groups[-1]) + 1) * len(d.table) * block_size <= max_slots:
+            groups[-1].append(d)
+        else:
+            groups.append([d])
+    return [sorted(group, key=lambda d: d.row) for group in groups]
+
+
+def _pad(group: list[_Decoding], block_size: int, device: torch.device) -> _PaddedDecode:
+    width = max(len(d.table) for d in group)
+    blocks = torch.tensor([d.table + [d.table[0]] * (width - len(d.table)) for d in group], device=device)
     slots = (blocks[:, :, None] * block_size + torch.arange(block_size, device=device)).flatten()
-    lengths = torch.tensor([context_len for context_len, _ in decoding], device=device)
+    lengths = torch.tensor([d.context_len for d in group], device=device)
     mask = torch.arange(width * block_size, device=device) < lengths[:, None]
-    return _PaddedDecode(slots, mask[:, None, None])
+    return _PaddedDecode(torch.tensor([d.row for d in group], device=device), slots, mask[:, None, None])
 
 
 def attend(query: Tensor, key_value: Tensor, plan: AttentionPlan, layer: int) -> Tensor:
@@ -323,20 +368,31 @@ def _decode(query: Tensor, cache: Tensor, plan: AttentionPlan, layer: int) -> Te
     """
     batch, heads, head_dim = query.shape
     grouped = query.view(batch, 1, plan.cache.num_kv_heads, -1, head_dim)
-    if plan.padded is not None:
-        gathered = cache.index_select(1, plan.padded.slots).view(cache.shape[0], batch, -1, head_dim).transpose(0, 1)
-        keys, values = gathered.chunk(2, dim=1)
-        out = F.scaled_dot_product_attention(grouped[:, 0], keys, values, attn_mask=plan.padded.mask)
-        return out.reshape(batch, heads * head_dim)
     if plan.window is not None:
         keys, values = plan.window.views[layer]
         out = F.scaled_dot_product_attention(grouped[:, 0], keys, values, attn_mask=plan.window.mask)
         return out.reshape(batch, heads * head_dim)
-    outputs = []
-    for rows, context in zip(grouped.unbind(0), plan.decode_contexts, strict=True):
+    if len(plan.padded) == 1 and not plan.alone:
+        return _attend_padded(grouped[:, 0], cache, plan.padded[0]).reshape(batch, heads * head_dim)
+    outputs, rows = [], grouped.unbind(0)
+    for row, context in plan.alone:
         keys, values = context.read(cache, layer)
-        outputs.append(F.scaled_dot_product_attention(rows, keys, values))
-    return (outputs[0] if batch == 1 else torch.cat(outputs)).reshape(batch, heads * head_dim)
+        outputs.append(F.scaled_dot_product_attention(rows[row], keys, values))
+    if not plan.padded:
+        return (outputs[0] if batch == 1 else torch.cat(outputs)).reshape(batch, heads * head_dim)
+    mixed = torch.empty_like(grouped[:, 0])
+    for (row, _), output in zip(plan.alone, outputs, strict=True):
+        mixed[row] = output[0]
+    for group in plan.padded:
+        mixed.index_copy_(0, group.rows, _attend_padded(grouped[:, 0].index_select(0, group.rows), cache, group))
+    return mixed.reshape(batch, heads * head_dim)
+
+
+def _attend_padded(query: Tensor, cache: Tensor, group: _PaddedDecode) -> Tensor:
+    """[B, kv_heads, heads / kv_heads, head_dim], and the same back."""
+    gathered = cache.index_select(1, group.slots).view(cache.shape[0], len(query), -1, cache.shape[2]).transpose(0, 1)
+    keys, values = gathered.chunk(2, dim=1)
+    return F.scaled_dot_product_attention(query, keys, values, attn_mask=group.mask)
 
 
 def _prefill(query: Tensor, keys: Tensor, values: Tensor, past: int) -> Tensor:
