@@ -363,6 +363,13 @@ async def test_a_redirect_elsewhere_than_http_is_refused(location: str) -> None:
         assert listener.num_connections == 1
 
 
+@pytest.mark.parametrize("location", ["http://[", "//[", "http://a]b/"])
+async def test_a_redirect_to_a_malformed_address_is_the_callers_error(location: str) -> None:
+    async with listening(moved(location)) as listener:
+        with pytest.raises(ImageDownloadFailed, match="redirects to a malformed address"):
+            await Fetcher(open_to(listener)).fetch(listener.url)
+
+
 async def test_three_redirects_are_followed_and_a_fourth_is_not() -> None:
     async def hop(request: str, writer: asyncio.StreamWriter) -> None:
         left = int(request.split("/hop/")[1].split(" ")[0])

@@ -261,7 +261,11 @@ class Fetcher:
             body, location = await self._get(target)
             if location is None:
                 return body
-            target = parse_url(urljoin(target.url, location))
+            try:
+                joined = urljoin(target.url, location)
+            except ValueError:  # such as an address with half a bracket
+                raise _failed(target, "it redirects to a malformed address") from None
+            target = parse_url(joined)
         raise _failed(target, f"it redirects more than {limit} times")
 
     async def _get(self, target: Target) -> tuple[bytes, str | None]:
