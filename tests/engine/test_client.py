@@ -211,6 +211,27 @@ async def test_lazy_load_starts_with_the_first_request() -> None:
         assert client.state.phase == "ready"
 
 
+async def test_a_lazy_load_that_failed_is_tried_again_by_the_next_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr(
+            client_module, "_spawn", lambda *_: subprocess.Popen([sys.executable, "-c", "raise SystemExit(7)"])
+        )
+        client = EngineClient(config(lazy_load=True, max_restarts=0))
+        await client.start()
+        for _ in range(2):
+            with pytest.raises(EngineDied, match="exit code 7"):
+                await collect(client, prompt())
+            assert client.state.phase == "dead" and not (client.state.was_ready or client.state.gave_up)
+    assert len(tokens(await collect(client, prompt()))) == 6
+    assert client.process_id is not None
+    os.kill(client.process_id, signal.SIGKILL)
+    await until(lambda: client.state.gave_up)
+    assert client.state.was_ready
+    with pytest.raises(NotReady, match="the server has to be restarted"):
+        await collect(client, prompt())
+    await client.stop()
+
+
 async def test_a_checkpoint_that_cannot_be_used_is_said_at_start_and_not_tried_again(tmp_path: Path) -> None:
     client = EngineClient(config(model=str(tmp_path)))
     with pytest.raises(CheckpointError, match=r"config\.json"):

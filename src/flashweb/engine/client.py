@@ -66,6 +66,7 @@ logger = logging.getLogger(__name__)
 
 GOOD_SERVICE_SECONDS = 60.0  # an engine that lived so long may die again without counting as one that cannot start
 DEFAULT_STALL_SECONDS = {"cpu": 120.0, "cuda": 20.0}
+ENDED = "the engine ended while it served this request"
 NO_STATS = Stats(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 FAILURES: dict[str, type[FlashwebError]] = {
     "invalid_request": InvalidRequest,
@@ -84,6 +85,8 @@ class EngineClient:
         self._progress = 0.0
         self._ready: Ready | None = None
         self._stats = NO_STATS
+        self._was_ready = False
+        self._gave_up = False
         self._num_restarts = 0
         self._num_requests = 0
         self._wire_ids = itertools.count(1)
@@ -176,6 +179,8 @@ class EngineClient:
             encoder_queries=stats.encoder_queries,
             encoder_hits=stats.encoder_hits,
             error=self._error,
+            was_ready=self._was_ready,
+            gave_up=self._gave_up,
         )
 
     @property
@@ -200,16 +205,16 @@ class EngineClient:
             )
 
     async def _until_connected(self) -> _Connection:
-        if self.config.lazy_load and not self._stopping and self._start_error is None:
-            if self._supervisor is None or (self._supervisor.done() and not self._num_restarts):
-                self._begin()
-            if self._phase == "loading" and not self._num_restarts:
+        if self.config.lazy_load and not self._stopping and not self._gave_up:
+            self._begin()  # also after a load that failed
+            if self._phase == "loading" and not self._was_ready:
                 await self._until_settled()
         connection = self._connection
         self._raise_start_error()
         if connection is None or self._ready is None or self._phase not in ("ready", "stalled"):
             reason = f": {self._error}" if self._error else ""
-            raise NotReady(f"the engine is {self._phase}{reason}; try again shortly", retry_after_seconds=2.0)
+            advice = "the server has to be restarted" if self._gave_up else "try again shortly"
+            raise NotReady(f"the engine is {self._phase}{reason}; {advice}", retry_after_seconds=2.0)
         if self._phase == "stalled":
             raise NotReady(f"the engine is not advancing: {self._error}; try again shortly", retry_after_seconds=5.0)
         return connection
@@ -249,7 +254,7 @@ class EngineClient:
         elif isinstance(message, Progress):
             self._stage, self._progress = message.stage, message.done
         elif isinstance(message, Ready):
-            self._ready = message
+            self._ready, self._was_ready = message, True
             self._last_progress = self._last_heard
             self._phase, self._error = "ready", ""
             self._settled.set()
@@ -265,6 +270,7 @@ class EngineClient:
     def _begin(self) -> None:
         if self._supervisor is None or self._supervisor.done():
             self._settled.clear()
+            self._gave_up = False
             self._phase, self._error, self._stage, self._progress = "loading", "", "import", 0.0
             self._supervisor = asyncio.create_task(self._supervise(), name="engine-supervisor")
 
@@ -295,20 +301,31 @@ class EngineClient:
             if self._stopping:
                 return
             self._book_death()
-            if self._start_error is not None:
-                break
-            if not served and not self._num_restarts:
-                break  # it has never worked: whoever starts the server wants to know now
             deaths = 1 if served and loop.time() - began > GOOD_SERVICE_SECONDS else deaths + 1
-            if deaths > self.config.max_restarts:
-                self._error += f"; it died {deaths} times in a row and is not started again"
+            if not self._is_to_be_restarted(deaths):
                 break
+            self._fail_streams(f"{ENDED} ({self._error}); it is being restarted: send the request again")
             await asyncio.sleep(self.config.restart_backoff_seconds * 2 ** (deaths - 1))
             self._num_restarts += 1
+        self._fail_streams(f"{ENDED} ({self._error})")
         self._settled.set()
 
+    def _is_to_be_restarted(self, deaths: int) -> bool:
+        """After so many deaths in a row. Not when it has never worked: whoever starts the server wants to know now,
+        and under lazy load the next request tries again."""
+        if self._start_error is not None:
+            self._gave_up = True
+        elif not self._was_ready:
+            self._gave_up = not self.config.lazy_load
+        elif deaths > self.config.max_restarts:
+            self._error += f"; it died {deaths} times in a row and is not started again"
+            self._gave_up = True
+        else:
+            return True
+        return False
+
     def _book_death(self) -> None:
-        """Says why the process is gone, to everyone who was waiting for it."""
+        """Notes and logs why the process is gone."""
         process, fatal = self._process, self._fatal
         self._process, self._fatal = None, None
         reason = _describe_exit(process.returncode if process else None)
@@ -322,9 +339,6 @@ class EngineClient:
                 self._start_error = ConfigError(fatal.message)
         self._phase, self._error = "dead", reason
         logger.error("the engine process is gone: %s", reason)
-        self._fail_streams(
-            f"the engine ended while it served this request ({reason}); it is being restarted: send the request again"
-        )
 
     async def _run_process(self) -> None:
         """Starts one process, connects it, and returns when it has ended (a killed one included)."""

@@ -14,7 +14,7 @@ EnginePhase = Literal["off", "loading", "ready", "stalled", "dead", "stopped"]
 @dataclass(frozen=True, slots=True)
 class EngineState:
     """A snapshot. `off` is lazy load before the first request; `stalled` means work is waiting and steps (or
-    heartbeats) have stopped; `dead` means the process is gone and a restart is on its way."""
+    heartbeats) have stopped; `dead` means the process is gone: a restart is on its way, unless `gave_up`."""
 
     phase: EnginePhase
     stage: str = ""  # while loading: import, weights, memory, warmup
@@ -33,6 +33,8 @@ class EngineState:
     encoder_queries: int = 0
     encoder_hits: int = 0
     error: str = ""  # why it is dead, in words for the operator
+    was_ready: bool = False  # at least once
+    gave_up: bool = False  # dead for good: nothing but a new server helps
 
 
 class Engine(Protocol):
