@@ -54,6 +54,7 @@ def layers(app: ASGIApp, settings: Settings, own_origins: Sequence[str]) -> ASGI
         LastResort,
         lambda inner: HostCheck(inner, server),
         lambda inner: BodyLimit(inner, max_bytes=server.max_body_size, timeout_seconds=server.body_timeout),
+        HeadAsGet,
     ]
     for layer in reversed(wrap):
         app = layer(app)
@@ -302,6 +303,23 @@ class BodyLimit:
             "start the server with a larger --max-body-size.",
             code="request_too_large",
         )
+
+
+class HeadAsGet:
+    """Whatever GET is offered answers HEAD too (probes and load balancers ask that way): the same, without a body."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self.app(scope, receive, send)
+            return
+
+        async def send_head(message: Message) -> None:
+            await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
+
+        await self.app({**scope, "method": "GET"}, receive, send_head)
 
 
 class _Body:
