@@ -13,11 +13,13 @@ import msgspec
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from flashweb import errors
 
 log = logging.getLogger("flashweb.api")
+CLIENT_CLOSED_REQUEST = 499  # for the access log only: nobody reads it
 
 # error class -> (status, OpenAI's type); a class not listed is looked up by its ancestors
 STATUS: dict[type[Exception], tuple[int, str]] = {
@@ -67,12 +69,18 @@ def json_response(body: Any, status: int = 200, headers: dict[str, str] | None =
 def install_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(errors.FlashwebError, _on_domain_error)
     app.add_exception_handler(HTTPException, _on_http_error)
+    app.add_exception_handler(ClientDisconnect, _on_client_gone)
     app.add_exception_handler(RequestValidationError, _on_validation_error)
     app.add_exception_handler(Exception, _on_domain_error)  # logged there; the framework raises it on, see LastResort
 
 
 async def _on_domain_error(request: Request, error: Exception) -> Response:
     return error_response(error)
+
+
+async def _on_client_gone(request: Request, error: Exception) -> Response:
+    """The client left while it sent its body: nobody's mistake, and nobody is left to answer."""
+    return Response(status_code=CLIENT_CLOSED_REQUEST)
 
 
 async def _on_http_error(request: Request, error: Exception) -> Response:
