@@ -1,19 +1,25 @@
 """The server's life: sockets, start, ready line, drain, end.
 
-One ASGI app answers on several sockets, which are bound before anything heavy is loaded: a busy port is known at
-once. The first SIGTERM or Ctrl-C drains (health goes red, new requests get 503, running ones finish within
-`--timeout-graceful-shutdown`, the rest get a last error event); the second ends at once. Knows nothing of requests.
+One ASGI app answers on several sockets, which are bound before anything heavy is loaded, so that a busy port is known
+at once, and listen only when requests can be answered, so that nobody hangs meanwhile. The first SIGTERM or Ctrl-C
+drains (health goes red, new requests get 503, running ones finish within `--timeout-graceful-shutdown`, the rest get a
+last error event); the second ends at once. Knows nothing of requests.
 """
 
 from __future__ import annotations
 
 import asyncio
 import errno
+import ipaddress
+import json
 import logging
 import os
+import shlex
+import shutil
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +38,7 @@ from flashweb.settings import ServerSettings, Settings
 
 log = logging.getLogger("flashweb.serve")
 OPEN_HOSTS = ("0.0.0.0", "::", "")
+SECOND_START_PATIENCE = 15.0  # seconds for another start, which holds the port but does not listen yet, to answer
 FORCED_EXIT = 130
 
 
@@ -97,67 +104,144 @@ def model_name(model: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Listening:
+class Bound:
+    """Ports that are ours. Connections are refused until `listen`."""
+
     sockets: tuple[socket.socket, ...]
     ports: tuple[int, ...]
 
 
-def open_sockets(server: ServerSettings) -> Listening | None:
-    """Bind the API's port and the further ones. None when our own server already answers on the API's port.
+@dataclass(frozen=True, slots=True)
+class AlreadyRunning:
+    """Our own server answers on the API's port, with this model."""
 
-    Raises ConfigError when the API's port is taken by something else; a busy further port is only logged.
+    model: str
+
+
+def open_sockets(server: ServerSettings, *, patience: float = SECOND_START_PATIENCE) -> Bound | AlreadyRunning:
+    """Bind the API's port and the further ones, or find that our own server has the API's port.
+
+    A port that is taken but silent may belong to a server that is still starting: it is asked again for `patience`
+    seconds. Raises ConfigError when the API's port is taken by something else; a busy further port is only logged.
     """
     try:
-        opened = [bind(server.host, server.port, unread_seconds=server.send_timeout)]
+        bound = [bind(server.host, server.port, unread_seconds=server.send_timeout)]
     except OSError as error:
-        if error.errno == errno.EADDRINUSE and _flashweb_answers(server.host, server.port):
-            return None
-        raise ConfigError(
-            f"cannot listen on {server.host}:{server.port}: {error.strerror}; stop what uses it or give another --port"
-        ) from error
+        taken = error.errno == errno.EADDRINUSE
+        model = _answering_model(server.host, server.port, patience) if taken else None
+        if model is not None:
+            return AlreadyRunning(model)
+        raise _cannot_listen(server.host, server.port, error) from error
     for port in server.ui_port:
         if port == server.port:
             continue
         try:
-            opened.append(bind(server.host, port, unread_seconds=server.send_timeout))
+            bound.append(bind(server.host, port, unread_seconds=server.send_timeout))
         except OSError as error:
             log.warning("port %d of the page is not available (%s); the API's port serves it too", port, error.strerror)
-    return Listening(tuple(opened), tuple(sock.getsockname()[1] for sock in opened))
+    return Bound(tuple(bound), tuple(sock.getsockname()[1] for sock in bound))
 
 
 def bind(host: str, port: int, *, unread_seconds: float = 60.0) -> socket.socket:
-    """A listening socket. Raises OSError."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    opened = socket.socket(family, socket.SOCK_STREAM)
+    """A socket that holds the port for itself but does not listen yet. Raises OSError."""
     try:
-        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        return _bound(host, port, unread_seconds, reuse=False)
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        # Perhaps it is only an earlier server's connections that are fading out: those may be passed over.
+        return _bound(host, port, unread_seconds, reuse=True)
+
+
+def _bound(host: str, port: int, unread_seconds: float, *, reuse: bool) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    try:
         if hasattr(socket, "TCP_USER_TIMEOUT"):  # inherited by the connections; ends those whose client reads nothing
-            opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(unread_seconds * 1000))
-        opened.bind((host, port))
-        opened.listen(2048)
-        opened.setblocking(False)
+            bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(unread_seconds * 1000))
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, reuse)
+        bound.bind((host, port))
+        # Linux lets two sockets with SO_REUSEADDR share a port while neither listens: take it back until we do.
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, False)
+        bound.setblocking(False)
     except BaseException:
-        opened.close()
+        bound.close()
         raise
-    return opened
+    return bound
 
 
-def _flashweb_answers(host: str, port: int) -> bool:
-    """Whether the server that holds the port is one of ours."""
+def listen(bound: Bound) -> None:
+    """From here on connections are accepted. Raises ConfigError when a port was lost meanwhile."""
+    for opened in bound.sockets:
+        try:
+            # Inherited by the connections, which may then fade out without keeping the next start from the port.
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, True)
+            opened.listen(2048)
+        except OSError as error:
+            host, port, *_ = opened.getsockname()
+            raise _cannot_listen(host, port, error) from error
+
+
+def _cannot_listen(host: str, port: int, error: OSError) -> ConfigError:
+    return ConfigError(
+        f"cannot listen on {host}:{port}: {error.strerror}; stop what uses it (a flashweb that is still downloading "
+        "its model does not answer yet) or give another --port"
+    )
+
+
+def _answering_model(host: str, port: int, patience: float) -> str | None:
+    """The model of the flashweb that holds the port. None when somebody else answers, or nobody for `patience`."""
+    import http.client
+
+    deadline = time.monotonic() + patience
+    told = False
+    while True:
+        try:
+            return _ask_model(host, port)
+        except http.client.HTTPException:
+            return None
+        except OSError:  # refused or silent
+            if time.monotonic() >= deadline:
+                return None
+        if not told:
+            _say(f"port {port} is taken but does not answer; waiting up to {patience:g} s for a flashweb there")
+            told = True
+        time.sleep(0.2)
+
+
+def _ask_model(host: str, port: int) -> str | None:
+    """Raises OSError and HTTPException."""
     import http.client
 
     connection = http.client.HTTPConnection(_reachable(host), port, timeout=2)
     try:
-        connection.request("GET", "/health/live")
-        return connection.getresponse().getheader("server") == "flashweb"
-    except (OSError, http.client.HTTPException):
-        return False
+        connection.request("GET", "/health")
+        response = connection.getresponse()
+        if response.getheader("server") != "flashweb":
+            return None
+        body = json.loads(response.read())
+        return str(body["model"]) if isinstance(body, dict) and "model" in body else None
+    except ValueError:
+        return None
     finally:
         connection.close()
 
 
 def _reachable(host: str) -> str:
     return "127.0.0.1" if host in OPEN_HOSTS else host
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach what listens on `host`; a name that does not resolve counts as open."""
+    try:
+        addresses = [ipaddress.ip_address(host)] if host else []
+    except ValueError:
+        try:
+            found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        except OSError:
+            return False
+        addresses = [ipaddress.ip_address(info[4][0]) for info in found]
+    return bool(addresses) and all((getattr(a, "ipv4_mapped", None) or a).is_loopback for a in addresses)
 
 
 # --- what people read ---------------------------------------------------------------------------------------------
@@ -173,24 +257,43 @@ def ready_lines(settings: Settings, ports: Sequence[int], name: str, *, loaded: 
     here = urls(settings.server.host, ports)
     state = "ready" if loaded else "ready (the model loads with the first request)"
     lines = [f"flashweb is {state}: {name} at {here[0]}/v1 · page {here[-1]}/ · docs {here[0]}/docs"]
-    if settings.server.host in OPEN_HOSTS:
+    if is_loopback(settings.server.host):
+        command = open_command(sys.argv, sys.orig_argv)
+        lines.append(f"For other machines: stop this one (Ctrl-C), then start it with: {command}")
+    else:
         lines.append(
             "!!! OPEN TO EVERY MACHINE THAT CAN REACH THIS ONE: no API key is checked. Put a proxy that checks keys in "
             "front, or listen on 127.0.0.1 !!!"
         )
-    else:
-        lines.append(f"For other machines: {' '.join(_own_command(settings))}")
     return "\n".join(lines)
 
 
-def _own_command(settings: Settings) -> list[str]:
-    command = ["flashweb", "serve"]
-    if settings.model.model != "flashweb-nano":
-        command.append(settings.model.model)
-    command += ["--host", "0.0.0.0"]
-    if settings.server.port != 8080:
-        command += ["--port", str(settings.server.port)]
-    return command
+def open_command(argv: Sequence[str], orig_argv: Sequence[str]) -> str:
+    """The command that started this process, open to other machines, as a shell takes it.
+
+    `argv` and `orig_argv` are those of `sys`: the second one also holds the interpreter of `python -m flashweb`.
+    """
+    program = argv[0]
+    if os.path.basename(program) == "__main__.py":
+        command = list(orig_argv)
+    else:
+        command = [_typed(program), *argv[1:]]
+    return shlex.join([*command, "--host", "0.0.0.0"])  # of two --host the last one counts
+
+
+def _typed(program: str) -> str:
+    """The bare name where the shell finds the same file by it, else the whole path."""
+    found = shutil.which(os.path.basename(program))
+    path = os.path.abspath(program)
+    return os.path.basename(program) if found and os.path.realpath(found) == os.path.realpath(path) else path
+
+
+def already_running(settings: Settings, model: str) -> str:
+    """What a second start says; it ends with 0, so it must also say when that is not the model it was asked for."""
+    here = urls(settings.server.host, [settings.server.port])[0]
+    text = f"flashweb is already running: {model} at {here}/v1 · page {here}/ · docs {here}/docs"
+    wanted = model_name(settings.model.model)
+    return text if wanted == model else f"{text}\nFor {wanted}, stop that one or give another --port."
 
 
 def _say(text: str) -> None:
@@ -203,31 +306,35 @@ def _say(text: str) -> None:
 def run(settings: Settings) -> int:
     """Serve until told to stop; the exit code. Raises ConfigError and CheckpointError when it cannot start."""
     configure_logging(settings.log)
-    listening = open_sockets(settings.server)
-    if listening is None:
-        here = urls(settings.server.host, [settings.server.port])[0]
-        _say(f"flashweb is already running: {here}/v1 · page {here}/ · docs {here}/docs")
+    bound = open_sockets(settings.server)
+    if isinstance(bound, AlreadyRunning):
+        _say(already_running(settings, bound.model))
         return 0
     try:
         pipeline, names = build_pipeline(settings)
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
-            return runner.run(live(settings, listening, pipeline, names))
+            return runner.run(live(settings, bound, pipeline, names))
     finally:
-        for opened in listening.sockets:
+        for opened in bound.sockets:
             opened.close()
 
 
-async def live(settings: Settings, listening: Listening, pipeline: Pipeline, names: ModelNames) -> int:
-    """From open sockets to the end of the drain; the exit code."""
+async def live(settings: Settings, bound: Bound, pipeline: Pipeline, names: ModelNames) -> int:
+    """From bound sockets to the end of the drain; the exit code."""
     stopping = asyncio.Event()
     _on_signals(stopping)
     await pipeline.start()
     # Only now, beside the engine process that is loading: the HTTP stack takes half a second to import.
     from flashweb.http_server import build_server
 
-    server = build_server(settings, pipeline, names, listening.ports)
-    serving = asyncio.create_task(server.serve(sockets=list(listening.sockets)))
-    announcing = asyncio.create_task(_announce(settings, listening, pipeline, names))
+    server = build_server(settings, pipeline, names, bound.ports)
+    try:
+        listen(bound)
+    except ConfigError:
+        await pipeline.stop()
+        raise
+    serving = asyncio.create_task(server.serve(sockets=list(bound.sockets)))
+    announcing = asyncio.create_task(_announce(settings, bound, pipeline, names))
     told_to_stop = asyncio.create_task(stopping.wait())
     try:
         await asyncio.wait({serving, told_to_stop, announcing}, return_when=asyncio.FIRST_COMPLETED)
@@ -279,7 +386,7 @@ def _share_loaded(state: EngineState) -> float:
     return start + (end - start) * state.progress
 
 
-async def _announce(settings: Settings, listening: Listening, pipeline: Pipeline, names: ModelNames) -> None:
+async def _announce(settings: Settings, bound: Bound, pipeline: Pipeline, names: ModelNames) -> None:
     """Show what start-up is doing, then the ready line."""
     ready = asyncio.create_task(pipeline.wait_ready())
     with ProgressBar(f"loading {names.own}", 1.0) as bar:
@@ -287,4 +394,4 @@ async def _announce(settings: Settings, listening: Listening, pipeline: Pipeline
             await asyncio.wait({ready}, timeout=0.1)
             bar.update(_share_loaded(pipeline.engine.state))
     await ready
-    _say(ready_lines(settings, listening.ports, names.own, loaded=pipeline.health().model_loaded))
+    _say(ready_lines(settings, bound.ports, names.own, loaded=pipeline.health().model_loaded))

@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shlex
 import shutil
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -79,23 +82,27 @@ def test_one_app_answers_on_every_port_and_the_ready_line_names_them(start: Star
         assert get(f"http://127.0.0.1:{port}/health")[0] == 200
     running.wait_for("ready")
     assert f"{running.url}/v1" in running.text and f"http://127.0.0.1:{page}/" in running.text
-    assert f"For other machines: flashweb serve --host 0.0.0.0 --port {running.port}" in running.text
+    _, _, command = running.text.partition("For other machines: stop this one (Ctrl-C), then start it with: ")
+    typed = [sys.executable, "-m", "flashweb", "serve", "--port", str(running.port)]
+    assert command.startswith(shlex.join(typed)) and command.splitlines()[0].endswith(" --host 0.0.0.0")
 
 
 def test_a_second_start_says_already_running_and_ends_with_0(start: Start) -> None:
     first = start(*ECHO)
     second = start(*ECHO, port=first.port, wait=False)
     assert second.process.wait(30) == 0
-    assert "already running" in second.text and first.url in second.text
+    assert "already running: flashweb-nano" in second.text and first.url in second.text
     assert get(f"{first.url}/health")[0] == 200
 
 
 def test_a_port_that_somebody_else_holds_is_a_clear_error(start: Start) -> None:
-    with socket.socket() as other:
-        other.bind(("127.0.0.1", 0))
-        other.listen()
-        running = start(*ECHO, port=other.getsockname()[1], wait=False)
-        assert running.process.wait(30) == 3
+    with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as other:
+        threading.Thread(target=other.serve_forever, kwargs={"poll_interval": 0.05}).start()
+        running = start(*ECHO, port=other.server_address[1], wait=False)
+        try:
+            assert running.process.wait(30) == 3
+        finally:
+            other.shutdown()
     assert "cannot listen on" in running.text and "--port" in running.text
 
 
