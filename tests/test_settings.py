@@ -85,6 +85,31 @@ def test_an_unknown_environment_name_is_an_error_with_the_nearest_one(environ: d
 
 
 @pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("FLASHWEB_SERVICE_HOST", "10.96.0.7"),
+        ("FLASHWEB_SERVICE_PORT", "80"),
+        ("FLASHWEB_SERVICE_PORT_HTTP", "80"),
+        ("FLASHWEB_PORT", "tcp://10.96.0.7:80"),
+        ("FLASHWEB_PORT_80_TCP", "tcp://10.96.0.7:80"),
+        ("FLASHWEB_PORT_80_TCP_PROTO", "tcp"),
+        ("FLASHWEB_PORT_80_TCP_PORT", "80"),
+        ("FLASHWEB_PORT_80_TCP_ADDR", "10.96.0.7"),
+        ("FLASHWEB_API_SERVICE_HOST", "10.96.0.7"),
+        ("FLASHWEB_UI_PORT", "tcp://10.96.0.7:80"),
+    ],
+)
+def test_what_kubernetes_sets_for_a_service_called_flashweb_is_no_setting(name: str, value: str) -> None:
+    assert load(environ={name: value}).settings == Settings()
+
+
+@pytest.mark.parametrize("name", ["FLASHWEB_SERVICE", "FLASHWEB_PORTS", "FLASHWEB_PORT_80", "FLASHWEB_HOST_PORT"])
+def test_names_that_only_resemble_those_of_kubernetes_are_still_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match=name):
+        load(environ={name: "80"})
+
+
+@pytest.mark.parametrize(
     ("text", "word"),
     [
         ("[sever]\nport = 1\n", "did you mean server"),

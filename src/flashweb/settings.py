@@ -31,6 +31,11 @@ DEFAULT_TOML = "flashweb.toml"
 BUNDLED_MODEL = "flashweb-nano"
 # Names of the environment that other parts read for themselves and that are no settings.
 _OTHER_ENV_NAMES = {"FLASHWEB_CONFIG", "FLASHWEB_HUB_URL", "FLASHWEB_API_KEY"}
+# Kubernetes tells every pod about the services beside it: one called flashweb (or flashweb-...) gives such names.
+_SERVICE_NAME = re.compile(
+    rf"{ENV_PREFIX}(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)"
+)
+_SERVICE_URL = re.compile(r"(tcp|udp|sctp)://.+", re.IGNORECASE)
 # Promised by the contract, not enforced by this edition: starting with them set would only look safe.
 _KEY_ENV_NAMES = ("API_KEY_REQUIRED", "VALID_API_KEYS")
 
@@ -346,11 +351,16 @@ def _from_environment(environ: Mapping[str, str]) -> Iterator[tuple[str, tuple[A
             )
     known = {opt.env: opt for opt in options()}
     for name, text in environ.items():
-        if not name.startswith(ENV_PREFIX) or name in _OTHER_ENV_NAMES:
+        if not name.startswith(ENV_PREFIX) or name in _OTHER_ENV_NAMES or _is_of_kubernetes(name, text):
             continue
         if name not in known:
             raise ConfigError(f"unknown environment variable {name}{nearest(name, known)}; unset or rename it")
         yield known[name].path, (text, f"environment {name}")
+
+
+def _is_of_kubernetes(name: str, text: str) -> bool:
+    """Whether the variable tells of a service; `FLASHWEB_PORT` is both ours and theirs, told apart by its value."""
+    return bool(_SERVICE_NAME.fullmatch(name) or (name.endswith("_PORT") and _SERVICE_URL.fullmatch(text)))
 
 
 def _from_toml(file: str | Path | None) -> Iterator[tuple[str, tuple[Any, str]]]:
@@ -458,7 +468,8 @@ def settings_markdown() -> str:
         "A value comes from the first of: flag, environment, TOML file (`--config FILE`, or `flashweb.toml` in the",
         "working directory), default. Unknown names are errors that propose the nearest known one. Sizes accept",
         "`4k`, `10MiB`, `2G` (powers of 1024); lists are comma lists or JSON lists. `flashweb serve --print-config`",
-        "shows every value and where it came from.",
+        "shows every value and where it came from. What Kubernetes sets for a service called flashweb",
+        "(`FLASHWEB_SERVICE_HOST`, `FLASHWEB_PORT=tcp://...`) is passed over.",
     ]
     section = ""
     for opt in options():
