@@ -37,9 +37,9 @@ def processes() -> Iterator[list[subprocess.Popen[bytes]]]:
         process.wait(20)
 
 
-def settings_of(command: list[str], cwd: Path) -> str:
+def settings_of(command: list[str], cwd: Path, **environ: str) -> str:
     done = subprocess.run(
-        [*command, "--print-config"], cwd=cwd, env=ENVIRONMENT, capture_output=True, text=True, timeout=60
+        [*command, "--print-config"], cwd=cwd, env=ENVIRONMENT | environ, capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -68,6 +68,22 @@ def test_the_wrappers_run_with_the_systems_own_python(installed: Path, tmp_path:
     if other is None:
         pytest.skip("no other Python on this machine")
     assert "ui_port = [0]" not in settings_of([other, str(installed / "api_server.py"), "--ui-port", "0"], tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("flags", "environ", "expected"),
+    [
+        ([], {}, "ui_port = [7860, 8000]"),
+        ([], {"FLASHWEB_UI_PORT": "7001"}, "ui_port = [7001]"),
+        (["--ui-port=7002"], {}, "ui_port = [7002]"),
+        (["--ui-port", "7002"], {"FLASHWEB_UI_PORT": "7001"}, "ui_port = [7002]"),
+    ],
+)
+def test_api_server_names_the_pages_ports_only_when_nobody_else_does(
+    installed: Path, tmp_path: Path, flags: list[str], environ: dict[str, str], expected: str
+) -> None:
+    config = settings_of([sys.executable, str(installed / "api_server.py"), *flags], tmp_path, **environ)
+    assert expected in config
 
 
 def test_a_second_start_says_already_running_and_ends_well(
