@@ -80,7 +80,7 @@ BAD: dict[str, tuple[Any, str | None, str]] = {
     "min_p high": ({**HI, "min_p": 1.01}, "min_p", "at most 1"),
     "top_k negative": ({**HI, "top_k": -2}, "top_k", "at least -1"),
     "presence_penalty": ({**HI, "presence_penalty": 2.5}, "presence_penalty", "at most 2"),
-    "repetition_penalty": ({**HI, "repetition_penalty": 0}, "repetition_penalty", "greater than 0"),
+    "repetition_penalty": ({**HI, "repetition_penalty": 0.001}, "repetition_penalty", "at least 0.01, got 0.001"),
     "seed": ({**HI, "seed": 1 << 63}, "seed", "less than"),
     "n 0": ({**HI, "n": 0}, "n", "at least 1"),
     "n 9": ({**HI, "n": 9}, "n", "at most 8, got 9"),

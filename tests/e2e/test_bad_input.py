@@ -55,7 +55,7 @@ EDGES: dict[str, st.SearchStrategy[Any]] = {
     "n": st.sampled_from([1, 2, 8, 9]),
     "presence_penalty": st.sampled_from([-2, 0, 2]),
     "frequency_penalty": st.sampled_from([-2, 0, 2]),
-    "repetition_penalty": st.sampled_from([1e-6, 0.5, 1, 2, 10]),
+    "repetition_penalty": st.sampled_from([1e-6, 0.01, 0.5, 1, 2, 10]),
     "seed": st.sampled_from([0, -1, (1 << 63) - 1, -(1 << 63), 1 << 63]),
     "stop": st.sampled_from(["\n", "\x00", "\ufffd", ["a"] * 16, [], "<|image|>"]),
     "stop_token_ids": st.sampled_from([[0], [4437], [4438], [1 << 23], []]),

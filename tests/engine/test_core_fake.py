@@ -15,12 +15,14 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from flashweb.engine.config import EngineConfig
 from flashweb.engine.core import EngineCore
 from flashweb.engine.protocol import Failed, Submit, Token
+from flashweb.engine.scheduler import Batch
 from flashweb.errors import ConfigError, ContextLengthExceeded, InvalidRequest, Overloaded
 from flashweb.types import Grid
 from tests.engine.fake_model import (
     BROKEN_PIXEL,
     BROKEN_TOKEN,
     EOS,
+    MODULUS,
     NAN_TOKEN,
     PATCH_VALUES,
     FakeModel,
@@ -268,6 +270,7 @@ def test_stop_tokens_end_with_stop_but_not_before_min_tokens() -> None:
     [
         {"temperature": float("nan")}, {"temperature": float("inf")}, {"temperature": -1.0}, {"top_p": 0.0},
         {"top_p": float("nan")}, {"top_k": -1}, {"min_p": 2.0}, {"repetition_penalty": 0.0}, {"max_tokens": 0},
+        {"repetition_penalty": 0.009},
         {"presence_penalty": float("nan")}, {"frequency_penalty": float("inf")}, {"min_tokens": 9, "max_tokens": 8},
         {"logprobs": 1000}, {"logprobs": -1}, {"logit_bias": {10**6: 1.0}}, {"logit_bias": {3: float("nan")}},
     ],
@@ -370,6 +373,49 @@ def test_nothing_computed_by_a_request_that_ended_in_nan_is_remembered() -> None
         assert [n.request_id for n in news if isinstance(n, Failed)] == [name]
         core.check_integrity()
     assert core.blocks.prefix_hits == 0
+
+
+@pytest.mark.parametrize("preempted", [False, True])
+def test_a_request_that_fails_after_a_prefix_hit_leaves_the_remembered_blocks_as_they_were(preempted: bool) -> None:
+    core = make_core()
+    good = request("first", text(1, 18))
+    assert run(core, good)["first"] == expected_answer(good)
+    core.submit(request("bad", [*text(1, 18), NAN_TOKEN]))
+    if preempted:
+        core.scheduler._admit(Batch())
+        core.scheduler._preempt_youngest()
+    news = [n for _ in range(3) for n in core.step()]
+    assert [n.request_id for n in news if isinstance(n, Failed)] == ["bad"]
+    core.check_integrity()
+    core.submit(request("again", text(1, 18)))
+    again = [n for _ in range(20) for n in core.step() if isinstance(n, Token)]
+    assert again[0].num_cached_tokens == 16
+    assert [t for n in again for t in n.token_ids] == expected_answer(good)
+
+
+def test_what_a_request_computed_after_it_was_preempted_is_wiped_and_forgotten_when_it_fails() -> None:
+    core = make_core(max_num_batched_tokens=8)
+    core.submit(request("bad", [*text(2, 4), NAN_TOKEN, *text(3, 15)]))
+    core.step()
+    core.scheduler._preempt_youngest()  # its first two blocks are remembered now, and matched when it comes back
+    news = [n for _ in range(4) for n in core.step()]
+    assert [n.request_id for n in news] == ["bad"] and isinstance(news[0], Failed)
+    assert not bool((core.runner.cache.storage == MODULUS).any()), "NaN was left in a block"
+    assert not core.blocks._block_of
+    core.check_integrity()
+
+
+def test_a_block_forgotten_while_another_held_it_is_wiped_by_the_last_that_fails() -> None:
+    core = make_core(max_num_batched_tokens=12)
+    poisoned = [NAN_TOKEN, *text(1, 18)]
+    core.submit(request("first", poisoned))
+    core.step()  # three blocks full of NaN are remembered
+    core.submit(request("second", poisoned))
+    news = [n for _ in range(4) for n in core.step()]
+    assert sorted(n.request_id for n in news if isinstance(n, Failed)) == ["first", "second"]
+    assert not bool((core.runner.cache.storage == MODULUS).any()), "NaN was left in a block"
+    assert not core.blocks._block_of
+    core.check_integrity()
 
 
 def test_a_picture_that_breaks_the_tower_fails_alone() -> None:

@@ -59,7 +59,8 @@ class BlockManager:
     def allocate(self, seq: Sequence, matched: list[int], keep_free: int = 0) -> bool:
         """Gives `seq` its matched blocks and fresh ones for all its other tokens, or nothing and False.
 
-        `keep_free` blocks must be left over. Sets block_table, num_computed_tokens, num_registered_blocks.
+        `keep_free` blocks must be left over. Sets block_table, num_computed_tokens, num_registered_blocks and
+        num_matched_blocks.
         """
         assert not seq.block_table
         count = self.num_blocks_for(seq.num_tokens) - len(matched)
@@ -75,7 +76,7 @@ class BlockManager:
             self._refs[block] = 1
         seq.block_table = matched + fresh
         seq.num_computed_tokens = len(matched) * self.block_size
-        seq.num_registered_blocks = len(matched)
+        seq.num_registered_blocks = seq.num_matched_blocks = len(matched)
         return True
 
     def append_slot(self, seq: Sequence) -> bool:
@@ -104,25 +105,37 @@ class BlockManager:
         seq.num_registered_blocks = num_full
 
     def free(self, seq: Sequence, forget: bool = False) -> None:
-        """Takes everything back from `seq`. `forget`: its content is not to be trusted (NaN), remember none of it."""
+        """Takes everything back from `seq`. `forget`: its content is not to be trusted (NaN), remember none of what
+        it computed; what it only matched stays remembered (wipe `blocks_to_wipe` before)."""
         if seq.block_table:
             self._free.give_up_promise(seq.block_table[-1])
-        num_cached_blocks = seq.num_cached_tokens // self.block_size
+        first_own = self._first_own_block(seq)
         # Last block first: of a chain of remembered blocks the end must be evicted before the beginning.
         for index in reversed(range(len(seq.block_table))):
             block = seq.block_table[index]
-            if forget and index >= num_cached_blocks:
+            if forget and index >= first_own:
                 self._forget(block)
             self._release(block)
         seq.block_table = []
         seq.num_computed_tokens = 0
-        seq.num_registered_blocks = 0
+        seq.num_registered_blocks = seq.num_matched_blocks = 0
 
-    def blocks_of_its_own(self, seq: Sequence) -> list[int]:
-        """The blocks that `seq` shares with no other sequence."""
-        return [b for b in seq.block_table if self._refs[b] == 1]
+    def blocks_to_wipe(self, seq: Sequence) -> list[int]:
+        """The blocks that nobody may read again once `seq` is freed with `forget`: what it computed itself, and what
+        was forgotten while it held it, unless another sequence still holds it."""
+        first_own = self._first_own_block(seq)
+        return [
+            block
+            for index, block in enumerate(seq.block_table)
+            if self._refs[block] == 1 and (index >= first_own or self._hash_of[block] is None)
+        ]
 
     # --- inside ------------------------------------------------------------------------------------------------------
+
+    def _first_own_block(self, seq: Sequence) -> int:
+        """Blocks before this one were computed by others. What a preempted sequence matched when it came back, but
+        not at its first admission, it may have computed itself before."""
+        return min(seq.num_matched_blocks, seq.num_cached_tokens // self.block_size)
 
     def _identity(self, seq: Sequence, index: int) -> bytes:
         """The chained hash of the full block `index` of `seq`; computed once per sequence."""

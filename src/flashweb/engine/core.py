@@ -88,7 +88,7 @@ class EngineCore:
 
     def _clean_up_after(self, seq: Sequence, error: Exception) -> None:
         logger.error("request %s failed: %r", seq.request_id, error)
-        self.runner.wipe(self.blocks.blocks_of_its_own(seq))
+        self.runner.wipe(self.blocks.blocks_to_wipe(seq))
 
     def warm_up(self) -> float:
         """Computes a picture and two tokens through the whole path; the seconds it took.

@@ -19,6 +19,7 @@ from flashweb.engine.protocol import Submit, WireImage, WireSampling
 from flashweb.errors import ContextLengthExceeded, InvalidRequest
 from flashweb.types import Grid
 
+MIN_REPETITION_PENALTY = 0.01  # logits are divided by it: far below, one penalised token overflows to infinity
 MAX_LOGPROBS = 64
 MAX_LOGIT_BIAS = 4096
 MAX_STOP_TOKEN_IDS = 1024
@@ -61,6 +62,7 @@ class Sequence:
     arrival: int = 0  # order of submission, given by the scheduler
     block_table: list[int] = field(default_factory=list)
     block_hashes: list[bytes] = field(default_factory=list)  # of full blocks; outlive preemption
+    num_matched_blocks: int = 0  # leading blocks that came from the prefix cache at the last admission
     num_registered_blocks: int = 0  # leading blocks already offered to the prefix cache
     num_computed_tokens: int = 0  # tokens whose keys and values are in the cache
     num_cached_tokens: int = 0  # prompt tokens that the prefix cache answered at first admission
@@ -198,7 +200,10 @@ def _check_sampling(s: WireSampling, vocab_size: int) -> None:
     need(0.0 < s.top_p <= 1.0, "top_p", s.top_p, "above 0 and at most 1")
     need(s.top_k >= 0, "top_k", s.top_k, "0 (off) or more")
     need(0.0 <= s.min_p <= 1.0, "min_p", s.min_p, "from 0 to 1")
-    need(0.0 < s.repetition_penalty < math.inf, "repetition_penalty", s.repetition_penalty, "a finite number above 0")
+    need(
+        MIN_REPETITION_PENALTY <= s.repetition_penalty < math.inf,
+        "repetition_penalty", s.repetition_penalty, f"a finite number, {MIN_REPETITION_PENALTY} or more",
+    )  # fmt: skip
     for name in ("presence_penalty", "frequency_penalty"):
         need(math.isfinite(getattr(s, name)), name, getattr(s, name), "a finite number")
     need(s.logprobs is None or 0 <= s.logprobs <= MAX_LOGPROBS, "logprobs", s.logprobs, f"from 0 to {MAX_LOGPROBS}")
