@@ -23,10 +23,19 @@ NEWER = ("python3.13", "python3.12", "python3.11")
 
 
 def main(arguments):
+    """Exits with 4 when the environment cannot be made."""
+    try:
+        install_all("--dev" in arguments)
+    except subprocess.CalledProcessError as error:
+        say("could not set up .venv (exit status %d of %s); see above" % (error.returncode, error.cmd[0]))
+        sys.exit(4)
+
+
+def install_all(dev):
     with open(os.path.abspath(__file__)) as lock:  # two starts at once: the second waits, then finds it done
         fcntl.flock(lock, fcntl.LOCK_EX)
         install("installed", ".", "flashweb")
-        if "--dev" in arguments:
+        if dev:
             install("installed-dev", ".[dev,gunicorn]", "what tests and benchmarks need")
 
 
@@ -34,8 +43,8 @@ def install(stamp_name, requirement, what):
     stamp = os.path.join(VENV, stamp_name)
     if not outdated(stamp):
         return
-    if not os.access(PYTHON, os.X_OK):
-        subprocess.check_call([suitable_python(), "-m", "venv", VENV])
+    if not pip_works():
+        make_environment()
     constraints = "constraints.txt" if shutil.which("nvidia-smi") else "constraints-cpu.txt"
     say("installing %s into .venv (%s); the first time takes a minute or two ..." % (what, constraints))
     command = [PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-c", constraints]
@@ -44,6 +53,28 @@ def install(stamp_name, requirement, what):
     subprocess.check_call(command + ["-e", requirement], cwd=ROOT, stdout=sys.stderr)
     with open(stamp, "w"):
         os.utime(stamp)
+
+
+def pip_works():
+    """False also for what an interrupted or refused `python -m venv` leaves behind: a Python without pip."""
+    command = [PYTHON, "-m", "pip", "--version"]
+    try:
+        return not subprocess.call(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    except OSError:
+        return False
+
+
+def make_environment():
+    python = suitable_python()
+    if os.path.exists(VENV):
+        say("making .venv anew: pip does not work in the one that is there")
+    failed = subprocess.call([python, "-m", "venv", "--clear", VENV], stdout=sys.stderr)
+    if failed or not pip_works():
+        say(
+            "%s could not make .venv with a pip in it; see above. On Debian and Ubuntu install python3-venv "
+            "(sudo apt install python3-venv), then start this again" % python
+        )
+        sys.exit(4)
 
 
 def outdated(stamp):
@@ -70,8 +101,4 @@ def say(text):
 
 
 if __name__ == "__main__":
-    try:
-        main(sys.argv[1:])
-    except subprocess.CalledProcessError as error:
-        say("could not set up .venv (exit status %d of %s); see above" % (error.returncode, error.cmd[0]))
-        sys.exit(4)
+    main(sys.argv[1:])

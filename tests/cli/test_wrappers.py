@@ -147,13 +147,55 @@ def test_bootstrap_makes_nothing_when_the_environment_is_current(installed: Path
     command = [sys.executable, str(copy / "bootstrap.py")]
     subprocess.run(command, check=True, capture_output=True)
     asked = (fake.parent / "asked").read_text()
-    assert "-m pip install" in asked and asked.count("\n") == 1
+    assert asked.count("-m pip install") == 1 and "-m venv" not in asked
     assert ("constraints.txt" if shutil.which("nvidia-smi") else "constraints-cpu.txt") in asked
     subprocess.run(command, check=True, capture_output=True)
     assert (fake.parent / "asked").read_text() == asked, "the second run had nothing to do"
     os.utime(copy / ".venv" / "installed", (0, 0))
     subprocess.run(command, check=True, capture_output=True)
     assert (fake.parent / "asked").read_text() == asked * 2
+
+
+GOOD_PYTHON = '#!/bin/sh\necho "python $*" >> "{log}"\n'
+WITHOUT_PIP = '#!/bin/sh\necho "No module named pip" >&2\nexit 1\n'
+
+
+def bootstrap_with_a_broken_environment(
+    root: Path, copy: Path, maker: str
+) -> tuple[subprocess.CompletedProcess[str], str]:
+    """Run bootstrap.py where `.venv` has a Python without pip and `maker` (a shell script) is what makes `.venv`."""
+    copy.mkdir()
+    for name in ("bootstrap.py", "pyproject.toml", "constraints.txt", "constraints-cpu.txt"):
+        shutil.copy(root / name, copy / name)
+    python = copy / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    good = copy / "good-python"
+    good.write_text(GOOD_PYTHON.format(log=copy / "log"))
+    python.write_text(WITHOUT_PIP)
+    (copy / "maker").write_text(f"#!/bin/sh\ngood='{good}' python='{python}'\n{maker}")
+    for script in (good, python, copy / "maker"):
+        script.chmod(0o755)
+    code = f"import bootstrap; bootstrap.suitable_python = lambda: {str(copy / 'maker')!r}; bootstrap.main([])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=copy, capture_output=True, text=True, timeout=30)
+    return done, (copy / "log").read_text() if (copy / "log").exists() else ""
+
+
+def test_bootstrap_remakes_an_environment_whose_pip_does_not_work(root: Path, tmp_path: Path) -> None:
+    maker = 'echo "maker $*" >> "${good%/*}/log"\ncp "$good" "$python"\n'
+    done, log = bootstrap_with_a_broken_environment(root, tmp_path / "copy", maker)
+    assert done.returncode == 0, done.stderr
+    assert "making .venv anew" in done.stderr
+    made, *after = log.splitlines()
+    assert made == f"maker -m venv --clear {tmp_path / 'copy' / '.venv'}"
+    assert "-m pip install" in after[-1] and (tmp_path / "copy" / ".venv" / "installed").exists()
+
+
+@pytest.mark.parametrize("maker", ["exit 1\n", "exit 0\n"])
+def test_bootstrap_says_what_to_install_when_no_environment_can_be_made(root: Path, tmp_path: Path, maker: str) -> None:
+    done, log = bootstrap_with_a_broken_environment(root, tmp_path / "copy", maker)
+    assert done.returncode == 4 and log == ""
+    assert "python3-venv" in done.stderr and "Traceback" not in done.stderr
+    assert not (tmp_path / "copy" / ".venv" / "installed").exists()
 
 
 def test_bootstrap_parses_on_an_old_python(root: Path) -> None:
