@@ -83,11 +83,14 @@ class ScriptedEngine:
     gate: asyncio.Event | None = None
     error: Exception | None = None
     stay: bool = False
+    steps_at_once: int = 1  # tokens in one piece of news, as when the reader is slower than the engine
     cached: int = 0
     phase: Any = "ready"
     max_model_len: int = 2048
     max_num_seqs: int = 2
     num_restarts: int = 0
+    was_ready: bool = False
+    gave_up: bool = False
     asked: list[tuple[Prompt, SamplingParams, str]] = field(default_factory=list)
     num_running: int = 0
     num_stopped: int = 0
@@ -99,10 +102,12 @@ class ScriptedEngine:
             max_model_len=self.max_model_len,
             max_num_seqs=self.max_num_seqs,
             num_restarts=self.num_restarts,
+            was_ready=self.was_ready,
+            gave_up=self.gave_up,
         )
 
     async def start(self) -> None:
-        self.phase = "ready"
+        self.phase, self.was_ready = "ready", True
 
     async def stop(self) -> None:
         self.num_stopped += 1
@@ -122,11 +127,12 @@ class ScriptedEngine:
     async def _tokens(self, params: SamplingParams) -> AsyncIterator[TokenOut]:
         ids = processor().tokenizer.encode(self.answer)[: params.max_tokens]
         finish = FinishReason.LENGTH if len(ids) == params.max_tokens else FinishReason.STOP
-        for index, token in enumerate(ids):
+        for start in range(0, len(ids), self.steps_at_once):
             await asyncio.sleep(0)
-            ends = index == len(ids) - 1 and self.error is None and not self.stay
-            logprobs = () if params.logprobs is None else (TokenLogprob(token, -0.5, ((token, -0.5),)),)
-            yield TokenOut((token,), finish if ends else None, logprobs, self.cached)
+            news = tuple(ids[start : start + self.steps_at_once])
+            ends = start + len(news) == len(ids) and self.error is None and not self.stay
+            made = () if params.logprobs is None else tuple(TokenLogprob(id, -0.5, ((id, -0.5),)) for id in news)
+            yield TokenOut(news, finish if ends else None, made, self.cached)
         if self.stay:
             await asyncio.Event().wait()
         if self.error is not None:
@@ -147,6 +153,40 @@ def make_pipeline(engine: Engine, **given: Any) -> Pipeline:
 
 def make_app(pipeline: Pipeline, **options: Any) -> ASGIApp:
     return create_app(pipeline.settings, pipeline, ModelNames("flashweb-nano"), **options)
+
+
+@dataclass
+class Upload:
+    """One chat request by hand, as the HTTP server hands it on: the body comes when the test says so."""
+
+    app: ASGIApp
+    inbox: asyncio.Queue[dict[str, Any]] = field(default_factory=asyncio.Queue)
+    sent: list[Any] = field(default_factory=list)
+
+    def begin(self) -> asyncio.Task[None]:
+        scope = {
+            "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "POST", "scheme": "http",
+            "path": "/v1/chat/completions", "raw_path": b"/v1/chat/completions", "query_string": b"", "root_path": "",
+            "headers": [(b"host", b"localhost"), (b"content-length", b"100")], "client": ("127.0.0.1", 1),
+            "server": ("127.0.0.1", 8080),
+        }  # fmt: skip
+
+        async def send(message: Any) -> None:
+            self.sent.append(message)
+
+        return asyncio.create_task(self.app(scope, self.inbox.get, send))  # type: ignore[arg-type]
+
+    def body(self, body: bytes, *, more: bool = False) -> None:
+        self.inbox.put_nowait({"type": "http.request", "body": body, "more_body": more})
+
+    def leave(self) -> None:
+        """The connection is gone; every later look says so too."""
+        for _ in range(4):
+            self.inbox.put_nowait({"type": "http.disconnect"})
+
+    @property
+    def status(self) -> int:
+        return int(self.sent[0]["status"])
 
 
 @dataclass

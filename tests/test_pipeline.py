@@ -68,6 +68,19 @@ async def test_a_stop_string_ends_the_engines_work_at_once() -> None:
     await pipeline.stop()
 
 
+async def test_what_a_stop_string_costs_does_not_depend_on_how_many_steps_came_at_once() -> None:
+    counted = []
+    for steps in (1, 3, 100):
+        pipeline = await started(make_pipeline(ScriptedEngine("one STOP two three", steps_at_once=steps)))
+        pieces = await collect(pipeline, ask("a"), stop=(" STOP",), logprobs=0, max_tokens=500)
+        usage = pieces[-1][1].usage
+        assert usage is not None and text_of(pieces) == "one"
+        counted.append((usage.completion_tokens, sum(len(delta.logprobs) for _, delta in pieces)))
+        await pipeline.stop()
+    used = len(pipeline.processor.tokenizer.encode("one STOP"))
+    assert counted == [(used, used)] * 3
+
+
 async def test_closing_the_stream_frees_the_row_and_the_place() -> None:
     engine = ScriptedEngine("word " * 20)
     pipeline = await started(make_pipeline(engine))
@@ -209,7 +222,23 @@ async def test_a_sick_engine_makes_health_red_and_the_door_shut(phase: str) -> N
     await pipeline.stop()
 
 
-@pytest.mark.parametrize("phase", ["off", "loading"])
+@pytest.mark.parametrize("phase", ["dead", "loading"])
+async def test_a_lazy_server_whose_engine_crashed_is_red_until_it_is_back(phase: str) -> None:
+    pipeline = make_pipeline(ScriptedEngine(phase=phase, was_ready=True, num_restarts=1), engine__lazy_load=True)
+    assert (pipeline.health().status, pipeline.health().ready) == (phase, False)
+    with pytest.raises(NotReady):
+        pipeline.check_open()
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+async def test_an_engine_that_is_given_up_is_not_said_to_be_restarted(lazy: bool) -> None:
+    pipeline = make_pipeline(ScriptedEngine(phase="dead", gave_up=True), engine__lazy_load=lazy)
+    assert pipeline.health().gave_up and not pipeline.health().ready
+    with pytest.raises(NotReady, match="not started again; the server has to be restarted"):
+        pipeline.check_open()
+
+
+@pytest.mark.parametrize("phase", ["off", "loading", "dead"])
 async def test_a_lazy_server_is_open_before_its_model_is_loaded(phase: str) -> None:
     pipeline = make_pipeline(ScriptedEngine(phase=phase), engine__lazy_load=True)
     health = pipeline.health()

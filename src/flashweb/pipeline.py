@@ -72,10 +72,11 @@ class Health:
     model_loaded: bool
     ready: bool
     detail: str = ""
+    gave_up: bool = False  # the engine is not started again: only a new server helps
 
 
 @dataclass(eq=False, slots=True)
-class _Ticket:
+class Ticket:
     """One admitted request; `task` is what to cancel when the drain's time is over."""
 
     weight: int
@@ -96,7 +97,7 @@ class Pipeline:
         self.processor = processor
         self.engine = engine
         self._loader = loader
-        self._tickets: set[_Ticket] = set()
+        self._tickets: set[Ticket] = set()
         self._closed = False
         self._idle = asyncio.Event()
         self._idle.set()
@@ -223,17 +224,23 @@ class Pipeline:
 
     def health(self) -> Health:
         """What an operator's probe should hear now."""
-        phase = self.engine.state.phase
+        state = self.engine.state
+        phase = state.phase
         if self._closed:
             return Health("draining", phase == "ready", False, "the server is shutting down")
-        if phase in ("off", "loading") and self._loads_on_demand:
-            return Health("ok", False, True)
+        if self._loads_on_demand and self._awaits_first_load():
+            return Health("ok", False, True, state.error)  # of the last attempt: the next request makes another
         if phase == "ready":
-            warmed = self._warmed_restarts == self.engine.state.num_restarts or self._loads_on_demand
+            warmed = self._warmed_restarts == state.num_restarts or self._loads_on_demand
             return Health("ok" if warmed else "loading", True, warmed, "" if warmed else "warming up")
         if phase == "off" or phase == "loading":
-            return Health("loading", False, False, self.engine.state.stage)
-        return Health(phase, False, False, self.engine.state.error)
+            return Health("loading", False, False, state.stage)
+        return Health(phase, False, False, state.error, state.gave_up)
+
+    def _awaits_first_load(self) -> bool:
+        """True also when a first load has failed and may be tried again; never for an engine that crashed later."""
+        state = self.engine.state
+        return state.phase in ("off", "loading", "dead") and not (state.was_ready or state.gave_up)
 
     @property
     def _loads_on_demand(self) -> bool:
@@ -241,9 +248,15 @@ class Pipeline:
 
     def check_open(self, weight: int = 1) -> None:
         """Raise NotReady or Overloaded if a request would not be let in now."""
+        self._check_ready()
+        self._check_room(weight)
+
+    def _check_ready(self) -> None:
         health = self.health()
         if not health.ready:
             raise NotReady(_not_ready_words(health), retry_after_seconds=2.0 if health.status != "draining" else 10.0)
+
+    def _check_room(self, weight: int) -> None:
         inside, capacity = self.num_inside, self.capacity
         if inside + weight > capacity:
             raise Overloaded(
@@ -258,43 +271,48 @@ class Pipeline:
         return min(30.0, max(1.0, self._mean_seconds * (self.num_inside / slots - 1)))
 
     @contextmanager
-    def admit(self, weight: int = 1) -> Iterator[_Ticket]:
-        """Hold `weight` places for as long as the block runs. Raises NotReady or Overloaded."""
+    def admit(self, weight: int = 1) -> Iterator[Ticket]:
+        """Hold `weight` places for as long as the block runs. Raises NotReady or Overloaded; NotReady also when the
+        block is ended by the drain."""
         self.check_open(weight)
-        ticket = _Ticket(weight, asyncio.current_task())
+        ticket = Ticket(weight, asyncio.current_task())
         started = time.monotonic()
         self._tickets.add(ticket)
         self._idle.clear()
         try:
-            yield ticket
+            with _ended_kindly(ticket):
+                yield ticket
         finally:
             self._tickets.discard(ticket)
             self._mean_seconds += 0.1 * (time.monotonic() - started - self._mean_seconds)
             if not self._tickets:
                 self._idle.set()
 
+    def widen(self, ticket: Ticket, weight: int) -> None:
+        """Let a request that is inside hold `weight` places. Raises NotReady (not for the drain: who is inside goes
+        on) and Overloaded."""
+        if not self._closed:
+            self._check_ready()
+        if weight > ticket.weight:
+            self._check_room(weight - ticket.weight)
+        ticket.weight = weight
+
     # --- the row --------------------------------------------------------------------------------------------------
 
-    async def stream(self, chat: Chat, params: SamplingParams, n: int = 1) -> AsyncGenerator[_Piece, None]:
+    async def stream(
+        self, chat: Chat, params: SamplingParams, n: int = 1, ticket: Ticket | None = None
+    ) -> AsyncGenerator[_Piece, None]:
         """Admit a chat and yield (choice index, piece of answer) until every choice has finished.
 
+        A caller that was admitted before gives its ticket, of weight n, and gives the places back itself.
         Each choice's last piece carries `finish` and `usage`. Closing the generator frees everything. Everything
         that is wrong with the request is raised before the first piece: InvalidRequest and its family, TooLarge,
         Overloaded, NotReady; EngineDied may come at any time.
         """
-        with self.admit(n) as ticket:
-            try:
-                async with aclosing(self._answer(chat, params, n)) as pieces:
-                    async for piece in pieces:
-                        yield piece
-            except asyncio.CancelledError:
-                if not ticket.aborted:
-                    raise
-                if ticket.task is not None:
-                    ticket.task.uncancel()
-                raise NotReady(
-                    "The server is shutting down and its grace time is over; send the request again."
-                ) from None
+        with self.admit(n) if ticket is None else _in_this_task(ticket):
+            async with aclosing(self._answer(chat, params, n)) as pieces:
+                async for piece in pieces:
+                    yield piece
 
     async def _answer(self, chat: Chat, params: SamplingParams, n: int = 1) -> AsyncGenerator[_Piece, None]:
         self._check_text_length(chat)
@@ -386,10 +404,13 @@ class _Reader:
     def read(self, out: TokenOut) -> Delta | None:
         """What one step adds, or None when that is nothing yet (half a character, the beginning of a stop string).
         Log probabilities wait for the text they belong to."""
-        self._completion_tokens += len(out.token_ids)
-        self._cached_tokens = max(self._cached_tokens, out.num_cached_tokens)
-        self._logprobs += out.logprobs
+        before = self._text.num_tokens
         piece = self._reply.feed(self._text.feed(out))
+        # What the engine made beyond a stop string is nobody's: how much depends on how many steps came at once.
+        num_used = self._text.num_tokens - before
+        self._completion_tokens += num_used
+        self._cached_tokens = max(self._cached_tokens, out.num_cached_tokens)
+        self._logprobs += out.logprobs[:num_used]
         finish = FinishReason.STOP if self._text.stopped else out.finish
         reasoning, content = piece.reasoning, piece.content
         if finish is not None:
@@ -397,7 +418,7 @@ class _Reader:
             reasoning += rest.reasoning + tail.reasoning
             content += rest.content + tail.content
         self._thinking = self._thinking and not content
-        self._reasoning_tokens += len(out.token_ids) if self._thinking else 0
+        self._reasoning_tokens += num_used if self._thinking else 0
         if not (content or reasoning or finish):
             return None
         logprobs, self._logprobs = tuple(self._logprobs), []
@@ -411,6 +432,33 @@ class _Reader:
             image_tokens=self._prompt.num_image_tokens,
             reasoning_tokens=self._reasoning_tokens,
         )
+
+
+@contextmanager
+def _in_this_task(ticket: Ticket) -> Iterator[Ticket]:
+    """From here on this task does the ticket's work: it is the one to cancel."""
+    ticket.task = asyncio.current_task()
+    with _ended_kindly(ticket):
+        if ticket.aborted:
+            raise _grace_is_over()
+        yield ticket
+
+
+@contextmanager
+def _ended_kindly(ticket: Ticket) -> Iterator[None]:
+    """A cancellation by the drain, and no other, becomes NotReady."""
+    try:
+        yield
+    except asyncio.CancelledError:
+        if not ticket.aborted:
+            raise
+        if ticket.task is not None:
+            ticket.task.uncancel()
+        raise _grace_is_over() from None
+
+
+def _grace_is_over() -> NotReady:
+    return NotReady("The server is shutting down and its grace time is over; send the request again.")
 
 
 def _nth(params: SamplingParams, index: int) -> SamplingParams:
@@ -461,5 +509,7 @@ def _not_ready_words(health: Health) -> str:
             return f"The model is loading ({health.detail or 'starting'}); come back after the time in Retry-After."
         case "stalled":
             return "The engine has stopped making progress; come back after the time in Retry-After."
+        case _ if health.gave_up:
+            return "The engine has failed and is not started again; the server has to be restarted by its operator."
         case _:
             return "The engine is being restarted after a failure; come back after the time in Retry-After."

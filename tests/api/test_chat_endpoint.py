@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import logging
 
 import pytest
 
 from flashweb.api.schemas import ChatCompletion, ChatCompletionChunk
 from flashweb.errors import EngineDied, Overloaded
-from tests.house import ScriptedEngine, data_url, events_of, open_house, png, user
+from tests.house import ScriptedEngine, Upload, data_url, events_of, make_app, open_house, png, user
 
 
 async def test_a_whole_answer_has_openais_shape() -> None:
@@ -215,3 +217,75 @@ async def test_an_unexpected_exception_tells_the_caller_nothing(caplog: pytest.L
     for text in (whole.text, stream.text):
         assert "0x7f" not in text and "private" not in text and "Traceback" not in text
     assert events_of(stream.text)[-1] == "[DONE]"
+
+
+async def test_a_body_that_is_still_coming_holds_a_place() -> None:
+    async with open_house(ScriptedEngine(), server__limit_concurrency=1) as house:
+        upload = Upload(make_app(house.pipeline))
+        running = upload.begin()
+        upload.body(b'{"messages": ', more=True)
+        await asyncio.sleep(0.01)
+        assert house.pipeline.num_inside == 1
+        refused = await house.chat("hi")
+        assert (refused.status_code, refused.json()["error"]["code"]) == (503, "server_is_overloaded")
+        upload.body(b'[{"role": "user", "content": "hi"}]}')
+        await asyncio.wait_for(running, 5)
+        assert (upload.status, house.pipeline.num_inside) == (200, 0)
+        assert (await house.chat("hi")).status_code == 200
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_every_end_of_a_request_gives_its_places_back(stream: bool) -> None:
+    async with open_house(ScriptedEngine("some words"), server__limit_concurrency=3) as house:
+        seen = []
+        for n, error, parameters in (
+            (3, None, {}),
+            (1, EngineDied("gone"), {}),
+            (4, None, {}),  # more than the house holds
+            (1, None, {"temperature": "hot"}),
+            (2, None, {"max_tokens": 1}),
+        ):
+            house.engine.error = error
+            response = await house.chat("hi", stream=stream, n=n, **parameters)
+            seen.append(response.status_code)
+            assert house.pipeline.num_inside == 0
+    assert seen == [200, 200 if stream else 503, 503, 400, 200]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_client_that_leaves_in_the_middle_of_its_answer_gives_its_place_back(stream: bool) -> None:
+    async with open_house(ScriptedEngine("some words")) as house:
+        house.engine.stay = True
+        upload = Upload(make_app(house.pipeline))
+        running = upload.begin()
+        upload.body(json.dumps({"messages": user("hi"), "stream": stream, "n": 2}).encode())
+        await asyncio.sleep(0.1)
+        assert (house.pipeline.num_inside, house.engine.num_running) == (2, 2)
+        upload.leave()
+        await asyncio.wait_for(running, 5)
+        assert (house.pipeline.num_inside, house.engine.num_running) == (0, 0)
+
+
+async def test_a_client_that_leaves_while_it_sends_is_a_quiet_499(caplog: pytest.LogCaptureFixture) -> None:
+    async with open_house(ScriptedEngine()) as house:
+        upload = Upload(make_app(house.pipeline))
+        with caplog.at_level(logging.INFO):
+            running = upload.begin()
+            upload.body(b'{"messages": ', more=True)
+            upload.leave()
+            await asyncio.wait_for(running, 5)
+        assert house.pipeline.num_inside == 0
+    assert upload.status == 499
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+async def test_a_drain_ends_a_body_that_does_not_come() -> None:
+    async with open_house(ScriptedEngine()) as house:
+        upload = Upload(make_app(house.pipeline))
+        running = upload.begin()
+        await asyncio.sleep(0.01)
+        draining = asyncio.create_task(house.pipeline.drain(0.01))
+        await asyncio.sleep(0.1)
+        upload.leave()
+        await asyncio.wait_for(asyncio.gather(running, draining), 5)
+        assert (upload.status, house.pipeline.num_inside) == (503, 0)

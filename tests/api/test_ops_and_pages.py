@@ -49,6 +49,28 @@ async def test_health_is_green_when_warmed_and_red_when_not() -> None:
             assert (await house.chat("hi")).status_code == 503
 
 
+async def test_liveness_turns_red_only_when_the_engine_is_given_up() -> None:
+    async with open_house(ScriptedEngine()) as house:
+        house.engine.phase = "dead"
+        assert (await house.client.get("/health/live")).status_code == 200
+        house.engine.gave_up = True
+        answer = await house.client.get("/health/live")
+    assert (answer.status_code, answer.json()) == (503, {"status": "dead"})
+
+
+@pytest.mark.parametrize("path", ["/", "/docs", "/health", "/health/live", "/health/ready", "/v1/health", "/v1/models"])
+async def test_head_is_get_without_its_body(path: str) -> None:
+    async with open_house(ScriptedEngine()) as house:
+        got, head = await house.client.get(path), await house.client.head(path)
+        document = (await house.client.get("/openapi.json")).json()
+        lost = await house.client.head("/v1/nothing")
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-length"] == str(len(got.content))
+    assert head.headers["content-type"] == got.headers["content-type"]
+    assert (lost.status_code, lost.content) == (404, b"")
+    assert not any("head" in operations for operations in document["paths"].values())
+
+
 async def test_an_unknown_path_and_a_wrong_method_use_the_envelope() -> None:
     async with open_house(ScriptedEngine()) as house:
         lost = await house.client.get("/v1/nothing")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import ExitStack, aclosing
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,23 +23,22 @@ from flashweb.api.convert import (
     to_params,
     usage_out,
 )
-from flashweb.api.error_handlers import json_response
+from flashweb.api.error_handlers import CLIENT_CLOSED_REQUEST, json_response
 from flashweb.api.openapi import json_body, json_or_stream
 from flashweb.api.parse import parse_body
 from flashweb.api.sse import DONE, ClientGone, EventStream, event, until_gone
 from flashweb.errors import UnsupportedMediaType
 from flashweb.names import ModelNames
-from flashweb.pipeline import Pipeline
+from flashweb.pipeline import Pipeline, Ticket
 from flashweb.settings import Settings
 from flashweb.types import Chat, Delta, SamplingParams, Usage
-
-CLIENT_CLOSED_REQUEST = 499  # for the access log only: nobody reads it
 
 
 @dataclass(frozen=True, slots=True)
 class _Job:
     """One checked chat request."""
 
+    ticket: Ticket
     chat: Chat
     params: SamplingParams
     n: int
@@ -63,41 +62,47 @@ def chat_router(pipeline: Pipeline, names: ModelNames, settings: Settings) -> AP
     async def create_chat_completion(request: Request) -> Response:
         """The messages may hold several turns and several pictures; the answer comes whole or, with `stream: true`,
         as server-sent events that end with `data: [DONE]`. A client that leaves stops its work."""
-        pipeline.check_open()  # before the body is read: a full house costs the caller nothing
-        wire = parse_body(await read_json_body(request), schemas.ChatRequest)
-        job = _job(wire, names, settings, pipeline)
-        pipeline.check_open(job.n)
-        headers = {"x-flashweb-model": names.own}
-        if wire.stream:
-            return EventStream(
-                _events(pipeline, job, _log_fields(request)),
-                headers=headers,
-                keep_alive_seconds=settings.server.stream_keep_alive,
-                send_timeout_seconds=settings.server.send_timeout,
-            )
-        try:
-            body = await until_gone(request.receive, _completion(pipeline, job, _log_fields(request)))
-        except ClientGone:
-            return Response(status_code=CLIENT_CLOSED_REQUEST)
-        return json_response(body, headers=headers)
+        with ExitStack() as place:
+            # Held from before the body is read: a full house costs the caller nothing, and no more bodies are in
+            # memory than there are places.
+            ticket = place.enter_context(pipeline.admit())
+            wire = parse_body(await read_json_body(request), schemas.ChatRequest)
+            job = _job(wire, names, settings, pipeline, ticket)
+            pipeline.widen(ticket, job.n)
+            headers = {"x-flashweb-model": names.own}
+            if wire.stream:
+                return EventStream(
+                    _events(pipeline, job, _log_fields(request)),
+                    headers=headers,
+                    keep_alive_seconds=settings.server.stream_keep_alive,
+                    send_timeout_seconds=settings.server.send_timeout,
+                    on_end=place.pop_all().close,
+                )
+            try:
+                body = await until_gone(request.receive, _completion(pipeline, job, _log_fields(request)))
+            except ClientGone:
+                return Response(status_code=CLIENT_CLOSED_REQUEST)
+            return json_response(body, headers=headers)
 
     return router
 
 
 async def read_json_body(request: Request) -> bytes:
     """Raises UnsupportedMediaType for a declared type that is not JSON (curl's form default passes: the bytes
-    decide), TooLarge and InvalidRequest from the body limit."""
+    decide), TooLarge and InvalidRequest from the body limit, ClientDisconnect when the client leaves meanwhile."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind.startswith(("multipart/", "image/", "video/", "audio/")):
         raise UnsupportedMediaType(
             f"Content-Type {kind[:60]!r} is not read here; send application/json with the picture as a data: URL or "
             "an http(s) URL in image_url."
         )
-    return await request.body()
+    # Not `request.body()`, which would keep the bytes for as long as the answer takes.
+    return b"".join([chunk async for chunk in request.stream()])
 
 
-def _job(wire: schemas.ChatRequest, names: ModelNames, settings: Settings, pipeline: Pipeline) -> _Job:
+def _job(wire: schemas.ChatRequest, names: ModelNames, settings: Settings, pipeline: Pipeline, ticket: Ticket) -> _Job:
     return _Job(
+        ticket=ticket,
         model=names.check(wire.model),
         chat=to_chat(wire, max_images=settings.media.max_images),
         params=to_params(wire, pipeline.generation_defaults, pipeline.num_tokens),
@@ -116,7 +121,7 @@ def _log_fields(request: Request) -> dict[str, Any]:
 
 async def _completion(pipeline: Pipeline, job: _Job, log_fields: dict[str, Any]) -> dict[str, Any]:
     collector = Collector(job.n, logprobs=job.params.logprobs is not None, text_of=pipeline.token_text)
-    async with aclosing(pipeline.stream(job.chat, job.params, job.n)) as pieces:
+    async with aclosing(pipeline.stream(job.chat, job.params, job.n, job.ticket)) as pieces:
         async for index, delta in pieces:
             collector.add(index, delta)
     _note_usage(log_fields, collector.usage)
@@ -137,7 +142,7 @@ async def _events(pipeline: Pipeline, job: _Job, log_fields: dict[str, Any]) -> 
     usages: list[Usage] = []
     started: set[int] = set()
     begun = time.perf_counter()
-    async with aclosing(pipeline.stream(job.chat, job.params, job.n)) as pieces:
+    async with aclosing(pipeline.stream(job.chat, job.params, job.n, job.ticket)) as pieces:
         async for index, delta in pieces:
             if not started:
                 log_fields["ttft_ms"] = round((time.perf_counter() - begun) * 1000, 1)

@@ -60,9 +60,18 @@ def ops_router(pipeline: Pipeline, names: ModelNames) -> APIRouter:
         )
         route(health)
 
-    @router.get("/health/live", operation_id="healthLive", tags=["health"], response_model=schemas.LiveOut)
+    @router.get(
+        "/health/live",
+        operation_id="healthLive",
+        tags=["health"],
+        response_model=schemas.LiveOut,
+        responses={503: {"model": schemas.LiveOut, "description": "only a restart of the server can help"}},
+    )
     async def live() -> Response:
-        """The process answers; nothing more."""
+        """200 while the process answers; 503 when only a restart of the whole server can help: the engine has failed
+        too often, or cannot work with this checkpoint, and is not started again."""
+        if pipeline.health().gave_up:
+            return json_response({"status": "dead"}, 503)
         return json_response({"status": "ok"})
 
     return router

@@ -250,4 +250,4 @@ class HealthOut(BaseModel):
 
 
 class LiveOut(BaseModel):
-    status: Literal["ok"]
+    status: Literal["ok", "dead"]

@@ -7,7 +7,7 @@ before that is an ordinary HTTP error, one after it is an `error` event followed
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Coroutine, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from contextlib import aclosing, suppress
 from typing import Any, TypeVar
 
@@ -66,7 +66,8 @@ async def _end(*tasks: asyncio.Future[Any]) -> None:
 
 
 class EventStream(Response):
-    """A response over an async generator of ready-framed events; closing the generator ends the work behind it."""
+    """A response over an async generator of ready-framed events; closing the generator ends the work behind it.
+    `on_end` is called once the response is over, however it ends."""
 
     def __init__(
         self,
@@ -75,6 +76,7 @@ class EventStream(Response):
         headers: Mapping[str, str],
         keep_alive_seconds: float,
         send_timeout_seconds: float,
+        on_end: Callable[[], None] = lambda: None,
     ) -> None:
         super().__init__(None, 200, headers, media_type="text/event-stream")
         self.headers["cache-control"] = "no-cache"
@@ -82,6 +84,7 @@ class EventStream(Response):
         if "content-length" in self.headers:
             del self.headers["content-length"]
         self._events = events
+        self._on_end = on_end
         self._keep_alive_seconds = keep_alive_seconds
         self._send_timeout_seconds = send_timeout_seconds
         self._send_piece: Send
@@ -95,7 +98,10 @@ class EventStream(Response):
             with suppress(ClientGone):
                 await until_gone(receive, self._run(scope, receive, send))
         finally:
-            await self._events.aclose()
+            try:
+                await self._events.aclose()
+            finally:
+                self._on_end()
 
     async def _run(self, scope: Scope, receive: Receive, send: Send) -> None:
         ticking = asyncio.create_task(self._keep_alive(send, asyncio.current_task()))
