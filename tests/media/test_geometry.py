@@ -95,6 +95,26 @@ def test_a_checkpoint_without_the_file_gets_the_familys_defaults(tmp_path: Path)
 
 
 @pytest.mark.parametrize(
+    ("key", "value"),
+    [("do_resize", False), ("do_rescale", False), ("do_normalize", False), ("rescale_factor", 1 / 127.5)],
+)
+def test_a_step_that_is_done_differently_is_refused_with_its_value_and_the_fix(
+    key: str, value: object, tmp_path: Path
+) -> None:
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps({key: value}))
+    with pytest.raises(CheckpointError, match=f"preprocessor_config.json.*{key} is {value!r}.*set it to"):
+        ImageGeometry.load(tmp_path)
+
+
+def test_the_steps_as_every_checkpoint_of_the_family_spells_them_are_accepted(tmp_path: Path) -> None:
+    steps = {"do_resize": True, "do_rescale": True, "do_normalize": True, "rescale_factor": 0.00392156862745098}
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(steps))
+    assert ImageGeometry.load(tmp_path) == ImageGeometry()
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(dict.fromkeys(steps)))
+    assert ImageGeometry.load(tmp_path) == ImageGeometry(), "null is silence"
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "{",
@@ -103,6 +123,7 @@ def test_a_checkpoint_without_the_file_gets_the_familys_defaults(tmp_path: Path)
         '{"size": 3}',
         '{"merge_size": 3}',
         '{"image_mean": [1]}',
+        '{"image_std": [0.5, 0, 0.5]}',
         '{"patch_size": 0}',
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 import torch
 
 import flashweb.model.vision as vision_module
+from flashweb.errors import CheckpointError
 from flashweb.model.glm4v import Glm4v
 from flashweb.model.rope import neighbour_pairs, rotate_
 from flashweb.types import Grid
@@ -49,6 +51,34 @@ def test_features_equal_the_reference_tower(folder: Path, model: Glm4v) -> None:
             grid_thw=torch.tensor([[g.t, g.h, g.w] for g in grids]),
         ).pooler_output
     assert (torch.cat(model.encode_images(patches, grids)) - theirs).abs().max() < 1e-5 * max(1, theirs.abs().max())
+
+
+def test_the_checkpoints_own_mean_and_std_are_folded_into_its_tower(tmp_path: Path) -> None:
+    folder = make_checkpoint(tmp_path)
+    mean, std = [0.5, 0.4, 0.3], [0.5, 0.25, 1.0]
+    (folder / "preprocessor_config.json").write_text(json.dumps({"image_mean": mean, "image_std": std}))
+    patches, grids = pictures(SIZES[:2])
+    scaled = torch.cat(patches).view(-1, 3, 1, 196) / 255
+    normalised = (scaled - torch.tensor(mean)[:, None, None]) / torch.tensor(std)[:, None, None]
+    tower = reference_model(folder).model.visual
+    with torch.no_grad():
+        theirs = tower(
+            normalised.expand(-1, 3, 2, 196).reshape(-1, 1176),
+            grid_thw=torch.tensor([[g.t, g.h, g.w] for g in grids]),
+        ).pooler_output
+    ours = torch.cat(Glm4v.load(folder).encode_images(patches, grids))
+    assert (ours - theirs).abs().max() < 1e-5 * max(1, theirs.abs().max())
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["{", "[]", '{"image_mean": [1]}', '{"image_mean": 0.5}', '{"image_std": [0.5, 0, 0.5]}', '{"image_std": ["a"]}'],
+)
+def test_pixel_statistics_that_cannot_be_used_are_refused_with_the_file(text: str, tmp_path: Path) -> None:
+    folder = make_checkpoint(tmp_path)
+    (folder / "preprocessor_config.json").write_text(text)
+    with pytest.raises(CheckpointError, match="preprocessor_config.json"):
+        Glm4v.load(folder)
 
 
 def test_frames_of_one_item_do_not_see_each_other(model: Glm4v) -> None:

@@ -93,13 +93,16 @@ class ImageGeometry:
             temporal_patch_size=int(config.get("temporal_patch_size", 2)),
             min_pixels=int(size.get("shortest_edge", config.get("min_pixels", cls().min_pixels))),
             max_pixels=int(size.get("longest_edge", config.get("max_pixels", cls().max_pixels))),
-            mean=_three_floats(config.get("image_mean", _MEAN)),
-            std=_three_floats(config.get("image_std", _STD)),
+            mean=_three_floats(config.get("image_mean"), _MEAN),
+            std=_three_floats(config.get("image_std"), _STD),
         )
+        _check_steps(config)
         if geometry.patch_size < 1 or geometry.merge_size != 2 or geometry.temporal_patch_size < 1:
             raise ValueError(f"unsupported picture geometry {geometry}")
         if not 0 < geometry.min_pixels <= geometry.max_pixels:
             raise ValueError(f"size {dict(size)}: need 0 < shortest_edge <= longest_edge")
+        if min(geometry.std) <= 0:
+            raise ValueError(f"image_std {list(geometry.std)}: each must be over 0")
         return geometry
 
     @property
@@ -148,6 +151,22 @@ class ImageGeometry:
             ) from None
 
 
-def _three_floats(values: Any) -> tuple[float, float, float]:
-    first, second, third = (float(value) for value in values)
+def _check_steps(config: Mapping[str, Any]) -> None:
+    """The steps that are always done, in one way. Raises CheckpointError for a file that asks for another."""
+    for key in ("do_resize", "do_rescale", "do_normalize"):
+        if config.get(key) not in (None, True):
+            raise CheckpointError(
+                f"preprocessor_config.json: {key} is {config[key]!r} but that step is always done; set it to "
+                "true if the model was trained so, else choose another checkpoint"
+            )
+    scale = config.get("rescale_factor")
+    if scale is not None and not math.isclose(scale, 1 / 255, rel_tol=1e-6):
+        raise CheckpointError(
+            f"preprocessor_config.json: rescale_factor is {scale!r} but pixels are always divided by 255; set it to "
+            f"{1 / 255} with image_mean and image_std to match, else choose another checkpoint"
+        )
+
+
+def _three_floats(values: Any, default: tuple[float, float, float]) -> tuple[float, float, float]:
+    first, second, third = default if values is None else (float(value) for value in values)
     return first, second, third

@@ -23,6 +23,7 @@ from flashweb.model.attention import KVCache
 from flashweb.model.config import ModelConfig
 from flashweb.model.inputs import ForwardInputs
 from flashweb.model.layers import ColumnMajorLinear, DenseLinear, MakeLinear
+from flashweb.model.pixels import PixelStatistics
 from flashweb.model.quant import Int8Linear, require_int8
 from flashweb.model.text import TextDecoder
 from flashweb.model.vision import VisionTower
@@ -47,14 +48,19 @@ class Glm4v:
     """GLM-4V for inference. `load` is the way to make one."""
 
     def __init__(
-        self, config: ModelConfig, weights: Weights, make_linear: MakeLinear, num_real_tokens: int | None = None
+        self,
+        config: ModelConfig,
+        weights: Weights,
+        make_linear: MakeLinear,
+        pixels: PixelStatistics,
+        num_real_tokens: int | None = None,
     ) -> None:
         self.config = config
         self.dtype = weights.dtype
         self.device = weights.device
         self.num_real_tokens = _check_real_tokens(config, num_real_tokens)
         self.text = TextDecoder(config.text, weights.under("text."), make_linear, self.device)
-        self.vision = VisionTower(config.vision, weights.under("vision."), self.device)
+        self.vision = VisionTower(config.vision, weights.under("vision."), self.device, pixels)
         assert not weights.left, weights.left
 
     @staticmethod
@@ -69,7 +75,8 @@ class Glm4v:
         progress: OnProgress | None = None,
         num_real_tokens: int | None = None,
     ) -> Glm4v:
-        """Reads a checkpoint folder (only its config.json for load_format "dummy").
+        """Reads a checkpoint folder (no weights for load_format "dummy"): config.json, the weights and, where there
+        is one, preprocessor_config.json, whose mean and deviation of the pixels become part of the vision tower.
 
         dtype "auto" is float32 on a CPU and bfloat16 elsewhere. `num_real_tokens` is the number of ids the
         tokenizer knows: logits of the padding rows behind them are -inf. `progress` gets 0..1 as tensors arrive.
@@ -83,10 +90,11 @@ class Glm4v:
             raise ConfigError(f"quantization {quantization!r} is unknown; leave it off or use int8")
         make_linear = _linear_for(target, kind, quantization)
         config = ModelConfig.read(folder)
+        pixels = PixelStatistics.read(folder)
 
         def build(source: Source) -> Glm4v:
             weights = Weights(tensor_table(config), source, kind, target, progress)
-            return Glm4v(config, weights, make_linear, num_real_tokens)
+            return Glm4v(config, weights, make_linear, pixels, num_real_tokens)
 
         if load_format == "dummy":
             return build(DummySource())

@@ -16,13 +16,10 @@ from torch import Tensor
 
 from flashweb.model.config import VisionConfig
 from flashweb.model.layers import DenseLinear, RmsNorm, gated_silu
+from flashweb.model.pixels import PixelStatistics
 from flashweb.model.rope import inverse_frequencies, neighbour_pairs, rotate_, vision_rotation
 from flashweb.model.weights import Weights
 from flashweb.types import Grid
-
-# OpenAI CLIP's statistics, per channel, of pixels in 0..1 (fact sheet 3.1).
-PIXEL_MEAN = (0.48145466, 0.4578275, 0.40821073)
-PIXEL_STD = (0.26862954, 0.26130258, 0.27577711)
 
 # Position rows and rotations kept per grid size; a 1,024-patch grid of a 1536-wide tower takes 6.8 MB.
 GRID_CACHE_BYTES = 128 << 20
@@ -41,14 +38,14 @@ class _Lattice:
 
 
 class VisionTower:
-    def __init__(self, config: VisionConfig, weights: Weights, device: torch.device) -> None:
+    def __init__(self, config: VisionConfig, weights: Weights, device: torch.device, pixels: PixelStatistics) -> None:
         self.config = config
         self.dtype = weights.dtype
         self.device = device
         # These two stay fp32 in every dtype: pixel values reach 255 and the folded mean is subtracted again by
         # the bias, which in 8 bits of mantissa would cancel into noise.
         self.patch_weight, self.patch_bias = _fold_pixels(
-            weights.take("patch_embed.weight", torch.float32), weights.take("patch_embed.bias", torch.float32)
+            weights.take("patch_embed.weight", torch.float32), weights.take("patch_embed.bias", torch.float32), pixels
         )
         self.table = weights.take("position_embedding.weight", torch.float32)
         self.after_patches = RmsNorm(weights.take("post_conv_layernorm.weight"), config.rms_norm_eps)
@@ -128,14 +125,14 @@ class Merger:
         return self.down(gated_silu(self.gate_up(F.gelu(x))))
 
 
-def _fold_pixels(weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+def _fold_pixels(weight: Tensor, bias: Tensor, pixels: PixelStatistics) -> tuple[Tensor, Tensor]:
     """The patch convolution [out, 3, 2, 14, 14] as a linear map over raw uint8 pixels of one frame.
 
     Normalisation (u/255 - mean) / std is affine, and a still picture shows both time slices the same frame, so
     scale goes into the weight summed over time and the mean into the bias. Computed in fp64.
     """
-    mean = torch.tensor(PIXEL_MEAN, dtype=torch.float64, device=weight.device)
-    std = torch.tensor(PIXEL_STD, dtype=torch.float64, device=weight.device)
+    mean = torch.tensor(pixels.mean, dtype=torch.float64, device=weight.device)
+    std = torch.tensor(pixels.std, dtype=torch.float64, device=weight.device)
     summed = weight.double().sum(2).flatten(2)  # [out, 3, 196]
     folded_bias = bias.double() - (summed.sum(-1) * (mean / std)).sum(-1)
     return (summed / (255.0 * std[:, None])).flatten(1).float(), folded_bias.float()
