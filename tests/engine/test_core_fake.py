@@ -259,7 +259,21 @@ def test_stop_tokens_end_with_stop_but_not_before_min_tokens() -> None:
     news = [n for _ in range(20) for n in core.step()]
     assert isinstance(news[-1], Token) and news[-1].finish == "stop" and news[-1].token_ids == (stop,)
     held = run(core, request("b", text(3, 6), max_tokens=12, min_tokens=8, stop_token_ids=(stop,), ignore_eos=True))
-    assert stop not in held["b"][:7] and len(held["b"]) >= 8
+    assert stop not in held["b"][:8] and len(held["b"]) > 8
+
+
+def test_an_answer_whose_min_tokens_is_its_max_tokens_ends_with_length() -> None:
+    stop = expected_answer(request("a", text(3, 6), max_tokens=12, ignore_eos=True))[2]
+    core = make_core()
+    changes = {"max_tokens": 3, "min_tokens": 3, "stop_token_ids": (stop,), "ignore_eos": True}
+    core.submit(request("a", text(3, 6), **changes))
+    news = [n for _ in range(6) for n in core.step() if isinstance(n, Token)]
+    assert len(news) == 3 and news[-1].finish == "length" and news[-1].token_ids != (stop,)
+
+
+def test_a_picture_token_left_over_alone_at_the_end_of_a_prompt_is_computed_from_the_picture() -> None:
+    message = request("a", [*text(1, 12), FakePicture(3, Grid(1, 2, 2))])  # a step takes 12 tokens, the prompt has 13
+    assert run(make_core(), message)["a"] == expected_answer(message)
 
 
 # --- refused, and failing alone ----------------------------------------------------------------------------------

@@ -153,7 +153,8 @@ def test_stop_tokens_wait_for_min_tokens_and_bans_survive_it() -> None:
     held = {"stop_token_ids": (2,), "min_tokens": 3}
     assert tokens(sample(row, [sequence(**held)])) == [1]
     assert tokens(sample(row, [sequence(answer=(1,), **held)])) == [1]
-    assert tokens(sample(row, [sequence(answer=(1, 1), **held)])) == [2]  # the third token may stop
+    assert tokens(sample(row, [sequence(answer=(1, 1), **held)])) == [1]
+    assert tokens(sample(row, [sequence(answer=(1, 1, 1), **held)])) == [2]  # three tokens came before it
     banned = sequence(logit_bias={2: -math.inf}, **held)
     assert tokens(sample(row, [banned])) == [1]
 

@@ -103,7 +103,7 @@ class EchoEngine:
                 raise NotReady("the engine was stopped while it served this request")
             self._num_steps += 1
             token = tokens[index % len(tokens)]
-            stopped = token in stops and index + 1 >= params.min_tokens
+            stopped = token in stops and index >= params.min_tokens
             cut = index + 1 == limit
             ended = stopped or index + 1 == length
             finish = None if not ended else FinishReason.LENGTH if cut and not stopped else FinishReason.STOP

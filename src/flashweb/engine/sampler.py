@@ -71,8 +71,8 @@ def _is_plain(seq: Sequence) -> bool:
 
 
 def _holds_back_stops(seq: Sequence) -> bool:
-    # The token sampled now is number num_answer_tokens + 1: it may be a stop token once that reaches min_tokens.
-    return seq.num_answer_tokens + 1 < seq.sampling.min_tokens and bool(seq.stop_token_ids)
+    # A stop token does not count itself: min_tokens others come before it.
+    return seq.num_answer_tokens < seq.sampling.min_tokens and bool(seq.stop_token_ids)
 
 
 def _process(logits: Tensor, seqs: Ordered[Sequence], tokens: list[int]) -> list[int]:

@@ -285,7 +285,7 @@ class Scheduler:
     def _append(self, seq: Sequence, sampled: Sampled) -> Token:
         seq.append(sampled.token_id)
         finish: Literal["stop", "length"] | None = None
-        if sampled.token_id in seq.stop_token_ids and seq.num_answer_tokens >= seq.sampling.min_tokens:
+        if sampled.token_id in seq.stop_token_ids and seq.num_answer_tokens > seq.sampling.min_tokens:
             finish = "stop"
         elif seq.num_answer_tokens >= seq.max_new_tokens:
             finish = "length"
