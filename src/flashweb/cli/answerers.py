@@ -9,7 +9,7 @@ import argparse
 import asyncio
 import logging
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -20,7 +20,45 @@ from flashweb.progress import ENGINE_STAGES, StageBars
 from flashweb.settings import Settings, load_settings
 from flashweb.types import Chat, Delta, FinishReason, SamplingParams, Usage
 
+# The API's own defaults and ranges, which commands may not import; a test holds them together.
 DEFAULT_MAX_TOKENS = 512
+DEFAULT_MAX_TOKENS_THINKING = 4096
+RANGES: dict[str, tuple[float, float]] = {
+    "max_tokens": (1, 1 << 20),
+    "temperature": (0, 2),
+    "seed": (-(1 << 63), (1 << 63) - 1),
+}
+
+
+def whole_number(name: str) -> Callable[[str], int]:
+    """For argparse: reads a whole number within RANGES[name]."""
+
+    def read(text: str) -> int:
+        try:
+            return int(_within(name, int(text), text))
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r} is no whole number") from None
+
+    return read
+
+
+def number(name: str) -> Callable[[str], float]:
+    """For argparse: reads a number within RANGES[name]."""
+
+    def read(text: str) -> float:
+        try:
+            return _within(name, float(text), text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r} is no number") from None
+
+    return read
+
+
+def _within(name: str, value: float, text: str) -> float:
+    least, most = RANGES[name]
+    if not least <= value <= most:  # also for NaN
+        raise argparse.ArgumentTypeError(f"{text} is out of range; give {least} to {most}")
+    return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +137,12 @@ class EngineAnswerer:
             for name in ("temperature", "top_p", "top_k", "min_p", "repetition_penalty")
             if (value := defaults.get(name)) is not None
         }
+        if params.get("top_k") == -1:  # off, in the words of some checkpoints
+            params["top_k"] = 0
         if options.temperature is not None:
             params["temperature"] = options.temperature
-        limit = options.max_tokens or DEFAULT_MAX_TOKENS
+        default = DEFAULT_MAX_TOKENS_THINKING if chat.enable_thinking else DEFAULT_MAX_TOKENS
+        limit = default if options.max_tokens is None else options.max_tokens
         sampling = SamplingParams(max_tokens=limit, seed=options.seed, **params)
         async with aclosing(self._pipeline.stream(chat, sampling)) as pieces:
             async for _, delta in pieces:

@@ -22,7 +22,7 @@ from contextlib import aclosing, contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
-from flashweb.cli.answerers import Answerer, Options, answerer
+from flashweb.cli.answerers import Answerer, Options, answerer, number, whole_number
 from flashweb.cli.client import user_message
 from flashweb.cli.target import add_target_arguments
 from flashweb.errors import ConfigError, FlashwebError
@@ -42,9 +42,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--own", action="store_true", help="start an engine of our own even if a server is running")
     parser.add_argument("--system", metavar="TEXT", help="system message")
     parser.add_argument("--thinking", action="store_true", help="let the model think first (shown on standard error)")
-    parser.add_argument("--max-tokens", type=int, metavar="N", help="longest answer (default: the server's)")
-    parser.add_argument("--temperature", type=float, metavar="T", help="0 is greedy (default: the model's own)")
-    parser.add_argument("--seed", type=int, help="makes sampling repeatable")
+    parser.add_argument(
+        "--max-tokens",
+        type=whole_number("max_tokens"),
+        metavar="N",
+        help="longest answer (default: the server's; of an own engine 512, 4096 with --thinking)",
+    )
+    parser.add_argument(
+        "--temperature", type=number("temperature"), metavar="T", help="0 is greedy, up to 2 (default: the model's own)"
+    )
+    parser.add_argument("--seed", type=whole_number("seed"), help="makes sampling repeatable")
     parser.add_argument("--stats", action="store_true", help="tokens and times on standard error after each answer")
 
 

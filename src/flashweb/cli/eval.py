@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from flashweb import __version__
-from flashweb.cli.answerers import Answerer, Options, answerer
+from flashweb.cli.answerers import Answerer, Options, answerer, whole_number
 from flashweb.cli.client import user_message
 from flashweb.cli.target import add_target_arguments
 from flashweb.errors import CheckpointError, ConfigError, FlashwebError
@@ -35,7 +35,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sets", default=",".join(SETS), metavar="NAME,...", help=f"which sets ({', '.join(SETS)})")
     parser.add_argument("--limit", type=int, default=0, metavar="N", help="first N cases of each set (default: all)")
     parser.add_argument("--concurrency", type=int, default=8, metavar="N", help="questions at once (default 8)")
-    parser.add_argument("--max-tokens", type=int, default=512, metavar="N", help="longest answer (default 512)")
+    parser.add_argument(
+        "--max-tokens",
+        type=whole_number("max_tokens"),
+        default=512,
+        metavar="N",
+        help="longest answer (default 512)",
+    )
     parser.add_argument("--json", metavar="FILE", help="write the scores there too; - prints them instead of the table")
     parser.add_argument("--answers", metavar="FILE", help="write every question, answer, truth and score, one per line")
 
