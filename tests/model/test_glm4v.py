@@ -11,6 +11,7 @@ import torch
 from flashweb.errors import ConfigError
 from flashweb.model.glm4v import Glm4v
 from flashweb.model.inputs import ForwardInputs
+from flashweb.model.quant import Int8Linear, require_int8
 from tests.parity.reference import VOCAB, make_checkpoint
 
 
@@ -81,6 +82,17 @@ def test_int8_linears_stay_close_to_fp32_and_warn_of_nothing(tmp_path: Path) -> 
     ours, theirs = (m.logits(m.forward(prefill(20, rows), m.new_kv_cache(8, 4))).flatten() for m in (small, plain))
     assert not torch.equal(ours, theirs), "nothing was quantised"
     assert torch.cosine_similarity(ours, theirs, dim=0) > 0.99
+
+
+def test_an_int8_row_depends_on_the_rows_beside_it_as_the_documentation_warns() -> None:
+    """Not wanted, but so: one activation scale per call. Should this fail, correct "What int8 costs" in docs/model.md."""
+    torch.manual_seed(0)
+    require_int8(torch.device("cpu"), torch.float32)
+    linear = Int8Linear(torch.randn(8, 16))
+    row = torch.randn(1, 16)
+    alone, beside_large = linear(row), linear(torch.cat((row, 50 * row)))[:1]
+    assert torch.equal(alone, linear(row)), "alone it is repeatable"
+    assert not torch.equal(alone, beside_large)
 
 
 def test_kv_bytes_per_token_is_what_the_cache_takes(folder: Path) -> None:

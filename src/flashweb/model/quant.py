@@ -2,6 +2,9 @@
 
 The kernels are FBGEMM's, reached through torch's quantised operators; of the int8 paths in torch it is the only one
 that is faster than fp32 here (docs/experiments.md). Weights are quantised at load from the plain checkpoint.
+
+Activations get one scale per call, which holds the rows of every request of a step: a row's result depends on the
+rows beside it, and so may an answer (measured: docs/model.md, "What int8 costs").
 """
 
 from __future__ import annotations
@@ -39,7 +42,7 @@ _linear_dynamic = _without_python_wrapper(torch.ops.quantized.linear_dynamic.def
 
 
 class Int8Linear:
-    """y = x W^T + b with W rounded to int8 per row and x to 8 bits per call. fp32 in and out."""
+    """y = x W^T + b with W rounded to int8 per row and x to 8 bits per call, all rows by one scale. fp32 in and out."""
 
     __slots__ = ("_packed", "num_values", "value_bytes")
 
