@@ -85,7 +85,7 @@ def test_int8_linears_stay_close_to_fp32_and_warn_of_nothing(tmp_path: Path) -> 
 
 
 def test_an_int8_row_depends_on_the_rows_beside_it_as_the_documentation_warns() -> None:
-    """Not wanted, but so: one activation scale per call. Should this fail, correct "What int8 costs" in docs/model.md."""
+    """Not wanted, but so: one activation scale per call. If this fails, correct "What int8 costs" (docs/model.md)."""
     torch.manual_seed(0)
     require_int8(torch.device("cpu"), torch.float32)
     linear = Int8Linear(torch.randn(8, 16))
