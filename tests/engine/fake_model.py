@@ -70,7 +70,13 @@ class FakeModel:
 
     def __post_init__(self) -> None:
         self.config = SimpleNamespace(
-            text=SimpleNamespace(vocab_size=VOCAB, max_position_embeddings=self.max_position_embeddings),
+            text=SimpleNamespace(
+                vocab_size=VOCAB,
+                max_position_embeddings=self.max_position_embeddings,
+                num_heads=4,
+                num_kv_heads=2,
+                head_dim=8,
+            ),  # fmt: skip
             vision=SimpleNamespace(patch_values=PATCH_VALUES),
         )
 

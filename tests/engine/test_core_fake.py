@@ -8,10 +8,13 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from torch import Tensor
 
+from flashweb.engine import core as core_module
 from flashweb.engine.config import EngineConfig
 from flashweb.engine.core import EngineCore
 from flashweb.engine.protocol import Failed, Submit, Token
@@ -25,6 +28,7 @@ from tests.engine.fake_model import (
     MODULUS,
     NAN_TOKEN,
     PATCH_VALUES,
+    VOCAB,
     FakeModel,
     FakePicture,
     expected_answer,
@@ -512,6 +516,39 @@ def test_warm_up_leaves_nothing_behind() -> None:
     core.check_integrity()
     assert core.stats().num_steps == 0 and core.stats().prefix_queries == 0
     assert core.blocks.num_free_blocks == core.blocks.num_blocks
+
+
+class RecordingModel(FakeModel):
+    encoded: list[int]
+
+    def encode_images(self, patches: list[Tensor], grids: list[Grid]) -> list[Tensor]:
+        self.encoded = [*getattr(self, "encoded", []), *(grid.num_patches for grid in grids)]
+        return super().encode_images(patches, grids)
+
+
+def test_measuring_the_peak_encodes_the_largest_picture_and_reserves_for_sampling_and_a_long_past(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in (("reset_peak_memory_stats", None), ("empty_cache", None), ("max_memory_allocated", 1000)):
+        monkeypatch.setattr(torch.cuda, name, lambda *_, value=value: value)
+    config = EngineConfig(block_size=4, max_num_seqs=2, max_num_batched_tokens=8, max_num_batched_patches=64)
+    model = RecordingModel()
+    peak = core_module._peak_bytes(model, config)
+    # The family's largest picture (24,576 patches, as the largest square), though a step of 8 tokens holds only 16.
+    assert model.encoded == [156 * 156, 16]
+    assert peak == 1000 + 10 * 4 * 2 * VOCAB + 2 * (4 + 2) * 8 * 4 * 128
+
+
+def test_a_trial_step_that_fails_ends_the_start_instead_of_measuring_too_little(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("reset_peak_memory_stats", "empty_cache", "max_memory_allocated"):
+        monkeypatch.setattr(torch.cuda, name, lambda *_: 0)
+    model = FakeModel()
+    monkeypatch.setattr(model, "forward", lambda *_: 1 / 0)
+    config = EngineConfig(block_size=4, max_num_seqs=2, max_num_batched_tokens=8, max_num_batched_patches=64)
+    with pytest.raises(RuntimeError, match="a step of 8 tokens.*ZeroDivisionError"):
+        core_module._peak_bytes(model, config)
 
 
 # --- thousands of random steps -----------------------------------------------------------------------------------

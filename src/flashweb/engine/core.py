@@ -14,6 +14,7 @@ from __future__ import annotations
 import logging
 import math
 import time
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -30,6 +31,7 @@ from flashweb.engine.runner import ModelRunner
 from flashweb.engine.scheduler import Scheduler
 from flashweb.engine.sequence import Sequence, SequenceRules
 from flashweb.errors import InvalidRequest
+from flashweb.media.geometry import ImageGeometry
 from flashweb.types import Grid
 
 logger = logging.getLogger(__name__)
@@ -164,8 +166,11 @@ def _plan(model: Any, config: EngineConfig) -> MemoryPlan:
 def _peak_bytes(model: Any, config: EngineConfig) -> int:
     """The CUDA allocator's peak over the largest step: weights, activations, and the tower's largest batch.
 
-    Measured by running such a step through a core with a KV cache just large enough for it (which counts as
-    activations: a margin). The logits of a full house come on top, three times: raw, scaled, sorted.
+    Measured by encoding the largest picture, then running such a step through a core with a KV cache just large
+    enough for it (which counts as activations: a margin). Reckoned on top: the float32 logits of a full house ten
+    times (raw, penalised, scaled, weights, float64 sums, sorted, masks), and one layer's keys and values over the
+    longest past, read and with heads repeated (`model/attention.py`), which a fresh cache cannot show.
+    Raises RuntimeError when the step cannot be computed.
     """
     step = step_limits(config, "cuda")
     num_tokens = min(step.max_num_batched_tokens, model.config.text.max_position_embeddings - 1)
@@ -176,14 +181,34 @@ def _peak_bytes(model: Any, config: EngineConfig) -> int:
         max_num_seqs=1,
     )
     torch.cuda.reset_peak_memory_stats(model.device)
+    _encode_largest_picture(model, config, step.max_num_batched_patches)
     core = EngineCore(model, trial)
     side = 2 * math.isqrt(min(step.max_num_batched_patches // 4, num_tokens))
     core.submit(_trial_request(core.rules, max(num_tokens, side * side // 4), Grid(1, side, side)))
-    core.step()
+    for news in core.step():
+        if isinstance(news, Failed):
+            raise RuntimeError(
+                f"the model cannot compute a step of {num_tokens} tokens and {side * side} patches ({news.message}); "
+                "lower max_num_batched_tokens or max_num_batched_patches if memory is short"
+            )
     del core
     torch.cuda.empty_cache()
-    logits = 3 * 4 * step.max_num_seqs * model.config.text.vocab_size
-    return int(torch.cuda.max_memory_allocated(model.device)) + int(logits)
+    text = model.config.text
+    logits = 10 * 4 * step.max_num_seqs * text.vocab_size
+    longest = min(config.max_model_len or text.max_position_embeddings, text.max_position_embeddings)
+    item_bytes = getattr(model, "dtype", torch.float32).itemsize
+    past = 2 * (text.num_heads + text.num_kv_heads) * text.head_dim * item_bytes * longest
+    return int(torch.cuda.max_memory_allocated(model.device)) + int(logits + past)
+
+
+@torch.inference_mode()
+def _encode_largest_picture(model: Any, config: EngineConfig, max_num_batched_patches: int) -> None:
+    """One square picture of the largest size a step can meet: a picture always fits, however small the budget."""
+    geometry = ImageGeometry.load(Path(config.model))
+    largest = geometry.max_pixels // (geometry.temporal_patch_size * geometry.patch_size**2)
+    side = 2 * math.isqrt(max(max_num_batched_patches, largest) // 4)
+    patches = torch.zeros((side * side, model.config.vision.patch_values), dtype=torch.uint8, device=model.device)
+    model.encode_images([patches], [Grid(1, side, side)])
 
 
 def _trial_request(rules: SequenceRules, num_tokens: int, grid: Grid) -> Submit:

@@ -118,7 +118,9 @@ class Sequence:
     def is_decoding(self) -> bool:
         """Only its newest token is missing from the cache, and that one is an answer's: the rest of a prompt may be a
         single token too, and still need its picture."""
-        return len(self.token_ids) - self.num_computed_tokens == 1 and self.num_computed_tokens >= self.num_prompt_tokens
+        return (
+            len(self.token_ids) - self.num_computed_tokens == 1 and self.num_computed_tokens >= self.num_prompt_tokens
+        )
 
     @property
     def num_pixel_bytes(self) -> int:
