@@ -428,3 +428,86 @@ def _alive(process_id: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+SCRIPTED_ENGINE = """
+import socket, sys
+from flashweb.engine.protocol import Fatal, Ready, encode_frame
+sys.stdin.read()
+line = socket.socket(socket.AF_UNIX)
+line.connect(sys.argv[1])
+if sys.argv[2] == "ready":
+    line.sendall(encode_frame(Ready(100, 10, 16, 4, "bfloat16", "cuda:0", 0, 0)))
+    line.recv(1)
+else:
+    line.sendall(encode_frame(Fatal(sys.argv[2], "scripted")))
+"""
+
+
+def script_engines(monkeypatch: pytest.MonkeyPatch, *parts: str) -> list[EngineConfig]:
+    """Every start plays the next part; the configurations that the processes were given, as they come."""
+    given: list[EngineConfig] = []
+
+    def spawn(path: Path, config: EngineConfig) -> subprocess.Popen[bytes]:
+        part = parts[len(given)]
+        given.append(config)
+        process = subprocess.Popen([sys.executable, "-c", SCRIPTED_ENGINE, str(path), part], stdin=subprocess.PIPE)
+        assert process.stdin is not None
+        process.stdin.close()
+        return process
+
+    monkeypatch.setattr(client_module, "_spawn", spawn)
+    return given
+
+
+async def test_a_restart_keeps_the_first_device_and_survives_a_device_that_is_gone_for_a_while(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given = script_engines(monkeypatch, "ready", "config_error", "checkpoint_error", "ready")
+    async with running(device="auto", heartbeat_timeout_seconds=60.0) as client:
+        assert client.process_id is not None
+        os.kill(client.process_id, signal.SIGKILL)
+        await until(lambda: len(given) == 4 and client.state.phase == "ready")
+        assert [g.device for g in given] == ["auto", "cuda", "cuda", "cuda"]
+        assert client.state.num_restarts == 3 and not client.state.gave_up
+
+
+async def test_start_can_be_tried_again_after_a_checkpoint_that_could_not_be_used(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given = script_engines(monkeypatch, "checkpoint_error", "ready")
+    client = EngineClient(config(heartbeat_timeout_seconds=60.0))
+    with pytest.raises(CheckpointError, match="scripted"):
+        await client.start()
+    await asyncio.wait_for(client.start(), 20.0)
+    assert client.state.phase == "ready" and len(given) == 2
+    await client.stop()
+
+
+async def test_any_error_while_a_process_is_made_is_a_death_and_not_a_hang(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(path: Path, config: EngineConfig) -> subprocess.Popen[bytes]:
+        raise ValueError("embedded null byte")
+
+    monkeypatch.setattr(client_module, "_spawn", broken)
+    client = EngineClient(config())
+    with pytest.raises(EngineDied, match="ValueError: embedded null byte"):
+        await asyncio.wait_for(client.start(), 5.0)
+    await client.stop()
+
+
+def test_every_exit_code_can_be_described() -> None:
+    assert client_module._describe_exit(-9) == "killed by SIGKILL"
+    assert client_module._describe_exit(-35) == "killed by signal 35"
+    assert client_module._describe_exit(None) == "it did not start"
+
+
+@pytest.mark.parametrize(
+    ("device", "gigabytes", "asked", "least", "most"),
+    [("cpu", 0, None, 120, 120), ("cpu", 18, None, 1000, 3000), ("cuda:0", 18, None, 20, 20), ("cpu", 18, 5.0, 5, 5)],
+)
+def test_a_step_may_take_longer_on_a_cpu_the_larger_the_model(
+    device: str, gigabytes: int, asked: float | None, least: float, most: float
+) -> None:
+    client = EngineClient(config(stall_seconds=asked))
+    client._ready = Ready(100, 10, 16, 4, "bfloat16", device, gigabytes * 10**9, 0)
+    assert least <= client._stall_seconds() <= most

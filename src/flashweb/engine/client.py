@@ -66,6 +66,9 @@ logger = logging.getLogger(__name__)
 
 GOOD_SERVICE_SECONDS = 60.0  # an engine that lived so long may die again without counting as one that cannot start
 DEFAULT_STALL_SECONDS = {"cpu": 120.0, "cuda": 20.0}
+# A step grows with the network: a 2048 px picture is some 1e14 operations for the tower of a 9B model (18 GB), and a
+# small CPU does no more than 1e11 of them a second.
+CPU_STALL_SECONDS_PER_BYTE = 60.0 / 10**9
 ENDED = "the engine ended while it served this request"
 NO_STATS = Stats(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 FAILURES: dict[str, type[FlashwebError]] = {
@@ -81,6 +84,7 @@ class EngineClient:
         self._phase: EnginePhase = "off"
         self._error = ""
         self._start_error: FlashwebError | None = None
+        self._device = ""  # where the first process ran: a restart after a lost GPU must not end up on the CPU
         self._stage = ""
         self._progress = 0.0
         self._ready: Ready | None = None
@@ -108,6 +112,8 @@ class EngineClient:
         Raises CheckpointError, ConfigError, EngineDied.
         """
         self._stopping = False
+        if self._supervisor is None or self._supervisor.done():
+            self._start_error, self._was_ready, self._device = None, False, ""
         if not self.config.lazy_load:
             self._begin()
             await self._until_settled()
@@ -255,6 +261,7 @@ class EngineClient:
             self._stage, self._progress = message.stage, message.done
         elif isinstance(message, Ready):
             self._ready, self._was_ready = message, True
+            self._device = self._device or message.device.partition(":")[0]
             self._last_progress = self._last_heard
             self._phase, self._error = "ready", ""
             self._settled.set()
@@ -295,6 +302,9 @@ class EngineClient:
                 await self._run_process()
             except OSError as error:  # no memory for a process, no room for a socket: a death like any other
                 self._fatal = Fatal("engine_died", f"it could not be started: {error}")
+            except Exception as error:  # nobody watches the supervisor: everyone would wait for ever
+                logger.exception("supervising the engine process failed")
+                self._fatal = Fatal("engine_died", f"it could not be supervised: {type(error).__name__}: {error}")
             finally:
                 served = self._ready is not None
                 self._connection, self._ready, self._stats = None, None, NO_STATS
@@ -333,7 +343,9 @@ class EngineClient:
             reason = f"it stopped advancing and was killed ({self._error})"
         if fatal is not None:
             reason = fatal.message
-            if fatal.code == "checkpoint_error":
+            if self._was_ready:
+                pass  # the same files and settings worked before: a device or a disk that is away may come back
+            elif fatal.code == "checkpoint_error":
                 self._start_error = CheckpointError(fatal.message)
             elif fatal.code == "config_error":
                 self._start_error = ConfigError(fatal.message)
@@ -345,7 +357,7 @@ class EngineClient:
         folder = Path(tempfile.mkdtemp(prefix="flashweb-"))  # mode 0700
         try:
             with _listen(folder / "engine.sock") as listener:
-                self._process = process = _spawn(folder / "engine.sock", self.config)
+                self._process = process = _spawn(folder / "engine.sock", self._process_config())
                 try:
                     accepted = await self._accept(listener, process)
                     shutil.rmtree(folder)  # nobody else is to connect
@@ -359,6 +371,12 @@ class EngineClient:
                     process.wait()
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+    def _process_config(self) -> EngineConfig:
+        config = self.config
+        if config.device == "auto" and self._device:
+            config = msgspec.structs.replace(config, device=self._device)
+        return config
 
     async def _accept(self, listener: socket.socket, process: subprocess.Popen[bytes]) -> socket.socket | None:
         """The process's connection, or None when it ended without one."""
@@ -418,7 +436,10 @@ class EngineClient:
     def _stall_seconds(self) -> float:
         assert self._ready is not None
         kind = self._ready.device.partition(":")[0]
-        return self.config.stall_seconds or DEFAULT_STALL_SECONDS.get(kind, DEFAULT_STALL_SECONDS["cuda"])
+        if self.config.stall_seconds is not None:
+            return self.config.stall_seconds
+        default = DEFAULT_STALL_SECONDS.get(kind, DEFAULT_STALL_SECONDS["cuda"])
+        return default + CPU_STALL_SECONDS_PER_BYTE * self._ready.weight_bytes if kind == "cpu" else default
 
 
 class _Stream:
@@ -605,5 +626,8 @@ def _describe_exit(returncode: int | None) -> str:
     if returncode is None:
         return "it did not start"
     if returncode < 0:
-        return f"killed by {signal.Signals(-returncode).name}"
+        try:
+            return f"killed by {signal.Signals(-returncode).name}"
+        except ValueError:  # real-time signals have no names
+            return f"killed by signal {-returncode}"
     return f"exit code {returncode}"

@@ -47,7 +47,9 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     log_level: Literal["debug", "info", "warning", "error"] = "warning"  # of the engine process, to standard error
     lazy_load: bool = False  # the first request starts the engine
     heartbeat_timeout_seconds: float = 10.0  # no sign of life for so long: stalled; twice as long: killed, restarted
-    stall_seconds: float | None = None  # no step ends while work is running: as above; None: 120 on CPU, 20 on CUDA
+    stall_seconds: float | None = (
+        None  # no step ends while work is running: None: CPU 120 + 60 per GB of weights, CUDA 20
+    )
     start_timeout_seconds: float = 1800.0  # from spawn to ready
     restart_backoff_seconds: float = 0.5  # doubles with every death that comes before a minute of service
     max_restarts: int = 5  # deaths in a row, without a minute of service between, before giving up
