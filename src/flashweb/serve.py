@@ -80,6 +80,7 @@ def engine_config(settings: Settings, folder: Path, processor: PromptProcessor) 
         "quantization": model.quantization,
         "eos_token_ids": tuple(processor.eos_token_ids),
         "num_real_tokens": processor.num_real_tokens,
+        "max_image_patches": processor.geometry.max_patches,
         "max_model_len": engine.max_model_len or None,
         "max_num_seqs": engine.max_num_seqs or None,
         "max_num_batched_tokens": engine.max_num_batched_tokens or None,

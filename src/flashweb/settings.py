@@ -164,7 +164,9 @@ class ModelSettings(_Section):
     revision: str | None = option(None, "branch, tag or commit of a Hugging Face id")
     dtype: Literal["auto", "bfloat16", "float32"] = option("auto", "number format the model computes in")
     load_format: Literal["auto", "dummy"] = option("auto", "dummy fills random weights, for measuring only")
-    quantization: Literal["none", "int8"] = option("none", "hold the decoder's weights in fewer bits")
+    quantization: Literal["none", "int8"] = option(
+        "none", "hold the decoder's weights in fewer bits; under int8 an answer may depend on the requests beside it"
+    )
 
 
 class EngineSettings(_Section):

@@ -131,3 +131,7 @@ def test_a_broken_file_names_itself(text: str, tmp_path: Path) -> None:
     (tmp_path / "preprocessor_config.json").write_text(text)
     with pytest.raises(CheckpointError, match="preprocessor_config.json"):
         ImageGeometry.load(tmp_path)
+
+
+def test_the_familys_largest_picture_has_24_576_patches() -> None:
+    assert ImageGeometry().max_patches == 6144 * 4

@@ -31,6 +31,7 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     max_model_len: int | None = None  # tokens of prompt + answer; None: the checkpoint's, bounded by the KV cache
     max_num_seqs: int | None = None  # sequences running at once; None: 16 on CPU, 256 on CUDA
     max_num_batched_tokens: int | None = None  # new tokens per step; None: 512 on CPU, 8192 on CUDA
+    max_image_patches: int = 24576  # of the largest picture the checkpoint's preprocessor makes; sizes the CUDA trial
     max_num_batched_patches: int | None = None  # vision patches per step (one picture always fits); None: 1024, 32768
     max_waiting: int | None = None  # queued sequences before Overloaded; None: 4 x max_num_seqs
     max_waiting_bytes: int = 2048 * MIB  # pixels held by requests in the engine before Overloaded
@@ -59,8 +60,9 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         """Raises ConfigError for values no engine could run with."""
         for name in (
             "max_model_len", "max_num_seqs", "max_num_batched_tokens", "max_num_batched_patches", "max_waiting",
-            "block_size", "kv_cache_bytes", "threads", "num_real_tokens", "max_waiting_bytes", "stall_seconds",
-            "heartbeat_timeout_seconds", "start_timeout_seconds", "restart_backoff_seconds", "shutdown_seconds",
+            "max_image_patches", "block_size", "kv_cache_bytes", "threads", "num_real_tokens", "max_waiting_bytes",
+            "stall_seconds", "heartbeat_timeout_seconds", "start_timeout_seconds", "restart_backoff_seconds",
+            "shutdown_seconds",
         ):  # fmt: skip
             value = getattr(self, name)
             least = 0 if name == "max_waiting" else None

@@ -14,7 +14,6 @@ from __future__ import annotations
 import logging
 import math
 import time
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -31,7 +30,6 @@ from flashweb.engine.runner import ModelRunner
 from flashweb.engine.scheduler import Scheduler
 from flashweb.engine.sequence import Sequence, SequenceRules
 from flashweb.errors import InvalidRequest
-from flashweb.media.geometry import ImageGeometry
 from flashweb.types import Grid
 
 logger = logging.getLogger(__name__)
@@ -204,9 +202,7 @@ def _peak_bytes(model: Any, config: EngineConfig) -> int:
 @torch.inference_mode()
 def _encode_largest_picture(model: Any, config: EngineConfig, max_num_batched_patches: int) -> None:
     """One square picture of the largest size a step can meet: a picture always fits, however small the budget."""
-    geometry = ImageGeometry.load(Path(config.model))
-    largest = geometry.max_pixels // (geometry.temporal_patch_size * geometry.patch_size**2)
-    side = 2 * math.isqrt(max(max_num_batched_patches, largest) // 4)
+    side = 2 * math.isqrt(max(max_num_batched_patches, config.max_image_patches) // 4)
     patches = torch.zeros((side * side, model.config.vision.patch_values), dtype=torch.uint8, device=model.device)
     model.encode_images([patches], [Grid(1, side, side)])
 

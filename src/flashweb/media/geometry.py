@@ -106,6 +106,11 @@ class ImageGeometry:
         return geometry
 
     @property
+    def max_patches(self) -> int:
+        """Of the largest still picture: its area counts once for each frame of a temporal patch."""
+        return self.max_pixels // (self.temporal_patch_size * self.patch_size**2)
+
+    @property
     def factor(self) -> int:
         """Side in pixels of the square that becomes one token."""
         return self.patch_size * self.merge_size
