@@ -45,15 +45,6 @@ GREEDY = WireSampling(
 THREE = [5, Grid(1, 4, 6), 7, Grid(1, 6, 2), 2, Grid(1, 8, 8), 9]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Matrices this small gain nothing from a second core, and lose much when it is busy with something else."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_checkpoint(tmp_path_factory.mktemp("checkpoint"))
