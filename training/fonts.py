@@ -63,12 +63,15 @@ SOURCES: tuple[Source, ...] = (
     Source("LXGWWenKai-Bold.ttf", "cjk", "train", "fonts-lxgw-wenkai", _OFL),
     Source("SmileySans-Oblique.ttf", "cjk", "train", "fonts-smiley-sans", _OFL, 0, 16),
     Source("TW-Sung-98_1.ttf", "cjk", "train", "fonts-cns11643-sung", _OFL),
-    Source("TW-Kai-98_1.ttf", "cjk", "train", "fonts-cns11643-kai", _OFL),
     Source(
         "zcool-xiaowei-chinese-simplified-400-normal.woff", "cjk", "train", "npm:@fontsource/zcool-xiaowei", _OFL, 0, 22
     ),
     Source(
         "zcool-kuaile-chinese-simplified-400-normal.woff", "cjk", "train", "npm:@fontsource/zcool-kuaile", _OFL, 0, 20
+    ),
+    *(
+        Source(f"{name}-chinese-simplified-400-normal.woff", "cjk", "train", f"npm:@fontsource/{name}", _OFL, 0, least)
+        for name, least in (("zcool-qingke-huangyou", 18), ("ma-shan-zheng", 22), ("long-cang", 24))  # two are hand-like
     ),
     Source("wqy-zenhei.ttc", "cjk", "heldout", "fonts-wqy-zenhei", _GPLFE),
     Source("gbsn00lp.ttf", "cjk", "heldout", "fonts-arphic-gbsn00lp", _ARPHIC),
@@ -109,6 +112,10 @@ SOURCES: tuple[Source, ...] = (
             ("fonts-sil-andika", _OFL, "Andika-Regular.ttf"),
         )
         for file in files.split()
+    ),
+    *(
+        Source(f"{name}-latin-400-normal.woff", "latin", "train", f"npm:@fontsource/{name}", _OFL, 0, least)
+        for name, least in (("patrick-hand", 18), ("caveat", 22), ("indie-flower", 20))  # hand-like
     ),
     *(
         Source(file, "latin", "heldout", package, licence)
