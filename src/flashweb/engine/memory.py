@@ -3,7 +3,8 @@
 block bytes = KV bytes per token x block_size
 KV bytes    = kv_cache_bytes when set
               CPU:  min(512 MiB, max_num_seqs sequences of max_model_len)
-              CUDA: total x gpu_memory_utilization - others' use - peak of weights and activations, measured
+              CUDA: the same, with what is left of the device in the place of 512 MiB:
+                    total x gpu_memory_utilization - others' use - peak of weights and activations, measured
 num_blocks  = KV bytes // block bytes
 max_model_len = min(asked or the checkpoint's, num_blocks x block_size)
 """
@@ -69,10 +70,9 @@ def plan_memory(
     blocks_per_seq = -(-wanted_len // config.block_size)
     if config.kv_cache_bytes is not None:
         kv_bytes = config.kv_cache_bytes
-    elif free_bytes is not None:
-        kv_bytes = free_bytes
     else:
-        kv_bytes = min(CPU_KV_CACHE_BYTES, step.max_num_seqs * blocks_per_seq * block_bytes)
+        largest = free_bytes if free_bytes is not None else CPU_KV_CACHE_BYTES
+        kv_bytes = min(largest, step.max_num_seqs * blocks_per_seq * block_bytes)
     num_blocks = kv_bytes // block_bytes
     max_model_len = min(wanted_len, num_blocks * config.block_size)
     asked = config.max_model_len is not None

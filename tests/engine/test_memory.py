@@ -1,0 +1,50 @@
+"""How the KV cache is sized: from what the sequences can use, and from what the device has left."""
+
+from __future__ import annotations
+
+import pytest
+
+from flashweb.engine.config import MIB, EngineConfig
+from flashweb.engine.memory import MemoryPlan, plan_memory
+from flashweb.errors import ConfigError
+
+
+def plan(
+    config: EngineConfig, free_bytes: int | None, kv_bytes_per_token: int = 40_960, checkpoint_len: int = 131_072
+) -> MemoryPlan:
+    return plan_memory(
+        config,
+        kv_bytes_per_token=kv_bytes_per_token,
+        checkpoint_len=checkpoint_len,
+        device_type="cpu" if free_bytes is None else "cuda",
+        free_bytes=free_bytes,
+    )
+
+
+def test_a_large_model_takes_what_its_gpu_has_left() -> None:
+    free = 60_000 * MIB
+    made = plan(EngineConfig(), free)
+    assert free - 40_960 * 16 < made.kv_cache_bytes <= free
+    assert made.limits.max_model_len == 131_072
+
+
+def test_a_small_model_takes_no_more_of_a_gpu_than_its_sequences_can_use() -> None:
+    made = plan(EngineConfig(), 118_000 * MIB, kv_bytes_per_token=2_560, checkpoint_len=4_096)
+    assert made.kv_cache_bytes == 256 * 4_096 * 2_560
+
+
+def test_a_cpu_takes_half_a_gibibyte_at_most() -> None:
+    assert plan(EngineConfig(), None).kv_cache_bytes <= 512 * MIB
+    assert plan(EngineConfig(), None, kv_bytes_per_token=64, checkpoint_len=1_024).kv_cache_bytes == 16 * 1_024 * 64
+
+
+def test_the_longest_sequence_is_cut_to_what_fits_unless_a_length_was_asked_for() -> None:
+    free = 1_000 * 40_960 * 16
+    assert plan(EngineConfig(), free).limits.max_model_len == 16_000
+    with pytest.raises(ConfigError, match="max_model_len 20000"):
+        plan(EngineConfig(max_model_len=20_000), free)
+
+
+def test_a_gpu_without_room_is_refused_with_the_figures() -> None:
+    with pytest.raises(ConfigError, match="0 MiB are there"):
+        plan(EngineConfig(), -5 * MIB)
