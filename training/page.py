@@ -5,15 +5,19 @@ numpy only; knows neither how a page is drawn nor how it is learnt.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 TASKS: tuple[str, ...] = (
     "amounts", "read", "audit", "field", "total", "yesno", "count", "shapes", "colour", "box", "describe", "refuse",
-    "chat",
+    "chat", "position",
 )  # fmt: skip
+Outline: TypeAlias = tuple[tuple[float, float], ...]  # points around something, in fractions of the page's sides
 
 
 @dataclass(slots=True)
@@ -28,12 +32,18 @@ class Glyph:
 
 @dataclass(slots=True)
 class QA:
-    """One question and its bare answer; `task` is one of `TASKS`, `language` is "zh" or "en" (the question's)."""
+    """One question and its bare answer; `task` is one of `TASKS`, `language` is "zh" or "en" (the question's).
+
+    `outlines` belong to the boxes of the answer, one each in order: with them the answer can follow a distortion of the
+    page (`moved`). `colours`: the answer names colours or depends on them, so they may change a little only.
+    """
 
     task: str
     language: str
     question: str
     answer: str
+    outlines: tuple[Outline, ...] = ()
+    colours: bool = False
 
 
 @dataclass(slots=True)
@@ -43,7 +53,33 @@ class Page:
     image: npt.NDArray[np.uint8]
     glyphs: list[Glyph]
     qa: list[QA]
-    fixed_geometry: bool = False  # boxes are asked: no augmentation may move anything
-    fixed_colours: bool = False  # colours are asked: no augmentation may change them
+    fixed_geometry: bool = False  # places are asked without outlines: no augmentation may move anything
+    fixed_colours: bool = False  # colours are asked without `QA.colours`: no augmentation may change them
     kind: str = "lines"  # layout, for statistics
     decorations: tuple[str, ...] = field(default=())
+    plan: Any = None  # the facts (`training.layouts.plan.Plan`), for conversations; None when nothing can be read
+    keep: Outline = ()  # points besides the characters that have to stay inside the picture, such as shapes
+
+
+BOX = re.compile(r"\[\d+,\d+,\d+,\d+\]")
+
+
+def box_text(points: Sequence[tuple[float, float]]) -> str:
+    """The box around points in fractions of the sides, as `[x1,y1,x2,y2]` of 0 to 999."""
+    xs, ys = [x for x, _ in points], [y for _, y in points]
+    corners = (min(xs), min(ys), max(xs), max(ys))
+    return "[" + ",".join(str(max(0, min(999, round(1000 * value)))) for value in corners) + "]"
+
+
+def moved(qa: QA, forward: npt.NDArray[np.float64], width: int, height: int) -> QA:
+    """The question with every box of its answer where the map `forward` (pixels, drawn -> shown) puts its outline."""
+    if not qa.outlines or np.array_equal(forward, np.eye(3)):
+        return qa
+    boxes = []
+    for outline in qa.outlines:
+        shown = np.array([(x * width, y * height, 1.0) for x, y in outline]) @ forward.T
+        shown = shown[:, :2] / shown[:, 2:]
+        boxes.append(box_text([(x / width, y / height) for x, y in shown.tolist()]))
+    assert len(BOX.findall(qa.answer)) == len(boxes), qa
+    left = iter(boxes)
+    return replace(qa, answer=BOX.sub(lambda _: next(left), qa.answer))

@@ -75,6 +75,7 @@ def compose(r: Random, width: int, height: int, wish: Wish) -> Page:
         fixed_colours=bool(plan.shapes),
         kind=plan.kind,
         decorations=names,
+        plan=plan,
     )
 
 
