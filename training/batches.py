@@ -16,7 +16,7 @@ import re
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
@@ -24,13 +24,13 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from training.page import QA, Page
+from training.page import QA, Page, moved
 from training.tokenizer import single_token_characters, token_ids, vocabulary
 
 TOKEN = 28  # pixels of a merged token's side
 PADDING_WIDTH, PADDING_AREA = 16, 128  # pictures that fill up a batch, in visual tokens; small, so attention is cheap
 LARGEST_DRAWN = 36  # tokens: the recipe's papers end at 1,024 px
-LOOK = 22  # floats that say how one picture is distorted, see `Look`
+LOOK = 30  # floats that say how one picture is distorted, see `Look`
 
 
 # --- text -> ids ------------------------------------------------------------------------------------------------
@@ -236,10 +236,15 @@ class Look:
     bias: tuple[float, float, float] = (0.0, 0.0, 0.0)
     noise: float = 0.0
     fill: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)  # colour outside the page and its opacity
+    light: tuple[float, float] = (0.0, 0.0)  # how much brighter the right and the lower edge are than the other one
+    vignette: float = 0.0  # how much darker the corners are
+    shadow: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)  # its soft edge a u + b v + c = 0 (sides), depth
+    motion: tuple[float, float] = (0.0, 0.0)  # half the way the picture moved while it was taken, pixels
 
     def row(self) -> list[float]:
         flat = (self.inverse / self.inverse[2, 2]).ravel().tolist()
-        return [*flat[:8], self.blur, self.noise, *self.gain, *self.bias, *self.fill, 0.0, 0.0]
+        light = (*self.light, self.vignette, *self.shadow, *self.motion)
+        return [*flat[:8], self.blur, self.noise, *self.gain, *self.bias, *self.fill, *light, 0.0]
 
 
 def random_look(
@@ -247,15 +252,17 @@ def random_look(
 ) -> tuple[Look, npt.NDArray[np.float64]]:
     """A distortion of growing `strength` (0..1) and the forward map drawn -> shown.
 
-    The text stays inside the picture, glyphs are not shrunk below 12 px; where the questions `asked` are about places
-    or colours, those are kept.
+    Text and shapes stay inside the picture, glyphs are not shrunk beyond `legibility`. Where the questions `asked` are
+    about places, nothing moves unless their answers can (`QA.outlines`); where they are about colours, these change by
+    little (`QA.colours`) or not at all.
     """
     look, forward = Look(), np.eye(3)
     height, width = page.image.shape[:2]
     tasks = {qa.task for qa in asked}
     fixed_geometry = page.fixed_geometry and bool(tasks & PLACE_TASKS)
     fixed_colours = page.fixed_colours and bool(tasks & COLOUR_TASKS)
-    if not fixed_geometry and page.glyphs and rng.random() < 0.45 * strength:
+    share = 0.0 if fixed_colours else 0.25 if any(qa.colours for qa in asked) else 1.0  # of all change to colours
+    if not fixed_geometry and (page.glyphs or page.keep) and rng.random() < 0.5 * strength:
         forward = _random_map(rng, page, width, height)
         look.inverse = np.linalg.inv(forward)
         if rng.random() < 0.5:
@@ -263,36 +270,61 @@ def random_look(
     smallest = min((g.size for g in page.glyphs), default=20.0)
     if rng.random() < 0.4 * strength:
         look.blur = rng.random() * min(1.3, max(0.0, (smallest - 8) / 10))
-    if not fixed_colours and rng.random() < 0.5 * strength:
-        gain, bias, cast = rng.uniform(0.6, 1.15), rng.uniform(-0.12, 0.12), rng.random() < 0.4
-        tint = [rng.uniform(-0.08, 0.08) if cast else 0.0 for _ in range(3)]
+    if rng.random() < 0.06 * strength and smallest >= 14:
+        way, angle = rng.uniform(0.3, min(2.0, (smallest - 8) / 7)), rng.uniform(0, np.pi)
+        look.motion = (way * np.cos(angle), way * np.sin(angle))
+    if share and rng.random() < 0.5 * strength:
+        gain, bias = 1 + share * rng.uniform(-0.45, 0.15), share * rng.uniform(-0.12, 0.12)
+        tint = [share * rng.uniform(-0.1, 0.1) if rng.random() < 0.4 else 0.0 for _ in range(3)]
         look.gain = (gain + tint[0], gain + tint[1], gain + tint[2])
         look.bias = (bias, bias, bias)
+    if share and rng.random() < 0.25 * strength:
+        _light(rng, look, share)
     if rng.random() < 0.35 * strength:
         look.noise = rng.random() ** 2 * 0.09
     return look, forward
 
 
+def _light(rng: random.Random, look: Look, share: float) -> None:
+    """As a telephone takes it: brighter on one side, darker corners, the edge of a shadow."""
+    look.light = (share * rng.uniform(-0.4, 0.4), share * rng.uniform(-0.4, 0.4))
+    if rng.random() < 0.5:
+        look.vignette = share * rng.uniform(0.1, 0.4)
+    if rng.random() < 0.5:
+        angle, steep = rng.uniform(0, 2 * np.pi), 60 ** rng.uniform(0.3, 1.0)
+        edge = steep * rng.uniform(-0.35, 0.35)
+        look.shadow = (steep * np.cos(angle), steep * np.sin(angle), edge, share * rng.uniform(0.15, 0.5))
+
+
+SMALLEST_HANZI, SMALLEST_LATIN = 12.0, 9.5  # px that distortion may leave
+
+
+def legibility(page: Page) -> float:
+    """How often larger the smallest glyph is than it must be; 2 without glyphs."""
+    sizes = (g.size / (SMALLEST_HANZI if g.char >= "\u2e80" else SMALLEST_LATIN) for g in page.glyphs)
+    return min(sizes, default=2.0)
+
+
 def _random_map(rng: random.Random, page: Page, width: int, height: int) -> npt.NDArray[np.float64]:
-    angle = np.deg2rad(rng.triangular(-7, 7, 0))
+    angle = np.deg2rad(rng.triangular(-9, 9, 0))
     shear, tilt = rng.uniform(-0.06, 0.06), rng.random() < 0.4
     cos, sin = np.cos(angle), np.sin(angle)
     centre = np.array([[1, 0, -width / 2], [0, 1, -height / 2], [0, 0, 1.0]])
     turn = np.array([[cos, -sin + shear, 0], [sin, cos, 0], [0, 0, 1.0]])
     if tilt:
-        turn[2, :2] = rng.uniform(-0.12, 0.12) / max(width, height), rng.uniform(-0.12, 0.12) / max(width, height)
+        turn[2, :2] = rng.uniform(-0.18, 0.18) / max(width, height), rng.uniform(-0.18, 0.18) / max(width, height)
     moved = turn @ centre
     xs = np.array([[g.x + dx * g.size * 0.6, g.y + dy * g.size * 0.6, 1.0] for g in page.glyphs for dx, dy in
-                   ((-1, -1), (1, 1))])  # fmt: skip
+                   ((-1, -1), (1, 1))] + [[x * width, y * height, 1.0] for x, y in page.keep])  # fmt: skip
     out = xs @ moved.T
     out = out[:, :2] / out[:, 2:]
     low, high = out.min(0), out.max(0)
-    smallest = min(g.size for g in page.glyphs)
+    room_to_shrink = legibility(page)
     scale = float(min(1.0, (width - 2) / (high[0] - low[0]), (height - 2) / (high[1] - low[1])))
-    if scale * smallest < 12:
+    if scale * room_to_shrink < 1:
         return np.eye(3)
     if rng.random() < 0.6:
-        scale *= rng.uniform(max(0.65, min(1.0, 12 / (scale * smallest))), 1.0)
+        scale *= rng.uniform(max(0.65, min(1.0, 1 / (scale * room_to_shrink))), 1.0)
     room = np.maximum(np.array([width, height]) - (high - low) * scale, 0)
     # stay near where it was: at most a quarter of the free room away from the centred place, mostly
     corner = room * np.array([rng.triangular(0, 1, 0.5), rng.triangular(0, 1, 0.5)])
@@ -511,11 +543,10 @@ def jpeg(image: npt.NDArray[np.uint8], quality: int) -> npt.NDArray[np.uint8]:
 
 
 def resize(page: Page, width: int, height: int, max_area: int) -> None:
-    """Resample a page as serving does with pictures of any size; left as it is where glyphs would fall below 12 px."""
+    """Resample a page as serving does with pictures of any size; left as it is where glyphs would become illegible."""
     drawn_height, drawn_width = page.image.shape[:2]
     x, y = width / drawn_width, height / drawn_height
-    smallest = min((g.size for g in page.glyphs), default=20.0)
-    if smallest * min(x, y) < 12 and drawn_width * drawn_height <= max_area * TOKEN * TOKEN:
+    if legibility(page) * min(x, y) < 1 and drawn_width * drawn_height <= max_area * TOKEN * TOKEN:
         return
     image = Image.fromarray(page.image).resize((width, height), Image.Resampling.BICUBIC)
     page.image = np.asarray(image)
@@ -553,10 +584,14 @@ class Drawer:
             self.numpy, drawn_w * TOKEN, drawn_h * TOKEN, split=self.split, difficulty=difficulty,
             num_qa=2 * self.budget.passes,
         )  # fmt: skip
+        quality = self.random.randint(30, 80) if self.random.random() < 0.14 * difficulty else 0
+        early = self.random.random() < 0.5  # a photograph is compressed first and resampled by serving
+        if quality and early:
+            page.image = jpeg(page.image, quality)
         if (drawn_h, drawn_w) != (h, w):
             resize(page, w * TOKEN, h * TOKEN, self.budget.max_area)
-        if self.random.random() < 0.10 * difficulty:
-            page.image = jpeg(page.image, self.random.randint(30, 90))
+        if quality and not early:
+            page.image = jpeg(page.image, quality)
         return page
 
     def group(self, difficulty: float, strength: float) -> tuple[list[Page], list[_Use]]:
@@ -583,10 +618,11 @@ class Drawer:
         r = self.random
         if len(pages) == 2:
             looks = [random_look(r, page, strength, page.qa) for page in pages]
-            return self._dress(_Use(self._two_picture_turns(pages), looks))
+            seen = [_seen(page, look) for page, look in zip(pages, looks, strict=True)]
+            return self._dress(_Use(self._two_picture_turns(seen), looks))
         qa = pick_questions(r, pages[0].qa, p, self.budget.passes)
         looks = [random_look(r, pages[0], strength, qa)]
-        turns = [Turn(item.question, item.answer) for item in qa]
+        turns = [Turn(item.question, item.answer) for item in _seen(replace(pages[0], qa=qa), looks[0]).qa]
         turns[0].pictures, turns[0].pictures_first = (0,), r.random() < 0.6
         return self._dress(_Use(turns, looks))
 
@@ -599,6 +635,12 @@ class Drawer:
         qa = asked[which]
         prefix = r.choice(ORDINALS[qa.language])[which]
         return [Turn(prefix + qa.question, qa.answer, (0, 1), r.random() < 0.8)]
+
+
+def _seen(page: Page, look: tuple[Look, npt.NDArray[np.float64]]) -> Page:
+    """The page with answers about places as they are after the distortion."""
+    height, width = page.image.shape[:2]
+    return replace(page, qa=[moved(qa, look[1], width, height) for qa in page.qa])
 
 
 def pick_questions(rng: random.Random, qa: Sequence[QA], p: int, passes: int) -> list[QA]:

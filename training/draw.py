@@ -36,9 +36,7 @@ class Type:
     @property
     def min_size(self) -> int:
         """Below this the faces are not legible."""
-        return max(
-            12 if face.script == "latin" and face.min_size <= 14 else face.min_size for face in self.faces[:2]
-        )
+        return max(12 if face.script == "latin" and face.min_size <= 14 else face.min_size for face in self.faces[:2])
 
 
 @dataclass(slots=True, eq=False)

@@ -71,7 +71,11 @@ SOURCES: tuple[Source, ...] = (
     ),
     *(
         Source(f"{name}-chinese-simplified-400-normal.woff", "cjk", "train", f"npm:@fontsource/{name}", _OFL, 0, least)
-        for name, least in (("zcool-qingke-huangyou", 18), ("ma-shan-zheng", 22), ("long-cang", 24))  # two are hand-like
+        for name, least in (
+            ("zcool-qingke-huangyou", 18),
+            ("ma-shan-zheng", 22),
+            ("long-cang", 24),
+        )  # two are hand-like
     ),
     Source("wqy-zenhei.ttc", "cjk", "heldout", "fonts-wqy-zenhei", _GPLFE),
     Source("gbsn00lp.ttf", "cjk", "heldout", "fonts-arphic-gbsn00lp", _ARPHIC),

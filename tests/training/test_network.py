@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -26,7 +27,7 @@ from training.batches import (
     rope_positions,
 )  # fmt: skip
 from training.network import PLAIN, Network, Shape, interpolation_table
-from training.page import QA, Glyph, Page
+from training.page import QA, Glyph, Page, moved
 from training.tokenizer import padded_vocab_size
 from training.train import Device, Plan
 
@@ -234,3 +235,45 @@ def test_an_overlong_conversation_is_dropped_not_written() -> None:
     writer = BatchWriter(budget, ENCODER, bytearray(budget.nbytes()))
     assert writer.add([], [_Use([Turn("x" * 40, "y")], [])])
     assert writer.num_rows == [0]
+
+
+def test_boxes_in_answers_follow_the_distortion(device: Device) -> None:
+    places = [(40, 40), (120, 60)]
+    page = dot_page(4, 6, places)
+    corners = [tuple(((x + dx) / 168, (y + dy) / 112) for dx in (-5, 5) for dy in (-5, 5)) for x, y in places]
+    qa = QA("box", "en", "q", "5 [1,1,2,2]\n7 [3,3,4,4]", outlines=tuple(corners))
+    turned = 0
+    for seed in range(20):
+        look, forward = random_look(random.Random(seed), page, 1.0, [qa])
+        answer = moved(qa, forward, 168, 112).answer
+        if np.array_equal(forward, np.eye(3)):
+            assert answer == qa.answer
+            continue
+        turned += 1
+        for box, (x, y) in zip(re.findall(r"\[(\d+),(\d+),(\d+),(\d+)\]", answer), places, strict=True):
+            x1, y1, x2, y2 = map(int, box)
+            at_x, at_y, depth = forward @ (x, y, 1.0)
+            assert x1 < 1000 * at_x / depth / 168 < x2 and y1 < 1000 * at_y / depth / 112 < y2
+            assert 5 < (x2 - x1) * 0.168 < 17 and 5 < (y2 - y1) * 0.112 < 17
+    assert turned >= 5
+
+
+def test_light_shadow_and_motion_do_what_they_say(device: Device) -> None:
+    page = Page(np.full((56, 112, 3), 200, np.uint8), [], [])
+    page.image[20:30, 50:52] = 0
+    plain, lit, shaded, blurred = Look(), Look(light=(0.4, 0.0)), Look(shadow=(60.0, 0.0, 0.0, 0.5)), Look()
+    blurred.motion = (4.0, 0.0)
+    load(device, [page] * 4, [(look, np.eye(3)) for look in (plain, lit, shaded, blurred)])
+    flat, right, edge, wiped = (shown_picture(device, index)[..., 0] for index in range(4))
+    assert right[5, 100] > flat[5, 100] > right[5, 10]
+    assert abs(edge[5, 10] - flat[5, 10]) < 0.01 and abs(edge[5, 105] - 0.5 * flat[5, 105]) < 0.01
+    assert wiped[25, 50] > flat[25, 50] + 0.2 and wiped[25, 47] < flat[25, 47] - 0.05
+    assert np.allclose(wiped[15:18, 50], flat[15:18, 50])  # nothing is wiped up or down
+
+
+def test_answers_that_name_colours_keep_them_nearly(device: Device) -> None:
+    page = dot_page(4, 6, [(60, 50)])
+    for seed in range(60):
+        look, _ = random_look(random.Random(seed), page, 1.0, [QA("count", "en", "q", "a", colours=True)])
+        assert all(0.8 < gain < 1.1 for gain in look.gain) and all(abs(bias) <= 0.03 for bias in look.bias)
+        assert max(look.gain) - min(look.gain) <= 0.06 and look.shadow[3] <= 0.13
