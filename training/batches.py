@@ -8,6 +8,7 @@ distortion), so that a fast device that outruns the drawing trains on a second u
 from __future__ import annotations
 
 import io
+import json
 import mmap
 import multiprocessing as mp
 import os
@@ -15,7 +16,7 @@ import random
 import re
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
@@ -76,14 +77,37 @@ class Encoder:
         return ids
 
 
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A tool call: strings are written as they are, other arguments as JSON."""
+
+    name: str
+    arguments: Mapping[str, Any]
+
+
 @dataclass(slots=True)
 class Turn:
-    """One exchange; `pictures` are indices into the conversation's pictures, shown before or after the question."""
+    """One exchange; `pictures` are indices into the conversation's pictures, shown before or after the question.
+
+    With `parts` the user's content is these texts and pictures in order instead. `calls` are made before the answer;
+    without `results` the exchange ends with them. `thought` is written only where thinking is on and in the last turn.
+    """
 
     question: str
     answer: str
     pictures: tuple[int, ...] = ()
     pictures_first: bool = True
+    parts: tuple[str | int, ...] = ()
+    thought: str = ""
+    calls: tuple[Call, ...] = ()
+    results: tuple[str, ...] = ()
+
+    @property
+    def content(self) -> tuple[str | int, ...]:
+        """The user's texts and pictures in order."""
+        if self.parts:
+            return self.parts
+        return (*self.pictures, self.question) if self.pictures_first else (self.question, *self.pictures)
 
 
 @dataclass(slots=True)
@@ -95,44 +119,86 @@ class Row:
     pictures: list[tuple[int, int]]  # (index of its first token, picture)
 
 
+TOOLS_BEFORE = (
+    "\n# Tools\n\nYou may call one or more functions to assist with the user query.\n\nYou are provided with function "
+    "signatures within <tools></tools> XML tags:\n<tools>\n"
+)
+TOOLS_AFTER = (
+    "</tools>\n\nFor each function call, output the function name and arguments within the following XML format:\n"
+    "<tool_call>{function-name}\n<arg_key>{arg-key-1}</arg_key>\n<arg_value>{arg-value-1}</arg_value>\n"
+    "<arg_key>{arg-key-2}</arg_key>\n<arg_value>{arg-value-2}</arg_value>\n...\n</tool_call>"
+)
+
+
+def call_text(call: Call) -> str:
+    """A tool call in the family's format."""
+    lines = [f"<tool_call>{call.name}"]
+    for key, value in call.arguments.items():
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        lines.append(f"<arg_key>{key}</arg_key>\n<arg_value>{text}</arg_value>")
+    return "\n".join([*lines, "</tool_call>"])
+
+
 def encode_conversation(
-    encoder: Encoder, turns: Sequence[Turn], tokens_of: Sequence[int], *, system: str = "", thinking: bool = False
+    encoder: Encoder,
+    turns: Sequence[Turn],
+    tokens_of: Sequence[int],
+    *,
+    system: str = "",
+    thinking: bool = False,
+    tools: Sequence[Mapping[str, Any]] = (),
 ) -> Row:
     """The chat template's bytes as ids (reference: chat_template.jinja), image tokens expanded.
 
-    Without `thinking` the prompt says `/nothink` and holds the empty think block; with it the model is to write the
-    empty block itself, so an answer comes either way. Answers and the `<|user|>` after them are learnt.
+    Without `thinking` the prompt says `/nothink` and holds the empty think block; with it the last turn's think block,
+    empty or with the turn's thought, is learnt too. Answers, calls and the role token after them are learnt.
     """
     s = encoder.special
     ids = [s["[gMASK]"], s["<sop>"]]
-    newline = encoder.encode("\n")
-    if system:
-        ids += [s["<|system|>"], *newline, *encoder.encode(system)]
     learnt: list[int] = []
     pictures: list[tuple[int, int]] = []
+    if tools:
+        signatures = "".join(json.dumps(tool, ensure_ascii=False) + "\n" for tool in tools)
+        ids += [s["<|system|>"], *encoder.encode(TOOLS_BEFORE + signatures + TOOLS_AFTER)]
+    if system:
+        ids += [s["<|system|>"], *encoder.encode("\n" + system)]
     ids.append(s["<|user|>"])
     for turn in turns:
-        ids += newline
-        question = encoder.encode(turn.question)
-        if not turn.pictures_first:
-            ids += question
-        for picture in turn.pictures:
-            ids.append(s["<|begin_of_image|>"])
-            pictures.append((len(ids), picture))
-            ids += [s["<|image|>"]] * tokens_of[picture]
-            ids.append(s["<|end_of_image|>"])
-        if turn.pictures_first:
-            ids += question
+        ids += encoder.encode("\n")
+        for part in turn.content:
+            if isinstance(part, str):
+                ids += encoder.encode(part)
+            else:
+                ids.append(s["<|begin_of_image|>"])
+                pictures.append((len(ids), part))
+                ids += [s["<|image|>"]] * tokens_of[part]
+                ids.append(s["<|end_of_image|>"])
         if not thinking:
             ids.append(s["/nothink"])
-        ids += [s["<|assistant|>"], *newline]
-        begin = len(ids)
-        ids += [s["<think>"], s["</think>"], *newline]
-        if not thinking or turn is not turns[-1]:
-            begin = len(ids)
-        ids += [*encoder.encode(turn.answer), s["<|user|>"]]
-        learnt += range(begin, len(ids))
+        thought = turn.thought if thinking and turn is turns[-1] else None
+        if turn.calls:
+            _reply(encoder, ids, learnt, "\n".join(map(call_text, turn.calls)), "<|observation|>", thought)
+            if not turn.results:
+                continue
+            for result in turn.results:
+                ids += encoder.encode(f"\n<tool_response>\n{result}\n</tool_response>\n")
+            thought = None if thought is None else ""
+        _reply(encoder, ids, learnt, turn.answer, "<|user|>", thought)
     return Row(ids, learnt, pictures)
+
+
+def _reply(
+    encoder: Encoder, ids: list[int], learnt: list[int], text: str, end: str, thought: str | None
+) -> None:
+    """What the assistant writes; a think block that is not None is its own and learnt as well."""
+    s = encoder.special
+    ids += [s["<|assistant|>"], *encoder.encode("\n")]
+    begin = len(ids)
+    ids += [s["<think>"], *encoder.encode(thought or ""), s["</think>"], *encoder.encode("\n")]
+    if thought is None:
+        begin = len(ids)
+    ids += [*encoder.encode(text), s[end]]
+    learnt += range(begin, len(ids))
 
 
 def rope_positions(row: Row, grids: Sequence[tuple[int, int]]) -> npt.NDArray[np.int32]:
@@ -341,6 +407,7 @@ class _Use:
     system: str = ""
     thinking: bool = False
     weight: float = 1.0
+    tools: tuple[Mapping[str, Any], ...] = ()
 
 
 # Tasks whose answers a moved or recoloured picture would make untrue.
@@ -388,7 +455,9 @@ class BatchWriter:
         grids = [(p.image.shape[0] // TOKEN, p.image.shape[1] // TOKEN) for p in pages]
         sizes = [h * w for h, w in grids]
         rows = [
-            encode_conversation(self.encoder, use.turns, sizes, system=use.system, thinking=use.thinking)
+            encode_conversation(
+                self.encoder, use.turns, sizes, system=use.system, thinking=use.thinking, tools=use.tools
+            )
             for use in uses
         ]
         if max(len(row.ids) for row in rows) > self.budget.max_row:

@@ -8,14 +8,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 TASKS: tuple[str, ...] = (
     "amounts", "read", "audit", "field", "total", "yesno", "count", "shapes", "colour", "box", "describe", "refuse",
-    "chat", "position",
+    "chat", "position", "turns", "two", "prompt", "json", "rule", "tool", "think",
 )  # fmt: skip
 Outline: TypeAlias = tuple[tuple[float, float], ...]  # points around something, in fractions of the page's sides
 
