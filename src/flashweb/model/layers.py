@@ -40,6 +40,11 @@ class DenseLinear:
     def __call__(self, x: Tensor) -> Tensor:
         return F.linear(x, self.weight, self.bias)
 
+    def add_to_(self, residual: Tensor, x: Tensor) -> Tensor:
+        """residual += y in place, for two-dimensional x: the product is summed where it is needed."""
+        assert self.bias is None, "a bias would be forgotten"
+        return residual.addmm_(x, self.weight.t())
+
 
 class ColumnMajorLinear(DenseLinear):
     """The same map with the weight's columns contiguous in memory.
@@ -71,21 +76,35 @@ class RmsNorm:
 
     def __call__(self, x: Tensor) -> Tensor:
         if x.dtype == torch.float32:
-            return self._unit(x).mul_(self.scaled_weight)
+            return self.unweighted(x).mul_(self.scaled_weight)
         return self._rounded(x).mul_(self.weight)
 
     def add_to(self, residual: Tensor, x: Tensor) -> Tensor:
         """residual + norm(x)."""
         if x.dtype == torch.float32:
-            return torch.addcmul(residual, self._unit(x), self.scaled_weight)
+            return torch.addcmul(residual, self.unweighted(x), self.scaled_weight)
         return self._rounded(x).mul_(self.weight).add_(residual)
 
-    def _unit(self, x: Tensor) -> Tensor:
+    def unweighted(self, x: Tensor) -> Tensor:
+        """What `scaled_weight` is to be multiplied with, fp32."""
         length = torch.linalg.vector_norm(x, 2.0, -1, True)
         return x / torch.hypot(length, self.floor)
 
     def _rounded(self, x: Tensor) -> Tensor:
         return F.rms_norm(x.float(), self.shape, None, self.eps).to(x.dtype)
+
+
+class NormedLinear:
+    """y = W norm(x). In fp32 the norm's weight is part of W, one pass over x less; elsewhere rounding forbids it."""
+
+    def __init__(self, norm_weight: Tensor, eps: float, weight: Tensor) -> None:
+        folds = weight.dtype == torch.float32
+        self._norm = RmsNorm(norm_weight, eps)
+        self._before = self._norm.unweighted if folds else self._norm
+        self._linear = DenseLinear(weight * self._norm.scaled_weight if folds else weight)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return self._linear(self._before(x))
 
 
 def gated_silu(gate_up: Tensor) -> Tensor:

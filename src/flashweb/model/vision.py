@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from flashweb.model.config import VisionConfig
-from flashweb.model.layers import DenseLinear, RmsNorm, gated_silu
+from flashweb.model.layers import DenseLinear, NormedLinear, RmsNorm, gated_silu
 from flashweb.model.pixels import PixelStatistics
 from flashweb.model.rope import inverse_frequencies, neighbour_pairs, rotate_, vision_rotation
 from flashweb.model.weights import Weights
@@ -71,7 +71,7 @@ class VisionTower:
         rotation = _joined([lattice.rotation for lattice in lattices])
         runs = _equal_runs([h * w for h, w in frames])
         for block in self.blocks:
-            x = block(x, rotation, runs)
+            block.add_to_(x, rotation, runs)
         x = self.downsample(self.after_blocks(x).view(x.shape[0] // 4, -1))
         return list(torch.split(self.merger(x), [grid.num_tokens for grid in grids]))
 
@@ -96,18 +96,21 @@ class VisionBlock:
         qkv = weights.take(prefix + "attn.qkv.weight")
         query_key = neighbour_pairs(qkv[: 2 * config.hidden_size], config.head_dim)
         self.shape = (-1, 3, config.num_heads, config.head_dim)
-        self.norm1 = RmsNorm(weights.take(prefix + "norm1.weight"), config.rms_norm_eps)
-        self.qkv = DenseLinear(torch.cat((query_key, qkv[2 * config.hidden_size :])))
+        paired = torch.cat((query_key, qkv[2 * config.hidden_size :]))
+        eps = config.rms_norm_eps
+        self.normed_qkv = NormedLinear(weights.take(prefix + "norm1.weight"), eps, paired)
         self.proj = DenseLinear(weights.take(prefix + "attn.proj.weight"))
-        self.norm2 = RmsNorm(weights.take(prefix + "norm2.weight"), config.rms_norm_eps)
-        self.gate_up = DenseLinear(weights.take(prefix + "gate_up.weight"))
+        self.normed_gate_up = NormedLinear(
+            weights.take(prefix + "norm2.weight"), eps, weights.take(prefix + "gate_up.weight")
+        )
         self.down = DenseLinear(weights.take(prefix + "mlp.down_proj.weight"))
 
-    def __call__(self, x: Tensor, rotation: Tensor, runs: list[tuple[int, int]]) -> Tensor:
-        qkv = self.qkv(self.norm1(x)).view(self.shape)
+    def add_to_(self, x: Tensor, rotation: Tensor, runs: list[tuple[int, int]]) -> None:
+        """x += the block's attention, then x += its MLP."""
+        qkv = self.normed_qkv(x).view(self.shape)
         rotate_(qkv[:, :2], rotation)
-        x = x + self.proj(_attend_frames(qkv, runs))
-        return x + self.down(gated_silu(self.gate_up(self.norm2(x))))
+        self.proj.add_to_(x, _attend_frames(qkv, runs))
+        self.down.add_to_(x, gated_silu(self.normed_gate_up(x)))
 
 
 class Merger:
