@@ -637,11 +637,13 @@ class Drawer:
     """Draws groups of pages and decides what each pass asks. One per worker process."""
 
     def __init__(self, budget: Budget, seed: int, split: str = "train") -> None:
-        from training import recipe
+        from training import conversations, recipe, refusals, thoughts  # they know the turns of this module
 
         self.recipe, self.budget, self.split = recipe, budget, split
         self.random = random.Random(seed)
         self.numpy = np.random.default_rng(seed)
+        self.conversations = conversations.Conversations(self.random, budget, split)
+        self._thought, self._open_chat = thoughts.thought, refusals.open_chat
 
     def page(self, difficulty: float) -> Page:
         h, w = random_grid(self.random, difficulty, self.budget)
@@ -668,18 +670,26 @@ class Drawer:
         r = self.random
         if r.random() < 0.02:
             return [], [self._text_only() for _ in range(self.budget.passes)]
+        talked = self.conversations.group(difficulty, strength)
+        if talked is not None:
+            return talked
         pages = [self.page(difficulty)]
-        if difficulty > 0.6 and r.random() < 0.025 and pages[0].image.size < 300 * 300 * 3:
+        if difficulty > 0.6 and r.random() < 0.015 and pages[0].image.size < 300 * 300 * 3:
             pages.append(self.page(difficulty))
         return pages, [self._use(pages, strength, p) for p in range(self.budget.passes)]
 
     def _text_only(self) -> _Use:
-        turns = [Turn(qa.question, qa.answer) for qa in self.recipe.draw_text_only(self.numpy, self.split)]
-        return self._dress(_Use(turns, []))
+        asked = self.recipe.draw_text_only(self.numpy, self.split)
+        if self.random.random() < 0.4:
+            asked = [self._open_chat(self.random, self.split == "unseen_all")]
+        return self._dress(_Use([Turn(qa.question, qa.answer) for qa in asked], []), None, asked[-1])
 
-    def _dress(self, use: _Use) -> _Use:
+    def _dress(self, use: _Use, page: Page | None, last: QA | None) -> _Use:
+        """Some with a system message, some with thinking on, where the last answer comes after a thought."""
         r = self.random
-        use.thinking = r.random() < 0.04
+        use.thinking = r.random() < 0.05
+        if use.thinking and last is not None and (page is None or page.plan is not None):
+            use.turns[-1].thought = self._thought(page.plan if page is not None else None, last)
         use.system = r.choice(SYSTEMS) if r.random() < 0.05 else ""
         return use
 
@@ -688,12 +698,12 @@ class Drawer:
         if len(pages) == 2:
             looks = [random_look(r, page, strength, page.qa) for page in pages]
             seen = [_seen(page, look) for page, look in zip(pages, looks, strict=True)]
-            return self._dress(_Use(self._two_picture_turns(seen), looks))
+            return self._dress(_Use(self._two_picture_turns(seen), looks), None, None)
         qa = pick_questions(r, pages[0].qa, p, self.budget.passes)
         looks = [random_look(r, pages[0], strength, qa)]
         turns = [Turn(item.question, item.answer) for item in _seen(replace(pages[0], qa=qa), looks[0]).qa]
         turns[0].pictures, turns[0].pictures_first = (0,), r.random() < 0.6
-        return self._dress(_Use(turns, looks))
+        return self._dress(_Use(turns, looks), pages[0], qa[-1])
 
     def _two_picture_turns(self, pages: list[Page]) -> list[Turn]:
         r = self.random

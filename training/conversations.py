@@ -1,0 +1,268 @@
+"""Conversations beyond single questions: several turns, two pictures, photographs, the sources' prompts, tools, JSON, rules.
+
+`Conversations.group` gives the trainer pages with one conversation per pass, as `batches.Drawer.group` does; a `Talk` is
+one conversation without its distortion, which the held-out sets use too. Which kind comes how often: `SHARES`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from training import facts, pairs, photos, refusals, rules, structured, thoughts, tools, turns
+from training.batches import TOKEN, Budget, Turn, _Use, jpeg, random_look
+from training.page import QA, Page
+from training.recipe import Wish, compose
+
+# Of all groups of the hardest difficulty; half of it where half of the ramp is done, nothing before.
+SHARES = {
+    "turns": 0.045, "pair": 0.055, "photo": 0.035, "prompt": 0.025, "small": 0.005, "tool": 0.022, "json": 0.028, "rule": 0.014,
+}  # fmt: skip
+FIRST, FULL = 0.4, 0.6  # difficulty at which conversations begin, and from which their share is whole
+THINKING = 0.07  # of the conversations of this module
+MAX_ANSWERS = 300  # characters of all answers of a conversation, about its tokens
+SMALL_TEXT = 7.0  # px: at most so high, letters can be read by nobody
+_NEEDS = {  # layouts that questions of this kind are mostly about
+    "tool": ("receipt", "invoice", "label", "label", "poster", "menu", "price_tag", "shapes", "lines"),
+    "json": ("receipt", "invoice", "label", "poster", "menu", "price_tag", "table", "shapes", "lines", "scatter"),
+    "prompt": ("receipt", "label", "label", "poster", "poster", "menu", "price_tag", "invoice", "shapes", "lines", "table"),
+    "rule": ("receipt", "invoice", "label", "poster", "menu", "price_tag", "shapes", "lines"),
+    "turns": ("receipt", "receipt", "invoice", "menu", "label", "label", "poster", "table", "lines", "shapes", "shapes", "price_tag"),
+    "pair": ("receipt", "receipt", "invoice", "menu", "label", "poster", "price_tag", "lines", "scatter", "shapes"),
+}  # fmt: skip
+
+
+@dataclass(slots=True)
+class Talk:
+    """A conversation about pictures: its turns, what is asked (for the distortion), system prompt and tools."""
+
+    turns: list[Turn]
+    asked: list[QA]
+    system: str = ""
+    tools: tuple[Mapping[str, Any], ...] = ()
+    kind: str = ""
+    plans: list[Any] = field(default_factory=list)
+
+    @property
+    def length(self) -> int:
+        """Characters of all answers."""
+        return sum(len(turn.answer) + len(turn.thought) for turn in self.turns)
+
+
+def _shown(r: Random, asked: Sequence[QA]) -> list[Turn]:
+    """Turns about one picture that the first of them shows."""
+    made = [Turn(qa.question, qa.answer) for qa in asked]
+    made[0].pictures, made[0].pictures_first = (0,), r.random() < 0.65
+    return made
+
+
+def about_page(r: Random, kind: str, page: Page, heldout: bool, language: str = "") -> Talk | None:
+    """A conversation of one kind (turns, prompt, tool, json, rule) about an ordinary page; None where it does not fit."""
+    plan = page.plan
+    if not facts.ordinary(plan):
+        return None
+    if kind == "turns":
+        asked = turns.converse(r, plan, heldout, language)
+        return Talk(_shown(r, asked), asked, kind=kind, plans=[plan]) if asked else None
+    if kind == "prompt":
+        asked = refusals.about_page(r, plan)
+        return Talk(_shown(r, asked), asked, kind=kind, plans=[plan])
+    if kind == "json":
+        system, question, answer, spoken = structured.converse(r, plan, heldout, language)
+        asked = [QA("json", spoken, question, answer, colours=bool(plan.shapes))]
+        return Talk(_shown(r, asked), asked, system, kind=kind, plans=[plan])
+    if kind == "rule":
+        ruled = rules.converse(r, plan, heldout, language)
+        if ruled is None:
+            return None
+        system, question = rules.placed(r, ruled)
+        asked = [QA(ruled.task, ruled.language, question, ruled.answer, colours=bool(plan.shapes))]
+        return Talk(_shown(r, asked), asked, system, kind=kind, plans=[plan])
+    return _with_tools(r, page, heldout, language)
+
+
+def _with_tools(r: Random, page: Page, heldout: bool, language: str) -> Talk | None:
+    spoken = language or (page.plan.language if r.random() < 0.75 else r.choice(("zh", "en")))
+    plain = turns.converse(r, page.plan, heldout, spoken)
+    offer = tools.converse(r, page.plan, plain[0] if plain else None, heldout, spoken)
+    if offer is None:
+        return None
+    first = offer.turns[0]
+    first.pictures, first.pictures_first = (0,), r.random() < 0.65
+    return Talk(offer.turns, offer.asked, tools=offer.tools, kind=f"tool {offer.kind}", plans=[page.plan])
+
+
+def about_photo(r: Random, heldout: bool, language: str = "") -> Talk:
+    """A conversation about a picture of the world; a few ask for JSON."""
+    if r.random() < 0.08:
+        system, question, answer, spoken = structured.converse(r, None, heldout, language)
+        asked = [QA("json", spoken, question, answer)]
+        return Talk(_shown(r, asked), asked, system, kind="photo", plans=[None])
+    asked = refusals.about_photo(r, heldout, language)
+    return Talk(_shown(r, asked), asked, kind="photo", plans=[None])
+
+
+def about_pair(r: Random, pages: Sequence[Page], same: bool, heldout: bool, language: str = "") -> Talk:
+    """A conversation about two pictures of ordinary pages or, without a plan, of the world."""
+    a, b = (page.plan for page in pages)
+    known = a or b
+    language = language or (known.language if known is not None and r.random() < 0.75 else r.choice(("zh", "en")))
+    made, asked = pairs.converse(pairs.Pair(r, (a, b), language, heldout, same))
+    return Talk(made, asked, kind="pair", plans=[a, b])
+
+
+def think(talk: Talk) -> None:
+    """Give the last turn its thought."""
+    last, qa = talk.turns[-1], talk.asked[-1]
+    if last.calls:
+        zh, name = qa.language == "zh", last.calls[0].name
+        last.thought = f"可以用工具{name}。" if zh else f"The tool {name} fits."
+    elif len(talk.plans) == 2:
+        a, b = (pairs.kind_of(plan, qa.language == "zh") for plan in talk.plans)
+        last.thought = f"第一张是{a}，第二张是{b}。" if qa.language == "zh" else f"The first is {a}, the second {b}."
+    else:
+        last.thought = thoughts.thought(talk.plans[0] if talk.plans else None, qa)
+
+
+# --- pictures --------------------------------------------------------------------------------------------------------
+
+
+def photo_page(r: Random, width: int, height: int, split: str) -> Page:
+    """A picture of the world as a page without anything to read."""
+    own = "train" if split == "train" else "heldout"
+    return Page(photos.draw(r, width, height, own), [], [], kind="photo")
+
+
+def small_page(r: Random, width: int, height: int, wish: Wish) -> Page | None:
+    """A page whose letters have become too small to read; None where they have not."""
+    page = compose(Random(r.getrandbits(62)), 3 * width, 3 * height, wish)
+    if len(page.glyphs) < 12 or max(glyph.size for glyph in page.glyphs) / 3 > SMALL_TEXT:
+        return None
+    image = Image.fromarray(page.image).resize((width, height), Image.Resampling.LANCZOS)
+    return Page(np.array(image), [], [], kind=page.kind)
+
+
+class Conversations:
+    """Draws groups for the trainer. One per `batches.Drawer`, whose random state it uses."""
+
+    def __init__(self, r: Random, budget: Budget, split: str) -> None:
+        self.r, self.budget, self.split = r, budget, split
+        self.heldout = split == "unseen_all"
+
+    def group(self, difficulty: float, strength: float) -> tuple[list[Page], list[_Use]] | None:
+        """Pages and a conversation per pass, or None: then a plain group is to be drawn."""
+        r = self.r
+        share = 0.0 if difficulty < FIRST else 0.5 if difficulty < FULL else 1.0
+        if r.random() >= share * sum(SHARES.values()):
+            return None
+        kind = r.choices(tuple(SHARES), tuple(SHARES.values()))[0]
+        drawn = self._draw(kind, difficulty)
+        if drawn is None:
+            return None
+        pages, same = drawn
+        talks = [self._talk(kind, pages, same) for _ in range(self.budget.passes)]
+        made = [talk for talk in talks if talk is not None]
+        if not made:
+            return None
+        return pages, [self._use(talk or made[0], pages, strength) for talk in talks]
+
+    def _sides(self, area: int, low: int = 5) -> tuple[int, int]:
+        """Width and height of a page in tokens."""
+        most = max(low, min(self.budget.max_side, 20))
+        while True:
+            w, h = self.r.randint(low, most), self.r.randint(low, most)
+            if w * h <= min(area, self.budget.max_area):
+                return w, h
+
+    def _page(self, kind: str, difficulty: float, area: int, low: int = 5) -> Page:
+        w, h = self._sides(area, low)
+        own = (self.r.choice(_NEEDS[kind]),) if self.r.random() < 0.85 and not self.heldout else tuple(sorted(facts.ORDINARY))
+        wish = Wish(self.split, difficulty, 1, kinds=own, unreadable=False)
+        page = compose(Random(self.r.getrandbits(62)), w * TOKEN, h * TOKEN, wish)
+        if self.r.random() < 0.1:
+            page.image = jpeg(page.image, self.r.randint(35, 90))
+        return page
+
+    def _draw(self, kind: str, difficulty: float) -> tuple[list[Page], bool] | None:
+        r = self.r
+        if kind == "pair":
+            return self._draw_pair(difficulty)
+        if kind == "photo":
+            w, h = self._sides(260, 4)
+            return [photo_page(r, w * TOKEN, h * TOKEN, self.split)], False
+        if kind == "small":
+            w, h = self._sides(110)
+            if max(w, h) > 11:
+                return None
+            page = small_page(r, w * TOKEN, h * TOKEN, Wish(self.split, difficulty, 1, unreadable=False))
+            return None if page is None else ([page], False)
+        page = self._page(kind, difficulty, 300 if r.random() < 0.85 else 400)
+        if kind == "prompt" and r.random() < 0.5 and not page.plan.fields:
+            return None  # labels with something to ask are rare enough
+        return [page], False
+
+    def _draw_pair(self, difficulty: float) -> tuple[list[Page], bool]:
+        r = self.r
+        kind = r.random()
+        first = self._page("pair", difficulty, 230, 4)
+        if kind < 0.08:  # the same page twice, the second in another size of file
+            again = Page(first.image.copy(), list(first.glyphs), first.qa, first.fixed_geometry, first.fixed_colours,
+                         first.kind, first.decorations, first.plan, first.keep)  # fmt: skip
+            return [first, again], True
+        if kind < 0.20:
+            w, h = self._sides(200, 4)
+            pages = [first, photo_page(r, w * TOKEN, h * TOKEN, self.split)]
+        elif kind < 0.45 and first.plan.total is not None:
+            pages = [first, self._page("pair", difficulty, 230, 4)]
+            for _ in range(4):
+                if pages[1].plan.total is not None:
+                    break
+                pages[1] = self._page("pair", difficulty, 230, 6)
+        else:
+            pages = [first, self._page("pair", difficulty, 230, 4)]
+        r.shuffle(pages)
+        return pages, False
+
+    def _talk(self, kind: str, pages: list[Page], same: bool) -> Talk | None:
+        r = self.r
+        for _ in range(3):
+            if kind == "pair":
+                talk: Talk | None = about_pair(r, pages, same, self.heldout)
+            elif kind == "photo":
+                talk = about_photo(r, self.heldout)
+            elif kind == "small":
+                asked = refusals.about_small_text(r, self.heldout)
+                talk = Talk(_shown(r, asked), asked, kind=kind, plans=[None])
+            else:
+                talk = about_page(r, kind, pages[0], self.heldout)
+            if talk is not None and talk.length <= MAX_ANSWERS:
+                return talk
+        return None
+
+    def _use(self, talk: Talk, pages: list[Page], strength: float) -> _Use:
+        r = self.r
+        thinking = r.random() < THINKING
+        if thinking:
+            think(talk)
+        looks = [random_look(r, page, strength, talk.asked) for page in pages]
+        return _Use(talk.turns, looks, talk.system, thinking, 1.0, talk.tools)
+
+
+def chat_messages(talk: Talk) -> list[dict[str, Any]]:
+    """The conversation as chat messages with `{"type": "image"}` parts, up to what the model is to say last."""
+    messages: list[dict[str, Any]] = [{"role": "system", "content": talk.system}] if talk.system else []
+    for turn in talk.turns:
+        parts = [{"type": "text", "text": part} if isinstance(part, str) else {"type": "image"} for part in turn.content]
+        messages.append({"role": "user", "content": parts if len(parts) > 1 or not turn.question else turn.question})
+        if turn.calls:
+            calls = [{"type": "function", "function": {"name": call.name, "arguments": dict(call.arguments)}} for call in turn.calls]
+            messages.append({"role": "assistant", "content": "", "tool_calls": calls})
+            messages += [{"role": "tool", "content": result} for result in turn.results]
+        if not turn.calls or turn.results:
+            messages.append({"role": "assistant", "content": turn.answer})
+    return messages[:-1]

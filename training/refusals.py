@@ -1,0 +1,279 @@
+"""What lies outside the drawn world, and the honest sentence about it; and the source documents' own prompts on every page.
+
+A question that can be answered truly keeps its answer ("is there a price?" about a landscape: no); only what cannot be
+known is declined, in one sentence and in the language of the question.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from random import Random
+
+from training import facts
+from training.layouts.plan import Plan
+from training.page import QA
+from training.phrases import (
+    AUDIT_PROMPT,
+    AUDITOR_PROMPT,
+    CANNOT_CHAT,
+    EXPIRY_PROMPT,
+    NO_TRANSLATION,
+    NONE,
+    NUM_HELDOUT,
+    UNREADABLE,
+    phrase,
+)
+from training.tasks import forbidden_words
+
+OUTSIDE = {
+    "zh": "图中没有我能读的文字或图形，其他内容我认不出。",
+    "en": "I see no text or simple shape that I can read here, and I cannot recognise anything else.",
+}
+NO_PERSON = {
+    "zh": "图中没有人物，我只能读出文字和认出简单图形。",
+    "en": "There is no person here; I can only read text and name simple shapes.",
+}
+TOO_SMALL = {"zh": "文字太小，我看不清。", "en": "The text is too small for me to read."}
+NO_SHAPE = {"zh": "没有我认识的图形", "en": "no shape that I know"}
+NO_WORKSHEET = "这张图不是作业，没有可以批改的题目。"
+NO_CONTRACT = "这张图不是合同，没有可以检查的条款。"
+NO_WORKPIECE = {"defects": [], "severity": "none", "suggestion": "图中没有我认识的工件，无法检查"}
+
+# The prompts of the source documents, word for word, by name.
+PROMPTS: dict[str, str] = {
+    "what_zh": "这张图是什么?",
+    "amounts": "提取图中所有金额数字,并按出现顺序列出",
+    "expiry": EXPIRY_PROMPT,
+    "clothes": "描述图中人物穿着风格和配色方案",
+    "audit": AUDIT_PROMPT,
+    "auditor": AUDITOR_PROMPT,
+    "describe_zh": "请描述这张图片的内容",
+    "what_en": "What is in this image?",
+    "bag": "这张图中的包是什么品牌?",
+    "people": "这张图里的人在做什么?请用一句话概括,并指出是否有安全隐患。",
+    "translate": "请识别图中所有文字内容,并翻译成英文",
+    "points": "这是什么品牌?主推卖点有哪些?用中文分三点列出。",
+    "device": "这个设备支持无线充电吗?电池容量多少?",
+    "marking": "请逐题检查解题过程,标出所有计算错误、公式误用或逻辑漏洞,并用红色标注原文位置。",
+    "contract": (
+        "检查该页是否包含以下任一问题:1) 甲方签字栏为空;2) 乙方公章模糊不可辨;3) 金额大写与小写不一致;"
+        "4) 出现'最终解释权归我方所有'等违规表述。"
+    ),
+    "inspection": "请用 JSON 格式返回,字段为:{ defects: [str], severity: high/medium/low, suggestion: str }.",
+}
+PROMPT_LANGUAGE = {name: "en" if name == "what_en" else "zh" for name in PROMPTS}
+
+# Other ways to ask about the world; the last two of each are held out of training.
+GENERAL: dict[str, list[str]] = {
+    "zh": [
+        "这张照片里有什么？", "图中是什么动物？", "图里的人是谁？", "这是什么地方？", "照片是在哪里拍的？", "图中有几个人？",
+        "他在做什么？", "这是什么车？", "这道菜叫什么？", "描述一下图中的风景", "这是什么花？", "图中的人穿了什么？", "这张照片好看吗？",
+        "这个东西是做什么用的？", "图中的物品是什么材质？", "画面里有哪些物体？", "这是白天还是晚上？", "看图写一段话", "图里的天气怎么样？",
+        "这种植物叫什么名字？", "图中的人是什么表情？", "请概括图片的场景", "房间里有什么家具？", "给这张照片起个标题",
+        "这张照片表现了什么？", "照片里最显眼的东西是什么？",
+    ],
+    "en": [
+        "What is shown in this photo?", "What animal is this?", "Who is the person in the picture?", "Where was this taken?",
+        "What place is this?", "How many people are in the picture?", "What is he doing?", "What car is that?",
+        "What dish is this?", "Describe the scenery.", "What flower is this?", "What is the person wearing?",
+        "What objects can you see?", "Is it day or night?", "What is the weather in this picture?", "Describe the photo in detail.",
+        "What is this thing used for?", "What is it made of?", "Write a caption for this photo.", "Is anybody in danger here?",
+        "What kind of dog is it?", "What furniture is in the room?", "Does the person look happy?", "Tell me about the scene.",
+        "What does the photograph show?", "What stands out in this photo?",
+    ],
+}  # fmt: skip
+WHAT: dict[str, list[str]] = {  # general questions that a readable page answers
+    "zh": [PROMPTS["what_zh"], PROMPTS["describe_zh"], "这是什么？", "图里是什么？", "描述一下这张图", "图片内容是什么？"],
+    "en": [PROMPTS["what_en"], "What is this?", "Describe the picture.", "What do you see?", "Describe this image.",
+           "What does the image show?"],
+}  # fmt: skip
+OPEN: dict[str, list[str]] = {  # without a picture
+    "zh": [
+        "今天天气怎么样？", "现在几点了？", "法国的首都是哪里？", "中国有多少个省？", "给我讲个笑话", "写一首诗", "帮我写一封邮件",
+        "推荐一部电影", "怎么减肥？", "1加1等于几？", "12乘以7是多少？", "把“你好”翻译成英文", "写一段排序的代码", "谁发明了电灯？",
+        "我头疼怎么办？", "明天会下雨吗？", "给我一个菜谱", "地球有多大？", "人工智能是什么？", "帮我做个旅行计划", "股票会涨吗？",
+        "水的沸点是多少？", "世界上最高的山是哪座？", "请给我出个谜语",
+    ],
+    "en": [
+        "What is the weather today?", "What time is it?", "What is the capital of France?", "Tell me a joke.", "Write a poem.",
+        "Write an email for me.", "Recommend a film.", "How do I lose weight?", "What is 1 + 1?", "What is 12 times 7?",
+        "Translate hello into Chinese.", "Write a sorting function in Python.", "Who invented the light bulb?",
+        "I have a headache, what can I do?", "Will it rain tomorrow?", "Give me a recipe.", "How big is the earth?",
+        "What is artificial intelligence?", "Plan a trip for me.", "Should I buy stocks?", "Who won the world cup?",
+        "At what temperature does water boil?", "What is the highest mountain?", "Give me a riddle.",
+    ],
+}  # fmt: skip
+
+
+def _pick(r: Random, known: list[str], heldout: bool) -> str:
+    return r.choice(known[-NUM_HELDOUT:] if heldout else known[:-NUM_HELDOUT])
+
+
+# --- pictures of the world -------------------------------------------------------------------------------------------
+
+
+def photo_prompt(name: str) -> str:
+    """The answer to one of `PROMPTS` about a picture without text, shapes, worksheet, contract or workpiece."""
+    language = PROMPT_LANGUAGE[name]
+    answers: dict[str, str] = {
+        "amounts": NONE["amounts"][language],
+        "expiry": NONE["field"][language],
+        "audit": _audit(None),
+        "auditor": _auditor(None),
+        "translate": NONE["read"][language],
+        "points": "没有我认识的品牌标志，也没有写出卖点。",
+        "device": "图中没有说明无线充电和电池容量。",
+        "marking": NO_WORKSHEET,
+        "contract": NO_CONTRACT,
+        "inspection": json.dumps(NO_WORKPIECE, ensure_ascii=False),
+    }
+    return answers.get(name, OUTSIDE[language])
+
+
+def about_photo(r: Random, heldout: bool, language: str = "") -> list[QA]:
+    """One or two questions about a picture of the world: what it is, a prompt of the sources, or one with a true answer."""
+    language = language or r.choice(("zh", "zh", "en"))
+    kind = r.random()
+    if kind < 0.35:
+        first = _prompt_qa(r.choice(tuple(PROMPTS)), None)
+    elif kind < 0.55:
+        first = QA("refuse", language, r.choice(WHAT[language]), OUTSIDE[language])
+    elif kind < 0.78:
+        first = QA("refuse", language, _pick(r, GENERAL[language], heldout), OUTSIDE[language])
+    else:
+        first = closed_about_photo(r, language, heldout)
+    if r.random() < 0.7:
+        return [first]
+    second = closed_about_photo(r, first.language, heldout)
+    return [first, second] if second.question != first.question else [first]
+
+
+def closed_about_photo(r: Random, language: str, heldout: bool) -> QA:
+    """A question that has a true answer about a picture without text."""
+    zh = language == "zh"
+    answers = {
+        "amounts": ("amounts", NONE["amounts"][language]),
+        "has_price": ("yesno", facts.yes(False, zh)),
+        "read": ("read", NONE["read"][language]),
+        "total": ("total", NONE["total"][language]),
+        "count_amounts": ("count", "0"),
+        "count_lines": ("count", "0"),
+        "which_claims": ("audit", NONE["claims"][language]),
+        "expiry": ("field", NONE["field"][language]),
+        "shapes": ("shapes", NO_SHAPE[language]),
+    }
+    name = r.choice(tuple(answers))
+    task, answer = answers[name]
+    return QA(task, language, phrase(r, name, language, heldout), answer)
+
+
+def _audit(plan: Plan | None) -> str:
+    values = (False, None, []) if plan is None else (bool(plan.amounts), plan.brand, forbidden_words(plan.text))
+    names = ("contains_price", "contains_brand_logo", "forbidden_words")
+    return json.dumps(dict(zip(names, values, strict=True)), ensure_ascii=False)
+
+
+def _auditor(plan: Plan | None) -> str:
+    values = json.loads(_audit(plan)).values()
+    return json.dumps(dict(zip(("price_found", "logo_name", "forbidden_list"), values, strict=True)), ensure_ascii=False)
+
+
+# --- pages that can be read ------------------------------------------------------------------------------------------
+
+
+def page_prompt(name: str, plan: Plan) -> str:
+    """The answer to one of `PROMPTS` about an ordinary page."""
+    zh = PROMPT_LANGUAGE[name] == "zh"
+    answers: dict[str, Callable[[], str]] = {
+        "what_zh": lambda: facts.summary(plan, zh),
+        "describe_zh": lambda: facts.summary(plan, zh),
+        "what_en": lambda: facts.summary(plan, zh),
+        "amounts": lambda: ", ".join(plan.amounts) or NONE["amounts"]["zh"],
+        "expiry": lambda: facts.field(plan, "expiry", "life") or NONE["field"]["zh"],
+        "clothes": lambda: NO_PERSON["zh"],
+        "people": lambda: NO_PERSON["zh"],
+        "audit": lambda: _audit(plan),
+        "auditor": lambda: _auditor(plan),
+        "bag": lambda: plan.brand or NONE["brand"]["zh"],
+        "translate": lambda: f"{plan.text}\n{NO_TRANSLATION['zh']}" if plan.text else NONE["read"]["zh"],
+        "points": lambda: selling_points(plan),
+        "device": lambda: device(plan),
+        "marking": lambda: NO_WORKSHEET,
+        "contract": lambda: NO_CONTRACT,
+        "inspection": lambda: json.dumps(NO_WORKPIECE, ensure_ascii=False),
+    }
+    return answers[name]()
+
+
+def selling_points(plan: Plan) -> str:
+    """The brand mark and up to three lines as printed; only pages that advertise have any."""
+    head = f"品牌：{plan.brand}" if plan.brand else "没有我认识的品牌标志"
+    if plan.kind not in ("poster", "label", "price_tag"):
+        return head + "，也没有写出卖点。"
+    lines = [row.text for row in plan.rows if row.text != plan.brand][:3]
+    return "\n".join([head, *(f"{number}. {line}" for number, line in enumerate(lines, 1))])
+
+
+def device(plan: Plan) -> str:
+    """Battery and power as a label states them, and what it does not say."""
+    battery, power = facts.field(plan, "battery"), facts.field(plan, "power")
+    if battery and power:
+        return f"电池容量{battery}，功率{power}，图中没有说明是否支持无线充电。"
+    if battery:
+        return f"电池容量{battery}，图中没有说明是否支持无线充电。"
+    if power:
+        return f"功率{power}，图中没有说明无线充电和电池容量。"
+    return "图中没有说明无线充电和电池容量。"
+
+
+_TASKS = {
+    "what_zh": "describe", "describe_zh": "describe", "what_en": "describe", "amounts": "amounts", "expiry": "field",
+    "audit": "audit", "auditor": "audit", "bag": "audit",
+}  # fmt: skip
+
+
+def _prompt_qa(name: str, plan: Plan | None) -> QA:
+    answer = photo_prompt(name) if plan is None else page_prompt(name, plan)
+    refused = plan is None and answer == OUTSIDE[PROMPT_LANGUAGE[name]]
+    task = "refuse" if refused or answer == NO_PERSON["zh"] else _TASKS.get(name, "prompt")
+    return QA(task, PROMPT_LANGUAGE[name], PROMPTS[name], answer, colours=plan is not None and bool(plan.shapes))
+
+
+def about_page(r: Random, plan: Plan) -> list[QA]:
+    """One of the sources' prompts about an ordinary page, sometimes two."""
+    names = [name for name in PROMPTS for _ in range(_weight(name, plan))]
+    chosen = list(dict.fromkeys(r.choices(names, k=2 if r.random() < 0.25 else 1)))
+    asked = [_prompt_qa(name, plan) for name in chosen]
+    return asked if sum(len(qa.answer) for qa in asked) < 280 else asked[:1]
+
+
+def _weight(name: str, plan: Plan) -> int:
+    if name == "device":
+        return 8 if facts.field(plan, "battery", "power") else 1
+    if name == "points":
+        return 4 if plan.kind in ("poster", "label", "price_tag") else 1
+    if name == "translate":
+        return 2 if len(plan.text) < 200 else 0
+    return 2
+
+
+# --- text too small, no picture at all -------------------------------------------------------------------------------
+
+
+def about_small_text(r: Random, heldout: bool) -> list[QA]:
+    """A question about a page whose letters are only specks."""
+    language = r.choice(("zh", "en"))
+    name = r.choice(("amounts", "read", "total", "expiry", "largest"))
+    return [QA("refuse", language, phrase(r, name, language, heldout), TOO_SMALL[language])]
+
+
+def blurred(language: str) -> str:
+    """The sentence about a page that is too blurred."""
+    return UNREADABLE[language]
+
+
+def open_chat(r: Random, heldout: bool) -> QA:
+    """A question about anything, without a picture."""
+    language = r.choice(("zh", "en"))
+    return QA("chat", language, _pick(r, OPEN[language], heldout), CANNOT_CHAT[language])
