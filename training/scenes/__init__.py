@@ -1,0 +1,66 @@
+"""Pages of the business scenes that are drawn as a whole: worksheets to mark, contracts to review, parts to inspect.
+
+`recipe.compose` draws one instead of a text layout with the probability below. To add one, write a function
+`(Desk) -> Page | None` and list it here with its task in `training.page.TASKS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+from typing import TYPE_CHECKING
+
+from training.page import Page
+from training.scenes import contract, inspection, worksheet
+from training.scenes.canvas import Desk
+
+if TYPE_CHECKING:
+    from training.recipe import Wish
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """How a page is drawn, how often at full difficulty where it fits, the smallest sides in px, share of Chinese."""
+
+    draw: Callable[[Desk], Page | None]
+    chance: float
+    min_width: int
+    min_height: int
+    chinese: float
+
+
+SCENES: dict[str, Scene] = {
+    "worksheet": Scene(worksheet.draw, 0.10, 224, 196, 0.6),
+    "contract": Scene(contract.draw, 0.14, 392, 392, 0.75),
+    "inspection": Scene(inspection.draw, 0.05, 224, 224, 0.5),
+}
+_EASIEST, _RAMP = 0.4, 0.4  # none below this difficulty, all at the sum
+
+
+def compose(r: Random, width: int, height: int, wish: Wish) -> Page | None:
+    """A scene's page if the wish names one or chance wants one, else None; chance is not asked where tasks are wished."""
+    named = [name for name in wish.kinds if name in SCENES]
+    if (wish.kinds and not named) or (wish.tasks and not named):
+        return None
+    fits = [name for name, one in SCENES.items() if width >= one.min_width and height >= one.min_height]
+    if named:
+        fits = [name for name in fits if name in named]
+        name = r.choice(fits) if fits else None
+    else:
+        name = _by_chance(r, fits, min(1.0, max(0.0, (wish.difficulty - _EASIEST) / _RAMP)))
+    if name is None:
+        return None
+    language = wish.language or ("zh" if r.random() < SCENES[name].chinese else "en")
+    return SCENES[name].draw(Desk(r, width, height, wish, language))
+
+
+def _by_chance(r: Random, fits: list[str], share: float) -> str | None:
+    if not fits or share == 0:
+        return None
+    at = r.random()
+    for name in fits:
+        at -= SCENES[name].chance * share
+        if at < 0:
+            return name
+    return None
