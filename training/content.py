@@ -60,7 +60,10 @@ TOTAL_ZH = "合计 总计 应付 总金额 应收 实付 共计".split()
 TOTAL_EN = "Total|TOTAL|Amount due|Grand total|Total due|To pay|Balance due".split("|")
 PAID_ZH = (("现金", "找零"), ("实收", "找零"), ("微信支付", ""), ("支付宝", ""), ("银行卡", ""))
 PAID_EN = (("Cash", "Change"), ("CASH", "CHANGE"), ("Card", ""), ("Paid", "Change"))
-SUBTOTAL = {"zh": ("小计", "税额"), "en": ("Subtotal", "Tax")}
+SUBTOTAL = {
+    "zh": ("小计", "税额", "折后", "优惠", "服务费", "运费"),
+    "en": ("Subtotal", "Tax", "Discount", "Tip", "Service", "Shipping"),
+}
 SLOGANS_ZH = "限时特惠 新品上市 买一送一 今日推荐 全场包邮 品质生活 正品保证 秋季上新 会员专享 手工制作 天然原料 送货上门 欢迎品尝 精选好物".split()
 SLOGANS_EN = (
     "Special offer|New arrival|Buy one get one|Limited time|Free shipping|Sale|Members only|Handmade|All natural|"
@@ -70,6 +73,15 @@ FORBIDDEN_ZH = "最便宜 第一 最低价 全网最低 国家级 顶级 最好 
 FORBIDDEN_EN = "best|No.1|cheapest|Best|lowest price|guaranteed|miracle|world-class|BEST|Cheapest|100% effective".split(
     "|"
 )
+# Words like the forbidden ones, and words that hold one: what counts is decided by `tasks.forbidden_words`.
+NEAR_ZH = (
+    "便宜 好便宜 第二 第三名 第五 最新 最近 最后三天 低价 超低价 国家 国产 绝招 绝妙 百分之十 独立 独特 万全 多能 永远 极好 极速 顶部 屋顶 高级 "
+    "历史 前无古人 全网 最美 最大 佳品 好物 第十一 一级 首家 首选 第一时间 最佳拍档 最好吃 独家记忆 万能胶 永久自行车 绝对值 最便宜了"
+).split()
+NEAR_EN = (
+    "bestow|Better|No.10|No.12|No.11|cheaper|Cheap|low price|lower prices|unguaranteed|guarantee|miracles|world class|worlds|"
+    "10% effective|bestie|Western|beast|No. 1|Number one|Best-seller|best-in-class|the guaranteed one|Cheapest!|No.1 pick"
+).split("|")
 STAMPS_ZH, STAMPS_EN = (
     "已付款 已收讫 特价 热卖 新品 作废 合格 样品".split(),
     "PAID|SALE|NEW|HOT|COPY|SAMPLE|APPROVED".split("|"),
@@ -269,7 +281,7 @@ def words(r: Random, language: str, vocabulary: Words, num_hanzi: int, length: i
 def hanzi_chunk(r: Random, vocabulary: Words, num_hanzi: int) -> str:
     """A word, or, in three of ten cases and while learning the frequent ones, hanzi in random order."""
     pool = vocabulary.hanzi[:num_hanzi] if num_hanzi < len(vocabulary.hanzi) else vocabulary.hanzi
-    if r.random() < 0.30 or num_hanzi < 1000:
+    if r.random() < 0.36 or num_hanzi < 1000:
         return "".join(r.choice(pool) for _ in range(r.randint(2, 4))).replace("曰", "日")
     return vocabulary.chinese[int(len(vocabulary.chinese) * r.random() ** 1.5)]
 
@@ -280,6 +292,22 @@ def _english_chunk(r: Random, vocabulary: Words) -> str:
     word = r.choice(vocabulary.english)
     case = r.random()
     return word if case < 0.5 else word.capitalize() if case < 0.8 else word.upper()
+
+
+def similar(r: Random, name: str, language: str) -> str:
+    """Another name that is easily mistaken for this one: longer, shorter, or of another size."""
+    if language == "zh":
+        kinds = (
+            r.choice("大小新鲜青红老冰热双") + name, name + r.choice("汁酱片粉茶块包王"), name + r.choice("一二三") + "号",
+            f"{name}{r.choice((250, 330, 500, 750))}ml", name + r.choice(("礼盒", "套餐", "散装", "大份", "小份")), name[:-1] or name,
+        )  # fmt: skip
+        return r.choice(kinds)[-9:]
+    words = name.split()
+    kinds = (
+        f"{r.choice(('Large', 'Small', 'Fresh', 'New', 'Iced', 'Red'))} {name.lower()}", f"{name} {r.choice(('pack', 'mix', 'set', 'box'))}",
+        f"{name} {r.choice('AB')}", f"{words[0]} {r.choice(('juice', 'soup', 'pie', 'bowl', 'tea'))}", words[0],
+    )  # fmt: skip
+    return r.choice(kinds)[:20].rstrip()
 
 
 def item(r: Random, language: str, vocabulary: Words, num_hanzi: int) -> str:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from random import Random
 
+from training.figure_phrases import FIGURE_PHRASES
+
 AUDIT_PROMPT = (
     '请严格按以下JSON格式输出:{"contains_price": boolean, "contains_brand_logo": "品牌名或null", '
     '"forbidden_words": ["违禁词1", "违禁词2"]}. 只输出JSON,不要任何解释。'
@@ -547,6 +549,7 @@ PHRASES: dict[str, dict[str, list[str]]] = {
         ],
     },
 }
+PHRASES.update(FIGURE_PHRASES)
 NUM_HELDOUT = 2
 
 CANNOT: dict[str, list[tuple[str, str]]] = {  # questions outside the drawn world, and what to say
@@ -558,15 +561,15 @@ CANNOT: dict[str, list[tuple[str, str]]] = {  # questions outside the drawn worl
         ("他们在做什么？", "图中没有人物，我只能读出文字和认出简单图形。"),
         (
             "请逐题检查解题过程,标出所有计算错误、公式误用或逻辑漏洞,并用红色标注原文位置。",
-            "我还不会批改作业，只能读出图中的文字。",
+            "这张图不是作业，没有可以批改的题目。",
         ),
         (
             "检查该页是否包含以下任一问题:1) 甲方签字栏为空;2) 乙方公章模糊不可辨;3) 金额大写与小写不一致;4) 出现'最终解释权归我方所有'等违规表述。",
-            "我还不会审查合同，只能读出图中的文字。",
+            "这张图不是合同，没有可以检查的条款。",
         ),
         (
             "请用 JSON 格式返回,字段为:{ defects: [str], severity: high/medium/low, suggestion: str }.",
-            "我还不会检查工件缺陷。",
+            '{"defects": [], "severity": "none", "suggestion": "图中没有我认识的工件，无法检查"}',
         ),
         ("这是什么动物？", "我认不出照片里的东西，只能读出文字和认出简单图形。"),
         ("这是在哪个城市拍的？", "我认不出照片里的东西，只能读出文字和认出简单图形。"),
@@ -591,10 +594,10 @@ CANNOT: dict[str, list[tuple[str, str]]] = {  # questions outside the drawn worl
         ("Is this safe to eat?", "I cannot answer that; I can only read text and name simple shapes."),
         ("Is it worth the money?", "I cannot answer that; I can only read text and name simple shapes."),
         ("Write a story about this picture.", "I cannot answer that; I can only read text and name simple shapes."),
-        ("Mark this homework.", "I cannot mark homework yet; I can only read the text."),
-        ("Does the contract have a problem?", "I cannot check contracts yet; I can only read the text."),
+        ("Mark this homework.", "This is no worksheet; there is nothing to mark."),
+        ("Does the contract have a problem?", "This is no contract; there is nothing to check."),
         ("What is the weather like?", "I cannot answer that; I can only read text and name simple shapes."),
-        ("Is the part scratched?", "I cannot inspect parts yet."),
+        ("Is the part scratched?", "There is no part to inspect here."),
         ("How do I cook this?", "I cannot answer that; I can only read text and name simple shapes."),
     ],
 }

@@ -12,7 +12,7 @@ from random import Random
 import numpy as np
 from PIL import ImageDraw
 
-from training import content, decorations, fonts, layouts, marks, tasks, words
+from training import colours, content, decorations, fonts, layouts, marks, scenes, tasks, words
 from training.charset import HANZI
 from training.draw import Colour, Pixels, Type, choose_faces, contrasting, ink, luminance
 from training.layouts.plan import Box, Plan, Sheet
@@ -57,8 +57,13 @@ def draw_text_only(rng: np.random.Generator, split: str = "train") -> list[QA]:
 def compose(r: Random, width: int, height: int, wish: Wish) -> Page:
     """A page as wished."""
     assert wish.split in SPLITS, wish.split
+    scene = scenes.compose(r, width, height, wish)
+    if scene is not None:
+        return scene
     plan = _plan(r, width, height, wish)
     plain = _chance(r, wish.decorated, 0.6 * min(1.0, max(0.0, (wish.difficulty - 0.15) / 0.5))) is False
+    if wish.difficulty > 0.5:
+        _loose_marks(r, plan)
     image, names = _ground(r, plan, plain, wish)
     glyphs = _ink_all(r, image, plan, wish)
     unreadable = bool(plan.rows) and _chance(r, wish.unreadable, 0.012 if wish.difficulty > 0.7 else 0.0)
@@ -71,10 +76,9 @@ def compose(r: Random, width: int, height: int, wish: Wish) -> Page:
         image,
         glyphs,
         qa,
-        fixed_geometry=any(one.task == "box" for one in qa),
-        fixed_colours=bool(plan.shapes),
         kind=plan.kind,
         decorations=names,
+        keep=_keep(plan),
         plan=plan,
     )
 
@@ -103,6 +107,37 @@ def _plan(r: Random, width: int, height: int, wish: Wish) -> Plan:
         if plan.rows or plan.shapes or name == "blank":
             return _first_line(plan) if wish.difficulty < 0.1 else plan
     return layouts.TRAIN["lines"][0](_sheet(r, width, height, wish, smallest=True))
+
+
+def _loose_marks(r: Random, plan: Plan) -> None:
+    """A brand mark, or a mark that is none, somewhere free on pages that have neither, mostly in a corner."""
+    if plan.shapes or plan.brand or plan.decoy or plan.kind == "coloured" or min(plan.width, plan.height) < 112:
+        return
+    if r.random() > 0.11:
+        return
+    radius = r.randint(8, 20)
+    taken = [(b[0] - 4, b[1] - 4, b[2] + 4, b[3] + 4) for b in plan.taken()]
+    low, right, left = plan.height - radius - 5, plan.width - radius - 5, radius + 5
+    places = [(x, y) for x in (left, right) for y in (left, low)]
+    r.shuffle(places)
+    places += [(r.randint(left, right), r.randint(left, low)) for _ in range(4)]
+    for x, y in places:
+        reach = radius + 4
+        if all(x + reach < b[0] or x - reach > b[2] or y + reach < b[1] or y - reach > b[3] for b in taken):
+            if r.random() < 0.6:
+                plan.brand, plan.brand_place = r.choice(content.BRANDS), (x, y, radius)
+                plan.brand_turn = round(r.uniform(-10, 10)) if r.random() < 0.5 else 0
+            else:
+                plan.decoy, plan.decoy_place = r.choice(marks.DECOYS), (x, y, radius)
+            return
+
+
+def _keep(plan: Plan) -> tuple[tuple[float, float], ...]:
+    """Corners of the drawn things that no distortion may push off the picture."""
+    circles = [(s.x, s.y, s.radius) for s in plan.shapes]
+    circles += [place for place in (plan.brand_place, plan.decoy_place) if place is not None]
+    corners = [(x + dx * q, y + dy * q) for x, y, q in circles for dx, dy in ((-1, -1), (1, 1), (-1, 1), (1, -1))]
+    return tuple((x / plan.width, y / plan.height) for x, y in corners)
 
 
 def _first_line(plan: Plan) -> Plan:
@@ -154,13 +189,17 @@ def _size(r: Random, width: int, height: int, language: str, difficulty: float, 
 
 def _ground(r: Random, plan: Plan, plain: bool, wish: Wish) -> tuple[Pixels, tuple[str, ...]]:
     """Paper, decorations and drawn things: everything that lies below the text."""
+    about_colours = bool(plan.shapes) or plan.kind == "coloured"
     colour = (
-        decorations.paper_colour(r)
+        (colours.paper_for_colours(r) if about_colours else decorations.paper_colour(r))
         if wish.difficulty > 0.15
         else r.choice(((255, 255, 255), (250, 250, 245), (240, 240, 240)))
     )
+    if about_colours:
+        colours.fit_colours(r, plan, colour)
     image = decorations.paper(r, plan.width, plan.height, colour, plain and r.random() < 0.5 or wish.difficulty < 0.15)
-    if plain and not plan.shapes and plan.brand_place is None and plan.bar_code is None:
+    things = (plan.shapes, plan.brand_place, plan.decoy_place, plan.bar_code)
+    if plain and not any(things):
         return np.array(image), ()
     scene = decorations.Scene(r, plan, image, ImageDraw.Draw(image), colour)
     names = () if plain else decorations.decorate(scene, _choose_decorations(r, plan, wish))
@@ -170,8 +209,9 @@ def _ground(r: Random, plan: Plan, plain: bool, wish: Wish) -> tuple[Pixels, tup
 
 def _choose_decorations(r: Random, plan: Plan, wish: Wish) -> list[str]:
     count = r.choices((1, 2, 3, 4), (30, 35, 25, 10))[0]
-    if plan.shapes:
-        return r.sample(("frame", "desk", "side_stripe"), 1) if r.random() < 0.4 else []
+    if plan.shapes or plan.kind == "coloured":
+        unseen = wish.split in ("unseen_decorations", "unseen_all")
+        return r.sample(("brackets", "hatching") if unseen else ("frame", "side_stripe"), 1) if r.random() < 0.5 else []
     names = list(decorations.TRAIN)
     weights = [decorations.TRAIN[name][1] for name in names]
     if plan.items:
@@ -189,24 +229,33 @@ def _draw_things(scene: decorations.Scene) -> None:
     """What the layout itself holds besides text: shapes, the brand mark, the bar code."""
     r, plan, draw = scene.r, scene.plan, scene.draw
     for shape in plan.shapes:
-        spot = _pixel(scene, int(shape.x), int(shape.y))
-        fill = content.COLOURS[shape.colour][1]
-        if sum(abs(a - b) for a, b in zip(spot, fill, strict=True)) < 90:  # cannot be seen on this paper: lay a plate
-            plate = (255, 255, 255) if luminance(fill) < 150 else (60, 60, 60)
-            reach = shape.radius + 4
-            draw.rectangle((shape.x - reach, shape.y - reach, shape.x + reach, shape.y + reach), fill=plate)
-        marks.shape(draw, shape.name, shape.x, shape.y, shape.radius, vary(r, fill), None)
+        fill = vary(r, content.COLOURS[shape.colour][1])
+        marks.shape(draw, shape.name, shape.x, shape.y, shape.radius, fill, None)
     if plan.brand_place is not None and plan.brand is not None:
-        x, y, radius = plan.brand_place
-        paper = _pixel(scene, x, y)
-        if r.random() < 0.3:
-            paper = r.choice(((255, 255, 255), (20, 20, 30)))
-            draw.rectangle((x - radius - 2, y - radius - 2, x + radius + 2, y + radius + 2), fill=paper)
-        marks.brand(draw, plan.brand, x, y, radius, contrasting(r, luminance(paper), 80, 0.8), paper)
+        _draw_mark(scene, plan.brand, plan.brand_place, round(plan.brand_turn))
+    if plan.decoy_place is not None:
+        _draw_mark(scene, plan.decoy, plan.decoy_place, round(r.uniform(-10, 10)) if r.random() < 0.3 else 0)
     if plan.bar_code is not None:
         x0, y0, x1, y1 = plan.bar_code
         draw.rectangle((x0 - 3, y0 - 2, x1 + 3, y1 + 2), fill=(255, 255, 255))
         marks.bar_code(draw, r, x0, y0, x1, y1, (15, 15, 15))
+
+
+def _draw_mark(scene: decorations.Scene, name: str, place: tuple[int, int, int], turn: int) -> None:
+    """A brand mark or a decoy, sometimes on a ground of its own colour."""
+    r = scene.r
+    x, y, radius = place
+    paper = _pixel(scene, x, y)
+    if r.random() < 0.4:
+        white_or_dark = r.random() < 0.4
+        paper = (
+            r.choice(((255, 255, 255), (20, 20, 30))) if white_or_dark else contrasting(r, luminance(paper), 20, 1.0)
+        )
+        box = (x - radius - 3, y - radius - 3, x + radius + 3, y + radius + 3)
+        scene.draw.rounded_rectangle(box, radius=r.choice((0, 0, 4)), fill=paper)
+    mask = marks.mark_mask(name, radius, turn)
+    colour = contrasting(r, luminance(paper), 80, 0.8)
+    scene.image.paste(colour, (x - mask.width // 2, y - mask.height // 2), mask)
 
 
 def _pixel(scene: decorations.Scene, x: int, y: int) -> Colour:
@@ -216,8 +265,9 @@ def _pixel(scene: decorations.Scene, x: int, y: int) -> Colour:
 
 
 def vary(r: Random, colour: Colour) -> Colour:
-    """The same colour by name, a little off."""
-    return tuple(min(255, max(0, c + r.randint(-12, 12))) for c in colour)  # type: ignore[return-value]
+    """The same colour by name, a little off; what is neutral stays so."""
+    shift, spread = (r.randint(-10, 10), 3) if max(colour) - min(colour) < 10 else (0, 12)
+    return tuple(min(255, max(0, c + shift + r.randint(-spread, spread))) for c in colour)  # type: ignore[return-value]
 
 
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
@@ -239,6 +289,9 @@ def _ink_all(r: Random, image: Pixels, plan: Plan, wish: Wish) -> list[Glyph]:
     for row in plan.rows:
         for piece in row.pieces:
             low, high = _brightness(image, piece.box)
+            if piece.colour_name:
+                ink(image, piece.run, piece.x, piece.baseline, vary(r, content.COLOURS[piece.colour_name][1]), glyphs)
+                continue
             keep = page_colour if mode < 0.6 or (mode < 0.85 and piece is not row.pieces[0]) else None
             colour = _legible(r, image, piece.box, low, high, gap, saturation, keep)
             page_colour = keep or colour

@@ -12,9 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
-from training import content
-from training.layouts.plan import Box, Plan
-from training.page import QA
+from training import content, figures, marks
+from training.figures import shape_list as shape_list
+from training.layouts.plan import Box, Piece, Plan
+from training.page import QA, Outline, box_text
 from training.phrases import (
     AUDIT_PROMPT,
     AUDITOR_PROMPT,
@@ -36,6 +37,7 @@ KINDS = {
     "menu": ("一张价目表", "a price list"), "price_tag": ("一张价签", "a price tag"), "table": ("一张表格", "a table"),
     "invoice": ("一张单据", "an invoice"), "label": ("一张商品标签", "a product label"), "ticket": ("一张票", "a ticket"),
     "coupon": ("一张优惠券", "a coupon"), "statement": ("一张表格", "a table"),
+    "figures": ("文字和图形", "text and shapes"), "coloured": ("几行彩色文字", "lines of coloured text"),
 }  # fmt: skip
 _CLAIM_ZH = "|".join(map(re.escape, sorted(content.FORBIDDEN_ZH, key=len, reverse=True)))
 _CLAIM_EN = "|".join(map(re.escape, sorted({c.lower() for c in content.FORBIDDEN_EN}, key=len, reverse=True)))
@@ -61,6 +63,22 @@ class Asker:
         """A question in one of the phrasings of `name`."""
         return QA(task, self.language, phrase(self.r, name, self.language, self.heldout).format(*words), answer)
 
+    def coloured(self, task: str, name: str, answer: str, *words: str) -> QA:
+        """A question whose answer depends on colours or on what is drawn."""
+        qa = self.ask(task, name, answer, *words)
+        qa.colours = True
+        return qa
+
+    def located(self, name: str, places: list[tuple[str, Outline]], *words: str) -> QA:
+        """A question about places: each is answered by a line of what it is (or "") and its box."""
+        lines = [f"{what} {box_text(outline)}".lstrip() for what, outline in places]
+        qa = self.ask("box", name, "\n".join(lines), *words)
+        qa.outlines = tuple(outline for _, outline in places)
+        return qa
+
+    def yes(self, truth: bool) -> str:
+        return ("是" if truth else "否") if self.zh else ("yes" if truth else "no")
+
     @property
     def zh(self) -> bool:
         return self.language == "zh"
@@ -83,21 +101,36 @@ def _field(a: Asker) -> QA | None:
     choices: list[Callable[[Asker], QA | None]] = []
     if a.plan.items:
         choices += [_item_price] * 3
+    if len(a.plan.items) > 1:
+        choices.append(_dearest)
+    if a.plan.cells:
+        choices += [_cell] * 3
+    if a.plan.sums:
+        choices += [_sum] * 3
     if a.plan.fields:
-        choices += [_named_field] * 3
+        choices += [_named_field] * 4
     if a.plan.kind == "label":
         choices += [_expiry] * 3
-    if 2 <= len(a.plan.amounts) <= 8:
-        choices.append(_largest)
+    if 2 <= len(a.plan.amounts) <= 10:
+        choices += [_extreme]
     return a.r.choice(choices)(a) if choices else None
+
+
+def once(plan: Plan, text: str) -> bool:
+    """Whether exactly one piece of the page is this text (inside others it may stand: apples, apple juice)."""
+    return sum(piece.content.text == text for piece in plan.pieces) == 1
 
 
 def _item_price(a: Asker) -> QA | None:
     counts = Counter(name for name, _ in a.plan.items)
-    unique = [(name, value) for name, value in a.plan.items if counts[name] == 1 and a.plan.text.count(name) == 1]
+    unique = [
+        (name, value)
+        for name, value in a.plan.items
+        if counts[name] == 1 and (once(a.plan, name) or a.plan.text.count(name) == 1)
+    ]
     if not unique:
         return None
-    if a.r.random() < 0.04:
+    if a.r.random() < 0.07:
         absent = a.r.choice(content.GOODS_ZH if a.plan.language == "zh" else content.GOODS_EN)
         if absent.lower() not in a.plan.text.lower():
             return a.ask("field", "item_price", a.none("field"), absent)
@@ -106,10 +139,42 @@ def _item_price(a: Asker) -> QA | None:
 
 
 def _named_field(a: Asker) -> QA | None:
+    if a.r.random() < 0.09:
+        table = content.FIELDS_ZH if a.plan.language == "zh" else content.FIELDS_EN
+        present = {key for key, _, _ in a.plan.fields}
+        key = a.r.choice([key for key in table if key not in present])
+        name = a.r.choice(table[key])
+        if all(other.lower() not in a.plan.text.lower() for other in table[key]):
+            return a.ask("field", "field", a.none("field"), name)
     _, name, value = a.r.choice(a.plan.fields)
-    if a.plan.text.count(name) > 1:
+    if sum(other == name for _, other, _ in a.plan.fields) > 1:
         return None
     return a.ask("field", "field", value, name)
+
+
+def _sum(a: Asker) -> QA | None:
+    name, value = a.r.choice(a.plan.sums)
+    if sum(other == name for other, _ in a.plan.sums) > 1:
+        return None
+    return a.ask("field", a.r.choice(("field", "item_price")), value, name)
+
+
+def _cell(a: Asker) -> QA | None:
+    name, head, value, piece = a.r.choice(a.plan.cells)
+    if sum((name, head) == cell[:2] for cell in a.plan.cells) > 1 or not once(a.plan, name):
+        return None
+    if a.r.random() < 0.12 and len(value) > 1:
+        return a.located(
+            "value_box", [("", outline_of(a.plan, piece))], f"{name}的{head}" if a.zh else f"{head} of {name}"
+        )
+    return a.ask("field", "cell", value, name, head)
+
+
+def _dearest(a: Asker) -> QA | None:
+    values = [float(value) for _, value in a.plan.items]
+    name = a.r.choice(("dearest", "dearest", "cheapest_item"))
+    wanted = max(values) if name == "dearest" else min(values)
+    return a.ask("field", name, a.plan.items[values.index(wanted)][0]) if values.count(wanted) == 1 else None
 
 
 def _expiry(a: Asker) -> QA | None:
@@ -118,7 +183,9 @@ def _expiry(a: Asker) -> QA | None:
     return a.ask("field", "expiry", (dates or lives or [a.none("field")])[0])
 
 
-def _largest(a: Asker) -> QA | None:
+def _extreme(a: Asker) -> QA | None:
+    if a.r.random() < 0.3:
+        return a.ask("field", "smallest", min(a.plan.amounts, key=float))
     return a.ask("field", "largest", max(a.plan.amounts, key=float))
 
 
@@ -128,36 +195,56 @@ def _total(a: Asker) -> QA | None:
     return a.ask("total", "total", a.plan.total or a.none("total"))
 
 
-def _yes(a: Asker, truth: bool) -> str:
-    return ("是" if truth else "否") if a.zh else ("yes" if truth else "no")
-
-
 def _yesno(a: Asker) -> QA | None:
+    if (a.plan.shapes or figures.coloured_texts(a.plan)) and a.r.random() < 0.85:
+        return figures.is_it_so(a)
     kinds = ["has_price", "has_text", "has_text"] if a.plan.rows else ["has_price"]
-    if a.plan.shapes:
-        kinds += ["has_shape"] * 6
     if a.plan.kind in ("poster", "label"):
         kinds += ["has_claim"] * 2
+    if a.plan.brand or a.plan.decoy_place:
+        kinds += ["has_brand"] * 2
     kind = a.r.choice(kinds)
-    if kind == "has_price":
-        return a.ask("yesno", kind, _yes(a, bool(a.plan.amounts)))
-    if kind == "has_claim":
-        return a.ask("yesno", kind, _yes(a, bool(forbidden_words(a.plan.text))))
-    if kind == "has_shape":
-        return _has_shape(a)
-    return _has_text(a)
+    if kind == "has_text":
+        return _has_text(a)
+    if kind == "has_brand":
+        return a.ask("yesno", kind, a.yes(a.plan.brand is not None))
+    truth = bool(a.plan.amounts) if kind == "has_price" else bool(forbidden_words(a.plan.text))
+    if kind == "has_price" and truth and a.r.random() < 0.55:  # most pages have one: ask less where it is so
+        return None
+    return a.ask("yesno", kind, a.yes(truth))
 
 
 def _has_text(a: Asker) -> QA | None:
-    if a.r.random() < 0.5:
+    kind = a.r.random()
+    if kind < 0.5:
         word = _word(a)
+    elif kind < 0.72:
+        word = _almost(a, _word(a))
     elif a.plan.language == "zh":
         word = a.r.choice((a.r.choice(a.vocabulary.chinese), a.r.choice(content.GOODS_ZH)))
     else:
         word = a.r.choice((a.r.choice(a.vocabulary.english).capitalize(), a.r.choice(content.GOODS_EN)))
+    if word is None or (kind >= 0.5 and word.lower() in a.plan.text.lower()):
+        return None
+    return a.ask("yesno", "has_text", a.yes(word.lower() in a.plan.text.lower()), word)
+
+
+def _almost(a: Asker, word: str | None) -> str | None:
+    """The word with one character changed into another of its sort."""
     if word is None:
         return None
-    return a.ask("yesno", "has_text", _yes(a, word.lower() in a.plan.text.lower()), word)
+    index = a.r.choice([k for k, char in enumerate(word) if char != " "])
+    char = word[index]
+    if char >= "一":
+        new = a.r.choice(a.vocabulary.hanzi[:1500])
+    elif char.isdigit():
+        new = a.r.choice("0123456789")
+    elif char.isalpha():
+        new = a.r.choice("abcdefghijkmnopqrstuvwxyz")
+        new = new.upper() if char.isupper() else new
+    else:
+        return None
+    return word[:index] + new + word[index + 1 :]
 
 
 def _word(a: Asker) -> str | None:
@@ -167,127 +254,137 @@ def _word(a: Asker) -> str | None:
     return next((text for text in texts if a.plan.text.count(text) == 1), None)
 
 
-def _shape_name(a: Asker, shape: str, colour: str) -> str:
-    return content.COLOURS[colour][0] + content.SHAPES[shape] if a.zh else f"{colour} {shape}"
-
-
-def _has_shape(a: Asker) -> QA | None:
-    present = {(shape.name, shape.colour) for shape in a.plan.shapes}
-    names = {shape.name for shape in a.plan.shapes}
-    if a.r.random() < 0.5:
-        name = a.r.choice(sorted(names)) if a.r.random() < 0.5 else a.r.choice(tuple(content.SHAPES))
-        return a.ask("yesno", "has_shape", _yes(a, name in names), content.SHAPES[name] if a.zh else name)
-    pair = (
-        a.r.choice(sorted(present))
-        if a.r.random() < 0.5
-        else (a.r.choice(sorted(names)), a.r.choice(tuple(content.COLOURS)))
-    )
-    return a.ask("yesno", "has_shape", _yes(a, pair in present), _shape_name(a, *pair))
-
-
 def _count(a: Asker) -> QA | None:
     if a.plan.shapes:
-        return _count_shapes(a)
+        return figures.compare(a) if a.r.random() < 0.15 else figures.count_shapes(a)
     if a.r.random() < 0.6 and len(a.plan.amounts) <= 10:
         return a.ask("count", "count_amounts", str(len(a.plan.amounts)))
     return a.ask("count", "count_lines", str(len(a.plan.rows))) if len(a.plan.rows) <= 10 else None
 
 
-def _count_shapes(a: Asker) -> QA | None:
-    kind = a.r.random()
-    if kind < 0.25:
-        return a.ask("count", "count_shapes", str(len(a.plan.shapes)), "图形" if a.zh else "shapes")
-    shape = a.r.choice(a.plan.shapes)
-    if kind < 0.65:
-        count = sum(other.name == shape.name for other in a.plan.shapes)
-        return a.ask(
-            "count",
-            "count_shapes",
-            str(count),
-            content.SHAPES[shape.name] if a.zh else content.SHAPES_PLURAL[shape.name],
-        )
-    colour = shape.colour if a.r.random() < 0.8 else a.r.choice(tuple(content.COLOURS))
-    count = sum((other.name, other.colour) == (shape.name, colour) for other in a.plan.shapes)
-    name = (
-        content.COLOURS[colour][0] + content.SHAPES[shape.name]
-        if a.zh
-        else f"{colour} {content.SHAPES_PLURAL[shape.name]}"
-    )
-    return a.ask("count", "count_shapes", str(count), name)
-
-
-def shape_list(plan: Plan, zh: bool) -> str:
-    """All shapes with colour and number, in the order of `content.SHAPES` and then `content.COLOURS`."""
-    counts = Counter((shape.name, shape.colour) for shape in plan.shapes)
-    parts = []
-    for name in content.SHAPES:
-        for colour in content.COLOURS:
-            count = counts[name, colour]
-            if count and zh:
-                parts.append(f"{count}个{content.COLOURS[colour][0]}{content.SHAPES[name]}")
-            elif count:
-                parts.append(f"{count} {colour} {name if count == 1 else content.SHAPES_PLURAL[name]}")
-    return ("，" if zh else ", ").join(parts)
-
-
 def _shapes(a: Asker) -> QA | None:
-    return a.ask("shapes", "shapes", shape_list(a.plan, a.zh)) if a.plan.shapes else None
+    return a.coloured("shapes", "shapes", shape_list(a.plan, a.zh)) if a.plan.shapes else None
 
 
-def _colour(a: Asker) -> QA | None:
-    counts = Counter(shape.name for shape in a.plan.shapes)
-    single = [shape for shape in a.plan.shapes if counts[shape.name] == 1]
-    if not single:
-        return None
-    shape = a.r.choice(single)
-    answer = content.COLOURS[shape.colour][0] if a.zh else shape.colour
-    return a.ask("colour", "colour", answer, content.SHAPES[shape.name] if a.zh else shape.name)
+# --- places ----------------------------------------------------------------------------------------------------------
 
 
 def per_mille(box: Box, width: int, height: int) -> str:
     """A pixel box as `[x1,y1,x2,y2]`, each 0 to 999 of the picture's side."""
-    sides = (width, height, width, height)
-    return (
-        "[" + ",".join(str(max(0, min(999, round(v * 1000 / side)))) for v, side in zip(box, sides, strict=True)) + "]"
-    )
+    return box_text([(box[0] / width, box[1] / height), (box[2] / width, box[3] / height)])
 
 
-def _box(a: Asker) -> QA | None:
-    plan = a.plan
-    if plan.shapes:
-        counts = Counter((shape.name, shape.colour) for shape in plan.shapes)
-        single = [shape for shape in plan.shapes if counts[shape.name, shape.colour] == 1]
-        if not single:
-            return None
-        shape = a.r.choice(single)
-        box = shape_box(shape.name, shape.x, shape.y, shape.radius)
-        return a.ask(
-            "box", "shape_box", per_mille(box, plan.width, plan.height), _shape_name(a, shape.name, shape.colour)
-        )
-    if 1 <= len(plan.amounts) <= 6 and a.r.random() < 0.4:
-        lines = [
-            f"{amount.value} {per_mille(piece.span_box(amount.start, amount.end), plan.width, plan.height)}"
-            for piece in plan.pieces
-            for amount in piece.content.amounts
-        ]
-        return a.ask("box", "amount_boxes", "\n".join(lines))
-    word = _word(a)
-    if word is None:
-        return None
-    piece = next(piece for piece in plan.pieces if piece.content.text == word)
-    return a.ask("box", "box", per_mille(piece.box, plan.width, plan.height), word)
+def outline_of(plan: Plan, piece: Piece, start: int = 0, end: int | None = None) -> Outline:
+    """The corners of the ink of each character of a piece, or of a part of it."""
+    points = []
+    for bitmap, pen in zip(piece.run.bitmaps[start:end], piece.run.pens[start:end], strict=True):
+        if bitmap is not None:
+            x0, y0 = piece.x + pen + bitmap.left, piece.baseline + bitmap.top
+            xs, ys = (
+                (x0 / plan.width, (x0 + bitmap.width) / plan.width),
+                (y0 / plan.height, (y0 + bitmap.height) / plan.height),
+            )
+            points += [(x, y) for x in xs for y in ys]
+    return tuple(points)
+
+
+def circle_outline(plan: Plan, x: float, y: float, radius: float) -> Outline:
+    """Sixteen points around something round."""
+    return tuple((px / plan.width, py / plan.height) for px, py in marks.polygon(x, y, radius, 16, 0.0))
+
+
+def shape_outline(plan: Plan, name: str, x: float, y: float, radius: float) -> Outline:
+    """The corners of a drawn shape (see `marks.shape`), or points around it."""
+    return tuple((px / plan.width, py / plan.height) for px, py in marks.shape_corners(name, x, y, radius))
 
 
 def shape_box(name: str, x: float, y: float, radius: float) -> Box:
     """Box of a drawn shape (see `marks.shape`)."""
-    q = radius * 0.86
-    extents = {
-        "square": (q, q, q, q), "cross": (q, q, q, q), "diamond": (radius * 0.7, radius, radius * 0.7, radius),
-        "triangle": (q, radius * 0.85, q, radius * 0.65), "hexagon": (radius, q, radius, q),
-        "star": (radius * 0.95, radius, radius * 0.95, radius * 0.81),
-    }  # fmt: skip
-    left, up, right, down = extents.get(name, (radius, radius, radius, radius))
-    return (round(x - left), round(y - up), round(x + right), round(y + down))
+    xs, ys = zip(*marks.shape_corners(name, x, y, radius), strict=True)
+    return (round(min(xs)), round(min(ys)), round(max(xs)), round(max(ys)))
+
+
+def _amount_places(plan: Plan) -> list[tuple[str, Outline]]:
+    return [
+        (amount.value, outline_of(plan, piece, amount.start, amount.end))
+        for piece in plan.pieces
+        for amount in piece.content.amounts
+    ]
+
+
+def _box(a: Asker) -> QA | None:
+    plan, choices = a.plan, list[Callable[[Asker], QA | None]]()
+    if plan.shapes:
+        choices += [_shape_box] * 4
+    if plan.rows:
+        choices += [_word_box] * 3
+    if 1 <= len(plan.amounts) <= 7:
+        choices += [_amount_boxes] * 3
+    if len(plan.amounts) > 1:
+        choices.append(_largest_box)
+    if plan.fields or plan.items:
+        choices += [_value_box] * 2
+    if plan.brand_place is not None:
+        choices += [_brand_box] * 3
+    return a.r.choice(choices)(a) if choices else None
+
+
+def _shape_box(a: Asker) -> QA | None:
+    single = figures.unique(a.plan)
+    if not single:
+        return None
+    shape = a.r.choice(single)
+    outline = shape_outline(a.plan, shape.name, shape.x, shape.y, shape.radius)
+    only = figures.count(a.plan, shape.name, None) == 1 and a.r.random() < 0.3
+    named = figures.name_of(a.zh, shape.name, None if only else shape.colour)
+    qa = a.located("shape_box", [("", outline)], named)
+    qa.colours = True
+    return qa
+
+
+def _word_box(a: Asker) -> QA | None:
+    word = _word(a)
+    if word is None:
+        return None
+    piece = next(piece for piece in a.plan.pieces if piece.content.text == word)
+    return a.located("box", [("", outline_of(a.plan, piece))], word)
+
+
+def _amount_boxes(a: Asker) -> QA | None:
+    return a.located("amount_boxes", _amount_places(a.plan))
+
+
+def _largest_box(a: Asker) -> QA | None:
+    values = [float(value) for value in a.plan.amounts]
+    if values.count(max(values)) > 1:
+        return None
+    return a.located("largest_box", [("", _amount_places(a.plan)[values.index(max(values))][1])])
+
+
+def _value_box(a: Asker) -> QA | None:
+    """Where the value of a named field or the price of an item stands."""
+    names = [(name, value) for _, name, value in a.plan.fields] + a.plan.items
+    name, value = a.r.choice(names)
+    rows = [row for row in a.plan.rows if row.pieces[0].content.text.startswith(name)]
+    if len(rows) != 1 or sum(name == other for other, _ in names) > 1:
+        return None
+    row = rows[0]
+    for piece in row.pieces:
+        for amount in piece.content.amounts:
+            if amount.value == value:
+                return a.located("value_box", [("", outline_of(a.plan, piece, amount.start, amount.end))], name)
+    last = row.pieces[-1]
+    start = last.content.text.rfind(value)
+    if start < 0:
+        return None
+    return a.located("value_box", [("", outline_of(a.plan, last, start, start + len(value)))], name)
+
+
+def _brand_box(a: Asker) -> QA | None:
+    if a.plan.brand is None or a.plan.brand_place is None:
+        return None
+    corners = marks.mark_corners(a.plan.brand, *a.plan.brand_place, a.plan.brand_turn)
+    return a.located("brand_box", [("", tuple((x / a.plan.width, y / a.plan.height) for x, y in corners))])
 
 
 def _audit(a: Asker) -> QA | None:
@@ -301,18 +398,32 @@ def _audit(a: Asker) -> QA | None:
     return QA("audit", "zh", question, json.dumps(answer, ensure_ascii=False))
 
 
-def _describe(a: Asker) -> QA | None:
-    plan, zh = a.plan, a.zh
+def summary(plan: Plan, zh: bool) -> str:
+    """What the page is, its heading, its brand mark and its main fact: total, single price or expiry date."""
     if plan.shapes:
-        return a.ask("describe", "describe", shape_list(plan, zh))
+        listed = shape_list(plan, zh)
+        return listed if plan.kind != "figures" else f"文字和图形：{listed}" if zh else f"text and shapes: {listed}"
     if not plan.rows:
-        return a.ask(
-            "describe", "describe", "没有文字，也没有我认识的图形" if zh else "no text and no shape that I know"
-        )
-    kind = KINDS[plan.kind][0 if zh else 1]
+        return "没有文字，也没有我认识的图形" if zh else "no text and no shape that I know"
+    parts = [KINDS[plan.kind][0 if zh else 1]]
     if plan.caption:
-        return a.ask("describe", "describe", f"{kind}：{plan.caption}" if zh else f"{kind}: {plan.caption}")
-    return a.ask("describe", "describe", kind)
+        parts[0] += f"：{plan.caption}" if zh else f": {plan.caption}"
+    if plan.brand and plan.brand != plan.caption:
+        parts.append(f"品牌{plan.brand}" if zh else f"brand {plan.brand}")
+    expiry = next((value for key, _, value in plan.fields if key == "expiry"), None)
+    if plan.kind in ("receipt", "invoice") and plan.total:
+        parts.append(f"合计{plan.total}" if zh else f"total {plan.total}")
+    elif plan.kind == "price_tag" and plan.items:
+        parts.append(f"价格{plan.items[0][1]}" if zh else f"price {plan.items[0][1]}")
+    elif expiry:
+        parts.append(f"保质期{expiry}" if zh else f"expiry {expiry}")
+    return ("，" if zh else ", ").join(parts)
+
+
+def _describe(a: Asker) -> QA | None:
+    qa = a.ask("describe", "describe", summary(a.plan, a.zh))
+    qa.colours = bool(a.plan.shapes)
+    return qa
 
 
 def _claims(a: Asker) -> QA | None:
@@ -338,28 +449,26 @@ def _cannot(a: Asker) -> QA | None:
         return QA(
             "refuse", a.language, a.r.choice(TRANSLATE[a.language]), f"{a.plan.text}\n{NO_TRANSLATION[a.language]}"
         )
-    if kind < 0.3 and a.zh:
-        battery = [value for key, _, value in a.plan.fields if key == "battery"]
-        answer = f"电池容量{battery[0]}，没有写明是否支持无线充电。" if battery else NONE["field"]["zh"]
-        return QA("refuse", "zh", "这个设备支持无线充电吗?电池容量多少?", answer)
-    if kind < 0.4 and a.zh:
-        brand = f"品牌是{a.plan.brand}，" if a.plan.brand else "没有我认识的品牌标志，"
-        return QA("refuse", "zh", "这是什么品牌?主推卖点有哪些?用中文分三点列出。", brand + "我不会总结卖点。")
     question, answer = a.r.choice(CANNOT[a.language])
     return QA("refuse", a.language, question, answer)
 
 
 # name: function, weight, smallest difficulty
 TASKS: dict[str, tuple[Callable[[Asker], QA | None], float, float]] = {
-    "amounts": (_amounts, 170, 0.0), "read": (_read, 72, 0.0), "field": (_field, 50, 0.1), "total": (_total, 80, 0.2),
-    "yesno": (_yesno, 11, 0.2), "count": (_count, 8, 0.3), "shapes": (_shapes, 60, 0.2), "colour": (_colour, 60, 0.2),
-    "box": (_box, 24, 0.2), "audit": (_audit, 8, 0.2), "describe": (_describe, 6, 0.2), "refuse": (_cannot, 3.0, 0.4),
-    "claims": (_claims, 8, 0.3), "brand": (_brand, 14, 0.3),
+    "amounts": (_amounts, 130, 0.0), "read": (_read, 78, 0.0), "field": (_field, 62, 0.1), "total": (_total, 40, 0.2),
+    "yesno": (_yesno, 20, 0.2), "count": (_count, 9, 0.3), "shapes": (_shapes, 60, 0.2), "colour": (figures.colour, 60, 0.2),
+    "box": (_box, 46, 0.2), "audit": (_audit, 10, 0.2), "describe": (_describe, 6, 0.2), "refuse": (_cannot, 3.0, 0.4),
+    "claims": (_claims, 9, 0.3), "brand": (_brand, 14, 0.3), "position": (figures.position, 40, 0.3),
 }  # fmt: skip
+_NEEDS_SHAPES = ("shapes", "position")
 _WEIGHT_BY_KIND = {
-    ("shapes", "amounts"): 6.0, ("shapes", "read"): 8.0, ("shapes", "count"): 60.0, ("shapes", "yesno"): 40.0,
-    ("shapes", "box"): 40.0, ("shapes", "audit"): 2.0, ("shapes", "describe"): 25.0, ("poster", "audit"): 50.0, ("label", "audit"): 25.0,
-    ("price_tag", "audit"): 20.0, ("label", "field"): 70.0,
+    ("shapes", "amounts"): 6.0, ("shapes", "read"): 8.0, ("shapes", "count"): 75.0, ("shapes", "yesno"): 75.0,
+    ("shapes", "box"): 45.0, ("shapes", "audit"): 2.0, ("shapes", "describe"): 25.0, ("shapes", "shapes"): 40.0,
+    ("figures", "count"): 50.0, ("figures", "yesno"): 60.0, ("figures", "amounts"): 50.0, ("figures", "shapes"): 30.0,
+    ("coloured", "yesno"): 70.0, ("coloured", "colour"): 110.0, ("coloured", "amounts"): 5.0,
+    ("poster", "audit"): 60.0, ("label", "audit"): 28.0, ("price_tag", "audit"): 24.0, ("label", "field"): 90.0,
+    ("table", "field"): 100.0, ("invoice", "field"): 100.0, ("receipt", "field"): 100.0, ("menu", "field"): 120.0,
+    ("price_tag", "field"): 90.0, ("receipt", "total"): 90.0, ("invoice", "total"): 60.0,
 }  # fmt: skip
 
 
@@ -373,6 +482,10 @@ def ask(
     """
     names = [name for name in TASKS if (name in only or not only) and (only or TASKS[name][2] <= difficulty)]
     weights = [_WEIGHT_BY_KIND.get((plan.kind, name), TASKS[name][1]) for name in names]
+    if not plan.shapes:
+        coloured = bool(figures.coloured_texts(plan))
+        barred = _NEEDS_SHAPES if coloured else (*_NEEDS_SHAPES, "colour")
+        weights = [0.0 if name in barred else weight for name, weight in zip(names, weights, strict=True)]
     conversations, used = max(1, num // 2), [set[str]() for _ in range(max(1, num // 2))]
     found: list[QA] = []
     for _ in range(10 * num):

@@ -182,20 +182,24 @@ def test_every_shape_and_brand_mark_inks_its_own_place() -> None:
     from PIL import Image, ImageDraw
 
     seen = set()
-    for name in (*content.SHAPES, *content.BRANDS):
+    for name in (*content.SHAPES, *content.BRANDS, *marks.DECOYS):
         picture = Image.new("RGB", (80, 80), (255, 255, 255))
         draw = ImageDraw.Draw(picture)
         if name in content.SHAPES:
             marks.shape(draw, name, 40, 40, 25, (200, 0, 0), None)
-            box = tasks.shape_box(name, 40, 40, 25)
-            found = Image.eval(picture.convert("L"), lambda v: 255 - v).getbbox()
-            assert found is not None and max(abs(a - b) for a, b in zip(box, found, strict=True)) <= 3, name
+            corners = marks.shape_corners(name, 40, 40, 25)
         else:
-            marks.brand(draw, name, 40, 40, 25, (200, 0, 0), (255, 255, 255))
+            turn = 0 if len(seen) % 2 else 8
+            mask = marks.mark_mask(name, 25, turn)
+            picture.paste((200, 0, 0), (40 - mask.width // 2, 40 - mask.height // 2), mask)
+            corners = marks.mark_corners(name, 40, 40, 25, turn)
+        box = (*(min(c) for c in zip(*corners, strict=True)), *(max(c) for c in zip(*corners, strict=True)))
+        found = Image.eval(picture.convert("L"), lambda v: 255 if v < 200 else 0).getbbox()
+        assert found is not None and max(abs(a - b) for a, b in zip(box, found, strict=True)) <= 2, (name, box, found)
         pixels = np.asarray(picture)
-        assert (pixels[:12] == 255).all() and (pixels[:, :12] == 255).all() and (pixels != 255).any()
+        assert (pixels[:6] == 255).all() and (pixels[:, :6] == 255).all() and (pixels != 255).any()
         seen.add(pixels.tobytes())
-    assert len(seen) == len(content.SHAPES) + len(content.BRANDS)
+    assert len(seen) == len(content.SHAPES) + len(content.BRANDS) + len(marks.DECOYS)
 
 
 # --- with fonts ------------------------------------------------------------------------------------------------------
@@ -286,10 +290,11 @@ def test_boxes_lie_around_the_glyphs_they_name() -> None:
             for value, *corners in numbers:
                 x1, y1, x2, y2 = (int(c) * side / 1000 for c, side in zip(corners, (width, height) * 2, strict=True))
                 inside = "".join(g.char for g in page.glyphs if x1 - 1 <= g.x <= x2 + 1 and y1 - 1 <= g.y <= y2 + 1)
-                word = value or re.search(r"[“\"](.+)[”\"]", qa.question).group(1)  # type: ignore[union-attr]
+                quoted = re.search(r"[“\"](.+)[”\"]", qa.question)
+                word = value or (quoted.group(1) if quoted else "")
                 assert re.sub(r"[\s,]", "", word) in inside.replace(",", ""), (qa, inside)
                 asked += 1
-        assert page.fixed_geometry == any(qa.task == "box" for qa in page.qa)
+        assert all(len(qa.outlines) == qa.answer.count("[") for qa in page.qa) and not page.fixed_geometry
     assert asked > 50
 
 
@@ -366,3 +371,133 @@ def test_pages_do_not_depend_on_the_order_of_sets() -> None:
         for seed in ("1", "2")
     }
     assert len(digests) == 1 and all(digests)
+
+
+# --- shapes, colours, places -----------------------------------------------------------------------------------------
+
+
+def drawn_plans(kind: str, count: int, seed: int = 3) -> list[tuple[object, Page]]:
+    """Pages of one layout with their plans."""
+    from training.recipe import Wish, compose
+
+    r = Random(seed)
+    found = []
+    while len(found) < count:
+        wish = Wish("train", 1.0, 4, None, (kind,), (), None, False)
+        page = compose(Random(r.getrandbits(62)), 28 * r.randint(6, 14), 28 * r.randint(6, 14), wish)
+        if page.kind == kind:
+            found.append((page.plan, page))
+    return found
+
+
+def test_named_colours_are_far_apart_also_when_they_vary_and_the_light_changes_them() -> None:
+    from training import colours
+    from training.recipe import vary
+
+    named, r = content.COLOURS, Random(1)
+    for a in named:
+        assert all(a == b or colours.distance(named[a][1], named[b][1]) > 30 for b in named)
+        for _ in range(150):
+            drawn = vary(r, named[a][1])
+            assert colours.nearest(drawn) == a
+            gain, bias = r.uniform(0.89, 1.03), r.uniform(-0.03, 0.03)
+            tint = [gain + r.uniform(-0.025, 0.025) for _ in range(3)]
+            shown = tuple(
+                min(255, max(0, round(255 * ((c / 255 - 0.5) * g + 0.5 + bias))))
+                for c, g in zip(drawn, tint, strict=True)
+            )
+            assert colours.nearest(shown) == a, (a, drawn, shown)  # type: ignore[arg-type]
+
+
+@needs_fonts
+def test_drawn_shapes_have_their_colour_stand_off_the_paper_and_do_not_touch() -> None:
+    from training import colours
+
+    for plan, page in drawn_plans("shapes", 60):
+        for one in plan.shapes:
+            spot = page.image[int(one.y), int(one.x - (0.88 * one.radius if one.name == "ring" else 0))]
+            assert colours.nearest(tuple(int(c) for c in spot)) == one.colour, (one, spot)
+            assert one.radius <= one.x <= plan.width - one.radius and one.radius <= one.y <= plan.height - one.radius
+        for i, one in enumerate(plan.shapes):
+            for other in plan.shapes[i + 1 :]:
+                assert max(abs(one.x - other.x), abs(one.y - other.y)) > one.radius + other.radius
+
+
+@needs_fonts
+def test_answers_about_shapes_are_what_a_recount_gives() -> None:
+    zh = content.SHAPES
+    counted = compared = 0
+    for plan, page in [*drawn_plans("shapes", 120), *drawn_plans("figures", 40)]:
+        for qa in page.qa:
+            names = [(one.name, one.colour, content.COLOURS[one.colour][0] + zh[one.name]) for one in plan.shapes]
+            if qa.task == "count" and qa.answer.isdigit() and qa.language == "zh":
+                tint = next((c for c, (hanzi, _) in content.COLOURS.items() if hanzi in qa.question), None)
+                kind = next((s for s, hanzi in zh.items() if hanzi in qa.question), None)
+                right = sum((not tint or c == tint) and (not kind or s == kind) for s, c, _ in names)
+                assert int(qa.answer) == right, (qa, names)
+                counted += 1
+            if qa.task in ("position", "colour") and qa.language == "zh" and "最左边的" in qa.question:
+                leftmost = min(plan.shapes, key=lambda shape: shape.x)
+                assert qa.answer in (
+                    content.COLOURS[leftmost.colour][0] + zh[leftmost.name],
+                    content.COLOURS[leftmost.colour][0],
+                )
+                compared += 1
+            if qa.task == "position" and "largest" in qa.question:
+                largest = max(plan.shapes, key=lambda shape: shape.radius)
+                assert qa.answer == f"{largest.colour} {largest.name}"
+                compared += 1
+    assert counted > 25 and compared > 2
+
+
+@needs_fonts
+def test_yes_and_no_are_asked_about_evenly() -> None:
+    for kinds in (("shapes", "figures", "coloured"), ("poster", "label", "receipt", "lines")):
+        answers = [
+            qa.answer in ("是", "yes")
+            for page in pages("train", 150, tasks=("yesno",), unreadable=False, kinds=kinds)
+            for qa in page.qa
+            if qa.task == "yesno"
+        ]
+        assert len(answers) > 150 and 0.38 < sum(answers) / len(answers) < 0.62, (kinds, sum(answers), len(answers))
+
+
+@needs_fonts
+def test_a_place_by_side_stays_true_when_the_page_is_turned_by_eight_degrees() -> None:
+    from training import figures
+
+    for plan, _ in drawn_plans("shapes", 80):
+        for names, one in figures.described_places(plan):
+            for degrees in (-8, 8):
+                cos, sin = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
+                turned = {id(s): (s.x * cos - s.y * sin, s.x * sin + s.y * cos) for s in plan.shapes}
+                if names[0] in ("最左边的", "从左数第一个"):
+                    assert min(turned, key=lambda key: turned[key][0]) == id(one)
+                if names[0] == "最下面的":
+                    assert max(turned, key=lambda key: turned[key][1]) == id(one)
+
+
+@needs_fonts
+def test_cells_and_sums_are_told_apart_from_their_neighbours() -> None:
+    cells = sums = 0
+    for kind in ("table", "invoice", "receipt"):
+        for plan, _ in drawn_plans(kind, 25):
+            for name, head, value, piece in plan.cells:
+                (row,) = [row for row in plan.rows if piece in row.pieces]
+                assert row.pieces[0].content.text == name and head in plan.text
+                assert value in re.sub(r",(?=\d{3})", "", piece.content.text)
+                cells += 1
+            for label, value in plan.sums:
+                assert any(
+                    row.text.startswith(label) and row.pieces[-1].content.amounts[-1].value == value
+                    for row in plan.rows
+                    if row.pieces[-1].content.amounts
+                )
+                sums += 1
+    assert cells > 60 and sums > 5
+
+
+def test_words_like_forbidden_ones_count_only_when_they_hold_one() -> None:
+    hits = {text for text in (*content.NEAR_ZH, *content.NEAR_EN) if tasks.forbidden_words(text)}
+    assert {"最佳拍档", "第一时间", "Best-seller", "No.1 pick"} <= hits
+    assert not hits & {"便宜", "第二", "最新", "永远", "No.10", "bestow", "cheaper", "No. 1", "unguaranteed"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from training import content
 from training.content import Text
 from training.layouts.plan import Cell, Plan, Sheet, Stack, settle
-from training.layouts.text import MAX_CHARACTERS, place_brand, poster_line
+from training.layouts.text import max_characters, place_brand, poster_line
 
 
 def label(sheet: Sheet) -> Plan:
@@ -21,7 +21,7 @@ def label(sheet: Sheet) -> Plan:
         stack.add(Cell(text, r.choice("lc"), cut=not claim))
     apart = r.random() < 0.2  # label left, value right
     for key in choose_fields(sheet, r.randint(2, 7)):
-        if stack.left < sheet.type.size or len(plan.text) > MAX_CHARACTERS:
+        if stack.left < sheet.type.size or len(plan.text) > max_characters(sheet):
             break
         add_field(sheet, plan, stack, key, apart)
     if r.random() < 0.3:

@@ -28,6 +28,7 @@ class Piece:
     role: str = "text"
     colour: Colour | None = None  # None: chosen when the background is known
     strike: bool = False
+    colour_name: str | None = None  # a name from `content.COLOURS`, where the page is about colours
 
     @property
     def box(self) -> Box:
@@ -102,6 +103,11 @@ class Plan:
     shapes: list[Shape] = field(default_factory=list)
     brand: str | None = None
     brand_place: tuple[int, int, int] | None = None  # centre x, centre y, radius
+    brand_turn: float = 0.0  # degrees
+    decoy: str = ""  # a drawn mark that is no brand's, from `marks.DECOYS`
+    decoy_place: tuple[int, int, int] | None = None
+    sums: list[tuple[str, str]] = field(default_factory=list)  # named amounts besides items and total, e.g. change
+    cells: list[tuple[str, str, str, Piece]] = field(default_factory=list)  # row's name, column's head, value, where
     bar_code: Box | None = None
     caption: str = ""  # what heads the page, for descriptions
 
@@ -125,6 +131,9 @@ class Plan:
         boxes = [row.box for row in self.rows]
         if self.brand_place is not None:
             x, y, radius = self.brand_place
+            boxes.append((x - radius, y - radius, x + radius, y + radius))
+        if self.decoy_place is not None:
+            x, y, radius = self.decoy_place
             boxes.append((x - radius, y - radius, x + radius, y + radius))
         if self.bar_code is not None:
             boxes.append(self.bar_code)
@@ -286,6 +295,9 @@ def settle(plan: Plan, r: Random, bottom: int) -> None:
     if plan.brand_place is not None:
         x, y, radius = plan.brand_place
         plan.brand_place = (x, y + shift, radius)
+    if plan.decoy_place is not None:
+        x, y, radius = plan.decoy_place
+        plan.decoy_place = (x, y + shift, radius)
     if plan.bar_code is not None:
         x0, y0, x1, y1 = plan.bar_code
         plan.bar_code = (x0, y0 + shift, x1, y1 + shift)

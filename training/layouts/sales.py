@@ -5,11 +5,24 @@ from __future__ import annotations
 from training import content
 from training.content import Text
 from training.layouts.plan import Cell, Plan, Row, Sheet, Stack, settle
-from training.layouts.text import MAX_CHARACTERS, place_brand
+from training.layouts.text import max_characters, place_brand, rows_for
 
 
-def _item(sheet: Sheet) -> Text:
+def _item(sheet: Sheet, before: str = "") -> Text:
+    """Something sold; with `before`, the name of another thing, often a name much like it."""
+    if before and sheet.r.random() < 0.3:
+        return Text(content.similar(sheet.r, before, sheet.language))
     return Text(content.item(sheet.r, sheet.language, sheet.vocabulary, sheet.num_hanzi))
+
+
+def _last_name(plan: Plan) -> str:
+    return plan.items[-1][0] if plan.items else ""
+
+
+def _remember_sum(plan: Plan, row: Row | None, label: str) -> None:
+    """Note a named amount that is neither an item nor the total."""
+    if row is not None and row.pieces[0].content.text.startswith(label) and row.pieces[-1].content.amounts:
+        plan.sums.append((label, row.pieces[-1].content.amounts[-1].value))
 
 
 def _remember(plan: Plan, row: Row | None) -> Row | None:
@@ -36,23 +49,24 @@ def receipt(sheet: Sheet) -> Plan:
             "head",
         )
     quantity = r.random() < 0.35
-    for _ in range(r.randint(1, 9)):
-        if stack.left < 3.2 * sheet.type.size or len(plan.text) > MAX_CHARACTERS:
+    for _ in range(rows_for(sheet, 1, 9)):
+        if stack.left < 3.2 * sheet.type.size or len(plan.text) > max_characters(sheet):
             break
-        name = _item(sheet)
+        name = _item(sheet, _last_name(plan))
         if quantity and r.random() < 0.6:
             name = name + Text(r.choice((" x{}", " *{}", "x{}")).format(r.randint(1, 9)))
         _remember(plan, stack.pair(name, content.price(r, signs)))
     total_at = len(plan.rows)
-    if plan.items and r.random() < 0.25:
-        for label in content.SUBTOTAL["zh" if zh else "en"][: r.randint(1, 2)]:
-            stack.pair(Text(label + r.choice(("", "：" if zh else ":"))), content.price(r, signs), "subtotal")
+    if plan.items and r.random() < 0.35:
+        for label in r.sample(content.SUBTOTAL["zh" if zh else "en"], r.randint(1, 2)):
+            row = stack.pair(Text(label + r.choice(("", "：" if zh else ":"))), content.price(r, signs), "subtotal")
+            _remember_sum(plan, row, label)
     if plan.items and r.random() < 0.85:
         _receipt_total(sheet, plan, stack, signs)
-    if len(plan.rows) > total_at and r.random() < 0.3:
+    if len(plan.rows) > total_at and r.random() < 0.4:
         for label in r.choice(content.PAID_ZH if zh else content.PAID_EN):
             if label:
-                stack.pair(Text(label), content.price(r, signs), "paid")
+                _remember_sum(plan, stack.pair(Text(label), content.price(r, signs), "paid"), label)
     for _ in range(r.randint(0, 2)):
         text = (
             r.choice(content.THANKS_ZH if zh else content.THANKS_EN)
@@ -96,8 +110,8 @@ def menu(sheet: Sheet) -> Plan:
     titles = content.MENU_ZH if zh else content.MENU_EN
     row = stack.add(Cell(Text(r.choice(titles)), r.choice("ccl"), type=sheet.heading(1.4), role="title"), role="title")
     plan.caption = row.text if row else ""
-    for _ in range(r.randint(2, 11)):
-        if stack.left < sheet.type.size or len(plan.text) > MAX_CHARACTERS:
+    for _ in range(rows_for(sheet, 2, 11)):
+        if stack.left < sheet.type.size or len(plan.text) > max_characters(sheet):
             break
         if r.random() < 0.1:
             stack.add(Cell(Text(r.choice(titles)), "l", type=sheet.heading(1.15), role="title"), role="title")
@@ -105,12 +119,14 @@ def menu(sheet: Sheet) -> Plan:
             text = content.words(r, sheet.language, sheet.vocabulary, sheet.num_hanzi, 8)
             stack.add(Cell(Text(text), "l", type=sheet.type.sized(max(sheet.type.min_size, sheet.type.size - 4))))
         elif inline:
-            row = stack.add(Cell(_item(sheet) + Text(" ") + content.price(r, signs), "l"), role="item")
+            row = stack.add(
+                Cell(_item(sheet, _last_name(plan)) + Text(" ") + content.price(r, signs), "l"), role="item"
+            )
             if row is not None:
                 drawn = row.pieces[0].content
                 plan.items.append((drawn.text[: drawn.amounts[0].start].rstrip(), drawn.amounts[0].value))
         else:
-            _remember(plan, stack.pair(_item(sheet), content.price(r, signs)))
+            _remember(plan, stack.pair(_item(sheet, _last_name(plan)), content.price(r, signs)))
     settle(plan, r, stack.y1)
     return plan
 
@@ -178,11 +194,13 @@ def table(sheet: Sheet) -> Plan:
     edges = [stack.x0 + width * k // len(kinds) for k in range(len(kinds) + 1)]
     plan.columns = edges[1:-1]
     heads = [r.choice(_HEADS[kind][0 if zh else 1]) for kind in kinds]
-    _table_row(sheet, stack, [Text(head) for head in heads], edges, "head")
-    for _ in range(r.randint(1, 9)):
-        if stack.left < sheet.type.size or len(plan.text) > MAX_CHARACTERS:
+    heads = _drawn_heads(_table_row(sheet, stack, [Text(head) for head in heads], edges, "head"), heads)
+    for _ in range(rows_for(sheet, 1, 9)):
+        if stack.left < sheet.type.size or len(plan.text) > max_characters(sheet):
             break
-        row = _table_row(sheet, stack, [_table_cell(sheet, kind, signs) for kind in kinds], edges, "item")
+        texts = [_item(sheet, _last_name(plan)), *(_table_cell(sheet, kind, signs) for kind in kinds[1:])]
+        row = _table_row(sheet, stack, texts, edges, "item")
+        _remember_cells(plan, row, heads)
         if row is not None and "price" in kinds:
             plan.items.append((row.pieces[0].content.text, row.pieces[kinds.index("price")].content.amounts[0].value))
     settle(plan, r, stack.y1)
@@ -198,6 +216,23 @@ _HEADS = {
     "date": (("日期", "时间"), ("Date", "Day")),
     "weight": (("重量", "规格"), ("Weight", "Size")),
 }
+
+
+def _drawn_heads(row: Row | None, heads: list[str]) -> list[str]:
+    """The heads of a table, "" where one was cut or left out."""
+    drawn = [piece.content.text for piece in row.pieces] if row is not None else []
+    return heads if drawn == heads else ["" for _ in heads]
+
+
+def _remember_cells(plan: Plan, row: Row | None, heads: list[str]) -> None:
+    """Note what stands in which row and column; amounts in their answer form."""
+    if row is None or len(row.pieces) != len(heads):
+        return
+    name = row.pieces[0].content.text
+    for head, piece in zip(heads[1:], row.pieces[1:], strict=True):
+        amounts = piece.content.amounts
+        if head:
+            plan.cells.append((name, head, amounts[0].value if amounts else piece.content.text, piece))
 
 
 def _table_cell(sheet: Sheet, kind: str, signs: tuple[str, str]) -> Text:
@@ -256,15 +291,22 @@ def invoice(sheet: Sheet) -> Plan:
     ]  # fmt: skip
     plan.columns = edges[1:-1]
     heads = ["品名", "数量", "单价", "金额"] if zh else ["Item", "Qty", "Price", "Amount"]
-    _table_row(sheet, stack, [Text(head) for head in (heads if wide else heads[:2] + heads[3:])], edges, "head")
+    heads = heads if wide else heads[:2] + heads[3:]
+    heads = _drawn_heads(_table_row(sheet, stack, [Text(head) for head in heads], edges, "head"), heads)
     signs = sheet.price_signs(0.7)
-    for _ in range(r.randint(1, 6)):
+    for _ in range(rows_for(sheet, 1, 6)):
         if stack.left < 2.5 * sheet.type.size:
             break
         count, unit = r.randint(1, 20), content.number(r)[1]
         amount = f"{count * float(unit):.2f}"
-        texts = [_item(sheet), Text(str(count)), content.written(unit, signs), content.written(amount, signs)]
+        texts = [
+            _item(sheet, _last_name(plan)),
+            Text(str(count)),
+            content.written(unit, signs),
+            content.written(amount, signs),
+        ]
         row = _table_row(sheet, stack, texts if wide else texts[:2] + texts[3:], edges, "item")
+        _remember_cells(plan, row, heads)
         if row is not None:
             plan.items.append((row.pieces[0].content.text, amount))
     if plan.items and r.random() < 0.85:

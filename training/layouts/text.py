@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from training import content
+from training import content, marks
 from training.content import Text
 from training.layouts.plan import Cell, Plan, Sheet, Stack, fit, settle
 
 MAX_ROWS = 14
 MAX_CHARACTERS = 300
+
+
+def max_characters(sheet: Sheet) -> int:
+    """How much text a page may hold: more on the largest ones."""
+    return MAX_CHARACTERS if sheet.width * sheet.height < 400_000 else int(1.4 * MAX_CHARACTERS)
+
+
+def rows_for(sheet: Sheet, least: int, most: int) -> int:
+    """How many rows a page may hold: `least` to `most`, more on tall ones."""
+    return sheet.r.randint(least, max(most, sheet.height // 48))
 
 
 def random_text(sheet: Sheet, length: int, numbers: bool) -> Text:
@@ -49,9 +59,8 @@ def lines(sheet: Sheet) -> Plan:
     stack = Stack(sheet, plan)
     numbers = r.random() < 0.8
     align = r.choice("lllccr*")
-    rows = r.randint(1, MAX_ROWS)
-    for _ in range(rows):
-        if len(plan.text) > MAX_CHARACTERS:
+    for _ in range(rows_for(sheet, 1, MAX_ROWS)):
+        if len(plan.text) > max_characters(sheet):
             break
         setting = r.choice((sheet.type, *sheet.other_types)) if r.random() < 0.25 else None
         side = r.choice("lcr") if align == "*" else align
@@ -70,8 +79,8 @@ def paragraph(sheet: Sheet) -> Plan:
         title = content.words(r, sheet.language, sheet.vocabulary, sheet.num_hanzi, 4)
         stack.add(Cell(Text(title), r.choice("lc"), type=sheet.heading(), role="title"), role="title")
     zh = sheet.language == "zh"
-    for _ in range(r.randint(2, 10)):
-        if len(plan.text) > MAX_CHARACTERS:
+    for _ in range(rows_for(sheet, 2, 10)):
+        if len(plan.text) > max_characters(sheet):
             break
         text = ""
         for _ in range(6):
@@ -92,8 +101,8 @@ def scatter(sheet: Sheet) -> Plan:
     stack = Stack(sheet, plan)
     width = stack.x1 - stack.x0
     numbers = r.random() < 0.75
-    for _ in range(r.randint(1, 9)):
-        if stack.left < sheet.type.size or len(plan.text) > MAX_CHARACTERS:
+    for _ in range(rows_for(sheet, 1, 9)):
+        if stack.left < sheet.type.size or len(plan.text) > max_characters(sheet):
             break
         count = r.randint(1, max(1, min(3, width // 90)))
         slot = width // count
@@ -139,7 +148,9 @@ def poster_line(sheet: Sheet) -> tuple[Text, str]:
     r, zh = sheet.r, sheet.language == "zh"
     space = "" if zh else " "
     kind = r.random()
-    if kind < 0.30:
+    if kind < 0.12:  # like a forbidden word, or one inside another word
+        return Text(r.choice(content.NEAR_ZH if zh else content.NEAR_EN)), "whole"
+    if kind < 0.34:
         claim = r.choice(content.FORBIDDEN_ZH if zh else content.FORBIDDEN_EN)
         name = content.item(r, sheet.language, sheet.vocabulary, sheet.num_hanzi)
         form = r.random()
@@ -161,15 +172,20 @@ def poster_line(sheet: Sheet) -> tuple[Text, str]:
 
 
 def place_brand(sheet: Sheet, plan: Plan, stack: Stack, chance: float = 0.45) -> None:
-    """Reserve the top of the stack for a brand mark, sometimes with its name beside it."""
+    """Reserve the top of the stack for a brand mark, sometimes with its name beside it, or for a mark that is none."""
     r = sheet.r
-    radius = r.randint(11, 22)
-    if r.random() > chance or stack.left < 5 * radius or stack.x1 - stack.x0 < 5 * radius:
+    radius = r.choice((r.randint(8, 13), r.randint(11, 22), r.randint(11, 22), r.randint(18, 30)))
+    if r.random() > 1.5 * chance or stack.left < 5 * radius or stack.x1 - stack.x0 < 5 * radius:
         return
-    plan.brand = r.choice(content.BRANDS)
     x = r.choice((stack.x0 + radius, (stack.x0 + stack.x1) // 2, stack.x1 - radius))
     y = stack.y + radius
+    if r.random() < 0.33:
+        plan.decoy, plan.decoy_place = r.choice(marks.DECOYS), (x, y, radius)
+        stack.y += 2 * radius + 6
+        return
+    plan.brand = r.choice(content.BRANDS)
     plan.brand_place = (x, y, radius)
+    plan.brand_turn = round(r.uniform(-10, 10)) if r.random() < 0.4 else 0
     if r.random() < 0.4 and x < stack.x1 - radius - 70:
         top = stack.y
         setting = sheet.type.sized(min(sheet.type.size, 24))
