@@ -184,6 +184,7 @@ class Conversations:
         own = (self.r.choice(_NEEDS[kind]),) if self.r.random() < 0.85 and not self.heldout else tuple(sorted(facts.ORDINARY))
         wish = Wish(self.split, difficulty, 1, kinds=own, unreadable=False)
         page = compose(Random(self.r.getrandbits(62)), w * TOKEN, h * TOKEN, wish)
+        assert facts.ordinary(page.plan), page.kind
         if self.r.random() < 0.1:
             page.image = jpeg(page.image, self.r.randint(35, 90))
         return page

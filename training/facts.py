@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from training import content
 from training.layouts.plan import Plan
 from training.phrases import NONE
-from training.tasks import KINDS, forbidden_words, shape_list
+from training.tasks import KINDS, forbidden_words, shape_list, summary
 
 # Layouts whose facts this module knows; pages of other layouts are never asked what is answered from here.
 ORDINARY = frozenset(
@@ -23,34 +23,12 @@ MAX_READ = 160  # characters of a page that is read aloud inside a longer conver
 
 
 def kind_name(plan: Plan, zh: bool) -> str:
-    """"一张小票", "a receipt"; pages of shapes or nothing are named by what they hold."""
-    if plan.shapes:
+    """ "一张小票", "a receipt"; pages of shapes or nothing are named by what they hold."""
+    if plan.shapes and plan.kind not in KINDS:
         return "几个图形" if zh else "some shapes"
     if not plan.rows:
         return "一张空白的图" if zh else "an empty picture"
     return KINDS[plan.kind][0 if zh else 1]
-
-
-def summary(plan: Plan, zh: bool) -> str:
-    """What the page is, its heading, and its main fact (total, single price, expiry date) or brand mark."""
-    if plan.shapes:
-        return shape_list(plan, zh)
-    if not plan.rows:
-        return "没有文字，也没有我认识的图形" if zh else "no text and no shape that I know"
-    text = kind_name(plan, zh)
-    if plan.caption:
-        text += f"：{plan.caption}" if zh else f": {plan.caption}"
-    facts = []
-    if plan.brand and plan.brand != plan.caption:
-        facts.append(f"品牌{plan.brand}" if zh else f"brand {plan.brand}")
-    expiry = field(plan, "expiry")
-    if plan.kind in ("receipt", "invoice") and plan.total:
-        facts.append(f"合计{plan.total}" if zh else f"total {plan.total}")
-    elif plan.kind == "price_tag" and plan.items:
-        facts.append(f"价格{plan.items[0][1]}" if zh else f"price {plan.items[0][1]}")
-    elif expiry:
-        facts.append(f"保质期{expiry}" if zh else f"expiry {expiry}")
-    return ("，" if zh else ", ").join([text, *facts])
 
 
 def field(plan: Plan, *keys: str) -> str | None:
