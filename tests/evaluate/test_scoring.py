@@ -82,3 +82,143 @@ def test_short_answers_may_differ_in_case_and_full_stop_only() -> None:
 def test_a_summary_gives_means_by_set() -> None:
     table = summarise([("a", Score(1.0, {"iou": 0.9})), ("a", Score(0.0, {"iou": 0.1})), ("b", Score(1.0))])
     assert table == {"a": {"count": 2.0, "exact": 0.5, "iou": 0.5}, "b": {"count": 1.0, "exact": 1.0}}
+
+
+# --- business scenes -------------------------------------------------------------------------------------------------
+
+MARKED = (
+    '{"work": ["Q1 1+2=3；3 √", "Q2 7×8=56；54 X"], "Q2": {"error_type": "计算错误", "location": "7×8=54", '
+    '"suggestion": "7×8=56", "box": [100,200,400,300]}, "summary": {"right": 1, "all": 2}}'
+)
+MARKED_TEXT = "Q1 1+2=3；3 √\nQ2 7×8=56；54 X 计算错误 [100,200,400,300]\n2题对1题，错：Q2"
+
+
+@pytest.mark.parametrize(
+    ("change", "right"),
+    [
+        (("", ""), True),
+        (("100,200,400,300", "110,205,390,300"), True),
+        (('"location": "7×8=54"', '"location": "第二行"'), True),
+        (('"suggestion": "7×8=56"', '"suggestion": "再算一次"'), True),
+        (('"work": ["Q1 1+2=3；3 √", "Q2 7×8=56；54 X"], ', ""), True),
+        (("100,200,400,300", "500,200,800,300"), False),
+        (("计算错误", "进位错误"), False),
+        (('"Q2": {', '"Q1": {'), False),
+        (('"right": 1', '"right": 2'), False),
+    ],
+)
+def test_a_marked_worksheet_is_judged_by_all_but_free_text_and_work(change: tuple[str, str], right: bool) -> None:
+    assert score("marking", MARKED.replace(*change), MARKED).exact == float(right)
+
+
+@pytest.mark.parametrize(
+    ("answer", "right"),
+    [
+        (MARKED_TEXT, True),
+        (MARKED_TEXT.replace("[100,200,400,300]", "[105, 200, 400, 300]"), True),
+        (MARKED_TEXT.replace(" [100,200,400,300]", ""), False),
+        (MARKED_TEXT.replace("计算错误", "退位错误"), False),
+        (MARKED_TEXT.replace("3 √", "3 X 计算错误"), False),
+        (MARKED_TEXT.replace("2题对1题", "2题对2题"), False),
+        (MARKED, False),
+        ("", False),
+    ],
+)
+def test_a_worksheet_marked_in_text_is_judged_line_by_line(answer: str, right: bool) -> None:
+    assert score("marking", answer, MARKED_TEXT).exact == float(right)
+    assert score("marking", "", "Q1 1+2=3；3 √").exact == 0.0
+
+
+CONTRACT = (
+    '{"work": ["1230.00", "1280.00"], "party_a_signature": "missing", "party_b_seal": "legible", '
+    '"amounts_agree": false, "forbidden_clauses": ["定金概不退还"], "issues": ["甲方签字栏为空"]}'
+)
+
+
+@pytest.mark.parametrize(
+    ("change", "right"),
+    [
+        (("", ""), True),
+        (('"issues": ["甲方签字栏为空"]', '"issues": []'), True),
+        (('"work": ["1230.00", "1280.00"], ', ""), True),
+        (("missing", "unclear"), False),
+        (("false", "null"), False),
+        (('["定金概不退还"]', "[]"), False),
+        (('"issues"', '"comment": "x", "issues"'), False),
+        (('"amounts_agree": false, ', ""), False),
+    ],
+)
+def test_a_reviewed_contract_is_judged_by_all_keys_but_issues_and_work(change: tuple[str, str], right: bool) -> None:
+    assert score("contract", CONTRACT.replace(*change), CONTRACT).exact == float(right)
+
+
+def test_a_contract_reviewed_in_text_is_judged_by_its_points() -> None:
+    truth = "大写1.00，小写1.00\n1) 甲方签字栏为空：否\n2) 乙方公章模糊不可辨：是\n"
+    truth += "3) 金额大写与小写不一致：否\n4) 违规表述：无"
+    assert score("contract", truth, truth).exact == 1.0
+    assert score("contract", truth.replace("大写1.00", "大写2.00"), truth).exact == 1.0
+    assert score("contract", truth.replace("不可辨：是", "不可辨：否"), truth).measures["keys"] == 0.75
+    assert score("contract", "\n".join(truth.splitlines()[:-1]), truth).exact == 0.0
+    assert score("contract", "已签字。", "已签字").exact == 1.0
+
+
+def test_an_inspection_is_judged_by_defects_in_any_order_and_severity() -> None:
+    truth = '{"defects": ["裂纹", "划痕"], "severity": "high", "suggestion": "报废"}'
+    assert score("inspection", truth.replace("报废", "返修"), truth).exact == 1.0
+    assert score("inspection", truth.replace('"裂纹", "划痕"', '"划痕", "裂纹"'), truth).exact == 1.0
+    assert score("inspection", truth.replace("high", "low"), truth) == Score(0.0, {"defects": 1.0})
+    assert score("inspection", truth.replace(', "划痕"', ""), truth) == Score(0.0, {"defects": 0.0})
+    assert score("inspection", "没有", truth).exact == 0.0
+    assert score("inspection", "划痕、裂纹", "裂纹、划痕").exact == 1.0
+    assert score("inspection", "裂纹", "裂纹、划痕").exact == 0.0
+
+
+@pytest.mark.parametrize(
+    ("answer", "truth", "right"),
+    [
+        ("3", "3", 1),
+        ("3个", "3", 1),
+        ("There are three.", "3", 1),
+        ("三个", "3", 1),
+        ("3 or 4", "3", 0),
+        ("", "3", 0),
+        ("13", "3", 0),
+    ],
+)
+def test_a_count_may_be_said_in_digits_or_words(answer: str, truth: str, right: int) -> None:
+    assert score("count", answer, truth).exact == right
+
+
+@pytest.mark.parametrize(
+    ("task", "answer", "truth", "right"),
+    [
+        ("colour", "红色", "红色", 1),
+        ("colour", "The circle is red.", "red", 0),  # names a shape that was not asked for
+        ("colour", "It is red.", "red", 1),
+        ("colour", "grey", "gray", 1),
+        ("colour", "red or blue", "red", 0),
+        ("colour", "鲜牛奶", "鲜牛奶", 1),
+        ("colour", "red wine", "red wine", 1),
+        ("colour", "red", "red wine", 0),
+        ("position", "a red cross", "red cross", 1),
+        ("position", "红色的十字", "红色十字", 1),
+        ("position", "blue cross", "red cross", 0),
+        ("position", "", "red cross", 0),
+    ],
+)
+def test_a_colour_or_a_shape_is_right_by_its_names(task: str, answer: str, truth: str, right: int) -> None:
+    assert score(task, answer, truth).exact == right
+
+
+@pytest.mark.parametrize(
+    ("answer", "truth", "right"),
+    [
+        ("¥12.50", "12.50", 1),
+        ("12.5 元", "12.50", 1),
+        ("12.50 apples", "12.50", 0),
+        ("13", "12.50", 0),
+        ("¥12.50", "¥12.50", 1),
+    ],
+)
+def test_an_amount_as_a_fields_value_may_keep_its_sign(answer: str, truth: str, right: int) -> None:
+    assert score("field", answer, truth).exact == right

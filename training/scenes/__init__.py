@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING
 
-from training.page import Page
+from training import decorations
+from training.page import QA, Page
+from training.phrases import UNREADABLE
 from training.scenes import contract, inspection, worksheet
 from training.scenes.canvas import Desk
 
@@ -36,12 +38,13 @@ SCENES: dict[str, Scene] = {
     "inspection": Scene(inspection.draw, 0.05, 224, 224, 0.5),
 }
 _EASIEST, _RAMP = 0.4, 0.4  # none below this difficulty, all at the sum
+_UNREADABLE = 0.015
 
 
 def compose(r: Random, width: int, height: int, wish: Wish) -> Page | None:
-    """A scene's page if the wish names one or chance wants one, else None; chance is not asked where tasks are wished."""
+    """A scene's page if the wish names one or chance wants one, else None; a wish for other things leaves no chance."""
     named = [name for name in wish.kinds if name in SCENES]
-    if (wish.kinds and not named) or (wish.tasks and not named):
+    if (wish.kinds or wish.tasks or wish.unreadable) and not named:
         return None
     fits = [name for name, one in SCENES.items() if width >= one.min_width and height >= one.min_height]
     if named:
@@ -52,7 +55,17 @@ def compose(r: Random, width: int, height: int, wish: Wish) -> Page | None:
     if name is None:
         return None
     language = wish.language or ("zh" if r.random() < SCENES[name].chinese else "en")
-    return SCENES[name].draw(Desk(r, width, height, wish, language))
+    page = SCENES[name].draw(Desk(r, width, height, wish, language))
+    if page is not None and page.glyphs and not named and wish.difficulty > 0.7 and r.random() < _UNREADABLE:
+        return _smeared(page)
+    return page
+
+
+def _smeared(page: Page) -> Page:
+    """The page blurred beyond reading, and the honest answer to everything."""
+    image = decorations.smear(page.image, max(6, round(max(glyph.size for glyph in page.glyphs) / 2)))
+    qa = [QA("refuse", qa.language, qa.question, UNREADABLE[qa.language]) for qa in page.qa if qa.task != "describe"]
+    return Page(image, [], qa, kind=page.kind) if qa else page
 
 
 def _by_chance(r: Random, fits: list[str], share: float) -> str | None:

@@ -1,4 +1,4 @@
-"""What drawn papers share: type for a split, ink that can be read where it lies, conversations of long and short answers.
+"""What the scenes' pages share: type for a split, ink that can be read, conversations of long and short answers.
 
 Knows no scene.
 """
@@ -158,7 +158,7 @@ Maker = Callable[[Asker], QA | None]
 
 
 def converse(desk: Desk, long: Sequence[tuple[Maker, float]], short: Sequence[tuple[Maker, float]]) -> list[QA]:
-    """`wish.num_qa` different questions; i and i + num/2 form one conversation, with at most one long answer in each."""
+    """`wish.num_qa` different questions; i and i + num/2 form one conversation with at most one long answer."""
     r, num = desk.r, desk.wish.num_qa
     tasks = desk.wish.tasks
     conversations, found = max(1, num // 2), list[QA]()

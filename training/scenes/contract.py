@@ -274,19 +274,20 @@ def _try(
         ruled += [
             (margin - 5, top - 4, desk.width - margin + 5, edge - 4),
             (margin - 5, edge - 4, desk.width - margin + 5, column.y - 4),
-        ]  # noqa: E501
+        ]
         column.skip(6)
     texts = [
         f"{ordinal.format(_NUMERALS[k] if zh and '条' in ordinal or '、' in ordinal else k + 1)}{text}"
         for k, (text, _) in enumerate(clauses)
-    ]  # noqa: E501
-    parts = [lambda: _add_clauses(column, texts, arrangement, ruled)]
-    found: list[_Party] = []
+    ]
     radius = r.randint(34, 46) if desk.width < 560 else r.randint(38, 58)
-    parts.append(lambda: found.extend(_places(desk, column, names, radius, day, arrangement, ruled)))
-    for part in parts[::-1] if arrangement == "signed_first" else parts:
-        part()
+    if arrangement != "signed_first":
+        _add_clauses(column, texts, arrangement, ruled)
         column.skip(size // 3)
+    found = _places(desk, column, names, radius, day, arrangement, ruled)
+    if arrangement == "signed_first":
+        column.skip(size // 3)
+        _add_clauses(column, texts, arrangement, ruled)
     return None if column.full else (found, radius, ruled)
 
 
@@ -531,7 +532,7 @@ def as_text(facts: Facts, zh: bool) -> str:
             f"2) 乙方公章模糊不可辨：{sealed}",
             f"3) 金额大写与小写不一致：{differ}",
             f"4) 违规表述：{clauses}",
-        )  # noqa: E501
+        )
     else:
         signed = {"present": "no", "missing": "yes", "unclear": "no, but it is unclear"}[facts.signature]
         sealed = {"legible": "no", "illegible": "yes", "missing": "there is no seal"}[facts.seal]
@@ -541,7 +542,7 @@ def as_text(facts: Facts, zh: bool) -> str:
             f"2) Party B's seal is illegible: {sealed}",
             f"3) Words and figures differ: {differ}",
             f"4) Forbidden clauses: {clauses}",
-        )  # noqa: E501
+        )
     return "\n".join((_compared(facts, zh), *points))
 
 

@@ -27,14 +27,15 @@ DEFECTS: dict[str, tuple[str, str]] = {
 }  # fmt: skip
 # What to do, by the gravest defect: (Chinese, English).
 SUGGESTIONS: dict[str, tuple[str, str]] = {
-    "missing": ("退回补装或更换零件", "return it and replace the part"), "crack": ("停止使用并报废", "stop using and scrap it"),
+    "missing": ("退回补装或更换零件", "return it and replace the part"),
+    "crack": ("停止使用并报废", "stop using and scrap it"),
     "dent": ("修整后复检", "repair and inspect again"), "scratch": ("打磨抛光", "polish the surface"),
     "stain": ("清洗表面", "clean the surface"), "none": ("合格，可以放行", "accept it"),
 }  # fmt: skip
 NAMES: dict[str, tuple[str, str]] = {
     "gear": ("齿轮", "a gear"), "plate": ("带孔的板", "a plate with holes"), "flange": ("法兰", "a flange"),
-    "bolt": ("螺栓", "a bolt"), "nut": ("螺母", "a nut"), "bracket": ("角码", "a bracket"), "bottle": ("瓶子", "a bottle"),
-    "board": ("电路板", "a circuit board"), "wheel": ("轮子", "a wheel"),
+    "bolt": ("螺栓", "a bolt"), "nut": ("螺母", "a nut"), "bracket": ("角码", "a bracket"),
+    "bottle": ("瓶子", "a bottle"),    "board": ("电路板", "a circuit board"), "wheel": ("轮子", "a wheel"),
 }  # fmt: skip
 COUNTED: dict[str, tuple[str, str]] = {
     "hole": ("孔", "holes"),
@@ -218,6 +219,7 @@ def ask(desk: Desk, facts: Facts) -> list[QA]:
         return a.ask("describe", "describe", NAMES[facts.name][not a.zh])
 
     short = [
-        (damaged, 14.0), (has, 16.0), (num_missing, 10.0), (num_parts, 8.0), (place, 22.0), (severe, 8.0), (describe, 12.0),
+        (damaged, 14.0), (has, 16.0), (num_missing, 10.0), (num_parts, 8.0), (place, 22.0), (severe, 8.0),
+        (describe, 12.0),
     ]  # fmt: skip
     return converse(desk, [(whole, 1.0)], [*short, (listed, 10.0)])

@@ -25,7 +25,8 @@ _STROKES: dict[str, tuple[tuple[tuple[tuple[float, float], ...], ...], ...]] = {
     "6": ((((0.75, 0), (0.25, 0.4), (0.1, 0.78), (0.45, 1), (0.85, 0.75), (0.55, 0.5), (0.15, 0.72)),),),
     "7": ((((0.08, 0.04), (0.9, 0.02), (0.4, 1)),),),
     "8": (
-        (((0.5, 0.47), (0.15, 0.2), (0.5, 0), (0.85, 0.2), (0.5, 0.47), (0.1, 0.78), (0.5, 1), (0.9, 0.76), (0.5, 0.47)),),
+        (((0.5, 0.47), (0.15, 0.2), (0.5, 0), (0.85, 0.2), (0.5, 0.47), (0.1, 0.78), (0.5, 1), (0.9, 0.76),
+          (0.5, 0.47)),),
     ),
     "9": ((((0.82, 0.28), (0.5, 0.5), (0.15, 0.28), (0.45, 0), (0.82, 0.2), (0.8, 0.6), (0.6, 1)),),),
     ".": ((((0.3, 0.94), (0.42, 0.99)),),),
@@ -79,7 +80,8 @@ def signature(r: Random, width: int, height: int, pen: float) -> Pixels:
     lines: list[list[tuple[float, float]]] = []
     x, last = 2.0, width - 4.0
     for k in range(r.randint(1, 3)):
-        points, step, high = [], width / r.uniform(9, 16), r.random() < 0.5
+        points: list[tuple[float, float]] = []
+        step, high = width / r.uniform(9, 16), r.random() < 0.5
         end = min(last, x + width * (r.uniform(0.6, 0.95) if k == 0 else r.uniform(0.3, 0.7)))
         while x < end or len(points) < 4:
             reach = r.uniform(0.05, 0.35) if high else r.uniform(0.55, 0.9)
@@ -90,7 +92,8 @@ def signature(r: Random, width: int, height: int, pen: float) -> Pixels:
         if x > width * 0.7:
             break
     if r.random() < 0.5:
-        lines.append(_curve([(width * r.uniform(0.02, 0.3), height * 0.9), (width * 0.5, height * r.uniform(0.75, 0.95)),
+        lines.append(_curve([(width * r.uniform(0.02, 0.3), height * 0.9),
+                             (width * 0.5, height * r.uniform(0.75, 0.95)),
                              (width * r.uniform(0.75, 0.97), height * r.uniform(0.6, 0.9))]))  # fmt: skip
     inside = [[(min(last, max(2.0, px)), min(height - 3.0, max(2.0, py))) for px, py in line] for line in lines]
     return _draw_lines(inside, width, height, pen)
@@ -137,7 +140,8 @@ def spoil(r: Random, mask: Pixels) -> Pixels:
         for k in range(count):
             t = k / (count - 1) - 0.5
             total += np.array(image.rotate(0, translate=(round(dx * t), round(dy * t))))
-        return np.minimum(255, total // (count // 2)).astype(np.uint8)
+        slid: Pixels = np.minimum(255, total // (count // 2)).astype(np.uint8)
+        return slid
     factor = max(5, side // r.randint(9, 13))
     small = image.resize((max(2, side // factor),) * 2, Image.Resampling.BOX)
     smooth = np.array(small.resize(mask.shape[::-1], Image.Resampling.BICUBIC), np.float32) * 1.5
@@ -147,4 +151,5 @@ def spoil(r: Random, mask: Pixels) -> Pixels:
         smooth = smooth * (0.25 + 0.75 * np.array(holes, np.float32) / 255)
         soft = np.array(image.filter(ImageFilter.BoxBlur(max(3, side // 26))), np.float32)
         smooth = np.maximum(smooth, soft * 0.5)
-    return np.clip(smooth, 0, 255).astype(np.uint8)
+    smeared: Pixels = np.clip(smooth, 0, 255).astype(np.uint8)
+    return smeared

@@ -181,7 +181,7 @@ def _by_columns(problem: Problem, rule: Callable[[int, int], int]) -> Decimal | 
 
 
 def other_operation(problem: Problem) -> Decimal | None:
-    """What comes out with the opposite sign: the equation solved the wrong way, or another operation; never negative."""
+    """What comes out with the opposite sign: an equation solved the wrong way, or another operation; never below 0."""
     if problem.form == "sum":
         value = calculate(problem.left, _OTHER_OPERATION[problem.operator], problem.right)
     else:

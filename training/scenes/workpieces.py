@@ -22,7 +22,7 @@ FloatBox = tuple[float, float, float, float]
 
 @dataclass(slots=True, eq=False)
 class Piece:
-    """What to draw, in order: ("body" | "hole" | "tone", polygon, shade); shade -1 to 1 darkens or lightens the body."""
+    """What to draw, in order: ("body" | "hole" | "tone", polygon, shade); shade -1 to 1: darker to lighter."""
 
     parts: list[tuple[str, Polygon, float]] = field(default_factory=list)
     missing: list[Polygon] = field(default_factory=list)  # where something should be
@@ -201,8 +201,9 @@ def bottle(r: Random, missing: int) -> Piece:
     """A bottle with a label; without its cap when something is missing."""
     half, neck, shoulder = r.uniform(0.34, 0.44), r.uniform(0.12, 0.16), r.uniform(-0.42, -0.3)
     piece = Piece()
-    piece.body([(-neck, -0.78), (neck, -0.78), (neck, shoulder - 0.15), (half, shoulder + 0.1), (half, 0.96), (half - 0.06, 1.0),
-                (-half + 0.06, 1.0), (-half, 0.96), (-half, shoulder + 0.1), (-neck, shoulder - 0.15)])  # fmt: skip
+    piece.body([(-neck, -0.78), (neck, -0.78), (neck, shoulder - 0.15), (half, shoulder + 0.1), (half, 0.96),
+                (half - 0.06, 1.0), (-half + 0.06, 1.0), (-half, 0.96), (-half, shoulder + 0.1),
+                (-neck, shoulder - 0.15)])  # fmt: skip
     piece.tone(rectangle(-half * 0.75, shoulder + 0.15, -half * 0.5, 0.92), 0.3)
     piece.tone(rectangle(-half, 0.1, half, 0.62), 0.35)
     cap = rectangle(-neck - 0.05, -1.0, neck + 0.05, -0.76)
@@ -326,7 +327,7 @@ def render(r: Random, piece: Piece, side: int, turn: float, tilt: float, colour:
     return Drawn(colours, np.asarray(cover, np.float32) / 255, missing)
 
 
-# --- defects: each draws on the piece and gives its box, or None when there was no room --------------------------------
+# --- defects: each draws on the piece and gives its box, or None when there was no room -------------------------------
 
 
 def _inside(r: Random, drawn: Drawn, reach: int) -> tuple[int, int] | None:

@@ -12,7 +12,7 @@ from decimal import Decimal
 from random import Random
 
 import numpy as np
-from PIL import ImageDraw
+from PIL import Image, ImageDraw
 
 from training import fonts
 from training.content import Text
@@ -25,11 +25,11 @@ from training.scenes.strokes import HAND_CHARACTERS, hand_character
 from training.scenes.sums import Problem
 
 TITLES = {
-    "zh": ("口算练习", "数学作业", "口算题卡", "计算练习", "每日口算", "数学练习", "小学数学口算", "单元练习", "课堂练习"),
+    "zh": ("口算练习", "数学作业", "口算题卡", "计算练习", "每日口算", "数学练习", "小学数学口算", "课堂练习"),
     "en": ("Maths practice", "Arithmetic", "Worksheet", "Daily sums", "Mental maths", "Number work", "Math quiz"),
 }  # fmt: skip
 HEADS = {
-    "zh": ("姓名：    班级：", "班级：    姓名：    得分：", "姓名：    得分：", "学号：    姓名：", "日期：    姓名："),
+    "zh": ("姓名：    班级：", "班级：    姓名：    得分：", "姓名：    得分：", "学号：    姓名："),
     "en": ("Name:      Class:", "Name:      Score:", "Class:      Name:", "Name:      Date:"),
 }  # fmt: skip
 NUMBERINGS = {
@@ -105,7 +105,8 @@ def draw(desk: Desk) -> Page | None:
     colour = r.choice(((20, 60, 45), (30, 34, 40), (15, 45, 60))) if board else light_paper(r)
     image, names = desk.ground(plan, colour, exclude=("split_paper",))
     printed = r.choice(_CHALKS) if board else dark_ink(r)
-    pixels = _ink(desk, plan, lines, np.array(_furniture(desk, image, lines, arrangement, printed)), printed, board)
+    _furniture(desk, image, lines, arrangement, printed)
+    pixels = _ink(desk, plan, lines, np.array(image), printed, board)
     keep = desk.keep([clipped(line.box, desk.width, desk.height) for line in lines])
     return Page(pixels, desk.glyphs, ask(desk, lines), kind="worksheet", decorations=(arrangement, *names), keep=keep)
 
@@ -277,7 +278,7 @@ def _note_rows(plan: Plan, lines: list[Line]) -> None:
 # --- ink --------------------------------------------------------------------------------------------------------------
 
 
-def _furniture(desk: Desk, image, lines: list[Line], arrangement: str, colour: Colour):  # type: ignore[no-untyped-def]
+def _furniture(desk: Desk, image: Image.Image, lines: list[Line], arrangement: str, colour: Colour) -> None:
     """Boxes and rules that belong to the arrangement."""
     drawer = ImageDraw.Draw(image)
     for line in lines:
@@ -290,7 +291,7 @@ def _furniture(desk: Desk, image, lines: list[Line], arrangement: str, colour: C
         if arrangement == "cards":
             drawer.rounded_rectangle(
                 (x0 - 5, y0 - 4, min(desk.width - 1, x1 + 6), min(desk.height - 1, y1 + 5)), 6, outline=colour
-            )  # noqa: E501
+            )
     if arrangement == "table":
         tops = sorted({line.pieces[0].baseline for line in lines})
         step = min((b - a for a, b in zip(tops, tops[1:], strict=False)), default=40)
@@ -298,7 +299,6 @@ def _furniture(desk: Desk, image, lines: list[Line], arrangement: str, colour: C
         size = lines[0].pieces[0].run.size
         for y in [tops[0] - int(size * 0.34) - step // 2, *(top - int(size * 0.34) + step // 2 for top in tops)]:
             drawer.line((max(0, low), y, min(desk.width - 1, high), y), fill=colour)
-    return image
 
 
 def _ink(desk: Desk, plan: Plan, lines: list[Line], image: Pixels, printed: Colour, board: bool) -> Pixels:
