@@ -71,7 +71,7 @@ DEFAULT_STALL_SECONDS = {"cpu": 120.0, "cuda": 20.0}
 CPU_STALL_SECONDS_PER_BYTE = 60.0 / 10**9
 # glibc: keep the memory of one step for the next (the tower's large intermediates would otherwise be given back and
 # fetched again, up to 9,000 page faults per picture), in huge pages where the system offers them on request.
-MALLOC_TUNABLES = "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=536870912:glibc.malloc.trim_threshold=536870912"
+MALLOC_TUNABLES = "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=67108864:glibc.malloc.trim_threshold=268435456"
 ENDED = "the engine ended while it served this request"
 NO_STATS = Stats(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 FAILURES: dict[str, type[FlashwebError]] = {
