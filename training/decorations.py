@@ -36,6 +36,15 @@ def _noise() -> Pixels:
     return field
 
 
+def _noise_window(r: Random, width: int, height: int) -> Pixels:
+    """A window of the grain, which repeats where a page is larger than it."""
+    y, x = r.randrange(max(1, 1024 - height)), r.randrange(max(1, 1024 - width))
+    if height <= 1024 and width <= 1024:
+        return _noise()[y : y + height, x : x + width]
+    rows, columns = (np.arange(height) + y) % 1024, (np.arange(width) + x) % 1024
+    return np.ascontiguousarray(_noise()[rows][:, columns])
+
+
 def paper_colour(r: Random) -> Colour:
     """Mostly light, sometimes dark or of middle brightness."""
     kind = r.random()
@@ -74,8 +83,8 @@ def _blotches(r: Random, width: int, height: int, colour: Colour, cells: int) ->
 
 def _grain(r: Random, width: int, height: int, colour: Colour) -> Image.Image:
     """The colour darkened by grain of up to an eighth of the range (up to black, where the colour is dark)."""
-    y, x, depth = r.randrange(1024 - height), r.randrange(1024 - width), r.choice((8, 16, 16, 32))
-    grain = Image.fromarray(_noise()[y : y + height, x : x + width])
+    window, depth = _noise_window(r, width, height), r.choice((8, 16, 16, 32))
+    grain = Image.fromarray(window)
     return Image.merge("RGB", [grain.point([max(0, c - k * depth // 256) for k in range(256)]) for c in colour])
 
 
@@ -409,8 +418,7 @@ def patch(scene: Scene) -> bool:
 def _picture(r: Random, width: int, height: int) -> Image.Image:
     kind = r.random()
     if kind < 0.35:
-        y, x = r.randrange(1024 - height), r.randrange(1024 - width)
-        tile = Image.fromarray(_noise()[y : y + height, x : x + width])
+        tile = Image.fromarray(_noise_window(r, width, height))
         tones = [(r.randrange(256), r.randrange(256), r.randrange(256)) for _ in range(2)]
         return Image.merge(
             "RGB", [tile.point([a + (b - a) * k // 255 for k in range(256)]) for a, b in zip(*tones, strict=True)]
@@ -625,6 +633,20 @@ def jpeg(image: Pixels, quality: int) -> Pixels:
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, "JPEG", quality=quality)
     return np.array(Image.open(buffer))
+
+
+def crease(r: Random, image: Pixels) -> None:
+    """A fold across or down the page: lighter on one side, darker on the other, both fading; in place."""
+    across = r.random() < 0.5
+    length = image.shape[0 if across else 1]
+    at, reach = r.randint(length // 5, length - 1 - length // 5), r.randint(5, 24)
+    low, high = max(0, at - reach), min(length, at + reach)
+    offset = np.arange(low, high) - at + 0.5
+    depth = r.uniform(0.08, 0.3) * r.choice((-1, 1))
+    factor = 1 - depth * np.sign(offset) * np.exp(-np.abs(offset) / (0.4 * reach))
+    band = image[low:high] if across else image[:, low:high]
+    shape = (-1, 1, 1) if across else (1, -1, 1)
+    band[...] = np.clip(band * factor.astype(np.float32).reshape(shape), 0, 255).astype(np.uint8)
 
 
 def soften(image: Pixels, radius: float) -> Pixels:

@@ -178,7 +178,15 @@ def _size(r: Random, width: int, height: int, language: str, difficulty: float, 
         return r.randint(14, min(22, most))
     least = 14 if language == "zh" or r.random() < 0.85 else 12
     kind = r.random()
-    size = r.randint(least, 24) if kind < 0.70 else r.randint(18, 30) if kind < 0.90 else r.randint(24, 40)
+    size = (
+        r.randint(least, 18)
+        if kind < 0.28
+        else r.randint(16, 24)
+        if kind < 0.72
+        else r.randint(18, 30)
+        if kind < 0.90
+        else r.randint(24, 40)
+    )
     if max(width, height) > 448 and r.random() < 0.5:
         size = int(size * r.uniform(1.1, 1.7))
     return max(least, min(size, most))
@@ -327,8 +335,10 @@ def _strike(r: Random, image: Pixels, box: Box, y: int, colour: Colour) -> None:
 
 
 def _finish(r: Random, image: Pixels, plain: bool, wish: Wish) -> Pixels:
-    """Light damage to some pages: JPEG, a slight blur."""
+    """Light damage to some pages: a fold, JPEG, a slight blur."""
     kind = r.random()
+    if wish.difficulty > 0.5 and r.random() < 0.05:
+        decorations.crease(r, image)
     if wish.difficulty < 0.5 or kind > (0.06 if plain else 0.12):
         return image
     if kind < 0.03:

@@ -202,6 +202,7 @@ def test_a_count_may_be_said_in_digits_or_words(answer: str, truth: str, right: 
         ("colour", "red", "red wine", 0),
         ("position", "a red cross", "red cross", 1),
         ("position", "红色的十字", "红色十字", 1),
+        ("position", "2 red crosses", "红色十字", 1),
         ("position", "blue cross", "red cross", 0),
         ("position", "", "red cross", 0),
     ],

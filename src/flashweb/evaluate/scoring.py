@@ -309,17 +309,57 @@ def prompt_exact(given: str, truth: str) -> bool:
 # --- counts, colours, shapes, fields ----------------------------------------------------------------------------------
 
 _NUMERALS = {
-    "零": 0, "一": 1, "两": 2, "二": 2, "三": 3, "四": 4, "五": 5, "六": 6, "七": 7, "八": 8, "九": 9, "十": 10, "no": 0, "none": 0,
-    "zero": 0, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10,
-}  # fmt: skip
-_NUMERAL = re.compile(
+    "零": 0,
+    "一": 1,
+    "两": 2,
+    "二": 2,
+    "三": 3,
+    "四": 4,
+    "五": 5,
+    "六": 6,
+    "七": 7,
+    "八": 8,
+    "九": 9,
+    "十": 10,
+    "no": 0,
+    "none": 0,
+    "zero": 0,
+    "one": 1,
+    "two": 2,
+    "three": 3,
+    "four": 4,
+    "five": 5,
+    "six": 6,
+    "seven": 7,
+    "eight": 8,
+    "nine": 9,
+    "ten": 10,
+}
+_WORDS = "|".join(word for word in _NUMERALS if word.isascii())
+_NUMERAL = re.compile(rf"\d+|[零一两二三四五六七八九十]|\b(?:{_WORDS})\b", re.I)
     r"\d+|[零一两二三四五六七八九十]|\b(?:" + "|".join(w for w in _NUMERALS if w.isascii()) + r")\b", re.I
 )
 _THINGS = {
-    "red": "红", "orange": "橙", "yellow": "黄", "green": "绿", "blue": "蓝", "purple": "紫", "pink": "粉", "brown": "棕", "black": "黑",
-    "white": "白", "gray": "灰", "circle": "圆形", "square": "正方形", "triangle": "三角形", "star": "五角星", "diamond": "菱形",
-    "ring": "圆环", "cross": "十字", "hexagon": "六边形",
-}  # fmt: skip
+    "red": "红",
+    "orange": "橙",
+    "yellow": "黄",
+    "green": "绿",
+    "blue": "蓝",
+    "purple": "紫",
+    "pink": "粉",
+    "brown": "棕",
+    "black": "黑",
+    "white": "白",
+    "gray": "灰",
+    "circle": "圆形",
+    "square": "正方形",
+    "triangle": "三角形",
+    "star": "五角星",
+    "diamond": "菱形",
+    "ring": "圆环",
+    "cross": "十字",
+    "hexagon": "六边形",
+}
 _THING = re.compile("|".join(rf"\b{en}(?:s|es)?\b|{zh}" for en, zh in _THINGS.items()), re.I)
 
 
@@ -331,9 +371,10 @@ def number_said(text: str) -> int | None:
 
 def things_said(text: str) -> list[str]:
     """Every colour and shape a text names, in order, by its English name; "grey" is gray, and so in Chinese."""
-    english = {zh: en for en, zh in _THINGS.items()}
     said = _THING.findall(re.sub("grey", "gray", text, flags=re.I))
-    return [english.get(name) or re.sub("e?s$", "", name.lower()).replace("cro", "cross") for name in said]
+    return [
+        en for name in said for en, zh in _THINGS.items() if name == zh or name.lower() in (en, en + "s", en + "es")
+    ]
 
 
 def drawn_exact(given: str, truth: str) -> bool:
