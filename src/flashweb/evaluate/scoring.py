@@ -337,8 +337,6 @@ _NUMERALS = {
 }
 _WORDS = "|".join(word for word in _NUMERALS if word.isascii())
 _NUMERAL = re.compile(rf"\d+|[零一两二三四五六七八九十]|\b(?:{_WORDS})\b", re.I)
-    r"\d+|[零一两二三四五六七八九十]|\b(?:" + "|".join(w for w in _NUMERALS if w.isascii()) + r")\b", re.I
-)
 _THINGS = {
     "red": "红",
     "orange": "橙",
