@@ -33,8 +33,8 @@ class Scene:
 
 
 SCENES: dict[str, Scene] = {
-    "worksheet": Scene(worksheet.draw, 0.10, 224, 196, 0.6),
-    "contract": Scene(contract.draw, 0.14, 392, 392, 0.75),
+    "worksheet": Scene(worksheet.draw, 0.105, 224, 196, 0.6),
+    "contract": Scene(contract.draw, 0.18, 392, 392, 0.75),
     "inspection": Scene(inspection.draw, 0.05, 224, 224, 0.5),
 }
 _EASIEST, _RAMP = 0.4, 0.4  # none below this difficulty, all at the sum
