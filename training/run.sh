@@ -1,7 +1,8 @@
 #!/bin/sh
 # Retrain flashweb-nano from nothing: fonts and words, training, export into the package, scores.
 #   training/run.sh [MINUTES] [more flags of training.train, such as --init FOLDER --peak 0.5]
-# Needs one CUDA GPU (an H200 takes 26 minutes for the shipped model) and about 16 CPU cores to draw pages.
+# Needs one CUDA GPU (an H200 takes 26 minutes for the shipped model) and about 16 CPU cores to draw pages; uses all
+# GPUs it finds, each of which wants as many cores.
 set -eu
 cd "$(dirname "$0")/.."
 PYTHON="${PYTHON:-python3}"
@@ -10,6 +11,10 @@ MINUTES="${1:-26}"
 export FLASHWEB_TRAINING_FONTS="${FLASHWEB_TRAINING_FONTS:-$PWD/.scratch/fonts}"
 [ -e "$FLASHWEB_TRAINING_FONTS/fonts.json" ] || "$PYTHON" -m training.fonts "$FLASHWEB_TRAINING_FONTS"
 OUT="${OUT:-.scratch/run}"
-"$PYTHON" -m training.train --minutes "$MINUTES" --atlas "$(nproc)" --out "$OUT" "$@"
+GPUS="$(nvidia-smi -L 2>/dev/null | wc -l)"
+LAUNCH=""
+[ "$GPUS" -gt 1 ] && LAUNCH="torch.distributed.run --nproc-per-node $GPUS -m"
+# shellcheck disable=SC2086  # words, not one word
+"$PYTHON" -m $LAUNCH training.train --minutes "$MINUTES" --atlas "$(nproc)" --out "$OUT" "$@"
 "$PYTHON" -m training.export --weights "$OUT/last.pt" --out src/flashweb/models/flashweb-nano
 "$PYTHON" -m training.verify --model src/flashweb/models/flashweb-nano --out training/results/verify.json

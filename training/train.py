@@ -4,6 +4,9 @@ Drawing processes fill batches, a thread brings them to the device, and one capt
 (distortion, forward, backward, both optimisers). The schedule follows the clock: warm-up, flat, linear to zero.
 Held-out scores and losses are written as JSON lines to `log.jsonl`, weights to `last.pt` (float32) and as a checkpoint
 folder. On a machine without CUDA the same code runs step by step, for checks with `--tiny`.
+
+Several GPUs of one host: `torchrun --nproc-per-node 2 -m training.train ...`. Each rank draws and learns batches of its
+own; gradients are averaged inside the step, so that all ranks hold the same weights; rank 0 keeps time and writes.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +27,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+import torch.distributed as dist
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -42,6 +46,10 @@ TINY_BUDGET = Budget(visual=512, text=2048, pictures=64, conversations=64, label
 TINY_SHAPE = Shape(
     hidden=128, layers=2, heads=2, kv_heads=1, mlp=256, vision_hidden=128, vision_layers=3, merger_mlp=256
 )
+
+
+RANK, RANKS = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+STEPS_TO_THE_END = 64  # what ranks may be apart, many times over: all of them must run the same number of steps
 
 
 @dataclass(slots=True)
@@ -116,10 +124,13 @@ class Device:
             loss = answer + self.reading_weight * reading
         gradients = torch.autograd.grad(loss, self.parameters)
         with torch.no_grad():
+            rate = self.rate
+            if RANKS > 1:
+                gradients, rate = _averaged(gradients, rate)
             norm = clip(gradients, 1.0)
             index = {id(p): g for p, g in zip(self.parameters, gradients, strict=True)}
-            self.muon.step([_part(index[id(p)], view, p) for p, view in self.muon_parts], self.rate * MUON_RATE)
-            self.adam.step([gradients[i] for i in self.adam_indices], self.rate * ADAM_RATE)
+            self.muon.step([_part(index[id(p)], view, p) for p, view in self.muon_parts], rate * MUON_RATE)
+            self.adam.step([gradients[i] for i in self.adam_indices], rate * ADAM_RATE)
             self.totals += torch.stack([answer.detach(), reading.detach(), norm, torch.ones_like(norm)])
 
     def prepare(self) -> None:
@@ -137,7 +148,8 @@ class Device:
         torch.cuda.synchronize()
         graph = torch.cuda.CUDAGraph()
         try:
-            with torch.cuda.graph(graph):
+            # thread_local: NCCL's own thread may ask for events meanwhile
+            with torch.cuda.graph(graph, capture_error_mode="thread_local"):
                 self.step()
             self.graph = graph
         except RuntimeError as error:  # slower, but it trains
@@ -156,6 +168,22 @@ class Device:
             x = network.decode(batch, network.encode(batch, PLAIN), PLAIN)
             hidden = network.norm(x.index_select(0, batch.label_slots))
             return network.logits(hidden).argmax(-1)
+
+
+def _averaged(gradients: tuple[Tensor, ...], rate: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
+    """Means over the ranks, in one transfer. The rate too: clocks differ a little, and weights must not."""
+    flat = torch.cat([g.reshape(-1).float() for g in gradients] + [rate.reshape(1)])
+    dist.all_reduce(flat)
+    flat /= RANKS
+    parts = flat[:-1].split([g.numel() for g in gradients])
+    return tuple(part.view(g.shape) for part, g in zip(parts, gradients, strict=True)), flat[-1]
+
+
+def _assert_equal_everywhere(parameters: Sequence[Tensor]) -> None:
+    sums = torch.stack([p.detach().double().abs().sum() for p in parameters])
+    all_sums = [torch.empty_like(sums) for _ in range(RANKS)]
+    dist.all_gather(all_sums, sums)
+    assert all(torch.equal(sums, others) for others in all_sums), "the ranks hold different weights"
 
 
 def _muon_views(network: Network) -> tuple[list[tuple[torch.nn.Parameter, Tensor]], set[int]]:
@@ -194,6 +222,8 @@ class Feeder:
         self.thread.start()
 
     def _load(self) -> None:
+        if self.cuda:
+            torch.cuda.set_device(self.device.device)
         stream = torch.cuda.Stream() if self.cuda else None
         sources: dict[int, list[dict[str, Tensor]]] = {}
         while True:
@@ -271,12 +301,18 @@ class Run:
         self.args, self.out = args, Path(args.out)
         self.out.mkdir(parents=True, exist_ok=True)
         self.log_file = (self.out / "log.jsonl").open("a", encoding="utf-8")
+        self.atlas_drawn, self.end = self.out / "atlas-drawn", self.out / "end"  # rank 0's word to the others
+        if RANK == 0:
+            self.atlas_drawn.unlink(missing_ok=True)
+            self.end.unlink(missing_ok=True)
         self.budget = replace(TINY_BUDGET if args.tiny else Budget(), **json.loads(args.budget))
         self.shape = replace(TINY_SHAPE if args.tiny else Shape(), vocab_size=padded_vocab_size())
         self.plan = Plan(grown=args.init is not None, peak=args.peak, decay=args.decay)
         self.ramp_started: float | None = None
 
     def log(self, **entry: Any) -> None:
+        if RANK > 0:
+            return
         line = json.dumps(entry, ensure_ascii=False)
         print(line, flush=True)
         self.log_file.write(line + "\n")
@@ -285,20 +321,26 @@ class Run:
     def main(self) -> None:
         args = self.args
         begin = time.monotonic()
-        renderers = Renderers(self.budget, args.workers, args.workers + args.slots, args.seed)
+        renderers = Renderers(self.budget, args.workers, args.workers + args.slots, args.seed * RANKS + RANK)
         threading.Thread(target=self.start_drawing, args=(renderers,), daemon=True).start()
         renderers.progress[0], renderers.progress[1] = (1.0, 1.0) if self.plan.grown else (0.0, 0.0)
         evaluator = None
-        if args.evaluate_every:
+        if args.evaluate_every and RANK == 0:
             from training.evaluate import TeacherForced
 
             evaluator = TeacherForced(self.budget, args.evaluate_pages)  # draws in a process of its own
         torch.manual_seed(args.seed)
         torch.set_float32_matmul_precision("high")
-        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        device = torch.device("cuda", RANK) if torch.cuda.is_available() else torch.device("cpu")
+        if device.type == "cuda":
+            torch.cuda.set_device(device)
+        if RANKS > 1:
+            cuda = device.type == "cuda"
+            dist.init_process_group("nccl" if cuda else "gloo", device_id=device if cuda else None)
         network = Network(self.shape).to(device)
         if args.init:
             load_weights(network, Path(args.init))
+        torch.manual_seed(args.seed + RANK)  # the same weights, another noise
         trainer = Device(network, self.budget, device)
         trainer.load(empty_batch(self.budget))
         self.log(event="start", seconds=round(time.monotonic() - begin, 1), device=str(device),
@@ -309,14 +351,21 @@ class Run:
         feeder = Feeder(renderers, trainer)
         self.loop(begin, renderers, trainer, feeder, evaluator)
         renderers.stop()
+        if RANKS > 1:
+            _assert_equal_everywhere(trainer.parameters)
+            dist.destroy_process_group()
 
     def start_drawing(self, renderers: Renderers) -> None:
         """Draw every hanzi once for all processes (while the step compiles), then let them go."""
-        if self.args.atlas:
+        while RANK > 0 and not self.atlas_drawn.exists():
+            time.sleep(0.1)
+        if self.args.atlas and RANK == 0:
             command = [sys.executable, "-m", "training.fonts", str(pack_folder()), "--atlas", str(self.args.atlas)]
             began = time.monotonic()
             subprocess.run(command, check=False)
             self.log(event="atlas", seconds=round(time.monotonic() - began, 1))
+        if RANK == 0:
+            self.atlas_drawn.touch()
         renderers.go.set()
 
     def loop(self, begin: float, renderers: Renderers, trainer: Device, feeder: Feeder, evaluator: Any) -> None:
@@ -324,7 +373,7 @@ class Run:
         step, reading, last_log, last_save = 0, 9.0, time.monotonic(), time.monotonic()
         next_evaluation = args.evaluate_every
         recent: list[Any] = []
-        while (elapsed := time.monotonic() - begin) < total and (not args.steps or step < args.steps):
+        while not self.is_over(step, (elapsed := time.monotonic() - begin) >= total):
             progress = step / args.steps if args.steps else elapsed / total
             trainer.rate.fill_(self.plan.rate(progress))
             trainer.reading_weight.fill_(self.plan.reading_weight(progress))
@@ -344,13 +393,26 @@ class Run:
             if evaluator is not None and elapsed >= next_evaluation:
                 self.log(event="evaluation", minutes=round(elapsed / 60, 2), **evaluator.run(trainer))
                 next_evaluation = elapsed + args.evaluate_every
-            if now - last_save >= args.save_every:
+            if now - last_save >= args.save_every and RANK == 0:
                 self.save(trainer.network)
                 last_save = time.monotonic()
         if evaluator is not None:
             self.log(event="evaluation", minutes=round((time.monotonic() - begin) / 60, 2), **evaluator.run(trainer))
-        self.save(trainer.network)
+        if RANK == 0:
+            self.save(trainer.network)
         self.log(event="end", seconds=round(time.monotonic() - begin, 1), steps=step)
+
+    def is_over(self, step: int, time_is_up: bool) -> bool:
+        """Rank 0 names the last step when the time is up; a step waits for all ranks, so none can be past it."""
+        if self.args.steps:
+            return step >= self.args.steps
+        if RANKS == 1:
+            return time_is_up
+        if RANK == 0 and time_is_up and not self.end.exists():
+            new = self.end.with_name("end.new")
+            new.write_text(str(step + STEPS_TO_THE_END))
+            os.replace(new, self.end)
+        return step % 8 == 0 and self.end.exists() and step >= int(self.end.read_text())
 
     def report(self, trainer: Device, feeder: Feeder, step: int, elapsed: float, span: float) -> float:
         answer, reading, norm, steps = trainer.totals.tolist()
@@ -398,7 +460,7 @@ def main() -> None:
     parser.add_argument("--init", help="start from this checkpoint folder instead of fresh weights")
     parser.add_argument("--peak", type=float, default=1.0, help="scales both learning rates")
     parser.add_argument("--decay", type=float, default=0.45, help="share of the time in which the rate falls to zero")
-    parser.add_argument("--workers", type=int, default=max(1, (os.cpu_count() or 2) - 3))
+    parser.add_argument("--workers", type=int, default=max(1, (os.cpu_count() or 2) // RANKS - 3))
     parser.add_argument("--atlas", type=int, default=0, help="draw all hanzi ahead with so many processes (about 1 GB)")
     parser.add_argument("--slots", type=int, default=6, help="batches ready or in transit beside those being drawn")
     parser.add_argument("--seed", type=int, default=1)
