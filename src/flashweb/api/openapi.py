@@ -22,8 +22,8 @@ _ERRORS = {
     503: "loading, full or shutting down; the header Retry-After says when to come back",
 }
 _INTRO = """\
-An OpenAI-compatible API for pictures and text. The official OpenAI clients work with `base_url` set to this server's
-`/v1`. Errors are OpenAI's envelope; every response carries `x-request-id`.
+An OpenAI-compatible API for pictures and text. The official OpenAI clients work with base_url set to this server's
+/v1. Errors are OpenAI's envelope; every response carries x-request-id.
 """
 
 
