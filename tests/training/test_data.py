@@ -15,11 +15,12 @@ from random import Random
 import numpy as np
 import pytest
 
-from training import content, decorations, fonts, layouts, marks, phrases, tasks
+from training import content, decorations, fonts, layouts, marks, phrases, scenes, tasks
 from training.charset import CHARSET, HANZI
 from training.content import Text
 from training.draw import Type, blend, choose_faces, contrasting, ink, luminance, shape
 from training.page import TASKS, Page
+from training.tokenizer import single_token_characters
 from training.words import BARRED_ENGLISH, BARRED_HANZI, Words, chinese_words, english_words
 
 WORDS = Words(("苹果", "工作", "天空"), ("apple", "window", "river"), HANZI)
@@ -227,9 +228,9 @@ def test_splits_draw_with_their_own_fonts_layouts_and_decorations() -> None:
     assert len(heldout.cjk) >= 2 and len(heldout.latin) >= 5
     assert not {f.name for f in (*train.cjk, *train.latin)} & {f.name for f in (*heldout.cjk, *heldout.latin)}
     for page in pages("train", 60):
-        assert page.kind in layouts.TRAIN and not set(page.decorations) & set(decorations.HELDOUT)
+        assert page.kind in {*layouts.TRAIN, *scenes.SCENES} and not set(page.decorations) & set(decorations.HELDOUT)
     for page in pages("unseen_all", 30, decorated=True):
-        assert page.kind in layouts.HELDOUT or page.image.shape[0] < 168 or page.image.shape[1] < 224
+        assert page.kind in {*layouts.HELDOUT, *scenes.SCENES} or page.image.shape[0] < 168 or page.image.shape[1] < 224
     assert any(
         set(page.decorations) & set(decorations.HELDOUT) for page in pages("unseen_decorations", 10, decorated=True)
     )
@@ -303,7 +304,7 @@ def test_questions_and_answers_stay_in_the_charset_and_the_audit_is_valid_json()
     for page in [*pages("train", 80), *pages("unseen_all", 30)]:
         for qa in page.qa:
             assert qa.task in TASKS and qa.language in ("zh", "en")
-            assert set(qa.question + qa.answer) <= set(CHARSET), qa
+            assert set(qa.question + qa.answer) <= set(single_token_characters()), qa
             if qa.task == "audit" and qa.answer.startswith("{"):
                 price, brand, claims = json.loads(qa.answer).values()
                 assert (

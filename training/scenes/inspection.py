@@ -83,7 +83,7 @@ class Facts:
 def draw(desk: Desk) -> Page | None:
     """A page with one workpiece."""
     r = desk.r
-    table = workpieces.HELDOUT_PIECES if desk.unseen_layout and r.random() < 0.6 else workpieces.PIECES
+    table = workpieces.HELDOUT_PIECES if desk.unseen_layout and r.random() < 0.4 else workpieces.PIECES
     name = r.choice(tuple(table))
     missing, surface = _choose(r)
     piece = table[name](r, missing)

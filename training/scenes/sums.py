@@ -213,7 +213,7 @@ def _has_point(problem: Problem) -> bool:
 
 def wrong_answer(r: Random, problem: Problem) -> Decimal | None:
     """A wrong answer of a type that this problem allows; None leaves the place empty."""
-    kinds = ["unanswered", "calculation", "calculation", "calculation"]
+    kinds = ["unanswered", *["calculation"] * 5]
     found = {
         "sign": other_operation(problem),
         "carry": without_carry(problem),
