@@ -8,16 +8,19 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, _imaging
 
 from flashweb.errors import InvalidImage
 from flashweb.media import ImageGeometry, MediaLoader, MediaSettings
 from flashweb.media import fast as fast_module
+from flashweb.media import worker as worker_module
 from flashweb.media.decode import read_header
 from flashweb.media.fast import PictureWorkers
+from flashweb.media.patches import empty_patches, place_patches
 from flashweb.media.prepare import prepare
 from flashweb.types import ImagePart
 from tests.media.pictures import encoded, noise
@@ -67,19 +70,60 @@ def test_fast_pixels_are_within_two_levels_of_the_exact_ones(workers: PictureWor
     assert np.abs(quick.patches.astype(int) - exact.patches).max() <= 2
 
 
-def test_the_digest_is_of_the_pixels_that_came_back(workers: PictureWorkers) -> None:
+@pytest.mark.parametrize(
+    ("source", "target", "is_split"),
+    [
+        ((1000, 750), (644, 476), True),
+        ((640, 700), (640 // 28 * 28, 700), True),
+        ((1400, 448), (1400, 448), True),  # nothing to resize
+        ((1786, 400), (1792, 392), True),  # its upper half has as many rows as the source rows it is made from
+        ((500, 600), (1008, 1204), True),  # enlarged
+        ((200, 4000), (112, 2240), True),
+        ((1001, 750), (644, 476), False),  # no middle row
+        ((400, 300), (252, 196), False),  # too small
+    ],
+)
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_halves_are_made_of_the_same_pixels_as_the_whole(
+    source: tuple[int, int], target: tuple[int, int], is_split: bool, mode: str
+) -> None:
+    height, width = target
+    random = np.random.default_rng(0).integers(0, 256, (*source, 3), dtype=np.uint8)
+    image = Image.fromarray(random).convert(mode)
+    assert (len(worker_module.bands(image.size, height, width, GEOMETRY)) == 2) == is_split
+    whole, halves = empty_patches(height, width, GEOMETRY), empty_patches(height, width, GEOMETRY)
+    previous = _imaging.get_use_block_allocator()
+    _imaging.set_use_block_allocator(1)
+    try:
+        image = image.copy()
+        with ThreadPoolExecutor(1) as helper:
+            worker_module.fill(halves, image, height, width, GEOMETRY, helper)
+        worker_module.fill(whole, image, height, width, GEOMETRY)
+    finally:
+        _imaging.set_use_block_allocator(previous)
+    assert np.array_equal(halves, whole)
+    exact = empty_patches(height, width, GEOMETRY)
+    place_patches(exact, image.resize((width, height), Image.Resampling.BICUBIC), 0, width, GEOMETRY)
+    assert np.abs(halves.astype(int) - exact).max() <= 2
+
+
+def test_two_workers_split_a_large_picture_and_agree_with_one() -> None:
+    data = encoded(photograph(1200, 900), "JPEG")
+    header = read_header(data, SETTINGS)
+    made = []
+    for num_workers in (1, 2):
+        some = PictureWorkers(num_workers)
+        made.append(some.prepare(data, header, GEOMETRY, 0).patches.copy())
+        some.close()
+    assert np.array_equal(*made)
+
+
+def test_the_digest_is_of_the_file_and_not_that_of_the_exact_pixels(workers: PictureWorkers) -> None:
     data, other = encoded(photograph(100, 140)), encoded(noise(100, 140))
-    one, two = (workers.prepare(data, read_header(data, SETTINGS), GEOMETRY, 0) for _ in range(2))
-    assert one.digest == two.digest == fast_digest(one)
+    header = read_header(data, SETTINGS)
+    one, two = (workers.prepare(data, header, GEOMETRY, 0) for _ in range(2))
+    assert one.digest == two.digest != prepare(data, header, GEOMETRY).digest
     assert workers.prepare(other, read_header(other, SETTINGS), GEOMETRY, 0).digest != one.digest
-
-
-def fast_digest(image: object) -> bytes:
-    from flashweb.media.patches import digest
-    from flashweb.types import PixelPatches
-
-    assert isinstance(image, PixelPatches)
-    return digest(image.patches, image.grid, GEOMETRY)
 
 
 def test_a_bad_picture_is_the_same_error_as_without_workers(workers: PictureWorkers) -> None:

@@ -36,8 +36,9 @@ async def test_the_same_picture_has_one_digest_whichever_way_it_comes() -> None:
     text = base64.b64encode(data).decode()
     parts = [ImagePart(data=data), ImagePart(url=text), ImagePart(url="data:image/png;base64," + text)]
     async with MediaLoader(MediaSettings()) as loader:
-        images = await loader.load([*parts, part(noise(60, 80), "BMP")])
+        *images, other = await loader.load([*parts, part(noise(60, 80), "BMP")])
     assert len({image.digest for image in images}) == 1
+    assert other.digest != images[0].digest  # another file, though its pixels are the same
 
 
 async def test_a_large_data_url_is_read_like_a_small_one() -> None:
@@ -82,6 +83,9 @@ async def test_a_requests_pixel_budget_is_checked_before_decoding(monkeypatch: p
     async with MediaLoader(MediaSettings()) as loader:
         with pytest.raises(TooLarge, match="249,975,000 pixels together, the limit is 200,000,000"):
             await loader.load(parts)
+    async with MediaLoader(MediaSettings(max_request_pixels=10_000_000)) as loader:
+        with pytest.raises(TooLarge, match="49,995,000 pixels together, the limit is 10,000,000"):
+            await loader.load(parts[:1])
 
 
 async def test_a_requests_byte_budget_holds() -> None:
@@ -107,6 +111,9 @@ async def test_sizes_are_known_before_decoding_and_may_refuse_the_request(monkey
         with pytest.raises(InvalidRequest, match="too many tokens"):
             await loader.load([part(noise(30, 40)), part(noise(50, 60))], check)
         assert seen == [(30, 40), (50, 60)]
+        with pytest.raises(InvalidRequest, match="too many tokens"):
+            await loader.load([part(noise(70, 80))], check)  # alone, header and pixels are one job
+        assert seen[2:] == [(70, 80)]
         assert loader.num_image_tokens((336, 336)) == 144
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import binascii
 
 import pytest
 from hypothesis import given
@@ -23,6 +24,19 @@ def read(url: str, settings: MediaSettings = SETTINGS) -> bytes | None:
 
 def b64(data: bytes) -> str:
     return base64.b64encode(data).decode()
+
+
+@given(st.text("AQgw+/=-_ \n%é", max_size=9))
+def test_the_fast_base64_decoder_is_as_strict_as_the_standard_librarys(text: str) -> None:
+    try:
+        expected: bytes | None = binascii.a2b_base64(text, strict_mode=True)
+    except ValueError:
+        expected = None
+    try:
+        found: bytes | None = sources._decode_as_sent(text, 0) if text else b""
+    except ValueError:
+        found = None
+    assert found == expected
 
 
 @given(st.binary(min_size=1, max_size=300))
@@ -96,6 +110,7 @@ def test_too_much_text_is_refused_before_it_is_decoded(monkeypatch: pytest.Monke
         raise AssertionError("decoded")
 
     monkeypatch.setattr(sources.binascii, "a2b_base64", never)
+    monkeypatch.setattr(sources.msgspec, "convert", never)
     for text in ("A" * 20_000, "data:image/png;base64," + "A" * 20_000):
         with pytest.raises(TooLarge):
             read(text, MediaSettings(max_image_bytes=3000))

@@ -26,12 +26,14 @@ from flashweb.api.convert import (
 from flashweb.api.error_handlers import CLIENT_CLOSED_REQUEST, json_response
 from flashweb.api.openapi import json_body, json_or_stream
 from flashweb.api.parse import parse_body
-from flashweb.api.sse import DONE, ClientGone, EventStream, event, until_gone
+from flashweb.api.sse import DONE, ClientGone, EventStream, encode, event, until_gone
 from flashweb.errors import UnsupportedMediaType
 from flashweb.names import ModelNames
 from flashweb.pipeline import Pipeline, Ticket
 from flashweb.settings import Settings
 from flashweb.types import Chat, Delta, SamplingParams, Usage
+
+_HOLE = "\0"  # where a chunk's text goes
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +178,7 @@ class _Chunks:
             "created": job.created,
             "model": job.model,
         }
+        self._around: dict[int, tuple[bytes, bytes]] = {}
         self._include_usage = job.include_usage
         self._logprobs = job.params.logprobs is not None
         self._text_of = text_of
@@ -186,12 +189,22 @@ class _Chunks:
     def piece(self, index: int, delta: Delta) -> bytes:
         """Text and the finish reason in two chunks, as the last one's delta is empty by convention."""
         logprobs = logprobs_out(delta.logprobs, self._text_of) if self._logprobs and delta.logprobs else None
+        if delta.finish is None and delta.text and not (delta.reasoning or logprobs):
+            return self._plain(index, delta.text)
         if delta.finish is None:
             return self._frame(index, delta_out(delta), logprobs, None)
         last = self._frame(index, {}, None, delta.finish)
         if delta.text or delta.reasoning or logprobs:
             return self._frame(index, delta_out(delta), logprobs, None) + last
         return last
+
+    def _plain(self, index: int, text: str) -> bytes:
+        """Text alone, which nearly every chunk is: only that text is encoded."""
+        around = self._around.get(index)
+        if around is None:
+            before, _, after = self._frame(index, {"content": _HOLE}, None, None).partition(encode(_HOLE))
+            around = self._around[index] = before, after
+        return around[0] + encode(text) + around[1]
 
     def usage(self, usage: Usage) -> bytes:
         return event({**self._head, "choices": [], "usage": usage_out(usage)})

@@ -23,7 +23,7 @@ T = TypeVar("T")
 DIRECT_SEND = "flashweb.direct_send"
 DONE = b"data: [DONE]\n\n"
 KEEP_ALIVE = b": keep-alive\n\n"
-_encode = msgspec.json.Encoder().encode
+encode = msgspec.json.Encoder().encode
 
 
 class ClientGone(Exception):
@@ -31,7 +31,7 @@ class ClientGone(Exception):
 
 
 def event(data: Any) -> bytes:
-    return b"data: " + _encode(data) + b"\n\n"
+    return b"data: " + encode(data) + b"\n\n"
 
 
 async def wait_for_disconnect(receive: Receive) -> None:

@@ -23,6 +23,7 @@ from flashweb import errors
 from flashweb.errors import FlashwebError, InvalidImage
 from flashweb.media.decode import Header
 from flashweb.media.geometry import ImageGeometry
+from flashweb.media.patches import digest
 from flashweb.media.wire import Done, Job, receive_answer, send_job
 from flashweb.types import PixelPatches
 
@@ -52,13 +53,13 @@ class PictureWorkers:
             num_idle = self._free.qsize()
             job = Job(header, target, (grid.t, grid.h, grid.w), geometry, 2 if num_idle else 1, len(data))
             try:
-                digest = worker.run(job, data, memory.fileno())
+                worker.run(job, data, memory.fileno())
             finally:
                 self._free.put(worker)
             # The mapping outlives the descriptor; it is unmapped with the last array that looks into it.
             shared = mmap.mmap(memory.fileno(), grid.num_patches * columns)
         patches = np.frombuffer(shared, dtype=np.uint8).reshape(grid.num_patches, columns)
-        return PixelPatches(patches, grid, digest, (header.height, header.width))
+        return PixelPatches(patches, grid, digest(data, grid, geometry, "fast"), (header.height, header.width))
 
     def close(self) -> None:
         """End every worker. Idempotent."""
@@ -72,8 +73,8 @@ class _Worker:
     def __init__(self) -> None:
         self._start()
 
-    def run(self, job: Job, data: bytes, memory: int) -> bytes:
-        """The digest of the patches that now lie in `memory`."""
+    def run(self, job: Job, data: bytes, memory: int) -> None:
+        """Returns when the patches lie in `memory`."""
         if self._process.poll() is not None:
             self._restart()
         try:
@@ -85,7 +86,7 @@ class _Worker:
                 "the picture made its decoder crash or hang; save it again with another program and send that"
             ) from None
         if isinstance(answer, Done):
-            return answer.digest
+            return
         kind = getattr(errors, answer.kind)
         assert issubclass(kind, FlashwebError)
         raise kind(answer.message, param=answer.param, code=answer.code)

@@ -75,7 +75,8 @@ class MediaLoader:
         """Every picture in the order given.
 
         `check_sizes` gets all (height, width) pairs after the headers were read and before anything is decoded; what
-        it raises refuses the request (too many tokens for the context, for example).
+        it raises refuses the request (too many tokens for the context, for example). It may be called in a worker
+        thread.
         """
         if not parts:
             return []
@@ -85,10 +86,10 @@ class MediaLoader:
                 param="messages",
             )
         sources = await self._read_all(parts)
+        if len(sources) == 1:  # nothing to wait for between its header and its pixels: one job for both
+            return [await self._run(self._check_and_prepare, sources[0], check_sizes)]
         headers = await _all([self._run(read_header, source, self.settings) for source in sources])
-        self._check_budget(headers)
-        if check_sizes is not None:
-            check_sizes([(header.height, header.width) for header in headers])
+        self._check(headers, check_sizes)
         jobs = zip(sources, headers, strict=True)
         return await _all([self._run(self._prepare, source, header) for source, header in jobs])
 
@@ -112,13 +113,22 @@ class MediaLoader:
 
         return await _all([read(part) for part in parts])
 
-    def _check_budget(self, headers: Sequence[Header]) -> None:
+    def _check_and_prepare(self, source: bytes, check_sizes: CheckSizes | None) -> PixelPatches:
+        """Runs in a worker thread."""
+        header = read_header(source, self.settings)
+        self._check([header], check_sizes)
+        return self._prepare(source, header)
+
+    def _check(self, headers: Sequence[Header], check_sizes: CheckSizes | None) -> None:
+        """The request's pixel budget, and the caller's own."""
         num_pixels = sum(header.num_pixels for header in headers)
         if num_pixels > self.settings.max_request_pixels:
             raise TooLarge(
                 f"the request's pictures have {num_pixels:,} pixels together, the limit is "
                 f"{self.settings.max_request_pixels:,}; send fewer or smaller ones"
             )
+        if check_sizes is not None:
+            check_sizes([(header.height, header.width) for header in headers])
 
     def _prepare(self, source: bytes, header: Header) -> PixelPatches:
         """Runs in a worker thread."""
@@ -154,6 +164,8 @@ class _Budget:
 
 async def _all(jobs: Sequence[Coroutine[Any, Any, _T]]) -> list[_T]:
     """Results in order; the first failure cancels the rest and is raised by itself, not in a group."""
+    if len(jobs) == 1:
+        return [await jobs[0]]
     tasks = [asyncio.ensure_future(job) for job in jobs]
     try:
         return await asyncio.gather(*tasks)

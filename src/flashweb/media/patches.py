@@ -1,22 +1,20 @@
-"""Resized RGB pictures -> the patch rows the tower reads, and their digest. Knows nothing of files or formats."""
+"""Resized RGB pictures -> the patch rows the tower reads, and a picture's digest. Knows nothing of files or formats."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from concurrent.futures import Executor
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from flashweb.media.geometry import ImageGeometry
+from flashweb.media.settings import ResizeMode
 from flashweb.types import Grid
 
 # Part of every digest: raise it when the same source bytes may give other patches than before.
-PREPROCESSING_VERSION = 1
-
-_LEAF_BYTES = 1 << 20
+PREPROCESSING_VERSION = 2
 
 
 def empty_patches(height: int, width: int, geometry: ImageGeometry) -> NDArray[np.uint8]:
@@ -57,28 +55,16 @@ def place_planes(
             runs_out[:, start : start + chosen.shape[-1], :, column, channel] = chosen.transpose(0, 3, 1, 2)
 
 
-def digest(patches: NDArray[np.uint8], grid: Grid, geometry: ImageGeometry, helper: Executor | None = None) -> bytes:
-    """32 bytes over version, geometry, grid and pixels: equal digests mean equal vision features.
+def digest(data: bytes, grid: Grid, geometry: ImageGeometry, resize: ResizeMode) -> bytes:
+    """32 bytes over the picture's file and all that decides what is made of it: equal digests mean equal vision
+    features.
 
-    A tree of two levels (leaves of 1 MiB), so that two threads may share the work; the result does not depend on it.
+    Of the file, not of the pixels made from it: those are 30 times the bytes of a photograph, and hashing them would
+    take a quarter of the time that preparing it does. The same pixels saved in another format have another digest.
     """
-    header = (
-        f"flashweb picture {PREPROCESSING_VERSION} uint8 rgb {patches.shape[0]}x{patches.shape[1]} "
-        f"grid {grid.t},{grid.h},{grid.w} patch {geometry.patch_size} merge {geometry.merge_size} "
-        f"mean {geometry.mean} std {geometry.std}"
+    how = (
+        f"flashweb picture {PREPROCESSING_VERSION} {resize} uint8 rgb grid {grid.t},{grid.h},{grid.w} "
+        f"patch {geometry.patch_size} merge {geometry.merge_size} mean {geometry.mean} std {geometry.std}"
     ).encode()
-    data = np.ascontiguousarray(patches).reshape(-1).data
-    leaves = [data[start : start + _LEAF_BYTES] for start in range(0, len(data), _LEAF_BYTES)]
-    if helper is None or len(leaves) < 2:
-        hashes = _hash_leaves(leaves)
-    else:
-        half = len(leaves) // 2
-        first = helper.submit(_hash_leaves, leaves[:half])
-        second = _hash_leaves(leaves[half:])
-        hashes = first.result() + second
-    return hashlib.sha256(b"flashweb picture\0" + hashlib.sha256(header).digest() + hashes).digest()
-
-
-def _hash_leaves(leaves: Sequence[memoryview]) -> bytes:
     # SHA-256: processors of the last years have instructions for it, twice as fast there as BLAKE2b.
-    return b"".join(hashlib.sha256(leaf).digest() for leaf in leaves)
+    return hashlib.sha256(hashlib.sha256(how).digest() + hashlib.sha256(data).digest()).digest()

@@ -32,4 +32,4 @@ def prepare(
         piece.result()
     grid = geometry.grid(header.height, header.width, max_image_size)
     source_size = (header.height, header.width)
-    return PixelPatches(patches, grid, digest(patches, grid, geometry, helper), source_size)
+    return PixelPatches(patches, grid, digest(data, grid, geometry, "exact"), source_size)

@@ -27,7 +27,7 @@ class Job(msgspec.Struct, frozen=True, tag="job"):
 
 
 class Done(msgspec.Struct, frozen=True, tag="done"):
-    digest: bytes
+    """The patches lie in the shared memory."""
 
 
 class Refused(msgspec.Struct, frozen=True, tag="refused"):

@@ -9,11 +9,13 @@ nothing of the web process.
 from __future__ import annotations
 
 import ctypes
+import math
 import mmap
 import os
 import socket
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -23,15 +25,20 @@ from torch import Tensor
 
 from flashweb.errors import FlashwebError
 from flashweb.media.decode import decode
-from flashweb.media.patches import digest, place_planes
+from flashweb.media.geometry import ImageGeometry
+from flashweb.media.patches import place_planes
 from flashweb.media.resize import columns_go_first_here, columns_may_go_first
 from flashweb.media.wire import Answer, Done, Job, Refused, receive_job, send_answer
 from flashweb.types import Grid
+
+_SUPPORT = 2.0  # of the bicubic filter, in pixels of the larger side
+_SPLIT_FROM_PIXELS = 400_000  # source + target; below, a second thread costs what it saves
 
 _helper = ThreadPoolExecutor(1)
 
 
 def main() -> None:
+    torch.set_num_threads(1)  # the resize has no parallel form; two of ours run at once instead
     _imaging.set_use_block_allocator(1)  # every picture in one piece of memory, as `_pixels` needs it
     with socket.socket(fileno=int(sys.argv[1])) as line:
         while (received := receive_job(line)) is not None:
@@ -49,27 +56,87 @@ def work(job: Job, data: bytes, memory: int) -> Answer:
         image = decode(data, job.header)
     except FlashwebError as error:
         return Refused(type(error).__name__, error.message, error.param, error.code)
-    torch.set_num_threads(job.num_threads)
-    helper = _helper if job.num_threads > 1 else None
     grid = Grid(*job.grid)
     columns = 3 * job.geometry.patch_size**2
     shared = mmap.mmap(memory, grid.num_patches * columns)
     patches = np.frombuffer(shared, dtype=np.uint8).reshape(grid.num_patches, columns)
-    place_planes(patches, resize_fast(image, *job.target), 0, job.target[1], job.geometry)
-    return Done(digest(patches, grid, job.geometry, helper))
+    fill(patches, image, *job.target, job.geometry, _helper if job.num_threads > 1 else None)
+    return Done()
 
 
-def resize_fast(image: Image.Image, height: int, width: int) -> list[NDArray[np.uint8]]:
-    """RGB or L picture -> red, green and blue planes, each uint8 [height, width], within two levels of Pillow's."""
-    pixels = _pixels(image)
-    if image.size == (width, height):
-        planes = list(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
-    else:
-        tensor = torch.from_numpy(pixels).permute(2, 0, 1)[None]
-        if columns_go_first_here() and columns_may_go_first(image.size, height, width):  # PyTorch makes rows first
-            tensor = _bicubic(tensor, height, image.width)
-        planes = list(_bicubic(tensor, height, width)[0].contiguous().numpy())
-    return planes * 3 if len(planes) == 1 else planes[:3]
+def fill(
+    patches: NDArray[np.uint8],
+    image: Image.Image,
+    height: int,
+    width: int,
+    geometry: ImageGeometry,
+    helper: Executor | None = None,
+) -> None:
+    """Resize an RGB or L picture and cut it into `patches`, within two levels of Pillow's pixels.
+
+    `helper` may take the upper half of a large one.
+    """
+    pixels = torch.from_numpy(_pixels(image)).permute(2, 0, 1)[None]
+    columns_first = columns_go_first_here() and columns_may_go_first(image.size, height, width)
+    if columns_first:  # PyTorch makes rows first
+        pixels = _bicubic(pixels, height, image.width)
+
+    def make(band: Band) -> None:
+        planes = list(_resized(pixels, band, height, width))
+        num_patches = width // geometry.patch_size  # side by side
+        first, last = (row // geometry.patch_size * num_patches for row in (band.top, band.bottom))
+        place_planes(patches[first:last], planes * 3 if len(planes) == 1 else planes[:3], 0, width, geometry)
+
+    split = helper is not None and not columns_first
+    *above, last = bands(image.size, height, width, geometry) if split else [Band(0, height, 0, 0, pixels.shape[2])]
+    pending = [helper.submit(make, band) for band in above] if helper is not None else []
+    make(last)
+    for band in pending:
+        band.result()
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """Rows of the target (up to `bottom`), the source rows they are made from, and the target row that begins exactly
+    where those do: computing begins there, the rows before `top` are dropped."""
+
+    top: int
+    bottom: int
+    target_start: int
+    source_start: int
+    source_end: int
+
+
+def bands(source: tuple[int, int], height: int, width: int, geometry: ImageGeometry) -> list[Band]:
+    """The target as one band, or as two that may be made at the same time. `source` is (width, height).
+
+    The middle row of the target lies exactly on that of a source of even height, so the lower half may be computed
+    by itself from there; its first rows lack the source rows above them, and so the upper half goes on for those.
+    """
+    taller = 2 * geometry.patch_size  # both halves of an even height, in whole rows of tokens
+    assert geometry.merge_size == 2 and height % taller == 0
+    scale = source[1] / height
+    lacking = math.ceil(_SUPPORT * max(1.0, 1 / scale)) + 1
+    edge = -(-(height // 2 + lacking) // taller) * taller
+    source_end = math.ceil(edge * scale + _SUPPORT * max(1.0, scale)) + 1
+    source_end += source_end == edge  # as many rows as are made of them would be taken for the rows wanted
+    whole = Band(0, height, 0, 0, source[1])
+    if source[1] % 2 or edge >= height or source_end > source[1]:
+        return [whole]
+    if source[0] * source[1] + width * height < _SPLIT_FROM_PIXELS:
+        return [whole]
+    return [Band(0, edge, 0, 0, source_end), Band(edge, height, height // 2, source[1] // 2, source[1])]
+
+
+def _resized(pixels: Tensor, band: Band, height: int, width: int) -> NDArray[np.uint8]:
+    """uint8 [channels, band height, width] of a picture uint8 [1, channels, source height, source width]."""
+    part = pixels[:, :, band.source_start : band.source_end]
+    size = (band.bottom - band.target_start, width)
+    if pixels.shape[2:] == (height, width):
+        made = part
+    else:  # what `interpolate` calls; that would take the scale from the part's size
+        made = torch._C._nn._upsample_bicubic2d_aa(part, size, False, height / pixels.shape[2], None)
+    return made[0, :, band.top - band.target_start : size[0]].contiguous().numpy()
 
 
 def _pixels(image: Image.Image) -> NDArray[np.uint8]:
