@@ -1,7 +1,7 @@
-"""Conversations beyond single questions: several turns, two pictures, photographs, the sources' prompts, tools, JSON, rules.
+"""Conversations beyond single questions: turns, two pictures, photographs, the sources' prompts, tools, JSON, rules.
 
-`Conversations.group` gives the trainer pages with one conversation per pass, as `batches.Drawer.group` does; a `Talk` is
-one conversation without its distortion, which the held-out sets use too. Which kind comes how often: `SHARES`.
+`Conversations.group` gives the trainer pages with one conversation per pass, as `batches.Drawer.group` does; a `Talk`
+is one conversation without its distortion, which the held-out sets use too. Which kind comes how often: `SHARES`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from training.recipe import Wish, compose
 
 # Of all groups of the hardest difficulty; half of it where half of the ramp is done, nothing before.
 SHARES = {
-    "turns": 0.045, "pair": 0.055, "photo": 0.035, "prompt": 0.025, "small": 0.005, "tool": 0.022, "json": 0.028, "rule": 0.014,
+    "turns": 0.045, "pair": 0.055, "photo": 0.035, "prompt": 0.025, "small": 0.005, "tool": 0.022, "json": 0.028,
+    "rule": 0.014,
 }  # fmt: skip
 FIRST, FULL = 0.4, 0.6  # difficulty at which conversations begin, and from which their share is whole
 THINKING = 0.07  # of the conversations of this module
@@ -30,9 +31,14 @@ SMALL_TEXT = 7.0  # px: at most so high, letters can be read by nobody
 _NEEDS = {  # layouts that questions of this kind are mostly about
     "tool": ("receipt", "invoice", "label", "label", "poster", "menu", "price_tag", "shapes", "lines"),
     "json": ("receipt", "invoice", "label", "poster", "menu", "price_tag", "table", "shapes", "lines", "scatter"),
-    "prompt": ("receipt", "label", "label", "poster", "poster", "menu", "price_tag", "invoice", "shapes", "lines", "table"),
+    "prompt": (
+        "receipt", "label", "label", "poster", "poster", "menu", "price_tag", "invoice", "shapes", "lines", "table",
+    ),
     "rule": ("receipt", "invoice", "label", "poster", "menu", "price_tag", "shapes", "lines"),
-    "turns": ("receipt", "receipt", "invoice", "menu", "label", "label", "poster", "table", "lines", "shapes", "shapes", "price_tag"),
+    "turns": (
+        "receipt", "receipt", "invoice", "menu", "label", "label", "poster", "table", "lines", "shapes", "shapes",
+        "price_tag",
+    ),
     "pair": ("receipt", "receipt", "invoice", "menu", "label", "poster", "price_tag", "lines", "scatter", "shapes"),
 }  # fmt: skip
 
@@ -62,7 +68,7 @@ def _shown(r: Random, asked: Sequence[QA]) -> list[Turn]:
 
 
 def about_page(r: Random, kind: str, page: Page, heldout: bool, language: str = "") -> Talk | None:
-    """A conversation of one kind (turns, prompt, tool, json, rule) about an ordinary page; None where it does not fit."""
+    """A conversation of a kind (turns, prompt, tool, json, rule) about an ordinary page; None where it does not fit."""
     plan = page.plan
     if not facts.ordinary(plan):
         return None
@@ -81,7 +87,7 @@ def about_page(r: Random, kind: str, page: Page, heldout: bool, language: str = 
         if ruled is None:
             return None
         system, question = rules.placed(r, ruled)
-        asked = [QA(ruled.task, ruled.language, question, ruled.answer, colours=bool(plan.shapes))]
+        asked = [QA("rule", ruled.language, question, ruled.answer, colours=bool(plan.shapes))]
         return Talk(_shown(r, asked), asked, system, kind=kind, plans=[plan])
     return _with_tools(r, page, heldout, language)
 
@@ -181,7 +187,11 @@ class Conversations:
 
     def _page(self, kind: str, difficulty: float, area: int, low: int = 5) -> Page:
         w, h = self._sides(area, low)
-        own = (self.r.choice(_NEEDS[kind]),) if self.r.random() < 0.85 and not self.heldout else tuple(sorted(facts.ORDINARY))
+        own = (
+            (self.r.choice(_NEEDS[kind]),)
+            if self.r.random() < 0.85 and not self.heldout
+            else tuple(sorted(facts.ORDINARY))
+        )
         wish = Wish(self.split, difficulty, 1, kinds=own, unreadable=False)
         page = compose(Random(self.r.getrandbits(62)), w * TOKEN, h * TOKEN, wish)
         assert facts.ordinary(page.plan), page.kind
@@ -258,10 +268,15 @@ def chat_messages(talk: Talk) -> list[dict[str, Any]]:
     """The conversation as chat messages with `{"type": "image"}` parts, up to what the model is to say last."""
     messages: list[dict[str, Any]] = [{"role": "system", "content": talk.system}] if talk.system else []
     for turn in talk.turns:
-        parts = [{"type": "text", "text": part} if isinstance(part, str) else {"type": "image"} for part in turn.content]
+        parts = [
+            {"type": "text", "text": part} if isinstance(part, str) else {"type": "image"} for part in turn.content
+        ]
         messages.append({"role": "user", "content": parts if len(parts) > 1 or not turn.question else turn.question})
         if turn.calls:
-            calls = [{"type": "function", "function": {"name": call.name, "arguments": dict(call.arguments)}} for call in turn.calls]
+            calls = [
+                {"type": "function", "function": {"name": call.name, "arguments": dict(call.arguments)}}
+                for call in turn.calls
+            ]
             messages.append({"role": "assistant", "content": "", "tool_calls": calls})
             messages += [{"role": "tool", "content": result} for result in turn.results]
         if not turn.calls or turn.results:

@@ -16,7 +16,8 @@ from training.tasks import KINDS, forbidden_words, shape_list, summary
 
 # Layouts whose facts this module knows; pages of other layouts are never asked what is answered from here.
 ORDINARY = frozenset(
-    "lines paragraph scatter poster receipt menu price_tag table invoice label ticket coupon statement shapes blank".split()
+    "lines paragraph scatter poster receipt menu price_tag table invoice label ticket coupon statement shapes "
+    "blank".split()
 )
 SELLING = ("receipt", "menu", "price_tag", "table", "invoice", "label", "poster")
 MAX_READ = 160  # characters of a page that is read aloud inside a longer conversation
@@ -74,7 +75,7 @@ def ordinary(plan: Plan | None) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """A question by name: its phrasings in `phrases.PHRASES`, its task, and its answer or None where it does not fit."""
+    """A question: its phrasings in `phrases.PHRASES`, its task, and its answer or None where it does not fit."""
 
     phrases: str
     task: str

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 TASKS: tuple[str, ...] = (
     "amounts", "read", "audit", "field", "total", "yesno", "count", "shapes", "colour", "box", "describe", "refuse",
-    "chat", "position", "turns", "two", "prompt", "json", "rule", "tool", "think",
+    "chat", "position", "two", "prompt", "json", "rule", "tool",
     "marking", "contract", "inspection",
 )  # fmt: skip
 Outline: TypeAlias = tuple[tuple[float, float], ...]  # points around something, in fractions of the page's sides

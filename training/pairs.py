@@ -18,10 +18,13 @@ from training.phrases import NONE
 from training.talk_phrases import say
 
 NAMES = {
-    "zh": (("第一张图", "第二张图"), ("第一张", "第二张"), ("图1", "图2"), ("第1张图片", "第2张图片"), ("前一张图", "后一张图")),
+    "zh": (
+        ("第一张图", "第二张图"), ("第一张", "第二张"), ("图1", "图2"),
+        ("第1张图片", "第2张图片"), ("前一张图", "后一张图"),
+    ),
     "en": (
-        ("the first picture", "the second picture"), ("the first image", "the second image"), ("picture 1", "picture 2"),
-        ("the first one", "the second one"), ("image 1", "image 2"),
+        ("the first picture", "the second picture"), ("the first image", "the second image"),
+        ("picture 1", "picture 2"), ("the first one", "the second one"), ("image 1", "image 2"),
     ),
 }  # fmt: skip
 FIRST_SECOND = {"zh": ("第一张", "第二张"), "en": ("the first", "the second")}
@@ -74,7 +77,9 @@ class Pair:
 
 def kind_of(plan: Plan | None, zh: bool) -> str:
     """What one of two pictures is."""
-    return facts.kind_name(plan, zh) if plan is not None else "一张我认不出的图" if zh else "a picture I cannot recognise"
+    return (
+        facts.kind_name(plan, zh) if plan is not None else "一张我认不出的图" if zh else "a picture I cannot recognise"
+    )
 
 
 def summary_of(plan: Plan | None, zh: bool) -> str:
@@ -115,7 +120,7 @@ def _totals(p: Pair) -> QA | None:
         return None
     answer = p.each((a, b)) + ("，所以" if p.zh else ", so ")
     answer += FIRST_SECOND[p.language][float(b) > float(a)] + ("更高" if p.zh else " is higher")
-    return p.ask("which_total", "total", answer)
+    return p.ask("which_total", "two", answer)
 
 
 def _counts(p: Pair) -> QA | None:
@@ -124,13 +129,13 @@ def _counts(p: Pair) -> QA | None:
         return None
     answer = p.each((f"{a}个", f"{b}个") if p.zh else (str(a), str(b))) + ("，所以" if p.zh else ", so ")
     answer += FIRST_SECOND[p.language][b > a] + ("更多" if p.zh else " has more")
-    return p.ask("which_more", "count", answer)
+    return p.ask("which_more", "two", answer)
 
 
 def _which_price(p: Pair) -> QA:
     holds = [plan is not None and bool(plan.amounts) for plan in p.plans]
     answer = p.which(holds).replace("都是", "都有").replace("都不是", "都没有")
-    return p.ask("which_price", "yesno", answer)
+    return p.ask("which_price", "two", answer)
 
 
 def _which_kind(p: Pair) -> QA | None:
@@ -141,7 +146,7 @@ def _which_kind(p: Pair) -> QA | None:
     if None in p.plans and asked == kind_of(None, p.zh):
         return None
     short = asked.removeprefix("一张").removeprefix("一段").removeprefix("几行").removeprefix("几个") if p.zh else asked
-    return p.ask("which_kind", "describe", p.which([kind == asked for kind in kinds]), short)
+    return p.ask("which_kind", "two", p.which([kind == asked for kind in kinds]), short)
 
 
 def _which_text(p: Pair) -> QA | None:
@@ -155,14 +160,14 @@ def _which_text(p: Pair) -> QA | None:
     word = p.r.choice(words)
     holds = [False, False]
     holds[which], holds[1 - which] = True, other is not None and word.lower() in other.text.lower()
-    return p.ask("which_text", "yesno", p.which(holds).replace("都是", "都有"), word)
+    return p.ask("which_text", "two", p.which(holds).replace("都是", "都有"), word)
 
 
 def _which_readable(p: Pair) -> QA | None:
     holds = [plan is not None and bool(plan.rows) for plan in p.plans]
     if all(holds) and p.r.random() < 0.7:
         return None
-    return p.ask("which_readable", "yesno", p.which(holds).replace("都是", "都有").replace("都不是", "都没有"))
+    return p.ask("which_readable", "two", p.which(holds).replace("都是", "都有").replace("都不是", "都没有"))
 
 
 def _same(p: Pair) -> QA | None:
@@ -192,7 +197,8 @@ def _both(p: Pair) -> QA | None:
 
 
 QUESTIONS: tuple[tuple[Callable[[Pair], QA | None], float], ...] = (
-    (_read_one, 8), (_totals, 4), (_counts, 1.5), (_which_price, 2.5), (_which_kind, 2.5), (_which_text, 2.5), (_which_readable, 1),
+    (_read_one, 8), (_totals, 4), (_counts, 1.5), (_which_price, 2.5), (_which_kind, 2.5), (_which_text, 2.5),
+    (_which_readable, 1),
     (_same, 2), (_both, 4),
 )  # fmt: skip
 
@@ -255,21 +261,19 @@ def _one_each(p: Pair) -> tuple[list[Turn], list[QA]]:
     from training.phrases import phrase
 
     name = p.r.choice(_PLAIN)
-    answers = [
-        summary_of(plan, p.zh) if name == "describe" else value_of(plan, name, p.zh) for plan in p.plans
-    ]
+    answers = [summary_of(plan, p.zh) if name == "describe" else value_of(plan, name, p.zh) for plan in p.plans]
     if None in answers or sum(len(answer or "") for answer in answers) > MAX_ANSWER:
         name, answers = "has_price", [value_of(plan, "has_price", p.zh) for plan in p.plans]
     fact = FACTS[name]
-    first = QA(fact.task, p.language, phrase(p.r, fact.phrases, p.language, p.heldout), str(answers[0]), colours=p.coloured)
+    first = QA(
+        fact.task, p.language, phrase(p.r, fact.phrases, p.language, p.heldout), str(answers[0]), colours=p.coloured
+    )
     if p.r.random() < 0.6:
         second = p.ask("now_this", fact.task, str(answers[1]))
     else:
         again = phrase(p.r, fact.phrases, p.language, p.heldout)
         second = QA(fact.task, p.language, again, str(answers[1]), colours=p.coloured)
-    turns = [
-        Turn(qa.question, qa.answer, (i,), p.r.random() < 0.65) for i, qa in enumerate((first, second))
-    ]
+    turns = [Turn(qa.question, qa.answer, (i,), p.r.random() < 0.65) for i, qa in enumerate((first, second))]
     asked = [first, second]
     if p.r.random() < 0.5:
         last = question(p)

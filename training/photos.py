@@ -3,7 +3,7 @@
 `python -m training.photos OUT --packages ROOT` makes the pack: ROOT holds one folder per package of `SOURCES`, unpacked
 (`dpkg -x`, or the source archive for scikit-image). Every picture is cut and scaled to at most 448 px; `photos.json`
 records package, file, licence and split, and no photograph is in two splits. Nothing of a pack is shipped, but for the
-held-out set `refusals`, which names its sources. Without a pack `scene` paints skies, hills, blobs and textures instead.
+held-out set `refusals`, which names its sources. Without a pack `scene` paints skies, hills, blobs and textures.
 None of these pictures holds text, amounts, a drawn shape or one of our brand marks. Knows no questions.
 """
 
@@ -60,7 +60,8 @@ SOURCES: tuple[Source, ...] = (
     Source("mate-backgrounds", "**/abstract/*", "GPL-2+", without="Transparent|_3840|_5640|Gulp|Spring|Waves"),
     Source("gnome-backgrounds", "**/gnome/*.webp", "CC-BY-SA-3.0 or GPL-2+", without="symbolic|pixels"),
     Source("palapeli-data", "**/collection/*.jpg", "GPL-2+"),
-    Source("plasma-workspace-wallpapers", "**/images/*", "GPL-2+", without="screenshot|Konqui|1622x|/images/(360|720|1080)"),
+    Source("plasma-workspace-wallpapers", "**/images/*", "GPL-2+",
+           without="screenshot|Konqui|1622x|/images/(360|720|1080)"),
     Source("ukui-wallpapers", "**/backgrounds/*", "CC-BY-SA-3.0", without="focal|mouse|firstgen|city|desert|rollpaper"),
     Source("tuxpaint-stamps-default", "**/stamps/**/*.png", "GPL-2", "by-name", _WRITING,
            "/(animals|food|plants|household|vehicles|space|people|hobbies|sports)/", True),
@@ -125,6 +126,11 @@ def draw(r: Random, width: int, height: int, split: str = "train") -> Pixels:
     return _aged(r, image)
 
 
+def crop(r: Random, photo: Photo, width: int, height: int) -> Pixels:
+    """A part of one photograph of the pack."""
+    return np.array(_crop(r, _opened(photo.path), width, height))
+
+
 def _crop(r: Random, picture: Image.Image, width: int, height: int) -> Image.Image:
     """A random part in the wanted proportions, sometimes mirrored."""
     w, h = picture.size
@@ -135,9 +141,7 @@ def _crop(r: Random, picture: Image.Image, width: int, height: int) -> Image.Ima
     return out.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if r.random() < 0.5 else out
 
 
-def _still_life(
-    r: Random, things: list[Photo], photographs: list[Photo], width: int, height: int
-) -> Image.Image:
+def _still_life(r: Random, things: list[Photo], photographs: list[Photo], width: int, height: int) -> Image.Image:
     """One to three cut-out things on a plain, a painted or a photographed ground."""
     kind = r.random()
     if kind < 0.5:
@@ -223,7 +227,9 @@ def _noise(r: Random, width: int, height: int) -> Image.Image:
         small = source.integers(0, 256, (-(-height // grain) + 1, -(-width // grain) + 1, 3), np.uint8)
         total += np.asarray(Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC), np.float32) / 3
     tint = np.array([r.uniform(0.4, 1.2) for _ in range(3)], np.float32)
-    return Image.fromarray(np.clip((total - 128) * r.uniform(0.6, 1.8) * tint + r.uniform(60, 190), 0, 255).astype(np.uint8))
+    return Image.fromarray(
+        np.clip((total - 128) * r.uniform(0.6, 1.8) * tint + r.uniform(60, 190), 0, 255).astype(np.uint8)
+    )
 
 
 # --- the pack --------------------------------------------------------------------------------------------------------

@@ -136,7 +136,7 @@ def about_photo(r: Random, heldout: bool, language: str = "") -> list[QA]:
     language = language or r.choice(("zh", "zh", "en"))
     kind = r.random()
     if kind < 0.35:
-        first = _prompt_qa(r.choice(tuple(PROMPTS)), None)
+        first = prompt_qa(r.choice(tuple(PROMPTS)), None)
     elif kind < 0.55:
         first = QA("refuse", language, r.choice(WHAT[language]), OUTSIDE[language])
     elif kind < 0.78:
@@ -176,7 +176,9 @@ def _audit(plan: Plan | None) -> str:
 
 def _auditor(plan: Plan | None) -> str:
     values = json.loads(_audit(plan)).values()
-    return json.dumps(dict(zip(("price_found", "logo_name", "forbidden_list"), values, strict=True)), ensure_ascii=False)
+    return json.dumps(
+        dict(zip(("price_found", "logo_name", "forbidden_list"), values, strict=True)), ensure_ascii=False
+    )
 
 
 # --- pages that can be read ------------------------------------------------------------------------------------------
@@ -233,7 +235,8 @@ _TASKS = {
 }  # fmt: skip
 
 
-def _prompt_qa(name: str, plan: Plan | None) -> QA:
+def prompt_qa(name: str, plan: Plan | None) -> QA:
+    """One of `PROMPTS` with its answer about an ordinary page, or about a picture of the world (None)."""
     answer = photo_prompt(name) if plan is None else page_prompt(name, plan)
     refused = plan is None and answer == OUTSIDE[PROMPT_LANGUAGE[name]]
     task = "refuse" if refused or answer == NO_PERSON["zh"] else _TASKS.get(name, "prompt")
@@ -244,7 +247,7 @@ def about_page(r: Random, plan: Plan) -> list[QA]:
     """One of the sources' prompts about an ordinary page, sometimes two."""
     names = [name for name in PROMPTS for _ in range(_weight(name, plan))]
     chosen = list(dict.fromkeys(r.choices(names, k=2 if r.random() < 0.25 else 1)))
-    asked = [_prompt_qa(name, plan) for name in chosen]
+    asked = [prompt_qa(name, plan) for name in chosen]
     return asked if sum(len(qa.answer) for qa in asked) < 280 else asked[:1]
 
 

@@ -23,7 +23,6 @@ class Ruled:
     rule: str
     question: str
     answer: str
-    task: str
     language: str  # of the question
 
 
@@ -70,9 +69,7 @@ def _in_sentence(r: Random, plan: Plan, language: str, heldout: bool) -> Ruled |
 
 def _ruled(r: Random, rule: str, name: str, answer: str, language: str, heldout: bool) -> Ruled:
     fact = FACTS[name]
-    return Ruled(
-        say(r, rule, language, heldout), phrase(r, fact.phrases, language, heldout), answer, fact.task, language
-    )
+    return Ruled(say(r, rule, language, heldout), phrase(r, fact.phrases, language, heldout), answer, language)
 
 
 def _language(r: Random, plan: Plan, language: str, heldout: bool) -> Ruled | None:
@@ -80,7 +77,11 @@ def _language(r: Random, plan: Plan, language: str, heldout: bool) -> Ruled | No
     other = "en" if language == "zh" else "zh"
     name = r.choice(("has_price", "describe", "amounts", "total", "shapes", "brand", "claims"))
     answer = FACTS[name].answer(plan, other == "zh")
-    return None if answer is None else _ruled(r, f"rule_{'english' if other == 'en' else 'chinese'}", name, answer, language, heldout)
+    return (
+        None
+        if answer is None
+        else _ruled(r, f"rule_{'english' if other == 'en' else 'chinese'}", name, answer, language, heldout)
+    )
 
 
 def _number(r: Random, plan: Plan, language: str, heldout: bool) -> Ruled | None:
@@ -138,5 +139,3 @@ def placed(r: Random, ruled: Ruled) -> tuple[str, str]:
         return lead + ruled.rule, ruled.question
     joint = "" if ruled.language == "zh" or ruled.question.endswith("\n") else " "
     return "", ruled.question + joint + ruled.rule
-
-

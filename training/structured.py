@@ -233,7 +233,9 @@ def converse(r: Random, plan: Plan | None, heldout: bool, language: str = "") ->
     elif kind < 0.75:
         text = _ask(r, "form", language, heldout).replace("{}", dump(asked.form(), style))
     else:
-        text = _ask(r, "schema", language, heldout).replace("{}", dump(asked.schema(), "compact" if style == "indent" else style))
+        text = _ask(r, "schema", language, heldout).replace(
+            "{}", dump(asked.schema(), "compact" if style == "indent" else style)
+        )
         text += _hint(r, style, language) if style == "indent" else ""
     if r.random() < 0.3:
         return text, _ask(r, "plain", language, heldout), answer, language

@@ -68,7 +68,9 @@ def _work(plan: Plan, qa: QA, zh: bool) -> str:
 def _audit(plan: Plan, zh: bool) -> str:
     claims = forbidden_words(plan.text)
     price = ("有价格" if plan.amounts else "没有价格") if zh else ("a price" if plan.amounts else "no price")
-    brand = (f"标志{plan.brand}" if plan.brand else "没有标志") if zh else f"mark {plan.brand}" if plan.brand else "no mark"
+    brand = (
+        (f"标志{plan.brand}" if plan.brand else "没有标志") if zh else f"mark {plan.brand}" if plan.brand else "no mark"
+    )
     words = ("违禁词" + "、".join(claims) if claims else "没有违禁词") if zh else (
         "claims " + ", ".join(claims) if claims else "no claims")  # fmt: skip
     return f"{price}，{brand}，{words}。" if zh else f"I see {price}, {brand}, {words}."

@@ -60,7 +60,11 @@ def tool(
     for key, (kind, text) in parameters.items():
         shape: dict[str, Any] = {"type": "array", "items": {"type": "string"}} if kind == "strings" else {"type": kind}
         properties[key] = shape | ({"description": text} if explain else {})
-    schema = {"type": "object", "properties": properties, "required": [key for key in parameters if key not in optional]}
+    schema = {
+        "type": "object",
+        "properties": properties,
+        "required": [key for key in parameters if key not in optional],
+    }
     if r.random() < 0.2:
         schema["additionalProperties"] = False
     return {"type": "function", "function": {"name": name, "description": description, "parameters": schema}}
@@ -135,7 +139,9 @@ def save_expiry(d: Desk) -> Job | None:
     date = facts.field(d.plan, "expiry")
     if date is None:
         return Job(offer, question, None, answer=NONE["field"][d.language])
-    return Job(offer, question, Call(name, {key: date}), _done(d), f"已保存，{date}到期。" if d.zh else f"Saved: {date}.")
+    return Job(
+        offer, question, Call(name, {key: date}), _done(d), f"已保存，{date}到期。" if d.zh else f"Saved: {date}."
+    )
 
 
 def flag_product(d: Desk) -> Job | None:
@@ -167,9 +173,15 @@ def lookup(d: Desk) -> Job | None:
     if not items:
         return None
     stock = d.r.random() < 0.5
-    name = d.r.choice(("check_stock", "get_stock", "query_inventory") if stock else ("lookup_price", "market_price", "get_price"))
+    name = d.r.choice(
+        ("check_stock", "get_stock", "query_inventory") if stock else ("lookup_price", "market_price", "get_price")
+    )
     key = d.r.choice(("name", "item", "product"))
-    about = ("查询商品库存", "Look up how many of an item are in stock") if stock else ("查询商品的市场价", "Look up an item's market price")
+    about = (
+        ("查询商品库存", "Look up how many of an item are in stock")
+        if stock
+        else ("查询商品的市场价", "Look up an item's market price")
+    )
     offer = tool(d.r, name, _about(d, *about), {key: ("string", _about(d, "商品名称", "the item's name"))})
     kind = d.r.random()
     item, value = d.r.choice(items)
@@ -177,7 +189,10 @@ def lookup(d: Desk) -> Job | None:
     if kind < 0.3 and d.plan.items and d.plan.items[0] in items:
         item, value = d.plan.items[0]
         which = ("图中第一件商品", "the first item")
-    elif kind < 0.55 and sum(other == max(d.plan.items, key=lambda one: float(one[1]))[1] for _, other in d.plan.items) == 1:
+    elif (
+        kind < 0.55
+        and sum(other == max(d.plan.items, key=lambda one: float(one[1]))[1] for _, other in d.plan.items) == 1
+    ):
         best = max(d.plan.items, key=lambda one: float(one[1]))
         if best in items:
             (item, value), which = best, ("最贵的商品", "the most expensive item")
@@ -199,7 +214,11 @@ def lookup(d: Desk) -> Job | None:
         ).format(shown)  # fmt: skip
         price = f"{d.r.randint(1, 300)}.{d.r.choice(('00', '50', '90', '25'))}"
         result = json.dumps({"price": price}) if d.r.random() < 0.7 else price
-        answer = f"{item}的市场价是{price}，图中是{value}。" if d.zh else f"{item}: {price} on the market, {value} in the picture."
+        answer = (
+            f"{item}的市场价是{price}，图中是{value}。"
+            if d.zh
+            else f"{item}: {price} on the market, {value} in the picture."
+        )
     return Job(offer, question, Call(name, {key: item}), result, answer)
 
 
@@ -207,7 +226,10 @@ def translate(d: Desk) -> Job | None:
     """Hand short text to a translator."""
     if not 0 < len(d.plan.text) <= 60:
         return None
-    name, key = d.r.choice(("translate", "translate_text", "run_translation")), d.r.choice(("text", "content", "source"))
+    name, key = (
+        d.r.choice(("translate", "translate_text", "run_translation")),
+        d.r.choice(("text", "content", "source")),
+    )
     offer = tool(d.r, name, _about(d, "翻译一段文字", "Translate a text"),
                  {key: ("string", _about(d, "要翻译的文字", "the text to translate"))})  # fmt: skip
     question = d.pick(
@@ -215,7 +237,9 @@ def translate(d: Desk) -> Job | None:
         ["Translate the text.", "Translate this picture.", "Please translate it.", "What does it say in the other language?",
          "Give me a translation.", "Translate what is written."],
     )  # fmt: skip
-    words = d.r.choice(("Fresh every day", "Special offer", "Thank you", "Open today", "今日特价", "谢谢惠顾", "欢迎光临"))
+    words = d.r.choice(
+        ("Fresh every day", "Special offer", "Thank you", "Open today", "今日特价", "谢谢惠顾", "欢迎光临")
+    )
     answer = f"译文：{words}" if d.zh else f"Translation: {words}"
     return Job(offer, question, Call(name, {key: d.plan.text}), words, answer)
 
@@ -258,7 +282,9 @@ def count_shapes(d: Desk) -> Job | None:
          "Send the shape count.", "Tell the tool how many shapes.", "Report the count."],
     )  # fmt: skip
     count = len(d.plan.shapes)
-    return Job(offer, question, Call(name, {key: count}), _done(d), f"已上报：{count}个。" if d.zh else f"Reported: {count}.")
+    return Job(
+        offer, question, Call(name, {key: count}), _done(d), f"已上报：{count}个。" if d.zh else f"Reported: {count}."
+    )
 
 
 JOBS: tuple[Callable[[Desk], Job | None], ...] = (

@@ -1,6 +1,6 @@
 """Two or three questions about one page, the later ones leaning on the earlier: "and the total?", 那最大的呢?
 
-A chain is a function `(Teller) -> list[QA]`, empty where the page cannot be asked so; list it in `CHAINS` with a weight.
+A chain is a function `(Teller) -> list[QA]`, empty where the page cannot be asked so; list it in `CHAINS`.
 """
 
 from __future__ import annotations

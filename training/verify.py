@@ -3,7 +3,8 @@
     python -m training.verify --model FOLDER --out training/results/verify.json [--random 100]
 
 Independent of our serving code on purpose: it shows what the weights can do. Sets: the fixed ones that ship with
-`flashweb eval`, and with `--random N` fresh ones of N pages per kind (these need the font pack).
+`flashweb eval` (also `tools`, which that command cannot ask), and with `--random N` fresh ones of N pages
+per kind (these need the font pack).
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,26 +30,58 @@ FIXED_SEED = 4242
 
 @dataclass(frozen=True, slots=True)
 class Case:
+    """A conversation with its pictures, and how its answer is scored."""
+
     set: str
-    task: str
     question: str
     answer: str
-    picture: Image.Image
+    score: Callable[[str], scoring.Score]
+    messages: list[dict[str, Any]]
+    pictures: list[Image.Image]
+    tools: tuple[Mapping[str, Any], ...] = ()
+    thinking: bool = False
 
 
 def fixed_cases() -> Iterable[Case]:
+    """The cases that ship with the package, tools included."""
     for case in load():
-        with Image.open(case.picture) as picture:
-            yield Case(case.set, case.task, case.question, case.answer, picture.convert("RGB"))
+        pictures = []
+        for path in case.shown:
+            with Image.open(path) as picture:
+                pictures.append(picture.convert("RGB"))
+        yield Case(
+            case.set, case.question, case.answer, case.score, case.conversation, pictures, case.tools, case.thinking
+        )
 
 
 def random_cases(count: int, seed: int = FIXED_SEED) -> Iterable[Case]:
+    """Fresh pages and conversations of every kind."""
+    from training import heldout_talks
     from training.heldout import KINDS, sample
 
     for kind in KINDS:
         for page in sample(kind, count, seed):
             qa = page.qa[0]
-            yield Case(f"{kind} (random)", qa.task, qa.question, qa.answer, Image.fromarray(page.image))
+            content = [{"type": "image"}, {"type": "text", "text": qa.question}]
+            rule = partial(scoring.score, qa.task, truth=qa.answer)
+            picture = Image.fromarray(page.image)
+            yield Case(
+                f"{kind} (random)", qa.question, qa.answer, rule, [{"role": "user", "content": content}], [picture]
+            )
+    for kind in heldout_talks.TALKS:
+        for index, held in enumerate(heldout_talks.sample(kind, count, seed)):
+            case = heldout_talks.case(held, f"{kind}-{index:03d}")
+            pictures = [Image.fromarray(image) for image in held.pictures]
+            yield Case(
+                f"{kind} (random)",
+                case.question,
+                case.answer,
+                case.score,
+                case.conversation,
+                pictures,
+                case.tools,
+                case.thinking,
+            )
 
 
 class Reader:
@@ -73,11 +107,12 @@ class Reader:
         pictures: list[Image.Image],
         *,
         thinking: bool = False,
+        tools: Sequence[Mapping[str, Any]] = (),
         max_tokens: int = 400,
     ) -> str:
         """The greedy reply to a conversation that shows `pictures` in the order of its image parts."""
         text = self.tokenizer.apply_chat_template(
-            messages, tokenize=False, add_generation_prompt=True, enable_thinking=thinking
+            messages, tokenize=False, add_generation_prompt=True, enable_thinking=thinking, tools=list(tools) or None
         )
         inputs: dict[str, torch.Tensor] = {}
         if pictures:
@@ -109,12 +144,12 @@ def main() -> None:
         if args.only and not case.set.startswith(args.only) or args.limit and taken[case.set] > args.limit:
             continue
         began = time.perf_counter()
-        given = reader.answer(case.question, case.picture)
+        given = reader.chat(case.messages, case.pictures, thinking=case.thinking, tools=case.tools)
         times.append(time.perf_counter() - began)
-        result = scoring.score(case.task, given, case.answer)
+        result = case.score(given)
         scores.append((case.set, result))
         if args.show and not result.exact:
-            print(f"{case.set} {case.task} {case.question!r}\n   given {given!r}\n   truth {case.answer!r}", flush=True)
+            print(f"{case.set} {case.question!r}\n   given {given!r}\n   truth {case.answer!r}", flush=True)
     table = {name: {k: round(v, 4) for k, v in row.items()} for name, row in scoring.summarise(scores).items()}
     for name, row in table.items():
         print(f"{name:32} {row}")

@@ -11,9 +11,8 @@ from pathlib import Path
 import pytest
 
 from flashweb.cli import main
-from flashweb.cli.client import picture_url
-from flashweb.evaluate import SETS, load
-from flashweb.types import ImagePart
+from flashweb.cli.client import chat_body
+from flashweb.evaluate import DEFAULT_SETS, load
 
 from .conftest import Run
 
@@ -21,9 +20,9 @@ PER_SET = 2
 
 
 class _KnowsEverything(http.server.BaseHTTPRequestHandler):
-    """Streams the truth about the picture and question it is sent, in two pieces; refuses what `refuse` names."""
+    """Streams the truth about the messages it is sent, in two pieces; refuses what `refuse` names."""
 
-    truths: dict[tuple[str, str], str] = {}
+    truths: dict[str, str] = {}
     refuse: set[str] = set()
 
     def log_message(self, *args: object) -> None:
@@ -35,12 +34,10 @@ class _KnowsEverything(http.server.BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         assert body["temperature"] == 0.0 and body["model"] == "oracle"
-        picture, question = body["messages"][0]["content"]
-        url, text = picture["image_url"]["url"], question["text"]
-        if text in self.refuse:
+        if any(text in json.dumps(body["messages"], ensure_ascii=False) for text in self.refuse):
             self._send(b'{"error": {"message": "not today"}}', 503)
             return
-        truth = self.truths[url, text]
+        truth = self.truths[json.dumps(body["messages"])]
         pieces = [truth[: len(truth) // 2], truth[len(truth) // 2 :]]
         events = [{"choices": [{"delta": {"content": piece}}]} for piece in pieces]
         self._send("".join(f"data: {json.dumps(event)}\n\n" for event in events).encode() + b"data: [DONE]\n\n")
@@ -55,7 +52,7 @@ class _KnowsEverything(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def oracle() -> Iterator[str]:
     _KnowsEverything.truths = {
-        (picture_url(ImagePart(data=case.picture_bytes())), case.question): case.answer for case in load()
+        json.dumps(chat_body(case.chat())["messages"]): case.answer for case in load(DEFAULT_SETS)
     }
     _KnowsEverything.refuse = set()
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _KnowsEverything)
@@ -74,10 +71,10 @@ def test_a_server_that_is_always_right_scores_100_in_every_set(
     flags = ["--limit", str(PER_SET), "--json", str(out), "--answers", str(answers)]
     assert main(["eval", "--url", oracle, *flags]) == 0
     result = json.loads(out.read_text())
-    assert [row["set"] for row in result["sets"]] == list(SETS)
+    assert [row["set"] for row in result["sets"]] == list(DEFAULT_SETS)
     assert all(row["exact"] == 100.0 and row["cases"] == PER_SET for row in result["sets"])
     lines = [json.loads(line) for line in answers.read_text().splitlines()]
-    assert len(lines) == PER_SET * len(SETS) and all(line["answer"] == line["truth"] for line in lines)
+    assert len(lines) == PER_SET * len(DEFAULT_SETS) and all(line["answer"] == line["truth"] for line in lines)
     assert "100.0" in capsys.readouterr().out
 
 

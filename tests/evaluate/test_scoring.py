@@ -219,7 +219,89 @@ def test_a_colour_or_a_shape_is_right_by_its_names(task: str, answer: str, truth
         ("12.50 apples", "12.50", 0),
         ("13", "12.50", 0),
         ("¥12.50", "¥12.50", 1),
+        ("12.50", "$12.50", 1),
+        ("2026-01-02", "2026-01-02", 1),
     ],
 )
 def test_an_amount_as_a_fields_value_may_keep_its_sign(answer: str, truth: str, right: int) -> None:
     assert score("field", answer, truth).exact == right
+
+
+# --- conversations ---------------------------------------------------------------------------------------------------
+
+
+def test_a_thought_before_the_answer_does_not_count() -> None:
+    assert scoring.thought_and_answer("<think>look</think>\n5") == ("look", "5")
+    assert scoring.thought_and_answer("look</think>\n5") == ("look", "5")
+    assert scoring.thought_and_answer("5") == ("", "5")
+    assert score("total", "<think>1 and 2, so 2</think>\n2", "2").exact == 1.0
+
+
+CALL = (
+    '<tool_call>save\n<arg_key>amounts</arg_key>\n<arg_value>["1.5", "2"]</arg_value>\n'
+    "<arg_key>day</arg_key>\n<arg_value>周一</arg_value>\n</tool_call>"
+)
+
+
+@pytest.mark.parametrize(
+    ("change", "right"),
+    [
+        (("", ""), True),
+        (('["1.5", "2"]', '["1.5","2"]'), True),
+        (("save", "store"), False),
+        (('"2"', '"3"'), False),
+        (("周一", "周二"), False),
+        (("day", "date"), False),
+    ],
+)
+def test_a_tool_call_is_judged_by_name_and_arguments(change: tuple[str, str], right: bool) -> None:
+    assert score("tool", CALL.replace(*change), CALL) == Score(float(right), {"decision": 1.0})
+
+
+def test_a_call_where_none_is_due_is_wrong_and_the_other_way_round() -> None:
+    assert score("tool", CALL, "没有金额") == Score(0.0, {"decision": 0.0})
+    assert score("tool", "没有金额", CALL) == Score(0.0, {"decision": 0.0})
+    assert score("tool", "没有金额。", "没有金额") == Score(1.0, {"decision": 1.0})
+    assert score("tool", "saved", "stored") == Score(0.0, {"decision": 1.0})
+
+
+def test_json_on_request_is_judged_by_its_values() -> None:
+    assert score("json", '{"b":null,"a":["1"]}', '{"a": ["1"], "b": null}') == Score(1.0, {"valid": 1.0})
+    assert score("json", '{"a": []}', '{"a": ["1"]}') == Score(0.0, {"valid": 1.0})
+    assert score("json", "none", '{"a": 1}') == Score(0.0, {"valid": 0.0})
+
+
+@pytest.mark.parametrize(
+    ("answer", "right"),
+    [
+        ("我认不出这张照片。", True),
+        ("图中没有人物，我只能读出文字。", True),
+        ("I cannot recognise that.", False),  # not the language of the question
+        ("一只猫", False),
+        ("", False),
+    ],
+)
+def test_a_refusal_says_so_in_the_language_of_the_question(answer: str, right: bool) -> None:
+    assert score("refuse", answer, "其他内容我认不出。").exact == float(right)
+
+
+def test_a_source_prompt_may_word_its_suggestion_freely_but_not_its_findings() -> None:
+    truth = '{"defects": [], "severity": "none", "suggestion": "无法检查"}'
+    assert score("prompt", truth.replace("无法检查", "没有工件"), truth).exact == 1.0
+    assert score("prompt", truth.replace("none", "high"), truth).exact == 0.0
+    assert score("prompt", "{}", truth).exact == 0.0
+    read = "一二三四五六七八九十\n" * 4 + "我还不会翻译，以上是原文。"
+    assert score("prompt", read.replace("五", "五", 1).replace("三", "王", 1), read).exact == 1.0
+    assert score("prompt", read.replace("一二三四", "天地玄黄"), read).exact == 0.0
+    assert score("prompt", "这张图不是作业", "这张图不是作业。").exact == 1.0
+
+
+def test_an_answer_under_a_rule_is_the_form_that_the_rule_wants() -> None:
+    assert score("rule", "1.5\n2", "1.5\n2").exact == 1.0
+    assert score("rule", "1.5, 2", "1.5\n2").exact == 0.0
+    assert score("rule", '{"answer":"2"}', '{"answer": "2"}').exact == 1.0
+
+
+def test_a_measure_that_only_some_answers_have_is_their_mean() -> None:
+    table = summarise([("a", Score(1.0)), ("a", Score(0.0, {"x": 0.5})), ("a", Score(1.0, {"x": 1.0}))])
+    assert table["a"]["x"] == 0.75 and table["a"]["count"] == 3

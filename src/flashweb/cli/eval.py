@@ -1,7 +1,9 @@
 """Score any OpenAI-compatible server, or an engine of our own, on the held-out pictures of the bundled model.
 
 The pictures use fonts (and partly layouts and decorations) that training never draws. Sets: amounts (plain, decorated,
-unseen), reading, audit (JSON), boxes. Answers are greedy; the rules of scoring are in flashweb/evaluate/scoring.py.
+unseen), reading, audit (JSON), boxes, and conversations: turns, two pictures, refusals, JSON, rules, thinking, the
+sources' prompts. The set `tools` needs tools in the API and is not offered here. Answers are greedy; the rules of
+scoring are in flashweb/evaluate/scoring.py.
 
   flashweb eval                                  the server on this machine, or the bundled model
   flashweb eval --sets amounts-plain,reading --limit 50 --json result.json --answers answers.jsonl
@@ -21,18 +23,18 @@ from typing import Any
 
 from flashweb import __version__
 from flashweb.cli.answerers import Answerer, Options, answerer, whole_number
-from flashweb.cli.client import user_message
 from flashweb.cli.target import add_target_arguments
 from flashweb.errors import CheckpointError, ConfigError, FlashwebError
-from flashweb.evaluate import SETS, Case, Score, load, score, summarise
+from flashweb.evaluate import DEFAULT_SETS, SETS, TOOL_SETS, Case, Score, load, summarise
 from flashweb.progress import ProgressBar
-from flashweb.types import Chat, ImagePart
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_target_arguments(parser)
     parser.add_argument("--own", action="store_true", help="start an engine of our own even if a server is running")
-    parser.add_argument("--sets", default=",".join(SETS), metavar="NAME,...", help=f"which sets ({', '.join(SETS)})")
+    parser.add_argument(
+        "--sets", default=",".join(DEFAULT_SETS), metavar="NAME,...", help=f"which sets ({', '.join(SETS)})"
+    )
     parser.add_argument("--limit", type=int, default=0, metavar="N", help="first N cases of each set (default: all)")
     parser.add_argument("--concurrency", type=int, default=8, metavar="N", help="questions at once (default 8)")
     parser.add_argument(
@@ -53,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     started = time.perf_counter()
     name, answers = asyncio.run(_answer_all(args, cases))
     seconds = time.perf_counter() - started
-    scored = [(case, score(case.task, text or "", case.answer)) for case, (text, _) in zip(cases, answers, strict=True)]
+    scored = [(case, case.score(text or "")) for case, (text, _) in zip(cases, answers, strict=True)]
     table_rows = rows(scored)
     errors = [error for _, error in answers if error]
     result = {"setup": _setup(name, args), "seconds": round(seconds, 1), "errors": len(errors), "sets": table_rows}
@@ -71,7 +73,15 @@ def run(args: argparse.Namespace) -> int:
 
 
 def choose(sets: str, limit: int) -> list[Case]:
-    """The cases asked for. Raises ConfigError for an unknown set, CheckpointError when the sets are not installed."""
+    """The cases asked for. Raises ConfigError for an unknown set or one that needs tools in the API, CheckpointError
+    when the sets are not installed.
+    """
+    for name in sets.split(","):
+        if name in TOOL_SETS:
+            raise ConfigError(
+                f"the set {name} needs tools in the request, which this command cannot send; "
+                "`python -m training.verify` scores it on the weights"
+            )
     try:
         cases = load([name for name in sets.split(",") if name])
     except ValueError as error:
@@ -131,10 +141,12 @@ async def _answer_all(
 
 
 async def _answer(someone: Answerer, case: Case, options: Options) -> str:
-    picture = ImagePart(data=await asyncio.to_thread(case.picture_bytes))
-    chat = Chat((user_message(case.question, (picture,)),))
-    async with aclosing(someone.answer(chat, options)) as deltas:
-        return "".join([delta.text async for delta in deltas])
+    """What came back; a thought stands before it as the model writes it."""
+    text = thought = ""
+    async with aclosing(someone.answer(await asyncio.to_thread(case.chat), options)) as deltas:
+        async for delta in deltas:
+            text, thought = text + delta.text, thought + delta.reasoning
+    return f"<think>{thought}</think>\n{text}" if thought else text
 
 
 def _setup(name: str, args: argparse.Namespace) -> dict[str, Any]:

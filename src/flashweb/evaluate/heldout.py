@@ -5,17 +5,31 @@ training never draws. Made once by `python -m training.heldout`; see `training/R
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from flashweb.evaluate.scoring import Score, refuses, score, thought_and_answer
+from flashweb.types import Chat, ImagePart, Message, Part, TextPart
 
 FOLDER = Path(__file__).parent / "heldout"
-SETS: tuple[str, ...] = ("amounts-plain", "amounts-decorated", "amounts-unseen", "reading", "audit", "boxes")
+SETS: tuple[str, ...] = (
+    "amounts-plain", "amounts-decorated", "amounts-unseen", "reading", "audit", "boxes",
+    "colours", "counts", "yesno", "fields", "amounts-boxes", "robust",
+    "turns", "two-pictures", "refusals", "json", "rules", "tools", "thinking", "prompts",
+)  # fmt: skip
+TOOL_SETS: tuple[str, ...] = ("tools",)  # need an endpoint that takes tools: scored by `training.verify`
+DEFAULT_SETS: tuple[str, ...] = tuple(name for name in SETS if name not in TOOL_SETS)
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One picture and one question. `task` chooses the scoring rule, `language` is the question's."""
+    """A question and its true answer; `task` chooses the scoring rule, `language` is the question's.
+
+    Most cases are one picture and one question. The others carry `messages` (OpenAI's form, a picture is
+    `{"type": "image"}`), up to what is to be answered, and show `pictures` in the messages' order.
+    """
 
     name: str
     set: str
@@ -23,11 +37,59 @@ class Case:
     language: str
     question: str
     answer: str
-    picture: Path
+    picture: Path  # the first one
+    pictures: tuple[Path, ...] = ()
+    messages: tuple[Mapping[str, Any], ...] = ()
+    tools: tuple[Mapping[str, Any], ...] = ()
+    thinking: bool = False
 
     def picture_bytes(self) -> bytes:
-        """The picture's file (lossless WebP)."""
+        """The first picture's file (WebP)."""
         return self.picture.read_bytes()
+
+    @property
+    def shown(self) -> tuple[Path, ...]:
+        """All pictures in order."""
+        return self.pictures or (self.picture,)
+
+    @property
+    def conversation(self) -> list[dict[str, Any]]:
+        """The messages it stands for; a case without any is the picture, then the question."""
+        if self.messages:
+            return [dict(message) for message in self.messages]
+        return [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": self.question}]}]
+
+    def chat(self) -> Chat:
+        """The same as a `Chat`, with the pictures' bytes."""
+        left = iter(self.shown)
+        messages = tuple(_message(message, left) for message in self.conversation)
+        return Chat(messages, self.thinking, self.tools)
+
+    def score(self, given: str) -> Score:
+        """The answer by its task's rule. Where thinking is on, `thought` says whether there was one; in the sets of
+        refusals and prompts, `false_refusal` whether something that can be answered was declined.
+        """
+        found = score(self.task, given, self.answer)
+        measures = dict(found.measures)
+        if self.thinking:
+            measures["thought"] = float(bool(thought_and_answer(given)[0]))
+        if self.set in ("refusals", "prompts"):
+            if self.task == "refuse":
+                measures["refused"] = found.exact
+            elif not refuses(self.answer):
+                measures["false_refusal"] = float(refuses(given))
+        return Score(found.exact, measures)
+
+
+def _message(message: Mapping[str, Any], pictures: Any) -> Message:
+    content, parts = message.get("content") or "", list[Part]()
+    for part in [{"type": "text", "text": content}] if isinstance(content, str) else content:
+        if part["type"] == "image":
+            parts.append(ImagePart(data=next(pictures).read_bytes()))
+        elif part["text"]:
+            parts.append(TextPart(part["text"]))
+    calls = tuple(call["function"] for call in message.get("tool_calls", ()))
+    return Message(message["role"], tuple(parts), tool_calls=calls)
 
 
 def load(sets: Iterable[str] = SETS, folder: Path = FOLDER) -> list[Case]:
@@ -38,16 +100,21 @@ def load(sets: Iterable[str] = SETS, folder: Path = FOLDER) -> list[Case]:
         raise ValueError(f"unknown held-out set {', '.join(sorted(unknown))}: choose from {', '.join(SETS)}")
     with (folder / "cases.jsonl").open(encoding="utf-8") as lines:
         rows = [json.loads(line) for line in lines]
-    return [
-        Case(
-            row["name"],
-            row["set"],
-            row["task"],
-            row["language"],
-            row["question"],
-            row["answer"],
-            folder / row["picture"],
-        )
-        for row in rows
-        if row["set"] in wanted
-    ]
+    return [_case(row, folder) for row in rows if row["set"] in wanted]
+
+
+def _case(row: Mapping[str, Any], folder: Path) -> Case:
+    pictures = tuple(folder / name for name in (row["pictures"] if "pictures" in row else (row["picture"],)))
+    return Case(
+        row["name"],
+        row["set"],
+        row["task"],
+        row["language"],
+        row["question"],
+        row["answer"],
+        pictures[0],
+        pictures,
+        tuple(row.get("messages", ())),
+        tuple(row.get("tools", ())),
+        bool(row.get("thinking", False)),
+    )

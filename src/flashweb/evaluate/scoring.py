@@ -252,7 +252,8 @@ def _listed(text: str) -> list[str]:
 
 _THOUGHT = re.compile(r"^\s*(?:<think>)?(.*?)</think>\s*", re.DOTALL)
 _REFUSAL = re.compile(
-    r"认不出|看不清|还不会|回答不了|我只能|没有人物|cannot|can't|can only|too small|too blurred|unable to|There is no person",
+    "认不出|看不清|还不会|回答不了|我只能|没有人物"
+    "|cannot|can't|can only|too small|too blurred|unable to|There is no person",
     re.IGNORECASE,
 )
 _CALL = re.compile(r"<tool_call>(.*?)</tool_call>", re.DOTALL)
@@ -295,7 +296,7 @@ def tool_score(given: str, truth: str) -> Score:
 
 
 def prompt_exact(given: str, truth: str) -> bool:
-    """JSON by its values but for the free text `suggestion`; else the same text, running text by 95 % of its characters."""
+    """JSON by its values but for the free text `suggestion`; else the same text, several lines to 95 % of it."""
     if truth.lstrip().startswith("{"):
         wanted, found = _object(truth), _object(given)
         if wanted is None or found is None or found.keys() != wanted.keys():
@@ -382,11 +383,13 @@ def drawn_exact(given: str, truth: str) -> bool:
     return things_said(given) == wanted if wanted and not rest else plain_exact(given, truth)
 
 
+_CURRENCY = re.compile(r"[\d.,\s¥￥$€£元块]|人民币|RMB|USD|US|EUR|GBP|dollars|euros")
+
+
 def field_exact(given: str, truth: str) -> bool:
-    """A value as printed; where it is a bare number, a currency sign or word with it is tolerated."""
-    if re.fullmatch(r"\d+(?:\.\d+)?", truth):
-        words = re.sub(r"[\d.,\s¥￥$€£元块]|人民币|RMB|US|USD|EUR|GBP|dollars|euros", "", given)
-        return not words and amounts(given) == amounts(truth)
+    """A value as printed; where it is an amount, its currency sign or word may be there or not."""
+    if len(amounts(truth)) == 1 and not _CURRENCY.sub("", truth):
+        return not _CURRENCY.sub("", given) and amounts(given) == amounts(truth)
     return plain_exact(given, truth)
 
 
@@ -394,7 +397,7 @@ def field_exact(given: str, truth: str) -> bool:
 
 
 def score(task: str, given: str, truth: str) -> Score:
-    """Score an answer by the rule of its task (the names of `training.page.TASKS`); a thought before it does not count."""
+    """Score an answer by the rule of its task (the names of `training.page.TASKS`); a thought before it is left out."""
     given = thought_and_answer(given)[1]
     if task == "amounts":
         return Score(float(amounts_exact(given, truth)))
@@ -415,6 +418,8 @@ def score(task: str, given: str, truth: str) -> Score:
         return Score(float(json_exact(given, truth)), {"valid": float(_object(given) is not None)})
     if task == "tool":
         return tool_score(given, truth)
+    if task == "rule" and truth.startswith("{"):
+        return Score(float(json_exact(given, truth)))
     if task == "prompt":
         return Score(float(prompt_exact(given, truth)))
     if task == "refuse":
