@@ -1,8 +1,10 @@
 """Held-out pages: bigger random sets for the trainer, and the fixed sets that ship inside `flashweb.evaluate`.
 
-`python -m training.heldout` writes the fixed sets again (same seed, same fonts, same pictures). All sets use held-out
-fonts; "amounts-unseen" also layouts, decorations and phrasings that training never draws. Glyphs are at least 14 px
-(Latin) and 18 px (hanzi) high, as the targets are defined.
+`python -m training.heldout --sets NAME,...` writes these fixed sets again: the same pictures with the same fonts while
+the recipe is what it was when they were drawn, so a set is written once and then left alone. All sets use held-out
+fonts; "amounts-unseen" and the `UNSEEN` ones also layouts, decorations and phrasings that training never draws. Glyphs
+are at least 14 px (Latin) and 18 px (hanzi) high, as the targets are defined. "robust" is pages of other fixed sets
+after wear.
 """
 
 from __future__ import annotations
@@ -10,8 +12,9 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import re
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -52,10 +55,16 @@ def _middling(page: Page) -> bool:
     return max(page.image.shape) <= 620 and len(page.qa[0].answer) > 12
 
 
+def _lists_boxes(page: Page) -> bool:
+    """The box of every amount, not of one thing."""
+    return re.match(r"[\d.]+ \[", page.qa[0].answer) is not None
+
+
 def _wish(split: str, task: str, decorated: bool | None, kinds: tuple[str, ...] = _DENSE) -> Wish:
     return Wish(split, 1.0, 1, decorated, kinds, (task,), None, False)
 
 
+_UNSEEN_TEXT, _UNSEEN_FIGURES = ("ticket", "coupon", "statement"), ("arc", "signboard")
 KINDS: dict[str, Kind] = {
     "amounts-plain": Kind(_wish("unseen_fonts", "amounts", False), 60, _few_amounts),
     "amounts-decorated": Kind(
@@ -63,7 +72,7 @@ KINDS: dict[str, Kind] = {
         60,
         lambda page: _few_amounts(page) and bool(_TOUCHING & {*page.decorations}),
     ),
-    "amounts-unseen": Kind(_wish("unseen_all", "amounts", True, ()), 30, _few_amounts),
+    "amounts-unseen": Kind(_wish("unseen_all", "amounts", True, _UNSEEN_TEXT), 30, _few_amounts),
     "reading": Kind(_wish("unseen_fonts", "read", None), 40, lambda page: 4 < len(page.qa[0].answer) < 200),
     "audit": Kind(
         _wish("unseen_fonts", "audit", None, ("poster", "label", "price_tag")),
@@ -71,14 +80,24 @@ KINDS: dict[str, Kind] = {
         lambda page: page.qa[0].answer.startswith("{"),
     ),
     "boxes": Kind(_wish("unseen_fonts", "box", None), 30),
+    "colours": Kind(_wish("unseen_all", "colour", None, _UNSEEN_FIGURES), 40),
+    "counts": Kind(_wish("unseen_all", "count", None, ("arc",)), 50),
+    "yesno": Kind(_wish("unseen_all", "yesno", None, (*_UNSEEN_TEXT, *_UNSEEN_FIGURES)), 50),
+    "fields": Kind(_wish("unseen_all", "field", None, _UNSEEN_TEXT), 50),
+    "amounts-boxes": Kind(_wish("unseen_all", "box", None, _UNSEEN_TEXT), 30, _lists_boxes),
     "marking": Kind(_wish("unseen_all", "marking", None, ("worksheet",)), 40, _middling),
     "contract": Kind(_wish("unseen_all", "contract", None, ("contract",)), 40, _middling),
     "inspection": Kind(_wish("unseen_all", "inspection", None, ("inspection",)), 40, _middling),
 }
 
+UNSEEN = ("colours", "counts", "yesno", "fields", "amounts-boxes")
+SMALL_BYTES = 11_000  # of one picture of the `UNSEEN` sets
+
 
 def sample(kind: str, n: int, seed: int, *, max_bytes: int | None = None) -> list[Page]:
-    """`n` pages of one of `KINDS` with one question each, 200 to 700 px; one in six amounts pages has no amount."""
+    """`n` pages of one of `KINDS` with one question each, 200 to 700 px; one in six amounts pages has no amount,
+    yes and no take turns.
+    """
     r, pages = Random(f"{kind} {seed}"), list[Page]()
     wanted = KINDS[kind]
     while len(pages) < n:
@@ -88,6 +107,8 @@ def sample(kind: str, n: int, seed: int, *, max_bytes: int | None = None) -> lis
         if wanted.wish.tasks == ("amounts",) and (len(pages) % 6 == 5) != (
             page.qa[0].answer in ("没有金额", "no amounts")
         ):
+            continue
+        if wanted.wish.tasks == ("yesno",) and (page.qa[0].answer in ("是", "yes")) != (len(pages) % 2 == 0):
             continue
         if max_bytes is None or len(encode(page)) <= max_bytes:
             pages.append(page)
@@ -112,46 +133,98 @@ def _legible(page: Page) -> bool:
 
 def encode(page: Page) -> bytes:
     """The picture as lossless WebP."""
+    return _webp(Image.fromarray(page.image))
+
+
+def _webp(picture: Image.Image) -> bytes:
     buffer = io.BytesIO()
-    Image.fromarray(page.image).save(buffer, "WEBP", lossless=True, quality=75, method=3)
+    picture.save(buffer, "WEBP", lossless=True, quality=75, method=3)
     return buffer.getvalue()
 
 
-def write(folder: Path = FOLDER, seed: int = SEED, sets: Collection[str] = tuple(KINDS)) -> int:
+# --- wear ------------------------------------------------------------------------------------------------------------
+
+ROBUST = "robust"
+
+
+def _worn(picture: Image.Image, wear: str, index: int) -> tuple[str, bytes]:
+    """(ending, file) of a picture after JPEG at quality 40, turning by 5 degrees, or scaling by 30 %."""
+    if wear == "jpeg":
+        buffer = io.BytesIO()
+        picture.save(buffer, "JPEG", quality=40)
+        return "jpg", buffer.getvalue()
+    if wear == "turned":
+        ground = ((255, 255, 255), (120, 112, 100))[index // 2 % 2]
+        turned = picture.rotate(5 if index % 2 else -5, Image.Resampling.BICUBIC, expand=True, fillcolor=ground)
+        return "webp", _webp(turned)
+    factor = 0.7 if index % 2 else 1.3
+    sides = (round(picture.width * factor), round(picture.height * factor))
+    return "webp", _webp(picture.resize(sides, Image.Resampling.LANCZOS))
+
+
+def _worn_size(picture: Path) -> int:
+    """Bytes of a picture's largest worn copy."""
+    with Image.open(picture) as opened:
+        return max(len(_worn(opened.convert("RGB"), wear, 0)[1]) for wear in ("turned", "scaled"))
+
+
+def _worn_cases(folder: Path) -> Iterator[tuple[dict[str, object], bytes]]:
+    """The rows and pictures of "robust": fifteen pages of amounts, fifteen of reading, after each kind of wear."""
+    rows = [json.loads(line) for line in (folder / "cases.jsonl").read_text("utf-8").splitlines()]
+    sources = []
+    for names in (("amounts-unseen", "amounts-decorated"), ("reading",)):
+        found = [
+            row
+            for name in names
+            for row in rows
+            if row["set"] == name and (folder / row["picture"]).stat().st_size <= 16_000
+        ]
+        sources += [row for row in found if _worn_size(folder / row["picture"]) <= 36_000][:15]
+    for wear in ("jpeg", "turned", "scaled"):
+        for index, source in enumerate(sources):
+            with Image.open(folder / source["picture"]) as picture:
+                ending, data = _worn(picture.convert("RGB"), wear, index)
+            name = f"robust-{wear}-{index:03d}"
+            row = {**source, "name": name, "set": ROBUST, "picture": f"{name}.{ending}", "source": source["name"]}
+            yield row, data
+
+
+def _drawn_cases(name: str, seed: int) -> Iterator[tuple[dict[str, object], bytes]]:
+    """The rows and pictures of one of `KINDS`."""
+    pages = sample(name, KINDS[name].count, seed, max_bytes=SMALL_BYTES if name in UNSEEN else MAX_BYTES)
+    for index, page in enumerate(pages):
+        qa, case = page.qa[0], f"{name}-{index:03d}"
+        row: dict[str, object] = {"name": case, "set": name, "task": qa.task, "language": qa.language}
+        row |= {"question": qa.question, "answer": qa.answer, "picture": f"{case}.webp"}
+        row |= {"layout": page.kind, "decorations": list(page.decorations)}
+        yield row, encode(page)
+
+
+def write(sets: Collection[str], folder: Path = FOLDER, seed: int = SEED) -> int:
     """Write the named fixed sets, the others stay as they are; gives the bytes written."""
     folder.mkdir(parents=True, exist_ok=True)
+    size, new = 0, list[str]()
+    for name in sets:
+        for row, data in _worn_cases(folder) if name == ROBUST else _drawn_cases(name, seed):
+            (folder / str(row["picture"])).write_bytes(data)
+            size += len(data)
+            new.append(json.dumps(row, ensure_ascii=False))
     table = folder / "cases.jsonl"
     before = table.read_text("utf-8").splitlines() if table.is_file() else []
-    rows, size = [row for row in before if json.loads(row)["set"] not in sets], 0
-    for name in sets:
-        kind = KINDS[name]
-        for old in folder.glob(f"{name}-[0-9]*.webp"):
-            old.unlink()
-        for index, page in enumerate(sample(name, kind.count, seed, max_bytes=MAX_BYTES)):
-            qa, picture, data = page.qa[0], f"{name}-{index:03d}.webp", encode(page)
-            (folder / picture).write_bytes(data)
-            size += len(data)
-            row: dict[str, object] = {
-                "name": f"{name}-{index:03d}",
-                "set": name,
-                "task": qa.task,
-                "language": qa.language,
-            }
-            row |= {"question": qa.question, "answer": qa.answer, "picture": picture}
-            row |= {"layout": page.kind, "decorations": list(page.decorations)}
-            rows.append(json.dumps(row, ensure_ascii=False))
-    table.write_text("\n".join(rows) + "\n", "utf-8")
+    kept = [row for row in before if json.loads(row)["set"] not in sets]
+    table.write_text("\n".join(kept + new) + "\n", "utf-8")
     return size
 
 
 def main() -> int:
-    """Command line: write the fixed sets."""
+    """Command line: write fixed sets."""
     parser = argparse.ArgumentParser(prog="python -m training.heldout", description=__doc__)
     parser.add_argument("--out", type=Path, default=FOLDER)
     parser.add_argument("--seed", type=int, default=SEED)
-    parser.add_argument("--sets", default=",".join(KINDS), metavar="NAME,...", help="write these, keep the others")
+    names = ", ".join((*KINDS, ROBUST))
+    parser.add_argument("--sets", required=True, metavar="NAME,...", help=f"write these, keep the others: {names}")
     arguments = parser.parse_args()
-    print(f"{write(arguments.out, arguments.seed, arguments.sets.split(',')) / 2**20:.2f} MiB in {arguments.out}")
+    print(f"{write(arguments.sets.split(','), arguments.out, arguments.seed) / 2**20:.2f} MiB in {arguments.out}")
     return 0
 
 

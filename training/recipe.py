@@ -111,7 +111,7 @@ def _plan(r: Random, width: int, height: int, wish: Wish) -> Plan:
 
 def _loose_marks(r: Random, plan: Plan) -> None:
     """A brand mark, or a mark that is none, somewhere free on pages that have neither, mostly in a corner."""
-    if plan.shapes or plan.brand or plan.decoy or plan.kind == "coloured" or min(plan.width, plan.height) < 112:
+    if plan.about_colours or plan.brand or plan.decoy or min(plan.width, plan.height) < 112:
         return
     if r.random() > 0.11:
         return
@@ -197,13 +197,12 @@ def _size(r: Random, width: int, height: int, language: str, difficulty: float, 
 
 def _ground(r: Random, plan: Plan, plain: bool, wish: Wish) -> tuple[Pixels, tuple[str, ...]]:
     """Paper, decorations and drawn things: everything that lies below the text."""
-    about_colours = bool(plan.shapes) or plan.kind == "coloured"
     colour = (
-        (colours.paper_for_colours(r) if about_colours else decorations.paper_colour(r))
+        (colours.paper_for_colours(r) if plan.about_colours else decorations.paper_colour(r))
         if wish.difficulty > 0.15
         else r.choice(((255, 255, 255), (250, 250, 245), (240, 240, 240)))
     )
-    if about_colours:
+    if plan.about_colours:
         colours.fit_colours(r, plan, colour)
     image = decorations.paper(r, plan.width, plan.height, colour, plain and r.random() < 0.5 or wish.difficulty < 0.15)
     things = (plan.shapes, plan.brand_place, plan.decoy_place, plan.bar_code)
@@ -217,7 +216,7 @@ def _ground(r: Random, plan: Plan, plain: bool, wish: Wish) -> tuple[Pixels, tup
 
 def _choose_decorations(r: Random, plan: Plan, wish: Wish) -> list[str]:
     count = r.choices((1, 2, 3, 4), (30, 35, 25, 10))[0]
-    if plan.shapes or plan.kind == "coloured":
+    if plan.about_colours:
         unseen = wish.split in ("unseen_decorations", "unseen_all")
         return r.sample(("brackets", "hatching") if unseen else ("frame", "side_stripe"), 1) if r.random() < 0.5 else []
     names = list(decorations.TRAIN)

@@ -38,6 +38,7 @@ KINDS = {
     "invoice": ("一张单据", "an invoice"), "label": ("一张商品标签", "a product label"), "ticket": ("一张票", "a ticket"),
     "coupon": ("一张优惠券", "a coupon"), "statement": ("一张表格", "a table"),
     "figures": ("文字和图形", "text and shapes"), "coloured": ("几行彩色文字", "lines of coloured text"),
+    "arc": ("几个图形", "some shapes"), "signboard": ("几行彩色文字", "lines of coloured text"),
 }  # fmt: skip
 _CLAIM_ZH = "|".join(map(re.escape, sorted(content.FORBIDDEN_ZH, key=len, reverse=True)))
 _CLAIM_EN = "|".join(map(re.escape, sorted({c.lower() for c in content.FORBIDDEN_EN}, key=len, reverse=True)))

@@ -9,7 +9,7 @@ from PIL import Image
 
 from flashweb.evaluate import SETS, load, score
 from flashweb.evaluate.heldout import FOLDER
-from flashweb.evaluate.scoring import amounts, boxes, json_value
+from flashweb.evaluate.scoring import amounts, boxes, json_value, yes_no
 
 SIZES = {"amounts-plain": 60, "amounts-decorated": 60, "amounts-unseen": 30, "reading": 40, "audit": 30, "boxes": 30}
 SIZES |= {
@@ -22,6 +22,7 @@ SIZES |= {
     "thinking": 26,
     "prompts": 40,
 }
+SIZES |= {"colours": 40, "counts": 50, "yesno": 50, "fields": 50, "amounts-boxes": 30, "robust": 90}
 
 
 def test_every_set_has_its_size_and_the_whole_stays_small() -> None:
@@ -40,8 +41,9 @@ def test_every_picture_opens_and_has_an_ordinary_size() -> None:
     for case in load():
         for path in case.shown:
             with Image.open(io.BytesIO(path.read_bytes())) as picture:
-                assert picture.format == "WEBP"
-                assert 200 <= min(picture.size) <= max(picture.size) <= 700, case.name
+                assert picture.format == ("JPEG" if case.name.startswith("robust-jpeg") else "WEBP")
+                least, most = (140, 910) if case.set == "robust" else (200, 700)
+                assert least <= min(picture.size) <= max(picture.size) <= most, case.name
 
 
 def test_answers_have_the_form_of_their_task() -> None:
@@ -99,3 +101,15 @@ def test_photographs_name_their_source() -> None:
         if line.startswith("| ") and ".webp" in line
     ]
     assert len(files) >= 30 and all((FOLDER / file).is_file() for file in files)
+
+
+def test_yes_and_no_are_equally_often_right() -> None:
+    truths = [yes_no(case.answer) for case in load(["yesno"])]
+    assert truths.count(True) == truths.count(False) == 25
+
+
+def test_the_robust_set_shows_pages_of_other_sets_after_three_kinds_of_wear() -> None:
+    cases = load(["robust"])
+    assert {case.task for case in cases} == {"amounts", "read"}
+    for wear in ("jpeg", "turned", "scaled"):
+        assert sum(case.name.startswith(f"robust-{wear}-") for case in cases) == 30

@@ -28,4 +28,6 @@ HELDOUT: dict[str, tuple[Callable[[Sheet], Plan], float, int, int]] = {
     "ticket": (heldout.ticket, 1, 196, 168),
     "coupon": (heldout.coupon, 1, 196, 168),
     "statement": (heldout.statement, 1, 224, 168),
+    "arc": (heldout.arc, 0.5, 168, 140),
+    "signboard": (heldout.signboard, 0.3, 168, 112),
 }

@@ -41,6 +41,9 @@ def choose_fields(sheet: Sheet, count: int) -> list[str]:
     return keys
 
 
+FREE_TEXT = ("brand", "maker", "store", "contents", "address")  # fields whose values may be cut short on a narrow page
+
+
 def add_field(sheet: Sheet, plan: Plan, stack: Stack, key: str, apart: bool) -> None:
     """One field on one row: "name: value", or name left and value right."""
     r, zh = sheet.r, sheet.language == "zh"
@@ -53,7 +56,7 @@ def add_field(sheet: Sheet, plan: Plan, stack: Stack, key: str, apart: bool) -> 
             plan.fields.append((key, name, value.text))
         return
     joint = r.choice(("：", "：", " ", ":")) if zh else r.choice((": ", ": ", " "))
-    row = stack.add(Cell(Text(name + joint) + value, "l"), role="field")
+    row = stack.add(Cell(Text(name + joint) + value, "l", cut=key in FREE_TEXT), role="field")
     if row is None:
         return
     drawn = row.pieces[0].content.text

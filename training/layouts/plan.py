@@ -117,6 +117,11 @@ class Plan:
         return [piece for row in self.rows for piece in row.pieces]
 
     @property
+    def about_colours(self) -> bool:
+        """Whether something on the page is in a colour that can be asked for."""
+        return bool(self.shapes) or any(piece.colour_name for piece in self.pieces)
+
+    @property
     def text(self) -> str:
         """Everything in reading order, a line a row."""
         return "\n".join(row.text for row in self.rows)

@@ -34,7 +34,7 @@ def place_shapes(sheet: Sheet, plan: Plan, area: Box, most: int = 9) -> bool:
     cells = [(i, j) for j in range(rows) for i in range(columns)]
     wide, high = width / columns, height / rows
     cell = min(wide, high, 170.0)
-    kinds = _kinds(sheet)
+    kinds = choose_kinds(sheet)
     sizes = r.choice(("alike", "varied", "varied", "one large"))
     chosen = r.sample(cells, min(len(cells), most, r.choice((1, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 8, 9))))
     for index, (i, j) in enumerate(chosen):
@@ -51,7 +51,7 @@ def place_shapes(sheet: Sheet, plan: Plan, area: Box, most: int = 9) -> bool:
     return True
 
 
-def _kinds(sheet: Sheet) -> list[tuple[str, str]]:
+def choose_kinds(sheet: Sheet) -> list[tuple[str, str]]:
     """The shapes and colours of one page: any, one shape in several colours, or several shapes in one colour."""
     r = sheet.r
     kinds = [(r.choice(tuple(content.SHAPES)), r.choice(tuple(content.COLOURS))) for _ in range(r.randint(1, 5))]
