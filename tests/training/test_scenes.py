@@ -332,6 +332,20 @@ def test_markings_are_true_by_what_stands_on_the_page(split: str) -> None:
 
 
 @needs_fonts
+@pytest.mark.parametrize("kind", ["worksheet", "contract"])
+def test_the_read_answer_of_a_scene_is_what_was_inked(kind: str) -> None:
+    asked = 0
+    for page in pages(kind, 60):
+        for qa in page.qa:
+            if qa.task == "read":
+                assert sorted(re.sub(r"\s", "", qa.answer)) == sorted(glyph.char for glyph in page.glyphs)
+                asked += 1
+            if qa.task == "amounts" and kind == "contract":
+                assert qa.answer in read(page).replace(",", "")
+    assert asked > 3
+
+
+@needs_fonts
 def test_a_box_of_a_worksheet_holds_its_line_and_nothing_of_the_others() -> None:
     checked = 0
     for page in pages("worksheet", 40):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 from random import Random
 
@@ -11,7 +12,7 @@ from PIL import Image, ImageDraw
 
 from training import content
 from training.content import Text
-from training.draw import Colour, Pixels, Type, blend, shape
+from training.draw import Colour, Pixels, Run, Type, blend, shape
 from training.layouts.plan import Box, Piece, Plan, Row
 from training.page import QA, Page
 from training.scenes import money
@@ -84,6 +85,7 @@ _REDS: tuple[Colour, ...] = ((215, 25, 30), (200, 20, 45), (225, 45, 35), (190, 
 ARRANGEMENTS = ("side_by_side", "side_by_side", "mirrored", "stacked")
 HELDOUT_ARRANGEMENTS = ("form", "signed_first")
 MIN_SIZE = 16
+MAX_READ = 330  # characters
 
 
 @dataclass(slots=True, eq=False)
@@ -95,6 +97,7 @@ class Facts:
     words: int | None
     figures: int
     forbidden: list[str] = field(default_factory=list)  # in order of appearance
+    printed: str = ""  # the sum in figures as it stands there, without sign and thousands separators
     seal_box: Box | None = None
 
     @property
@@ -136,7 +139,7 @@ def draw(desk: Desk) -> Page | None:
         for piece in row.pieces:
             desk.put(pixels, piece.run, piece.x, piece.baseline, colour)
     marks = [box for party in parties for box in _sign(desk, pixels, party, facts, radius)]
-    qa = ask(desk, facts, plan.caption)
+    qa = ask(desk, plan, facts)
     keep = desk.keep([clipped(box, desk.width, desk.height) for box in marks])
     return Page(pixels, desk.glyphs, qa, kind="contract", decorations=(arrangement, *names), keep=keep)
 
@@ -198,7 +201,9 @@ def _clauses(r: Random, facts: Facts, language: str) -> list[tuple[str, int]]:
     zh = language == "zh"
     words = None if facts.words is None else (money.chinese_capitals if zh else money.english_words)(facts.words)
     table = _SUMS_WITHOUT_WORDS if words is None else _SUMS
-    clauses = [(r.choice(table[language]).format(words=words, figures=figures(r, facts.figures, zh)), 0)]
+    shown = figures(r, facts.figures, zh)
+    facts.printed = re.sub(r"[^\d.]", "", shown)
+    clauses = [(r.choice(table[language]).format(words=words, figures=shown), 0)]
     for text in r.sample(FORBIDDEN[language], r.choices((0, 1, 2), (50, 38, 12))[0]):
         clauses.append((_sentence(r, text, zh), 1))
     clauses += [(text, 2) for text in r.sample(HARMLESS[language], r.randint(2, 5))]
@@ -321,15 +326,14 @@ class _Column:
         kind = setting or self.setting
         room = width or self.desk.width - 2 * self.margin
         box = None
-        for line in wrap(text, kind, room):
-            run = shape(line, kind)
+        for run in [] if self.full else wrap(text, kind, room):
             x = (
                 (self.desk.width - run.right - run.left) // 2
                 if middle
                 else (self.margin if at is None else at) - run.left
             )
             baseline = self.y + int(kind.size * 0.88)
-            piece = Piece(Text(line), run, x, baseline, "text")
+            piece = Piece(Text(run.text), run, x, baseline, "text")
             if run.right - run.left > room or baseline + kind.size * 0.3 > self.desk.height - 4:
                 self.full = True
                 return None
@@ -345,21 +349,21 @@ class _Column:
 _NO_START = frozenset("，。；：、！？）,.;:)")
 
 
-def wrap(text: str, setting: Type, room: int) -> list[str]:
-    """Lines of at most `room` px: Chinese breaks anywhere but before punctuation, English between words."""
-    lines: list[str] = []
+def wrap(text: str, setting: Type, room: int) -> list[Run]:
+    """Set lines of at most `room` px: Chinese breaks anywhere but before punctuation, English between words."""
+    lines: list[Run] = []
     while text:
         run = shape(text, setting)
         if run.right - run.left <= room:
-            return [*lines, text]
+            return [*lines, run]
         cut = max(1, sum(pen <= room for pen in run.pens[1:]))  # characters whose advances end within the room
         if text[cut].isascii() and text[cut - 1].isascii() and " " in text[: cut + 1]:
             cut = text.rindex(" ", 0, cut + 1)
         while cut > 1 and (text[cut] in _NO_START or _inside_number(text[cut - 1], text[cut])):
             cut -= 1
         if cut < 1:
-            return [*lines, text]
-        lines.append(text[:cut].rstrip())
+            return [*lines, run]
+        lines.append(shape(text[:cut].rstrip(), setting))
         text = text[cut:].lstrip()
     return lines
 
@@ -555,9 +559,25 @@ _SEALED = {
 _AGREED = {True: ("一致", "they agree"), False: ("不一致", "they differ"), None: ("无法比较", "no comparison")}
 
 
-def ask(desk: Desk, facts: Facts, title: str) -> list[QA]:
+def as_read(plan: Plan) -> str:
+    """The printed page line by line; what stands on one baseline is parted by a blank."""
+    by_baseline: dict[int, list[Piece]] = {}
+    for piece in plan.pieces:
+        by_baseline.setdefault(piece.baseline, []).append(piece)
+    rows = [sorted(by_baseline[baseline], key=lambda piece: piece.x) for baseline in sorted(by_baseline)]
+    return "\n".join(" ".join(piece.content.text.strip() for piece in row) for row in rows)
+
+
+def ask(desk: Desk, plan: Plan, facts: Facts) -> list[QA]:
     """Questions about the page."""
     r = desk.r
+
+    def everything(a: Asker) -> QA | None:
+        text = as_read(plan)
+        return a.ask("read", "read", text) if len(text) <= MAX_READ else None
+
+    def amounts(a: Asker) -> QA | None:
+        return a.ask("amounts", "amounts", facts.printed)
 
     def whole(a: Asker) -> QA | None:
         if r.random() < 0.6:
@@ -587,7 +607,15 @@ def ask(desk: Desk, facts: Facts, title: str) -> list[QA]:
         return a.ask_place("seal_box", clipped(facts.seal_box, desk.width, desk.height))
 
     def describe(a: Asker) -> QA | None:
-        return a.ask("describe", "describe", f"一份合同：{title}" if a.zh else f"a contract: {title}")
+        return a.ask("describe", "describe", f"一份合同：{plan.caption}" if a.zh else f"a contract: {plan.caption}")
 
-    short = [(sums, 20.0), (signed, 20.0), (sealed, 20.0), (clauses, 16.0), (place, 7.0), (describe, 4.0)]
-    return converse(desk, [(whole, 1.0)], short)
+    short = [
+        (sums, 20.0),
+        (signed, 20.0),
+        (sealed, 20.0),
+        (clauses, 16.0),
+        (place, 7.0),
+        (describe, 4.0),
+        (amounts, 6.0),
+    ]
+    return converse(desk, [(whole, 0.9)] + ([] if desk.wish.tasks else [(everything, 0.1)]), short)

@@ -19,6 +19,7 @@ from training.content import Text
 from training.draw import Colour, Pixels, Run, Type, blend, luminance, shape
 from training.layouts.plan import Box, Piece, Plan, Row, union
 from training.page import QA, Glyph, Page
+from training.phrases import NONE
 from training.scenes import sums
 from training.scenes.canvas import Asker, Desk, clipped, converse, dark_ink, light_paper
 from training.scenes.strokes import HAND_CHARACTERS, hand_character
@@ -108,7 +109,9 @@ def draw(desk: Desk) -> Page | None:
     _furniture(desk, image, lines, arrangement, printed)
     pixels = _ink(desk, plan, lines, np.array(image), printed, board)
     keep = desk.keep([clipped(line.box, desk.width, desk.height) for line in lines])
-    return Page(pixels, desk.glyphs, ask(desk, lines), kind="worksheet", decorations=(arrangement, *names), keep=keep)
+    return Page(
+        pixels, desk.glyphs, ask(desk, plan, lines), kind="worksheet", decorations=(arrangement, *names), keep=keep
+    )
 
 
 # --- layout -----------------------------------------------------------------------------------------------------------
@@ -410,7 +413,26 @@ def as_json(desk: Desk, lines: list[Line], zh: bool) -> str:
     return re.sub(r'"(\[[\d,]+\])"', r"\1", json.dumps(answer, ensure_ascii=False))  # boxes are lists, written tight
 
 
-def ask(desk: Desk, lines: list[Line]) -> list[QA]:
+def as_read(plan: Plan, lines: list[Line]) -> str | None:
+    """The page line by line; None where answers stand inside boxes, which have no place in plain text."""
+    if any(line.problem.form == "box" for line in lines):
+        return None
+    rows = [row.text for row in plan.rows if row.role in ("title", "head")]
+    by_top: dict[int, list[Line]] = {}
+    for line in lines:
+        by_top.setdefault(line.pieces[0].baseline, []).append(line)
+    for top in sorted(by_top):
+        texts = []
+        for line in sorted(by_top[top], key=lambda line: line.box[0]):
+            number, printed = (piece.content.text for piece in line.pieces)
+            answer = line.hand.content.text if line.hand else ""
+            tight = line.problem.form == "sum" and " " not in printed
+            texts.append(f"{number} {printed}{'' if tight else ' '}{answer}")
+        rows.append(" ".join(texts))
+    return "\n".join(" ".join(row.split()) for row in rows)
+
+
+def ask(desk: Desk, plan: Plan, lines: list[Line]) -> list[QA]:
     """Questions about the page."""
     r = desk.r
     boxes = [place(desk, line) for line in lines if line.error]
@@ -424,6 +446,13 @@ def ask(desk: Desk, lines: list[Line]) -> list[QA]:
             answer = as_text(desk, lines, a.zh, boxed=True)
             return a.ask("marking", "marking", answer, boxes=boxes) if len(answer) <= MAX_TEXT else None
         return a.ask("marking", "marking_plain", as_text(desk, lines, a.zh, boxed=False))
+
+    def everything(a: Asker) -> QA | None:
+        text = as_read(plan, lines)
+        return None if text is None or len(text) > MAX_TEXT else a.ask("read", "read", text)
+
+    def no_amounts(a: Asker) -> QA | None:
+        return a.ask("amounts", "amounts", NONE["amounts"][a.language])
 
     def one(a: Asker) -> QA | None:
         wrong = [line for line in lines if line.error]
@@ -454,5 +483,14 @@ def ask(desk: Desk, lines: list[Line]) -> list[QA]:
     def describe(a: Asker) -> QA | None:
         return a.ask("describe", "describe", "一张算术练习" if a.zh else "an arithmetic worksheet")
 
-    short = [(one, 40.0), (pupil, 16.0), (printed, 10.0), (count, 6.0), (where, 14.0), (blanks, 7.0), (describe, 3.0)]
-    return converse(desk, [(whole, 1.0)], short)
+    short = [
+        (one, 40.0),
+        (pupil, 16.0),
+        (printed, 10.0),
+        (count, 6.0),
+        (where, 14.0),
+        (blanks, 7.0),
+        (describe, 3.0),
+        (no_amounts, 2.0),
+    ]
+    return converse(desk, [(whole, 0.92)] + ([] if desk.wish.tasks else [(everything, 0.08)]), short)
