@@ -23,6 +23,7 @@ SIZES |= {
     "prompts": 40,
 }
 SIZES |= {"colours": 40, "counts": 50, "yesno": 50, "fields": 50, "amounts-boxes": 30, "robust": 90}
+SIZES |= {"marking": 40, "contract": 40, "inspection": 40}
 
 
 def test_every_set_has_its_size_and_the_whole_stays_small() -> None:

@@ -16,8 +16,9 @@ from flashweb.types import Chat, ImagePart, Message, Part, TextPart
 FOLDER = Path(__file__).parent / "heldout"
 SETS: tuple[str, ...] = (
     "amounts-plain", "amounts-decorated", "amounts-unseen", "reading", "audit", "boxes",
-    "colours", "counts", "yesno", "fields", "amounts-boxes", "robust",
     "turns", "two-pictures", "refusals", "json", "rules", "tools", "thinking", "prompts",
+    "colours", "counts", "yesno", "fields", "amounts-boxes", "robust",
+    "marking", "contract", "inspection",
 )  # fmt: skip
 TOOL_SETS: tuple[str, ...] = ("tools",)  # need an endpoint that takes tools: scored by `training.verify`
 DEFAULT_SETS: tuple[str, ...] = tuple(name for name in SETS if name not in TOOL_SETS)
@@ -93,14 +94,15 @@ def _message(message: Mapping[str, Any], pictures: Any) -> Message:
 
 
 def load(sets: Iterable[str] = SETS, folder: Path = FOLDER) -> list[Case]:
-    """The cases of the named sets, in the file's order. ValueError for a set that does not exist."""
+    """The cases of the named sets, in the order of `SETS`. ValueError for a set that does not exist."""
     wanted = frozenset(sets)
     unknown = wanted - frozenset(SETS)
     if unknown:
         raise ValueError(f"unknown held-out set {', '.join(sorted(unknown))}: choose from {', '.join(SETS)}")
     with (folder / "cases.jsonl").open(encoding="utf-8") as lines:
         rows = [json.loads(line) for line in lines]
-    return [_case(row, folder) for row in rows if row["set"] in wanted]
+    chosen = [row for row in rows if row["set"] in wanted]  # sets that were written again stand last in the file
+    return [_case(row, folder) for row in sorted(chosen, key=lambda row: SETS.index(row["set"]))]
 
 
 def _case(row: Mapping[str, Any], folder: Path) -> Case:
