@@ -28,7 +28,7 @@ from typing import Any
 from flashweb.engine import EchoEngine, Engine, EngineClient, EngineConfig, EngineState
 from flashweb.errors import ConfigError
 from flashweb.hub import resolve_model
-from flashweb.media import MediaLoader, MediaSettings
+from flashweb.media import MediaLoader, MediaSettings, keep_picture_memory
 from flashweb.names import ModelNames
 from flashweb.observe import configure_logging
 from flashweb.pipeline import Pipeline
@@ -52,6 +52,7 @@ def build_pipeline(settings: Settings) -> tuple[Pipeline, ModelNames]:
     """
     folder = resolve_model(settings.model.model, settings.model.revision)
     processor = PromptProcessor(folder)
+    keep_picture_memory()
     media = MediaSettings.from_options(settings.media)
     loader = MediaLoader(media, processor.geometry)
     pipeline = Pipeline(settings, loader, processor, build_engine(settings, folder, processor))

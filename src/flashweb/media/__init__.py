@@ -2,6 +2,7 @@
 
 from flashweb.media.geometry import ImageGeometry
 from flashweb.media.loader import MediaLoader
+from flashweb.media.memory import keep_picture_memory
 from flashweb.media.settings import MediaSettings
 
-__all__ = ["ImageGeometry", "MediaLoader", "MediaSettings"]
+__all__ = ["ImageGeometry", "MediaLoader", "MediaSettings", "keep_picture_memory"]
