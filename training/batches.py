@@ -60,6 +60,18 @@ class Encoder:
             at = match.end()
         return ids + self._plain(text[at:])
 
+    def spans(self, text: str) -> list[tuple[int, int, int]]:
+        """(id, start, end) of every token of a text; the tokens of one character outside the charset share its span."""
+        found: list[tuple[int, int, int]] = []
+        at = 0
+        for match in [*self._pieces.finditer(text), None]:
+            end = len(text) if match is None else match.start()
+            found += [(i, k, k + 1) for k in range(at, end) for i in self._plain(text[k])]
+            if match is not None:
+                found.append((self.special[match.group()], match.start(), match.end()))
+                at = match.end()
+        return found
+
     def _plain(self, text: str) -> list[int]:
         return [i for char in text for i in self._chars.get(char) or self._fallback(char)]
 
@@ -89,6 +101,7 @@ class Call:
 class Turn:
     """One exchange; `pictures` are indices into the conversation's pictures, shown before or after the question.
 
+    `given` are parts of the answer (from, to) that are not learnt, because a grammar writes them.
     With `parts` the user's content is these texts and pictures in order instead. `calls` are made before the answer;
     without `results` the exchange ends with them. `thought` is written only where thinking is on and in the last turn.
     """
@@ -101,6 +114,7 @@ class Turn:
     thought: str = ""
     calls: tuple[Call, ...] = ()
     results: tuple[str, ...] = ()
+    given: tuple[tuple[int, int], ...] = ()
 
     @property
     def content(self) -> tuple[str | int, ...]:
@@ -183,22 +197,36 @@ def encode_conversation(
             for result in turn.results:
                 ids += encoder.encode(f"\n<tool_response>\n{result}\n</tool_response>\n")
             thought = None if thought is None else ""
-        _reply(encoder, ids, learnt, turn.answer, "<|user|>", thought)
+        _reply(encoder, ids, learnt, turn.answer, "<|user|>", thought, turn.given)
     return Row(ids, learnt, pictures)
 
 
 def _reply(
-    encoder: Encoder, ids: list[int], learnt: list[int], text: str, end: str, thought: str | None
+    encoder: Encoder,
+    ids: list[int],
+    learnt: list[int],
+    text: str,
+    end: str,
+    thought: str | None,
+    given: Sequence[tuple[int, int]] = (),
 ) -> None:
-    """What the assistant writes; a think block that is not None is its own and learnt as well."""
+    """What the assistant writes; a think block that is not None is its own and learnt as well.
+
+    Tokens that lie inside a span of `given` are not learnt.
+    """
     s = encoder.special
     ids += [s["<|assistant|>"], *encoder.encode("\n")]
     begin = len(ids)
     ids += [s["<think>"], *encoder.encode(thought or ""), s["</think>"], *encoder.encode("\n")]
     if thought is None:
         begin = len(ids)
-    ids += [*encoder.encode(text), s[end]]
     learnt += range(begin, len(ids))
+    for id, start, stop in encoder.spans(text):
+        if not any(low <= start and stop <= high for low, high in given):
+            learnt.append(len(ids))
+        ids.append(id)
+    learnt.append(len(ids))
+    ids.append(s[end])
 
 
 def rope_positions(row: Row, grids: Sequence[tuple[int, int]]) -> npt.NDArray[np.int32]:

@@ -27,6 +27,8 @@ SHARES = {
 FIRST, FULL = 0.4, 0.6  # difficulty at which conversations begin, and from which their share is whole
 THINKING = 0.07  # of the conversations of this module
 MAX_ANSWERS = 300  # characters of all answers of a conversation, about its tokens
+ENFORCED = 0.2  # of the requests for JSON: the keys come from a grammar, the question does not name them
+WITH_PICTURE = 0.12  # of the pages: a photograph stands in a free place, and the page is as readable as before
 SMALL_TEXT = 7.0  # px: at most so high, letters can be read by nobody
 _NEEDS = {  # layouts that questions of this kind are mostly about
     "tool": ("receipt", "invoice", "label", "label", "poster", "menu", "price_tag", "shapes", "lines"),
@@ -78,6 +80,13 @@ def about_page(r: Random, kind: str, page: Page, heldout: bool, language: str = 
     if kind == "prompt":
         asked = refusals.about_page(r, plan)
         return Talk(_shown(r, asked), asked, kind=kind, plans=[plan])
+    if kind == "json" and r.random() < ENFORCED:
+        spoken = language or plan.language
+        question, answer, given = structured.enforced(r, plan, heldout, spoken)
+        asked = [QA("json", spoken, question, answer, colours=bool(plan.shapes))]
+        made = _shown(r, asked)
+        made[0].given = given
+        return Talk(made, asked, kind="json enforced", plans=[plan])
     if kind == "json":
         system, question, answer, spoken = structured.converse(r, plan, heldout, language)
         asked = [QA("json", spoken, question, answer, colours=bool(plan.shapes))]
@@ -153,6 +162,21 @@ def small_page(r: Random, width: int, height: int, wish: Wish) -> Page | None:
     return Page(np.array(image), [], [], kind=page.kind)
 
 
+def add_picture(r: Random, page: Page, split: str) -> None:
+    """Put a picture of the world into a free part of an ordinary page, if there is one; nothing that is asked changes."""
+    height, width = page.image.shape[:2]
+    taken = page.plan.taken()
+    for _ in range(12):
+        w, h = r.randint(56, max(57, width // 2)), r.randint(56, max(57, height // 2))
+        if w >= width - 4 or h >= height - 4:
+            continue
+        x, y = r.randint(0, width - w), r.randint(0, height - h)
+        if all(x1 <= x - 3 or x0 >= x + w + 3 or y1 <= y - 3 or y0 >= y + h + 3 for x0, y0, x1, y1 in taken):
+            page.image = page.image.copy()
+            page.image[y : y + h, x : x + w] = photos.draw(r, w, h, "train" if split == "train" else "heldout")
+            return
+
+
 class Conversations:
     """Draws groups for the trainer. One per `batches.Drawer`, whose random state it uses."""
 
@@ -195,6 +219,8 @@ class Conversations:
         wish = Wish(self.split, difficulty, 1, kinds=own, unreadable=False)
         page = compose(Random(self.r.getrandbits(62)), w * TOKEN, h * TOKEN, wish)
         assert facts.ordinary(page.plan), page.kind
+        if self.r.random() < WITH_PICTURE:
+            add_picture(self.r, page, self.split)
         if self.r.random() < 0.1:
             page.image = jpeg(page.image, self.r.randint(35, 90))
         return page
@@ -204,7 +230,7 @@ class Conversations:
         if kind == "pair":
             return self._draw_pair(difficulty)
         if kind == "photo":
-            w, h = self._sides(260, 4)
+            w, h = self._sides(260 if r.random() < 0.8 else 400, 4)
             return [photo_page(r, w * TOKEN, h * TOKEN, self.split)], False
         if kind == "small":
             w, h = self._sides(110)

@@ -94,7 +94,7 @@ def _turns(r: Random, index: int) -> Held:
 
 
 def _json(r: Random, index: int) -> Held:
-    return _about(r, "json", index)
+    return _about(r, "json", index, lambda talk: talk.kind == "json")
 
 
 def _rules(r: Random, index: int) -> Held:

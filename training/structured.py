@@ -219,6 +219,23 @@ def request(r: Random, plan: Plan | None, language: str) -> Request:
     return Request(language, tuple(keys), inner, outer)
 
 
+def enforced(r: Random, plan: Plan, heldout: bool, language: str) -> tuple[str, str, tuple[tuple[int, int], ...]]:
+    """(question, answer, spans that a grammar writes): no word says which keys there are, only the values are learnt."""
+    asked, style = request(r, plan, language), r.choice(("spaced", "compact"))
+    value = asked.value(plan)
+    inner = value[asked.outer] if asked.outer else value
+    lead = "{" + (f"{dump(asked.outer, style)}:{' ' if style == 'spaced' else ''}{{" if asked.outer else "")
+    text, given = "", list[tuple[int, int]]()
+    for index, (key, one) in enumerate(inner.items()):
+        before = lead if index == 0 else ", " if style == "spaced" else ","
+        before += f"{dump(key, style)}:{' ' if style == 'spaced' else ''}"
+        given.append((len(text), len(text) + len(before)))
+        text += before + dump(one, style)
+    end = "}}" if asked.outer else "}"
+    given.append((len(text), len(text) + len(end)))
+    return _ask(r, "plain", language, heldout), text + end, tuple(given)
+
+
 def converse(r: Random, plan: Plan | None, heldout: bool, language: str = "") -> tuple[str, str, str, str]:
     """(system, question, answer, language) of one request for JSON."""
     language = language or (plan.language if plan is not None and r.random() < 0.75 else r.choice(("zh", "en")))
