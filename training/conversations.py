@@ -163,7 +163,7 @@ def small_page(r: Random, width: int, height: int, wish: Wish) -> Page | None:
 
 
 def add_picture(r: Random, page: Page, split: str) -> None:
-    """Put a picture of the world into a free part of an ordinary page, if there is one; nothing that is asked changes."""
+    """Put a picture of the world into a free part of an ordinary page, if any; nothing that is asked changes."""
     height, width = page.image.shape[:2]
     taken = page.plan.taken()
     for _ in range(12):
