@@ -1,4 +1,4 @@
-"""`keep_picture_memory`: tell glibc to keep what pictures of usual size need for the next one. Knows nothing of pictures.
+"""`keep_picture_memory`: glibc is to keep what pictures of usual size need for the next one. Knows nothing of pictures.
 
 By default glibc gives memory back to the kernel as soon as a picture is done, and fetches it page by page for the
 next: 400 page faults for one of 448 px, a seventh of all that its request costs (docs/experiments.md).

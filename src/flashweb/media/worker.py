@@ -135,7 +135,7 @@ def _resized(pixels: Tensor, band: Band, height: int, width: int) -> NDArray[np.
     if pixels.shape[2:] == (height, width):
         made = part
     else:  # what `interpolate` calls; that would take the scale from the part's size
-        made = torch._C._nn._upsample_bicubic2d_aa(part, size, False, height / pixels.shape[2], None)
+        made = torch.ops.aten._upsample_bicubic2d_aa(part, size, False, height / pixels.shape[2], None)
     return made[0, :, band.top - band.target_start : size[0]].contiguous().numpy()
 
 
