@@ -29,6 +29,7 @@ from training.phrases import (
     UNREADABLE,
     phrase,
 )
+from training.scenes import absent
 from training.words import Words
 
 KINDS = {
@@ -454,12 +455,17 @@ def _cannot(a: Asker) -> QA | None:
     return QA("refuse", a.language, question, answer)
 
 
+def _absent(a: Asker) -> QA | None:
+    return absent.ask(a.r, "", a.language, a.heldout)
+
+
 # name: function, weight, smallest difficulty
 TASKS: dict[str, tuple[Callable[[Asker], QA | None], float, float]] = {
     "amounts": (_amounts, 130, 0.0), "read": (_read, 78, 0.0), "field": (_field, 62, 0.1), "total": (_total, 40, 0.2),
     "yesno": (_yesno, 20, 0.2), "count": (_count, 9, 0.3), "shapes": (_shapes, 60, 0.2), "colour": (figures.colour, 60, 0.2),
     "box": (_box, 46, 0.2), "audit": (_audit, 10, 0.2), "describe": (_describe, 6, 0.2), "refuse": (_cannot, 3.0, 0.4),
     "claims": (_claims, 9, 0.3), "brand": (_brand, 14, 0.3), "position": (figures.position, 40, 0.3),
+    "absent": (_absent, 4.0, 0.5),
 }  # fmt: skip
 _NEEDS_SHAPES = ("shapes", "position")
 _WEIGHT_BY_KIND = {

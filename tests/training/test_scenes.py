@@ -15,11 +15,11 @@ from random import Random
 import numpy as np
 import pytest
 
-from training import fonts, scenes
+from training import fonts, refusals, scenes
 from training.batches import Encoder, Turn, encode_conversation
 from training.page import BOX, QA, TASKS, Page, box_text
 from training.recipe import Wish
-from training.scenes import contract, inspection, money, phrases, strokes, sums, workpieces, worksheet
+from training.scenes import absent, contract, inspection, money, phrases, strokes, sums, workpieces, worksheet
 from training.scenes.sums import Problem
 from training.tokenizer import single_token_characters
 
@@ -370,7 +370,7 @@ def test_contracts_are_true_by_what_stands_on_the_page(split: str) -> None:
     for page in pages("contract", 30, split):
         text = read(page)
         for qa in page.qa:
-            if not qa.answer.startswith("{"):
+            if not qa.answer.startswith("{") or qa.task == "refuse":
                 continue
             value = json.loads(qa.answer)
             assert list(value) == [
@@ -429,7 +429,7 @@ def test_inspections_are_true_to_their_own_rule_and_name_known_defects_only() ->
     seen = Counter[str]()
     for page in pages("inspection", 60):
         for qa in page.qa:
-            if not qa.answer.startswith("{"):
+            if not qa.answer.startswith("{") or qa.task == "refuse":
                 continue
             value = json.loads(qa.answer)
             column = 0 if qa.language == "zh" else 1
@@ -465,6 +465,21 @@ def test_answers_are_single_tokens_fit_the_budget_and_carry_outlines_for_their_b
         for pair in (page.qa[::2], page.qa[1::2]):
             turns = [Turn(qa.question, qa.answer, (0,) if k == 0 else ()) for k, qa in enumerate(pair)]
             assert len(encode_conversation(encoder, turns, [640]).ids) <= 1536
+
+
+def test_a_question_of_another_scene_is_declined_in_its_form() -> None:
+    known, r = {*scenes.SCENES}, Random(0)
+    for here in ("", *sorted(known)):
+        for _ in range(60):
+            qa = absent.ask(r, here, r.choice(("zh", "en")), False)
+            assert qa.task == "refuse" and set(qa.question + qa.answer) <= set(single_token_characters())
+            said = {name for name, by in absent.SENTENCES.items() if by[qa.language] in qa.answer}
+            assert said <= known - {here} and (said or qa.answer.startswith('{"work": []'))
+            if "JSON" in qa.question:
+                assert isinstance(json.loads(qa.answer), dict)
+    assert absent.SENTENCES["worksheet"]["zh"] == refusals.NO_WORKSHEET
+    assert absent.SENTENCES["contract"]["zh"] == refusals.NO_CONTRACT
+    assert absent.SENTENCES["inspection"]["zh"] == refusals.NO_WORKPIECE["suggestion"]
 
 
 @needs_fonts

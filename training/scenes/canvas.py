@@ -17,6 +17,7 @@ from training import decorations, fonts
 from training.draw import Colour, Pixels, Run, Type, choose_faces, ink, luminance
 from training.layouts.plan import Box, Plan
 from training.page import QA, Glyph, Outline, box_text
+from training.scenes import absent
 from training.scenes.phrases import phrase
 
 if TYPE_CHECKING:
@@ -157,8 +158,16 @@ class Asker:
 Maker = Callable[[Asker], QA | None]
 
 
-def converse(desk: Desk, long: Sequence[tuple[Maker, float]], short: Sequence[tuple[Maker, float]]) -> list[QA]:
-    """`wish.num_qa` different questions; i and i + num/2 form one conversation with at most one long answer."""
+_ABSENT = 0.04  # of the short questions
+
+
+def converse(
+    desk: Desk, here: str, long: Sequence[tuple[Maker, float]], short: Sequence[tuple[Maker, float]]
+) -> list[QA]:
+    """`wish.num_qa` different questions; i and i + num/2 form one conversation with at most one long answer.
+
+    `here` is the scene's name: a few questions belong to another one.
+    """
     r, num = desk.r, desk.wish.num_qa
     tasks = desk.wish.tasks
     conversations, found = max(1, num // 2), list[QA]()
@@ -168,7 +177,10 @@ def converse(desk: Desk, long: Sequence[tuple[Maker, float]], short: Sequence[tu
         first = len(found) < conversations
         table = long if (first and r.random() < 0.85) or tasks else short
         asker = Asker(desk, desk.language if r.random() < 0.75 else r.choice(("zh", "en")))
-        qa = r.choices([maker for maker, _ in table], [weight for _, weight in table])[0](asker)
+        if table is short and r.random() < _ABSENT:
+            qa: QA | None = absent.ask(r, here, asker.language, desk.heldout_phrases)
+        else:
+            qa = r.choices([maker for maker, _ in table], [weight for _, weight in table])[0](asker)
         if qa is not None and all(qa.question != other.question for other in found):
             found.append(qa)
     return found

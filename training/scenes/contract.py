@@ -618,4 +618,4 @@ def ask(desk: Desk, plan: Plan, facts: Facts) -> list[QA]:
         (describe, 4.0),
         (amounts, 6.0),
     ]
-    return converse(desk, [(whole, 0.9)] + ([] if desk.wish.tasks else [(everything, 0.1)]), short)
+    return converse(desk, "contract", [(whole, 0.9)] + ([] if desk.wish.tasks else [(everything, 0.1)]), short)

@@ -222,4 +222,4 @@ def ask(desk: Desk, facts: Facts) -> list[QA]:
         (damaged, 14.0), (has, 16.0), (num_missing, 10.0), (num_parts, 8.0), (place, 22.0), (severe, 8.0),
         (describe, 12.0),
     ]  # fmt: skip
-    return converse(desk, [(whole, 1.0)], [*short, (listed, 10.0)])
+    return converse(desk, "inspection", [(whole, 1.0)], [*short, (listed, 10.0)])

@@ -493,4 +493,4 @@ def ask(desk: Desk, plan: Plan, lines: list[Line]) -> list[QA]:
         (describe, 3.0),
         (no_amounts, 2.0),
     ]
-    return converse(desk, [(whole, 0.92)] + ([] if desk.wish.tasks else [(everything, 0.08)]), short)
+    return converse(desk, "worksheet", [(whole, 0.92)] + ([] if desk.wish.tasks else [(everything, 0.08)]), short)
