@@ -72,6 +72,11 @@ class Encoder:
                 at = match.end()
         return found
 
+    def single(self, char: str) -> int:
+        """The id of a character that is one token and no blank, else -1."""
+        ids = self._chars.get(char, ())
+        return ids[0] if len(ids) == 1 and not char.isspace() else -1
+
     def _plain(self, text: str) -> list[int]:
         return [i for char in text for i in self._chars.get(char) or self._fallback(char)]
 
@@ -545,15 +550,14 @@ class BatchWriter:
     ) -> None:
         if not page.glyphs:
             return
+        ids = np.array([self.encoder.single(g.char) for g in page.glyphs])
         xy = np.array([(g.x, g.y, 1.0) for g in page.glyphs]) @ forward.T
         xy = xy[:, :2] / xy[:, 2:]
-        for glyph, (x, y) in zip(page.glyphs, xy.tolist(), strict=True):
-            if 0 <= x < grid[1] * TOKEN and 0 <= y < grid[0] * TOKEN:
-                ids = self.encoder.encode(glyph.char)
-                if len(ids) == 1 and not glyph.char.isspace():
-                    column, row = int(x) // TOKEN, int(y) // TOKEN
-                    cell = int(y % TOKEN) // 14 * 4 + int(x % TOKEN) // 7
-                    self.glyphs[p].append((first + row * grid[1] + column, cell, ids[0]))
+        inside = (ids >= 0) & (xy >= 0).all(1) & (xy < (grid[1] * TOKEN, grid[0] * TOKEN)).all(1)
+        x, y = xy[inside].astype(np.int64).T
+        tokens = first + y // TOKEN * grid[1] + x // TOKEN
+        cells = y % TOKEN // 14 * 4 + x % TOKEN // 7
+        self.glyphs[p] += zip(tokens.tolist(), cells.tolist(), ids[inside].tolist(), strict=True)
 
     def close(self, rng: random.Random) -> dict[str, int]:
         """Pad everything to its full size and sample the glyphs to be read; returns what the batch holds."""
