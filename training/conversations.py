@@ -201,6 +201,12 @@ class Conversations:
             return None
         return pages, [self._use(talk or made[0], pages, strength) for talk in talks]
 
+    def talk(self, kind: str) -> tuple[list[Page], Talk] | None:
+        """Pages with one conversation of a kind of `SHARES`; None where nothing fits them."""
+        drawn = self._draw(kind, 1.0)
+        talk = None if drawn is None else self._talk(kind, *drawn)
+        return None if drawn is None or talk is None else (drawn[0], talk)
+
     def _sides(self, area: int, low: int = 5) -> tuple[int, int]:
         """Width and height of a page in tokens."""
         most = max(low, min(self.budget.max_side, 20))

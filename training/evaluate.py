@@ -9,15 +9,18 @@ from __future__ import annotations
 import multiprocessing as mp
 import random
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from training.batches import TOKEN, BatchWriter, Budget, Encoder, Look, Turn, _Use
+from training.batches import TOKEN, BatchWriter, Budget, Encoder, Look, Turn, _Use, encode_conversation
+from training.page import Page
 
 KINDS: tuple[str, ...] = ("train", "unseen_fonts", "unseen_decorations", "unseen_all")
+TALKS = "conversations"
 
 
 @dataclass(slots=True)
@@ -38,48 +41,69 @@ class Sheet:
     answers: list[Answer]
 
 
+class _Sheets:
+    """Packs pages with one conversation each into as many sheets as it takes."""
+
+    def __init__(self, budget: Budget) -> None:
+        self.budget, self.encoder = budget, Encoder()
+        self.sheets: list[Sheet] = []
+        self._open()
+
+    def _open(self) -> None:
+        self.buffer, self.answers = bytearray(self.budget.nbytes()), list[Answer]()
+        self.writer = BatchWriter(self.budget, self.encoder, self.buffer)
+
+    def close(self) -> None:
+        """Finish the sheet at hand and begin another."""
+        self.writer.close(random.Random(0))
+        shared, passes = self.budget.views(self.buffer)
+        arrays = {name: array.copy() for name, array in {**shared, **passes[0]}.items()}
+        self.sheets.append(Sheet(arrays, self.answers))
+        self._open()
+
+    def add(self, kind: str, tasks: Sequence[str], pages: Sequence[Page], use: _Use) -> None:
+        """One conversation, an answer of a task each turn; one that is too long for a row is left out."""
+        before, rows = self.writer.num_labels[0], self.writer.num_rows[0]
+        if not self.writer.add(pages, [use]):
+            self.close()
+            before, rows = 0, 0
+            self.writer.add(pages, [use])
+        if self.writer.num_rows[0] == rows:
+            return
+        for task, turn in zip(tasks, use.turns, strict=True):
+            end = before + len(encode_conversation(self.encoder, [turn], [1] * len(pages)).learnt)
+            self.answers.append(Answer(kind, task, before, end))
+            before = end
+        assert before == self.writer.num_labels[0]
+
+
 def draw_sheets(budget: Budget, pages: int, seed: int = 77) -> list[Sheet]:
-    """Batches with `pages` pages of each kind, two questions each in one conversation, undistorted."""
+    """Batches with `pages` pages of each kind, two questions each in one conversation, and as many other conversations
+    (kind `TALKS`, a task is a kind of `conversations.SHARES`); undistorted, thinking off.
+    """
     from training import recipe
+    from training.conversations import SHARES, Conversations
 
     budget = replace(budget, passes=1)
-    encoder, rng, sides = Encoder(), np.random.default_rng(seed), random.Random(seed)
-    sheets: list[Sheet] = []
-    writer: BatchWriter | None = None
-    buffer, answers = bytearray(), list[Answer]()
-
-    def close() -> None:
-        assert writer is not None
-        writer.close(random.Random(0))
-        shared, passes = budget.views(buffer)
-        sheets.append(Sheet({name: array.copy() for name, array in {**shared, **passes[0]}.items()}, list(answers)))
-        answers.clear()
-
+    sheets, rng, sides = _Sheets(budget), np.random.default_rng(seed), random.Random(seed)
     for kind in KINDS:
         for _ in range(pages):
             largest = min(16, budget.max_side)
             w, h = sides.randint(min(7, largest), largest), sides.randint(min(7, largest), largest)
             page = recipe.draw_page(rng, w * TOKEN, h * TOKEN, split=kind, difficulty=1.0, num_qa=2)
             turns = [Turn(qa.question, qa.answer, (0,) if i == 0 else ()) for i, qa in enumerate(page.qa)]
-            use = _Use(turns, [(Look(), np.eye(3))])
-            if writer is not None:
-                before, rows = writer.num_labels[0], writer.num_rows[0]
-            if writer is None or not writer.add([page], [use]):
-                if writer is not None:
-                    close()
-                buffer = bytearray(budget.nbytes())
-                writer = BatchWriter(budget, encoder, buffer)
-                before, rows = 0, 0
-                writer.add([page], [use])
-            if writer.num_rows[0] == rows:
-                continue  # overlong, dropped
-            for qa in page.qa:
-                end = before + len(encoder.encode(qa.answer)) + 1
-                answers.append(Answer(kind, qa.task, before, end))
-                before = end
-            assert before == writer.num_labels[0]
-    close()
-    return sheets
+            sheets.add(kind, [qa.task for qa in page.qa], [page], _Use(turns, [(Look(), np.eye(3))]))
+    drawer = Conversations(random.Random(seed), budget, "unseen_fonts")
+    for index in range(pages):
+        kind = tuple(SHARES)[index % len(SHARES)]
+        drawn = drawer.talk(kind)
+        if drawn is not None:
+            shown, talk = drawn
+            looks = [(Look(), np.eye(3)) for _ in shown]
+            use = _Use(talk.turns, looks, talk.system, tools=talk.tools)
+            sheets.add(TALKS, [kind] * len(talk.turns), shown, use)
+    sheets.close()
+    return sheets.sheets
 
 
 class TeacherForced:

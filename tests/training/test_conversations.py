@@ -218,10 +218,9 @@ def drawn(kind: str, count: int, split: str = "train", seed: int = 5) -> list[tu
     """Pages and talks of one kind, as the trainer gets them."""
     drawer, found = Conversations(Random(seed), Budget(), split), []
     while len(found) < count:
-        pages = drawer._draw(kind, 1.0)
-        talk = None if pages is None else drawer._talk(kind, *pages)
-        if pages is not None and talk is not None:
-            found.append((pages[0], talk))
+        one = drawer.talk(kind)
+        if one is not None:
+            found.append(one)
     return found
 
 
@@ -438,3 +437,17 @@ def test_a_tool_is_a_tool_as_the_api_carries_it() -> None:
     function = made["function"]
     assert made["type"] == "function" and function["parameters"]["required"] == ["values"]
     assert function["parameters"]["properties"]["values"]["items"] == {"type": "string"}
+
+
+@needs_fonts
+def test_scores_while_training_know_where_every_answer_of_a_conversation_lies() -> None:
+    from training.evaluate import TALKS, draw_sheets
+
+    sheets = draw_sheets(Budget(), 9)
+    answers = [(sheet, answer) for sheet in sheets for answer in sheet.answers]
+    assert {answer.task for _, answer in answers if answer.kind == TALKS} >= {"turns", "pair", "photo", "json"}
+    for sheet in sheets:
+        ends = [answer.end for answer in sheet.answers]
+        assert [answer.begin for answer in sheet.answers] == [0, *ends[:-1]]
+    stops = {ENCODER.special["<|user|>"], ENCODER.special["<|observation|>"]}
+    assert all(int(sheet.arrays["labels"][answer.end - 1]) in stops for sheet, answer in answers)
