@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 import torch
 from common import machine, write_result
+from echo_cost import cpu_seconds as thread_seconds
 from PIL import Image, ImageDraw, ImageFont
 from transformers.models.glm46v.image_processing_pil_glm46v import Glm46VImageProcessorPil
 
@@ -145,8 +146,7 @@ def cpu_seconds(fast: MediaLoader) -> float:
     own = time.process_time()
     assert fast._fast is not None
     for worker in fast._fast._workers:
-        with open(f"/proc/{worker._process.pid}/schedstat", encoding="ascii") as file:
-            own += int(file.read().split()[0]) / 1e9
+        own += thread_seconds(worker._process.pid)
     return own
 
 
