@@ -50,7 +50,7 @@ FIELDS: dict[str, Field] = {
     "amounts": Field(("金额", "所有金额", "金额列表"), ("amounts", "prices", "all_amounts"), ("所有金额", "all amounts in order"),
                      "strings", lambda plan, zh: plan.amounts, lambda plan: len(plan.amounts) <= 12),
     "total": Field(("合计", "总金额", "总计"), ("total", "total_amount", "sum_total"), ("合计金额", "the total"), "string?",
-                   lambda plan, zh: plan.total, lambda plan: plan.kind in ("receipt", "invoice") or not plan.amounts),
+                   lambda plan, zh: plan.total, lambda plan: plan.kind not in ("ticket", "coupon", "statement")),
     "largest": Field(("最大金额", "最高金额"), ("largest", "max_amount", "highest_price"), ("最大的金额", "the largest amount"),
                      "string?", lambda plan, zh: facts.largest(plan) if plan.amounts else None,
                      lambda plan: len(plan.amounts) <= 8),
@@ -85,6 +85,7 @@ FIELDS: dict[str, Field] = {
                          lambda plan, zh: len(plan.shapes), lambda plan: bool(plan.shapes)),
 }  # fmt: skip
 
+RECEIPT = 0.12  # of the requests have the shape of the receipt scene
 _INNER = {
     ("items", True): (("名称", "价格"), ("品名", "金额"), ("name", "price")),
     ("items", False): (("name", "price"), ("item", "amount"), ("product", "price")),
@@ -206,6 +207,8 @@ def request(r: Random, plan: Plan | None, language: str) -> Request:
     fitting = [name for name, field in FIELDS.items() if plan is None or field.fits(plan)]
     if plan is None:
         fitting = ["amounts", "total", "has_price", "has_text", "lines", "brand", "count"]
+    if r.random() < RECEIPT and {"amounts", "total"} <= set(fitting):  # the receipt scene's own shape
+        return Request(language, (("amounts", "amounts"), ("total", "total")), {}, "")
     chosen = r.sample(fitting, min(len(fitting), r.choice((1, 2, 2, 3, 3, 4, 5))))
     if "lines" in chosen and "text" in chosen:
         chosen.remove("text")

@@ -28,7 +28,7 @@ def _kind(plan: Plan, zh: bool) -> str:
     if plan.kind not in facts.ORDINARY and plan.kind not in KINDS:
         return ""
     name = facts.kind_name(plan, zh)
-    return f"这是{name}。" if zh else f"This is {name}."
+    return f"这是{name}。" if zh else f"I see {name}."
 
 
 def _of_page(plan: Plan, qa: QA, zh: bool) -> str:
@@ -73,4 +73,4 @@ def _audit(plan: Plan, zh: bool) -> str:
     )
     words = ("违禁词" + "、".join(claims) if claims else "没有违禁词") if zh else (
         "claims " + ", ".join(claims) if claims else "no claims")  # fmt: skip
-    return f"{price}，{brand}，{words}。" if zh else f"I see {price}, {brand}, {words}."
+    return f"{price}，{brand}，{words}。" if zh else f"There is {price}, {brand}, {words}."

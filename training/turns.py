@@ -57,7 +57,7 @@ def _amounts(t: Teller) -> list[QA]:
     if first is None or not 1 < len(t.plan.amounts) <= 8:
         return []
     talk, largest = [first], facts.largest(t.plan)
-    names = [name for name, value in facts.items(t.plan) if value == largest and t.plan.amounts.count(value) == 1]
+    names = _only_one(t.plan, largest)
     if t.r.random() < 0.6:
         talk.append(t.follow("then_largest", "field", largest))
         if names and t.r.random() < 0.7:
@@ -71,11 +71,17 @@ def _amounts(t: Teller) -> list[QA]:
     return talk
 
 
+def _only_one(plan: Plan, value: str) -> list[str]:
+    """The one item with this amount; empty where another amount is as large or no item has it."""
+    names = [name for name, price in facts.items(plan) if price == value]
+    return names if len(names) == 1 == sum(float(one) == float(value) for one in plan.amounts) else []
+
+
 def _largest(t: Teller) -> list[QA]:
     """The largest amount and whose it is."""
     first = t.fact("largest")
-    names = [name for name, value in facts.items(t.plan) if first is not None and value == first.answer]
-    if first is None or len(names) != 1 or t.plan.amounts.count(first.answer) != 1:
+    names = [] if first is None else _only_one(t.plan, first.answer)
+    if first is None or not names:
         return []
     return [first, t.follow("then_who", "field", names[0])]
 
