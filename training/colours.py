@@ -58,18 +58,16 @@ def paper_for_colours(r: Random) -> Colour:
 
 
 def fit_colours(r: Random, plan: Plan, paper: Colour) -> None:
-    """Rename, before anything is drawn, the colours that could not be told from the paper."""
-    for text in (False, True):
-        kept = [name for name in COLOURS if visible(name, paper, text)] or [
-            "black" if luminance(paper) > 127 else "white"
-        ]
-        instead: dict[str, str] = {}
-        for thing in plan.pieces if text else plan.shapes:
-            named = thing.colour_name if text else thing.colour  # type: ignore[union-attr]
-            if named is None or named in kept:
-                continue
-            new = instead.setdefault(named, r.choice(kept))
-            if text:
-                thing.colour_name = new  # type: ignore[union-attr]
-            else:
-                thing.colour = new  # type: ignore[union-attr]
+    """Rename, before anything is drawn, the colours that could not be told from the paper; one name by one other."""
+    for_shapes, for_text = (_replacements(r, paper, text) for text in (False, True))
+    for shape in plan.shapes:
+        shape.colour = for_shapes[shape.colour]
+    for piece in plan.pieces:
+        if piece.colour_name is not None:
+            piece.colour_name = for_text[piece.colour_name]
+
+
+def _replacements(r: Random, paper: Colour, text: bool) -> dict[str, str]:
+    kept = [name for name in COLOURS if visible(name, paper, text)]
+    kept = kept or ["black" if luminance(paper) > 127 else "white"]
+    return {name: name if name in kept else r.choice(kept) for name in COLOURS}

@@ -502,3 +502,55 @@ def test_words_like_forbidden_ones_count_only_when_they_hold_one() -> None:
     hits = {text for text in (*content.NEAR_ZH, *content.NEAR_EN) if tasks.forbidden_words(text)}
     assert {"最佳拍档", "第一时间", "Best-seller", "No.1 pick"} <= hits
     assert not hits & {"便宜", "第二", "最新", "永远", "No.10", "bestow", "cheaper", "No. 1", "unguaranteed"}
+
+
+@needs_fonts
+def test_pages_larger_than_the_field_of_grain_can_be_drawn() -> None:
+    from training.recipe import Wish, compose
+
+    for width, height in ((1148, 1036), (84, 1120)):
+        for seed in range(6):
+            page = compose(Random(seed), width, height, Wish(decorated=True))
+            assert page.image.shape == (height, width, 3)
+    window = decorations._noise_window(Random(1), 1100, 20)
+    assert np.array_equal(window[:, :76], window[:, 1024:])
+
+
+def test_a_fold_changes_the_page_along_one_line_only() -> None:
+    image = np.full((120, 90, 3), 200, np.uint8)
+    decorations.crease(Random(2), image)
+    rows, columns = (image != 200).any(axis=(1, 2)), (image != 200).any(axis=(0, 2))
+    assert rows.all() != columns.all() and 4 < min(rows.sum(), columns.sum()) < 50
+
+
+@needs_fonts
+def test_what_must_stay_in_the_picture_is_in_it_and_around_the_shapes() -> None:
+    for plan, page in drawn_plans("figures", 20):
+        assert len(page.keep) >= 4 * len(plan.shapes) > 0
+        assert all(-0.01 <= x <= 1.01 and -0.01 <= y <= 1.01 for x, y in page.keep)
+
+
+@needs_fonts
+def test_a_shapes_box_is_the_box_of_its_colour_on_the_page() -> None:
+    from training import colours
+
+    asked = 0
+    for plan, page in drawn_plans("shapes", 60):
+        for qa in page.qa:
+            if qa.task != "box" or len(plan.shapes) != 1 or plan.rows:
+                continue
+            height, width = page.image.shape[:2]
+            (one,) = plan.shapes
+            near = np.array(
+                [
+                    [colours.nearest(tuple(int(v) for v in pixel)) == one.colour for pixel in row]
+                    for row in page.image[::3, ::3]
+                ]
+            )
+            ys, xs = np.nonzero(near[:, : width // 3])
+            x1, y1, x2, y2 = (int(c) for c in re.findall(r"\d+", qa.answer))
+            inside = (xs * 3000 / width >= x1 - 12) & (xs * 3000 / width <= x2 + 12)
+            inside &= (ys * 3000 / height >= y1 - 12) & (ys * 3000 / height <= y2 + 12)
+            assert inside.mean() > 0.9 and inside.sum() > 4
+            asked += 1
+    assert asked
