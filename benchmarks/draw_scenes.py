@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import sys
 import time
-from pathlib import Path
 from random import Random
+
+from common import machine, write_result
 
 from training import scenes
 from training.recipe import Wish
 
-RESULT = Path(__file__).resolve().parent / "results" / "draw_scenes.json"
 WARM_UP = 1200  # pages before the clock starts: a worker draws millions
 SIDES = {"contract": (14, 26)}  # tokens of 28 px; the others 8 to 22
 
@@ -45,13 +44,14 @@ def main() -> int:
     """Command line: print the table, and keep it with --save."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pages", type=int, default=300)
-    parser.add_argument("--save", action="store_true", help=f"write {RESULT.name}")
+    parser.add_argument("--save", action="store_true", help="write results/draw_scenes.json")
     arguments = parser.parse_args()
+    setup = machine()
     table = {kind: milliseconds(kind, arguments.pages) for kind in scenes.SCENES}
-    result = {"unit": "CPU ms a page", "pages": arguments.pages, "machine": platform.machine(), "scenes": table}
-    print(json.dumps(result, indent=1))
+    print(json.dumps(table, indent=1))
     if arguments.save:
-        RESULT.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
+        what = (__doc__ or "").partition("\n")[0]
+        write_result("draw_scenes", {"what": what, "setup": setup, "pages": arguments.pages, "scenes": table})
     return 0
 
 
