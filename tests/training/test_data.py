@@ -554,3 +554,15 @@ def test_a_shapes_box_is_the_box_of_its_colour_on_the_page() -> None:
             assert inside.mean() > 0.9 and inside.sum() > 4
             asked += 1
     assert asked
+
+
+@needs_fonts
+def test_a_labels_field_stands_beside_its_name_or_right_below_it() -> None:
+    below = beside = 0
+    for plan, _ in drawn_plans("label", 120):
+        lines = plan.text.split("\n")
+        for _, name, value in plan.fields:
+            row = next(k for k, line in enumerate(lines) if name in line and (value in line or lines[k + 1] == value))
+            below += value not in lines[row]
+            beside += value in lines[row]
+    assert below > 10 and beside > 60
