@@ -655,9 +655,9 @@ def resize(page: Page, width: int, height: int, max_area: int) -> None:
         glyph.x, glyph.y, glyph.size = glyph.x * x, glyph.y * y, glyph.size * min(x, y)
 
 
-SYSTEMS = (
+SYSTEMS = (  # that change nothing; those that do are in training/rules.py
     "You are a helpful assistant.", "你是一个有用的助手。", "你是一个多模态助手，请根据图片回答问题。",
-    "Answer from the picture only.", "You are a careful reader of pictures.", "请用简体中文回答。",
+    "Answer from the picture only.", "You are a careful reader of pictures.", "请根据图片内容回答。",
 )  # fmt: skip
 ORDINALS = {
     "zh": (("第一张图：", "第二张图："), ("在第一张图中，", "在第二张图中，")),

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from training import facts, pairs, photos, refusals, rules, structured, thoughts, tools, turns
-from training.batches import TOKEN, Budget, Turn, _Use, jpeg, random_look
+from training.batches import SYSTEMS, TOKEN, Budget, Turn, _Use, jpeg, random_look
 from training.page import QA, Page
 from training.recipe import Wish, compose
 
@@ -293,7 +293,8 @@ class Conversations:
         if thinking:
             think(talk)
         looks = [random_look(r, page, strength, talk.asked) for page in pages]
-        return _Use(talk.turns, looks, talk.system, thinking, 1.0, talk.tools)
+        system = talk.system or (r.choice(SYSTEMS) if r.random() < 0.05 else "")
+        return _Use(talk.turns, looks, system, thinking, 1.0, talk.tools)
 
 
 def chat_messages(talk: Talk) -> list[dict[str, Any]]:

@@ -75,7 +75,13 @@ def test_a_server_that_is_always_right_scores_100_in_every_set(
     assert all(row["exact"] == 100.0 and row["cases"] == PER_SET for row in result["sets"])
     lines = [json.loads(line) for line in answers.read_text().splitlines()]
     assert len(lines) == PER_SET * len(DEFAULT_SETS) and all(line["answer"] == line["truth"] for line in lines)
-    assert "100.0" in capsys.readouterr().out
+    shown = capsys.readouterr()
+    assert "100.0" in shown.out and "not asked: tools" in shown.err
+
+
+def test_a_set_that_needs_tools_is_refused_with_the_way_to_score_it(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["eval", "--url", "127.0.0.1:1", "--sets", "tools"]) == 3
+    assert "training.verify" in capsys.readouterr().err
 
 
 def test_an_unanswered_question_counts_as_wrong_and_fails_the_command(

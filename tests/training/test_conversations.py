@@ -211,6 +211,29 @@ def test_photographs_of_the_two_splits_are_apart_and_have_a_licence() -> None:
     assert sum(photo.path.stat().st_size for photo in (*train, *heldout)) <= photos.MAX_BYTES
 
 
+def test_a_pack_is_made_of_the_packages_that_are_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from PIL import Image
+
+    noise = np.random.default_rng(0).integers(0, 255, (500, 700, 3), np.uint8)
+    for name, file in (
+        ("palapeli-data/usr/share/palapeli/collection", "bee.jpg"),
+        ("palapeli-data/usr/share/palapeli/collection", "tiny.jpg"),
+        ("lomiri-wallpapers-16.04/usr/share/backgrounds", "owl.jpg"),
+        ("lomiri-wallpapers-16.04/usr/share/backgrounds", "umang.jpg"),
+    ):
+        (tmp_path / name).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(noise if file != "tiny.jpg" else noise[:9, :9]).save(tmp_path / name / file)
+    size = photos.make(tmp_path, tmp_path / "pack")
+    train, heldout = photos.pack("train", tmp_path / "pack"), photos.pack("heldout", tmp_path / "pack")
+    assert [photo.name for photo in train] == ["palapeli-data-bee-0", "palapeli-data-bee-1"]
+    assert [photo.name for photo in heldout] == ["lomiri-wallpapers-16.04-owl-0", "lomiri-wallpapers-16.04-owl-1"]
+    for photo in (*train, *heldout):
+        with Image.open(photo.path) as picture:
+            assert max(picture.size) <= photos.LONGEST
+    assert size == sum(photo.path.stat().st_size for photo in (*train, *heldout))
+    assert "mate-backgrounds: not in" in capsys.readouterr().err
+
+
 # --- drawn -----------------------------------------------------------------------------------------------------------
 
 

@@ -59,6 +59,8 @@ def run(args: argparse.Namespace) -> int:
     table_rows = rows(scored)
     errors = [error for _, error in answers if error]
     result = {"setup": _setup(name, args), "seconds": round(seconds, 1), "errors": len(errors), "sets": table_rows}
+    if args.sets == ",".join(DEFAULT_SETS):
+        print(f"not asked: {', '.join(TOOL_SETS)} (needs tools; scored by training.verify)", file=sys.stderr)
     if args.answers:
         _write_answers(Path(args.answers), scored, answers)
     if args.json == "-":
