@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from training import content
 from training.layouts.plan import Plan
 from training.phrases import NONE
-from training.tasks import KINDS, forbidden_words, shape_list, summary
+from training.tasks import KINDS, forbidden_words, shape_list
+from training.tasks import summary as summary
 
 # Layouts whose facts this module knows; pages of other layouts are never asked what is answered from here.
 ORDINARY = frozenset(

@@ -241,9 +241,17 @@ def row(held: Held, name: str, files: list[str]) -> dict[str, Any]:
 def case(held: Held, name: str) -> Case:
     """The same as a case without files."""
     found = row(held, name, [])
-    keys = ("name", "set", "task", "language", "question", "answer")
     return Case(
-        *(found[key] for key in keys), Path(), (), tuple(found["messages"]), tuple(held.talk.tools), held.thinking
+        name=found["name"],
+        set=found["set"],
+        task=found["task"],
+        language=found["language"],
+        question=found["question"],
+        answer=found["answer"],
+        picture=Path(),
+        messages=tuple(found["messages"]),
+        tools=held.talk.tools,
+        thinking=held.thinking,
     )
 
 

@@ -148,7 +148,14 @@ class Request:
 
     def _one(self, field: Field, name: str, plan: Plan | None) -> Any:
         if plan is None:
-            empty = {"boolean": False, "integer": 0, "strings": [], "items": [], "shapes": [], "string": ""}
+            empty: dict[str, Any] = {
+                "boolean": False,
+                "integer": 0,
+                "strings": [],
+                "items": [],
+                "shapes": [],
+                "string": "",
+            }
             return empty.get(field.type)
         value = field.value(plan, self.language == "zh")
         if field.type == "items":
@@ -173,7 +180,7 @@ class Request:
         return _object({self.outer: schema}) if self.outer else schema
 
     def _property(self, field: Field, name: str) -> dict[str, Any]:
-        simple = {"string": {"type": "string"}, "string?": {"type": ["string", "null"]}, "integer": {"type": "integer"},
+        simple: dict[str, dict[str, Any]] = {"string": {"type": "string"}, "string?": {"type": ["string", "null"]}, "integer": {"type": "integer"},
                   "boolean": {"type": "boolean"}, "strings": {"type": "array", "items": {"type": "string"}}}  # fmt: skip
         if field.type in simple:
             return simple[field.type]
@@ -182,7 +189,13 @@ class Request:
 
     def form(self) -> dict[str, Any]:
         """An example object whose values are words for types."""
-        words = {"string": "string", "string?": "string or null", "integer": 0, "boolean": True, "strings": ["string"]}
+        words: dict[str, Any] = {
+            "string": "string",
+            "string?": "string or null",
+            "integer": 0,
+            "boolean": True,
+            "strings": ["string"],
+        }
         values = {
             key: words[FIELDS[name].type]
             if FIELDS[name].type in words

@@ -44,7 +44,7 @@ class Desk:
 class Job:
     """A question, the tool for it, the call (None: there is nothing to call with, and `answer` says so), and the end."""
 
-    tool: Mapping[str, Any]
+    tool: dict[str, Any]
     question: str
     call: Call | None
     result: str = ""
@@ -60,7 +60,7 @@ def tool(
     for key, (kind, text) in parameters.items():
         shape: dict[str, Any] = {"type": "array", "items": {"type": "string"}} if kind == "strings" else {"type": kind}
         properties[key] = shape | ({"description": text} if explain else {})
-    schema = {
+    schema: dict[str, Any] = {
         "type": "object",
         "properties": properties,
         "required": [key for key in parameters if key not in optional],
