@@ -41,7 +41,7 @@ _SIGNS = ({"×": "×", "÷": "÷"}, {"×": "×", "÷": "÷"}, {"×": "x", "÷": 
 _PENS: tuple[Colour, ...] = ((20, 40, 170), (25, 60, 200), (40, 40, 44), (80, 80, 88), (0, 95, 70), (95, 40, 150))
 _CHALKS: tuple[Colour, ...] = ((255, 255, 255), (250, 240, 150), (170, 220, 255))
 MIN_SIZE = 14
-MAX_JSON, MAX_TEXT = 560, 440  # characters of an answer, each about a token
+MAX_JSON, MAX_TEXT = 680, 480  # characters of an answer, each about a token
 ARRANGEMENTS = ("list", "list", "columns", "columns", "table")
 HELDOUT_ARRANGEMENTS = ("cards", "answer_column")
 
