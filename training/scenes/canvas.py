@@ -1,6 +1,6 @@
 """What the scenes' pages share: type for a split, ink that can be read, conversations of long and short answers.
 
-Knows no scene.
+Knows how no scene is drawn.
 """
 
 from __future__ import annotations
