@@ -30,7 +30,7 @@ MAX_ANSWERS = 300  # characters of all answers of a conversation, about its toke
 ENFORCED = 0.2  # of the requests for JSON: the keys come from a grammar, the question does not name them
 WITH_PICTURE = 0.12  # of the pages: a photograph stands in a free place, and the page is as readable as before
 SMALL_TEXT = 7.0  # px: at most so high, letters can be read by nobody
-_NEEDS = {  # layouts that questions of this kind are mostly about
+NEEDS = {  # layouts that questions of this kind are mostly about
     "tool": ("receipt", "invoice", "label", "label", "poster", "menu", "price_tag", "shapes", "lines"),
     "json": ("receipt", "invoice", "label", "poster", "menu", "price_tag", "table", "shapes", "lines", "scatter"),
     "prompt": (
@@ -62,7 +62,7 @@ class Talk:
         return sum(len(turn.answer) + len(turn.thought) for turn in self.turns)
 
 
-def _shown(r: Random, asked: Sequence[QA]) -> list[Turn]:
+def shown(r: Random, asked: Sequence[QA]) -> list[Turn]:
     """Turns about one picture that the first of them shows."""
     made = [Turn(qa.question, qa.answer) for qa in asked]
     made[0].pictures, made[0].pictures_first = (0,), r.random() < 0.65
@@ -76,28 +76,28 @@ def about_page(r: Random, kind: str, page: Page, heldout: bool, language: str = 
         return None
     if kind == "turns":
         asked = turns.converse(r, plan, heldout, language)
-        return Talk(_shown(r, asked), asked, kind=kind, plans=[plan]) if asked else None
+        return Talk(shown(r, asked), asked, kind=kind, plans=[plan]) if asked else None
     if kind == "prompt":
         asked = refusals.about_page(r, plan)
-        return Talk(_shown(r, asked), asked, kind=kind, plans=[plan])
+        return Talk(shown(r, asked), asked, kind=kind, plans=[plan])
     if kind == "json" and r.random() < ENFORCED:
         spoken = language or plan.language
         question, answer, given = structured.enforced(r, plan, heldout, spoken)
         asked = [QA("json", spoken, question, answer, colours=bool(plan.shapes))]
-        made = _shown(r, asked)
+        made = shown(r, asked)
         made[0].given = given
         return Talk(made, asked, kind="json enforced", plans=[plan])
     if kind == "json":
         system, question, answer, spoken = structured.converse(r, plan, heldout, language)
         asked = [QA("json", spoken, question, answer, colours=bool(plan.shapes))]
-        return Talk(_shown(r, asked), asked, system, kind=kind, plans=[plan])
+        return Talk(shown(r, asked), asked, system, kind=kind, plans=[plan])
     if kind == "rule":
         ruled = rules.converse(r, plan, heldout, language)
         if ruled is None:
             return None
         system, question = rules.placed(r, ruled)
         asked = [QA("rule", ruled.language, question, ruled.answer, colours=bool(plan.shapes))]
-        return Talk(_shown(r, asked), asked, system, kind=kind, plans=[plan])
+        return Talk(shown(r, asked), asked, system, kind=kind, plans=[plan])
     return _with_tools(r, page, heldout, language)
 
 
@@ -117,9 +117,9 @@ def about_photo(r: Random, heldout: bool, language: str = "") -> Talk:
     if r.random() < 0.08:
         system, question, answer, spoken = structured.converse(r, None, heldout, language)
         asked = [QA("json", spoken, question, answer)]
-        return Talk(_shown(r, asked), asked, system, kind="photo", plans=[None])
+        return Talk(shown(r, asked), asked, system, kind="photo", plans=[None])
     asked = refusals.about_photo(r, heldout, language)
-    return Talk(_shown(r, asked), asked, kind="photo", plans=[None])
+    return Talk(shown(r, asked), asked, kind="photo", plans=[None])
 
 
 def about_pair(r: Random, pages: Sequence[Page], same: bool, heldout: bool, language: str = "") -> Talk:
@@ -218,7 +218,7 @@ class Conversations:
     def _page(self, kind: str, difficulty: float, area: int, low: int = 5) -> Page:
         w, h = self._sides(area, low)
         own = (
-            (self.r.choice(_NEEDS[kind]),)
+            (self.r.choice(NEEDS[kind]),)
             if self.r.random() < 0.85 and not self.heldout
             else tuple(sorted(facts.ORDINARY))
         )
@@ -239,14 +239,16 @@ class Conversations:
             w, h = self._sides(260 if r.random() < 0.8 else 400, 4)
             return [photo_page(r, w * TOKEN, h * TOKEN, self.split)], False
         if kind == "small":
-            w, h = self._sides(110)
-            if max(w, h) > 11:
-                return None
-            page = small_page(r, w * TOKEN, h * TOKEN, Wish(self.split, difficulty, 1, unreadable=False))
-            return None if page is None else ([page], False)
-        page = self._page(kind, difficulty, 300 if r.random() < 0.85 else 400)
-        if kind == "prompt" and r.random() < 0.5 and not page.plan.fields:
-            return None  # labels with something to ask are rare enough
+            for _ in range(8):
+                w, h = (r.randint(5, min(11, self.budget.max_side)) for _ in range(2))
+                page = small_page(r, w * TOKEN, h * TOKEN, Wish(self.split, difficulty, 1, unreadable=False))
+                if page is not None:
+                    return [page], False
+            return None
+        for _ in range(3):
+            page = self._page(kind, difficulty, 300 if r.random() < 0.85 else 400)
+            if kind != "prompt" or page.plan.fields or r.random() < 0.5:  # labels with something to ask are rare
+                break
         return [page], False
 
     def _draw_pair(self, difficulty: float) -> tuple[list[Page], bool]:
@@ -280,7 +282,7 @@ class Conversations:
                 talk = about_photo(r, self.heldout)
             elif kind == "small":
                 asked = refusals.about_small_text(r, self.heldout)
-                talk = Talk(_shown(r, asked), asked, kind=kind, plans=[None])
+                talk = Talk(shown(r, asked), asked, kind=kind, plans=[None])
             else:
                 talk = about_page(r, kind, pages[0], self.heldout)
             if talk is not None and talk.length <= MAX_ANSWERS:

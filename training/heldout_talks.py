@@ -83,7 +83,7 @@ def _about(r: Random, kind: str, index: int, wanted: Callable[[Talk], bool] = la
     """A conversation of one kind about one page."""
     heldout, language = index % 2 == 1, ("zh", "en")[index // 2 % 2]
     while True:
-        page = _page(r, r.choice(conversations._NEEDS[kind]))
+        page = _page(r, r.choice(conversations.NEEDS[kind]))
         talk = conversations.about_page(r, kind, page, heldout, language)
         if talk is not None and talk.length <= 240 and wanted(talk):
             return Held(talk, [page.image])
@@ -117,7 +117,7 @@ def _thinking(r: Random, index: int) -> Held:
 
 def _pairs(r: Random, index: int) -> Held:
     heldout, language = index % 2 == 1, ("zh", "en")[index // 2 % 2]
-    kinds = conversations._NEEDS["pair"]
+    kinds = conversations.NEEDS["pair"]
     pages, photographs = [_page(r, r.choice(kinds), 200, 340) for _ in range(2)], {}
     same = index % 13 == 12
     if index % 5 == 4:
@@ -142,7 +142,7 @@ def _refusals(r: Random, index: int) -> Held:
         known = refusals.GENERAL[language] if kind != 4 else refusals.WHAT[language]
         question = r.choice(known[-2:] if heldout and kind != 4 else known)
         asked = [QA("refuse", language, question, refusals.OUTSIDE[language])]
-        return Held(Talk(conversations._shown(r, asked), asked, kind="photo"), [image], {0: source})
+        return Held(Talk(conversations.shown(r, asked), asked, kind="photo"), [image], {0: source})
     if kind == 6:
         while True:
             wish = Wish(
@@ -151,19 +151,19 @@ def _refusals(r: Random, index: int) -> Held:
             page = conversations.small_page(r, r.randint(220, 330), r.randint(220, 330), wish)
             if page is not None and len(encode(page)) <= MAX_BYTES:
                 asked = refusals.about_small_text(r, heldout)
-                return Held(Talk(conversations._shown(r, asked), asked, kind="small"), [page.image])
+                return Held(Talk(conversations.shown(r, asked), asked, kind="small"), [page.image])
     if kind in (1, 5):
         while True:
-            page = _page(r, r.choice(conversations._NEEDS["prompt"]))
+            page = _page(r, r.choice(conversations.NEEDS["prompt"]))
             asked = [QA("describe", language, r.choice(refusals.WHAT[language]), "")]
             found = turns.Teller(r, page.plan, language, heldout).fact("describe")
             assert found is not None
             asked[0].answer = found.answer
-            return Held(Talk(conversations._shown(r, asked), asked, kind="page"), [page.image])
+            return Held(Talk(conversations.shown(r, asked), asked, kind="page"), [page.image])
     if kind == 3:
         image, source = _photo(r)
         asked = [refusals.closed_about_photo(r, language, heldout)]
-        return Held(Talk(conversations._shown(r, asked), asked, kind="photo"), [image], {0: source})
+        return Held(Talk(conversations.shown(r, asked), asked, kind="photo"), [image], {0: source})
     held = _about(r, "turns", index)
     held.talk.turns, held.talk.asked = held.talk.turns[:1], held.talk.asked[:1]
     return held
@@ -190,12 +190,12 @@ def _prompts(r: Random, index: int) -> Held:
     if kind == "photo":
         image, source = _photo(r)
         asked = [refusals.prompt_qa(name, None)]
-        return Held(Talk(conversations._shown(r, asked), asked, kind="photo"), [image], {0: source})
+        return Held(Talk(conversations.shown(r, asked), asked, kind="photo"), [image], {0: source})
     while True:
         page = _page(r, kind)
         if _fits(name, page, index):
             asked = [refusals.prompt_qa(name, page.plan)]
-            return Held(Talk(conversations._shown(r, asked), asked, kind=kind), [page.image])
+            return Held(Talk(conversations.shown(r, asked), asked, kind=kind), [page.image])
 
 
 def _fits(name: str, page: Page, index: int) -> bool:
