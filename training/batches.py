@@ -620,7 +620,7 @@ def random_grid(rng: random.Random, difficulty: float, budget: Budget) -> tuple[
     if kind < 0.62 or difficulty < 0.75:
         side = min(budget.max_side, 2 + round(14 * min(1.0, difficulty * 1.3)))
         return rng.randint(2, side), rng.randint(2, side)
-    low, high, area = (12, 22, 400) if kind < 0.9 else (8, budget.max_side, budget.max_area)
+    low, high, area = (12, 22, 400) if kind < 0.9 else (13, budget.max_side, budget.max_area)
     low = min(low, budget.max_side)
     while True:
         h, w = rng.randint(low, budget.max_side), rng.randint(low, budget.max_side)
