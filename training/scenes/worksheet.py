@@ -84,7 +84,6 @@ class _Style:
 
     printed: Type
     hand: Type
-    by_hand: bool  # strokes instead of a face
     numbering: str
     signs: dict[str, str]
     spaced: bool
@@ -143,7 +142,7 @@ def _style(desk: Desk, size: int) -> _Style:
     printed = desk.type(max(size, 18) if "第" in numbering else size, r.choice((desk.language, "en")))
     hand = Type((r.choice(pack.latin), *printed.faces), size, r.random() < 0.5)
     return _Style(
-        printed, hand.sized(min(44, max(hand.min_size, int(printed.size * r.uniform(0.95, 1.2))))), r.random() < 0.4,
+        printed, hand.sized(min(44, max(hand.min_size, int(printed.size * r.uniform(0.95, 1.2))))),
         numbering, r.choice(_SIGNS), r.random() < 0.4, r.random() < 0.35, r.random() < 0.4,
     )  # fmt: skip
 
