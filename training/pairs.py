@@ -14,7 +14,7 @@ from training.batches import Turn
 from training.facts import FACTS
 from training.layouts.plan import Plan
 from training.page import QA
-from training.phrases import NONE
+from training.phrases import NONE, phrase
 from training.talk_phrases import say
 
 NAMES = {
@@ -258,8 +258,6 @@ _PLAIN = ("describe", "amounts", "read", "has_price", "total")
 
 def _one_each(p: Pair) -> tuple[list[Turn], list[QA]]:
     """The first picture with a question, the second with the same or in short, then perhaps a comparison."""
-    from training.phrases import phrase
-
     name = p.r.choice(_PLAIN)
     answers = [summary_of(plan, p.zh) if name == "describe" else value_of(plan, name, p.zh) for plan in p.plans]
     if None in answers or sum(len(answer or "") for answer in answers) > MAX_ANSWER:

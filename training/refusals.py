@@ -21,7 +21,6 @@ from training.phrases import (
     NO_TRANSLATION,
     NONE,
     NUM_HELDOUT,
-    UNREADABLE,
     phrase,
 )
 from training.tasks import forbidden_words
@@ -269,11 +268,6 @@ def about_small_text(r: Random, heldout: bool) -> list[QA]:
     language = r.choice(("zh", "en"))
     name = r.choice(("amounts", "read", "total", "expiry", "largest"))
     return [QA("refuse", language, phrase(r, name, language, heldout), TOO_SMALL[language])]
-
-
-def blurred(language: str) -> str:
-    """The sentence about a page that is too blurred."""
-    return UNREADABLE[language]
 
 
 def open_chat(r: Random, heldout: bool) -> QA:
