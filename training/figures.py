@@ -251,7 +251,8 @@ def is_it_so(a: Asker) -> QA | None:
         _side,
         _all_are,
     ]
-    return a.r.choice(makers)(a, truth)
+    a.r.shuffle(makers)  # the next one keeps the truth where one has nothing to say: else there would be more "no"
+    return next((qa for make in makers if (qa := make(a, truth)) is not None), None)
 
 
 def _other(a: Asker, names: Sequence[str], but: Sequence[str]) -> str:

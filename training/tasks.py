@@ -211,22 +211,22 @@ def _yesno(a: Asker) -> QA | None:
     if kind == "has_brand":
         return a.ask("yesno", kind, a.yes(a.plan.brand is not None))
     truth = bool(a.plan.amounts) if kind == "has_price" else bool(forbidden_words(a.plan.text))
-    if kind == "has_price" and truth and a.r.random() < 0.55:  # most pages have one: ask less where it is so
+    if kind == "has_price" and a.r.random() < (0.45 if truth else 0.35):  # ask evenly
         return None
     return a.ask("yesno", kind, a.yes(truth))
 
 
 def _has_text(a: Asker) -> QA | None:
     kind = a.r.random()
-    if kind < 0.5:
+    if kind < 0.52:
         word = _word(a)
-    elif kind < 0.72:
+    elif kind < 0.74:
         word = _almost(a, _word(a))
     elif a.plan.language == "zh":
         word = a.r.choice((a.r.choice(a.vocabulary.chinese), a.r.choice(content.GOODS_ZH)))
     else:
         word = a.r.choice((a.r.choice(a.vocabulary.english).capitalize(), a.r.choice(content.GOODS_EN)))
-    if word is None or (kind >= 0.5 and word.lower() in a.plan.text.lower()):
+    if word is None or (kind >= 0.52 and word.lower() in a.plan.text.lower()):
         return None
     return a.ask("yesno", "has_text", a.yes(word.lower() in a.plan.text.lower()), word)
 
