@@ -66,8 +66,10 @@ def reading_rows() -> Iterator[Row]:
         "boxes": ("boxes, IoU > 0.5", "定位框 IoU > 0.5"),
     }
     for row in result["sets"] if result else ():
+        if row["set"] not in names:  # the model card has them all
+            continue
         value = row.get("character_accuracy", row["exact"]) if row["set"] == "reading" else row["exact"]
-        en, zh = names.get(row["set"], (row["set"], row["set"]))
+        en, zh = names[row["set"]]
         yield Row(
             {"en": f"flashweb-nano: {en} ({row['cases']} pictures)", "zh": f"flashweb-nano:{zh}({row['cases']} 张图)"},
             f"{value:.1f} %", goals.get(row["set"], ""), "eval",
@@ -96,10 +98,11 @@ def start_rows() -> Iterator[Row]:
 
 def generate_rows() -> Iterator[Row]:
     result = load("cpu_generate")
+    # Set for the random model; a smaller decoder leaves less to gain.
     goals = {("flashweb fp32", 1): 1.3, ("flashweb fp32", 8): 1.3, ("flashweb int8", 1): 2.5, ("flashweb int8", 8): 2.3}
     for row in result["rows"] if result else ():
-        goal = goals.get((row["side"], row["batch"]))
-        if goal:
+        if row["side"] != "transformers":
+            goal = goals[row["side"], row["batch"]] if row["model"].startswith("random") else None
             how = f"{row['side'].removeprefix('flashweb ')}, {row['model']}"
             yield Row(
                 {
@@ -107,7 +110,7 @@ def generate_rows() -> Iterator[Row]:
                     "zh": f"解码速度,与 transformers `generate` 之比,{how},批大小 {row['batch']}",
                 },
                 f"{row['decode_ratio']:.2f}x",
-                f"≥ {goal}x",
+                f"≥ {goal}x" if goal else "",
                 "cpu_generate",
             )
 
