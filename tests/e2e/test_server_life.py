@@ -53,7 +53,7 @@ class Reader(threading.Thread):
         super().__init__()
         self.url, self.parameters = url, parameters
         self.begun = threading.Event()
-        self.text = ""
+        self._pieces: list[str] = []  # a string that grows by pieces would be copied as often, and the reader fall behind
         self.start()
         assert self.begun.wait(30), "the stream never began"
 
@@ -62,12 +62,16 @@ class Reader(threading.Thread):
         try:
             with httpx.stream("POST", f"{self.url}/v1/chat/completions", json=body, timeout=60) as response:
                 for piece in response.iter_text():
-                    self.text += piece
+                    self._pieces.append(piece)
                     self.begun.set()
         except httpx.HTTPError:
             pass  # the server went away; the test looks at what had come
         finally:
             self.begun.set()
+
+    @property
+    def text(self) -> str:
+        return "".join(self._pieces)
 
     @property
     def events(self) -> list[Any]:
