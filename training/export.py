@@ -78,11 +78,16 @@ def write_weights(folder: Path, state: dict[str, Tensor], shape: Shape, dtype: t
     return path
 
 
+def reading_file(folder: Path) -> Path:
+    """Where the reading head of a checkpoint lies, if there is one."""
+    shipped = folder.name == "flashweb-nano" and not (folder / READING_FILE).exists()
+    return SHIPPED_READING if shipped else folder / READING_FILE
+
+
 def load_weights(network: Network, folder: Path) -> None:
     """Start `network` from a checkpoint folder, with the reading head that training left beside it if there is one."""
     state = from_checkpoint(load_file(folder / "model.safetensors"), network.shape)
-    shipped = folder.name == "flashweb-nano" and not (folder / READING_FILE).exists()
-    reading = SHIPPED_READING if shipped else folder / READING_FILE
+    reading = reading_file(folder)
     if reading.exists():
         state.update(load_file(reading))
     missing, unexpected = network.load_state_dict(state, strict=False)
