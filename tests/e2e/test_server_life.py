@@ -53,7 +53,7 @@ class Reader(threading.Thread):
         super().__init__()
         self.url, self.parameters = url, parameters
         self.begun = threading.Event()
-        self._pieces: list[str] = []  # a string that grows by pieces would be copied as often, and the reader fall behind
+        self._pieces: list[str] = []  # not one string: copied with every piece, it lets the reader fall behind
         self.start()
         assert self.begun.wait(30), "the stream never began"
 
