@@ -511,3 +511,15 @@ def test_a_step_may_take_longer_on_a_cpu_the_larger_the_model(
     client = EngineClient(config(stall_seconds=asked))
     client._ready = Ready(100, 10, 16, 4, "bfloat16", device, gigabytes * 10**9, 0)
     assert least <= client._stall_seconds() <= most
+
+
+@pytest.mark.parametrize("name", ["GLIBC_TUNABLES", "MALLOC_ARENA_MAX", "MALLOC_TRIM_THRESHOLD_"])
+def test_the_engine_keeps_memory_between_steps_unless_the_operator_set_the_allocator(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for known in ("GLIBC_TUNABLES", "MALLOC_ARENA_MAX", "MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"):
+        monkeypatch.delenv(known, raising=False)
+    assert client_module._environment()["GLIBC_TUNABLES"] == client_module.MALLOC_TUNABLES
+    monkeypatch.setenv(name, "operator")
+    environment = client_module._environment()
+    assert environment[name] == "operator" and environment.get("GLIBC_TUNABLES") in (None, "operator")

@@ -608,7 +608,8 @@ def _environment() -> dict[str, str]:
     environment = dict(os.environ)
     if "GOMP_SPINCOUNT" not in environment:
         environment.setdefault("OMP_WAIT_POLICY", "passive")
-    environment.setdefault("GLIBC_TUNABLES", MALLOC_TUNABLES)
+    if not any(name.startswith("MALLOC_") for name in environment):
+        environment.setdefault("GLIBC_TUNABLES", MALLOC_TUNABLES)
     return environment
 
 
