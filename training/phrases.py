@@ -5,6 +5,8 @@ The source documents' own prompts stand first in their lists, word for word.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from random import Random
 
 from training.figure_phrases import FIGURE_PHRASES
@@ -688,7 +690,146 @@ CANNOT_CHAT = {
 }
 
 
+# --- mechanical variation of trained phrasings -----------------------------------------------------------------------
+
+VARIED = 0.25  # how often a trained phrasing is varied
+# The source documents' prompts are asked word for word (`refusals.PROMPTS` holds all of them; a test compares).
+SOURCE_PROMPTS = frozenset(
+    (
+        AUDIT_PROMPT,
+        AUDITOR_PROMPT,
+        EXPIRY_PROMPT,
+        "这张图是什么?",
+        "提取图中所有金额数字,并按出现顺序列出",
+        "描述图中人物穿着风格和配色方案",
+        "请描述这张图片的内容",
+        "What is in this image?",
+        "这张图中的包是什么品牌?",
+        "这张图里的人在做什么?请用一句话概括,并指出是否有安全隐患。",
+        "请识别图中所有文字内容,并翻译成英文",
+        "这是什么品牌?主推卖点有哪些?用中文分三点列出。",
+        "这个设备支持无线充电吗?电池容量多少?",
+        "请逐题检查解题过程,标出所有计算错误、公式误用或逻辑漏洞,并用红色标注原文位置。",
+        "检查该页是否包含以下任一问题:1) 甲方签字栏为空;2) 乙方公章模糊不可辨;3) 金额大写与小写不一致;"
+        "4) 出现'最终解释权归我方所有'等违规表述。",
+    )
+)
+_SLOT = re.compile(r"(\{\d*\})")
+_MARKS = ".?!。？！ "
+_WIDE, _NARROW = "，：；？！", ",:;?!"
+_TO_NARROW, _TO_WIDE = str.maketrans(_WIDE, _NARROW), str.maketrans(_NARROW, _WIDE)
+_ORDERS_EN = frozenset(
+    "answer box check compare copy count decide describe draw extract figure find get give grab identify list locate "
+    "look mark name note output pick point print provide pull quote read recognise recognize report return say scan "
+    "see show spell spot state tell transcribe type write".split()
+)
+_ORDERS_ZH = tuple(
+    "按 把 报 比一比 辨认 标出 标注 查 抄写 抄录 读 定位 给 概括 告诉我 回答 检查 简单介绍 介绍 解释 框出 框选 框住 列 描述 "
+    "念 判断 认出 识别 输出 数一 数数 数出 说 算 提取 统计 挑出 写 圈出 找 指出 转写 逐行 依次 用一句".split()
+)
+_ASKS_ZH = re.compile("吗|什么|多少|几|哪|谁|怎|呢|有没有|是否|是不是|有无|能否|多大|何")
+_TO_ORDERS_EN = (
+    "Please ",
+    "please ",
+    "Please ",
+    "Hi, please ",
+    "Now ",
+    "Could you ",
+    "Can you ",
+    "Would you ",
+    "Kindly ",
+)
+_TO_ALL_EN = (
+    "Hi, ", "Hello, ", "Hello! ", "Hey, ", "Look at the picture. ", "Look closely: ", "Have a look at this. ",
+    "Quick question: ", "Question: ", "Q: ", "Excuse me, ", "Good morning, ", "OK, ", "So, ", "Look at the image: ",
+)  # fmt: skip
+_AFTER_EN = (" Thanks.", " Thank you.", " Thanks!", " Thank you!", " thx", " Many thanks.")
+_TO_ORDERS_ZH = ("请", "请你", "麻烦", "麻烦你", "帮我", "请帮我", "帮忙", "麻烦帮我", "能不能帮我", "可以帮我", "劳驾")
+_TO_ASKS_ZH = (
+    "请问",
+    "请问，",
+    "你好，请问",
+    "您好，请问",
+    "想问一下，",
+    "问一下，",
+    "我想知道",
+    "麻烦问一下，",
+    "请告诉我，",
+)
+_TO_ALL_ZH = (
+    "你好，", "您好，", "你好！", "看图回答：", "看一下图，", "请看图，", "根据图片回答：", "仔细看图，", "问题：", "问：",
+    "打扰一下，", "看一看，", "请看：", "请回答：",
+)  # fmt: skip
+_AFTER_ZH = ("，谢谢", "，谢谢！", "，多谢", " 谢谢", "，麻烦了", "，谢谢你", "。谢谢")
+
+
+def bare(text: str) -> str:
+    """A phrasing without case, punctuation and spaces: two that are equal so are one phrasing."""
+    return "".join(char for char in _SLOT.sub("\0", text).lower() if char.isalnum() or char == "\0")
+
+
+def varied(r: Random, text: str, language: str) -> str:
+    """Sometimes the phrasing with a greeting, other final punctuation or case: the same meaning and the same slots.
+
+    Texts with other braces than slots (JSON) and the sources' prompts are returned as they are.
+    """
+    if r.random() >= VARIED or text in SOURCE_PROMPTS or "\n" in text or set(_SLOT.sub("", text)) & set("{}"):
+        return text
+    return _varied_zh(r, text) if language == "zh" else _varied_en(r, text)
+
+
+def _outside_slots(text: str, change: Callable[[str], str]) -> str:
+    return "".join(part if _SLOT.fullmatch(part) else change(part) for part in _SLOT.split(text))
+
+
+def _varied_en(r: Random, text: str) -> str:
+    body = text.rstrip(_MARKS)
+    mark, word = text[len(body) :], body.split(" ")[0].lower().rstrip(",:")
+    if r.random() < 0.45:
+        mark = r.choice(("", "?", "??", " ?") if "?" in mark else ("", ".", "!") if mark else ("", ""))
+    if r.random() < 0.5:
+        lead = r.choice(_TO_ORDERS_EN if word in _ORDERS_EN and r.random() < 0.65 else _TO_ALL_EN)
+        if word not in ("i", "ocr"):
+            body = body[:1].lower() + body[1:] if lead[-2] not in ".!:" or r.random() < 0.5 else body
+        one_sentence = not re.search(r"[.?!:] ", body)
+        if lead.split(" ")[0] in ("Could", "Can", "Would"):
+            lead, mark = (lead, "?" if mark else "") if one_sentence else ("Please ", mark)
+        body = lead + body
+    if r.random() < 0.25:
+        mark = (
+            r.choice((", please" + mark.strip(), (mark or ".") + r.choice(_AFTER_EN))) if "lease" not in body else mark
+        )
+    text = body + mark
+    if r.random() < 0.35:
+        return _outside_slots(text, str.lower)
+    return text[:1].lower() + text[1:] if r.random() < 0.15 and not text[:2].isupper() else text
+
+
+def _varied_zh(r: Random, text: str) -> str:
+    body = text.rstrip(_MARKS)
+    mark, asks = text[len(body) :], _ASKS_ZH.search(body) is not None
+    if r.random() < 0.45:
+        mark = r.choice(("", "？", "?", "？？") if asks or "？" in mark or "?" in mark else ("", "。", "！", "."))
+    polite = body.startswith(("请", "麻烦", "帮", "能", "可", "劳驾", "你", "我", "告诉"))
+    if r.random() < 0.5:
+        leads = _TO_ALL_ZH
+        if not polite and r.random() < 0.65:
+            leads = _TO_ORDERS_ZH if body.startswith(_ORDERS_ZH) else _TO_ASKS_ZH if asks else _TO_ALL_ZH
+        body = r.choice(leads) + body
+    if r.random() < 0.25:
+        mark = (mark if asks else "") + r.choice(_AFTER_ZH).lstrip("，。 " if asks and mark else "")
+    text = body + mark
+    if r.random() < 0.35:
+        table = _TO_NARROW if r.random() < 0.7 else _TO_WIDE
+        text = _outside_slots(text, lambda part: part.translate(table))
+    return text
+
+
 def phrase(r: Random, name: str, language: str, heldout: bool) -> str:
-    """One phrasing; held-out ones only for the split that asks for them."""
+    """One phrasing; held-out ones only for the split that asks for them. Trained ones are sometimes `varied`."""
     known = PHRASES[name][language]
-    return r.choice(known[-NUM_HELDOUT:] if heldout else known[:-NUM_HELDOUT])
+    if heldout:
+        return r.choice(known[-NUM_HELDOUT:])
+    text = r.choice(known[:-NUM_HELDOUT])
+    new = varied(r, text, language)
+    return text if bare(new) in {bare(kept) for kept in known[-NUM_HELDOUT:]} else new

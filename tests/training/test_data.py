@@ -15,7 +15,7 @@ from random import Random
 import numpy as np
 import pytest
 
-from training import content, decorations, fonts, layouts, marks, phrases, scenes, tasks
+from training import content, decorations, fonts, layouts, marks, phrases, refusals, scenes, tasks
 from training.charset import CHARSET, HANZI
 from training.content import Text
 from training.draw import Type, blend, choose_faces, contrasting, ink, luminance, shape
@@ -138,6 +138,38 @@ def test_held_out_phrasings_layouts_and_decorations_are_apart_from_the_trained_o
         {source.file for source in fonts.SOURCES if source.split == split} for split in ("train", "heldout")
     )
     assert not train & heldout
+
+
+def test_no_trained_phrasing_is_a_held_out_one_in_other_case_or_punctuation_nor_becomes_one_when_varied() -> None:
+    for name, by_language in phrases.PHRASES.items():
+        for language, known in by_language.items():
+            r, kept = Random(name), {phrases.bare(text) for text in known[-phrases.NUM_HELDOUT :]}
+            trained = {phrases.bare(text) for text in known[: -phrases.NUM_HELDOUT]}
+            assert not trained & kept, (name, language, trained & kept)
+            asked = {phrases.bare(phrases.phrase(r, name, language, False)) for _ in range(1500)}
+            assert not asked & kept and len(asked) > len(trained), (name, language, asked & kept)
+
+
+def test_a_varied_phrasing_keeps_its_slots_and_the_tokenizers_characters() -> None:
+    r, known = Random(5), set(single_token_characters())
+    changed = total = 0
+    for by_language in phrases.PHRASES.values():
+        for language, texts in by_language.items():
+            for text in texts:
+                for _ in range(12):
+                    new = phrases.varied(r, text, language)
+                    slots = re.findall(r"\{\d*\}", text)
+                    assert re.findall(r"\{\d*\}", new) == slots and set(new) <= known, (text, new)
+                    for quote in ('"{}"', "“{}”", "「{}」"):
+                        assert new.count(quote) == text.count(quote), (text, new)
+                    changed, total = changed + (new != text), total + 1
+    assert 0.15 < changed / total < 0.3
+
+
+def test_the_sources_prompts_and_json_templates_are_never_varied() -> None:
+    r = Random(6)
+    for prompt in (*refusals.PROMPTS.values(), '请输出{"total": "..."}', "Answer as { price: str }."):
+        assert {phrases.varied(r, prompt, language) for language in ("zh", "en") for _ in range(60)} == {prompt}
 
 
 def test_the_sources_prompts_are_asked_word_for_word() -> None:
