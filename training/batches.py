@@ -25,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from training.page import QA, Page, moved
+from training.page import CELL_COLUMNS, COLOUR, QA, QUESTIONS_EACH, Page, moved
 from training.tokenizer import single_token_characters, token_ids, vocabulary
 
 TOKEN = 28  # pixels of a merged token's side
@@ -135,7 +135,13 @@ class Row:
 
     ids: list[int]
     learnt: list[int]  # indices of ids that are to be predicted (from the id before)
+    weights: list[float]  # of the learnt ids in the loss
     pictures: list[tuple[int, int]]  # (index of its first token, picture)
+
+
+def answer_weight(num_tokens: int) -> float:
+    """Weight of each token of an answer: "3" would else count for nothing beside a page that is read."""
+    return max(0.6, min(3.0, (24 / max(1, num_tokens)) ** 0.5))
 
 
 TOOLS_BEFORE = (
@@ -175,6 +181,7 @@ def encode_conversation(
     s = encoder.special
     ids = [s["[gMASK]"], s["<sop>"]]
     learnt: list[int] = []
+    weights: list[float] = []
     pictures: list[tuple[int, int]] = []
     if tools:
         signatures = "".join(json.dumps(tool, ensure_ascii=False) + "\n" for tool in tools)
@@ -195,15 +202,18 @@ def encode_conversation(
         if not thinking:
             ids.append(s["/nothink"])
         thought = turn.thought if thinking and turn is turns[-1] else None
+        begin = len(learnt)
         if turn.calls:
             _reply(encoder, ids, learnt, "\n".join(map(call_text, turn.calls)), "<|observation|>", thought)
             if not turn.results:
+                weights += [answer_weight(len(learnt) - begin)] * (len(learnt) - begin)
                 continue
             for result in turn.results:
                 ids += encoder.encode(f"\n<tool_response>\n{result}\n</tool_response>\n")
             thought = None if thought is None else ""
         _reply(encoder, ids, learnt, turn.answer, "<|user|>", thought, turn.given)
-    return Row(ids, learnt, pictures)
+        weights += [answer_weight(len(learnt) - begin)] * (len(learnt) - begin)
+    return Row(ids, learnt, weights, pictures)
 
 
 def _reply(
@@ -259,10 +269,10 @@ class Budget:
     """Fixed sizes of a batch. `visual` and `text` are tokens, the rest counts of items."""
 
     visual: int = 16384
-    text: int = 32768
+    text: int = 38912
     pictures: int = 576
     conversations: int = 576
-    labels: int = 8192
+    labels: int = 11264
     glyphs: int = 8192
     max_side: int = 30  # of a picture, in visual tokens
     max_area: int = 640  # of a picture, in visual tokens
@@ -321,6 +331,20 @@ class Budget:
         return groups[0], groups[1:]
 
 
+SIGHT_WEIGHT = 6.0  # of a named thing beside a character: there are fifty times fewer
+
+
+def _shown(
+    points: Sequence[tuple[float, float]], grid: tuple[int, int], forward: npt.NDArray[np.float64]
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Where points of a page are seen, in whole pixels, and whether that is inside the picture of `grid` tokens."""
+    xy = np.array([(x, y, 1.0) for x, y in points]) @ forward.T
+    xy = xy[:, :2] / xy[:, 2:]
+    inside = (xy >= 0).all(1) & (xy < (grid[1] * TOKEN, grid[0] * TOKEN)).all(1)
+    x, y = np.where(inside[:, None], xy, 0).astype(np.int64).T
+    return inside, x, y
+
+
 def _aligned(size: int) -> int:
     return -(-size // 256) * 256
 
@@ -339,6 +363,11 @@ class Look:
     vignette: float = 0.0  # how much darker the corners are
     shadow: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)  # its soft edge a u + b v + c = 0 (sides), depth
     motion: tuple[float, float] = (0.0, 0.0)  # half the way the picture moved while it was taken, pixels
+
+    def keeps_colours(self) -> bool:
+        """Whether named colours are still themselves."""
+        bright = min(self.gain) + min(self.bias) > 0.8 and max(self.gain) - min(self.gain) < 0.08
+        return bright and self.vignette < 0.2 and self.shadow[3] < 0.25 and max(map(abs, self.light)) < 0.2
 
     def row(self) -> list[float]:
         flat = (self.inverse / self.inverse[2, 2]).ravel().tolist()
@@ -462,6 +491,7 @@ class BatchWriter:
         self.num_rows = [0] * self.budget.passes
         self.num_labels = [0] * self.budget.passes
         self.glyphs: list[list[tuple[int, int, int]]] = [[] for _ in range(self.budget.passes)]
+        self.sights: list[list[tuple[int, int, int]]] = [[] for _ in range(self.budget.passes)]
         self.notes: list[list[dict[str, Any]]] = [[] for _ in range(self.budget.passes)]
         for arrays in self.passes:
             arrays["label_weights"][:] = 0
@@ -506,6 +536,7 @@ class BatchWriter:
             for i, (page, (look, forward)) in enumerate(zip(pages, use.looks, strict=True)):
                 self.passes[p]["look"][first_picture + i] = look.row()
                 self._add_glyphs(p, page, grids[i], first_token[i], forward)
+                self._add_sights(p, page, grids[i], first_token[i], look, forward)
         return True
 
     def _add_picture(self, image: npt.NDArray[np.uint8]) -> None:
@@ -540,7 +571,7 @@ class BatchWriter:
         at = slice(self.num_labels[p], self.num_labels[p] + len(learnt))
         a["label_slots"][at] = begin + learnt - 1
         a["labels"][at] = np.asarray(row.ids, np.int32)[learnt]
-        a["label_weights"][at] = weight
+        a["label_weights"][at] = weight * np.asarray(row.weights, np.float32)
         self.num_labels[p] += len(learnt)
         self.num_rows[p] += 1
         self.num_text[p] = end
@@ -551,13 +582,28 @@ class BatchWriter:
         if not page.glyphs:
             return
         ids = np.array([self.encoder.single(g.char) for g in page.glyphs])
-        xy = np.array([(g.x, g.y, 1.0) for g in page.glyphs]) @ forward.T
-        xy = xy[:, :2] / xy[:, 2:]
-        inside = (ids >= 0) & (xy >= 0).all(1) & (xy < (grid[1] * TOKEN, grid[0] * TOKEN)).all(1)
-        x, y = xy[inside].astype(np.int64).T
+        inside, x, y = _shown([(g.x, g.y) for g in page.glyphs], grid, forward)
+        inside &= ids >= 0
+        x, y = x[inside], y[inside]
         tokens = first + y // TOKEN * grid[1] + x // TOKEN
-        cells = y % TOKEN // 14 * 4 + x % TOKEN // 7
+        cells = y % TOKEN // 14 * CELL_COLUMNS + x % TOKEN // 7
         self.glyphs[p] += zip(tokens.tolist(), cells.tolist(), ids[inside].tolist(), strict=True)
+
+    def _add_sights(
+        self, p: int, page: Page, grid: tuple[int, int], first: int, look: Look, forward: npt.NDArray[np.float64]
+    ) -> None:
+        """The named things, once for each token, and their colours where the distortion leaves these as they are."""
+        sights = [s for s in page.sights if s.cell != COLOUR or look.keeps_colours()]
+        if not sights:
+            return
+        inside, x, y = _shown([(s.x, s.y) for s in sights], grid, forward)
+        tokens = first + y // TOKEN * grid[1] + x // TOKEN
+        found = {
+            (int(token), sight.cell): self.encoder.single(sight.word)
+            for sight, token, shown in zip(sights, tokens, inside, strict=True)
+            if shown
+        }
+        self.sights[p] += [(token, cell, label) for (token, cell), label in found.items()]
 
     def close(self, rng: random.Random) -> dict[str, int]:
         """Pad everything to its full size and sample the glyphs to be read; returns what the batch holds."""
@@ -584,14 +630,14 @@ class BatchWriter:
             unused = b.labels - self.num_labels[p]
             a["label_slots"][b.labels - unused :] = np.arange(unused) % b.text  # spread: no gradient collides
             a["labels"][b.labels - unused :] = 0
-            chosen = self.glyphs[p]
-            if len(chosen) > b.glyphs:
-                chosen = rng.sample(chosen, b.glyphs)
+            sights = self.sights[p][: b.glyphs // 2]
+            chosen = sights + rng.sample(self.glyphs[p], min(len(self.glyphs[p]), b.glyphs - len(sights)))
             for column, name in enumerate(("glyph_token", "glyph_cell", "glyph_label")):
                 a[name][: len(chosen)] = [g[column] for g in chosen]
                 a[name][len(chosen) :] = 0
             a["glyph_token"][len(chosen) :] = np.arange(b.glyphs - len(chosen)) % b.visual
             a["glyph_weights"][: len(chosen)] = 1
+            a["glyph_weights"][: len(sights)] = SIGHT_WEIGHT
         return counts
 
     def _add_padding_picture(self) -> None:
@@ -653,6 +699,8 @@ def resize(page: Page, width: int, height: int, max_area: int) -> None:
     page.image = np.asarray(image)
     for glyph in page.glyphs:
         glyph.x, glyph.y, glyph.size = glyph.x * x, glyph.y * y, glyph.size * min(x, y)
+    for sight in page.sights:
+        sight.x, sight.y = sight.x * x, sight.y * y
 
 
 SYSTEMS = (  # that change nothing; those that do are in training/rules.py
@@ -670,12 +718,13 @@ class Drawer:
 
     def __init__(self, budget: Budget, seed: int, split: str = "train") -> None:
         from training import conversations, recipe, refusals, thoughts  # they know the turns of this module
+        from training.scenes import worksheet
 
         self.recipe, self.budget, self.split = recipe, budget, split
         self.random = random.Random(seed)
         self.numpy = np.random.default_rng(seed)
         self.conversations = conversations.Conversations(self.random, budget, split)
-        self._thought, self._open_chat = thoughts.thought, refusals.open_chat
+        self._thought, self._open_chat, self._typed_sums = thoughts.thought, refusals.open_chat, worksheet.typed
 
     def page(self, difficulty: float) -> Page:
         h, w = random_grid(self.random, difficulty, self.budget)
@@ -685,7 +734,7 @@ class Drawer:
             drawn_h, drawn_w = (min(LARGEST_DRAWN, max(1, round(side / factor))) for side in (h, w))
         page = self.recipe.draw_page(
             self.numpy, drawn_w * TOKEN, drawn_h * TOKEN, split=self.split, difficulty=difficulty,
-            num_qa=2 * self.budget.passes,
+            num_qa=QUESTIONS_EACH * self.budget.passes,
         )  # fmt: skip
         quality = self.random.randint(30, 80) if self.random.random() < 0.14 * difficulty else 0
         early = self.random.random() < 0.5  # a photograph is compressed first and resampled by serving
@@ -700,7 +749,7 @@ class Drawer:
     def group(self, difficulty: float, strength: float) -> tuple[list[Page], list[_Use]]:
         """Pages shown together (nearly always one) and a conversation about them for each pass."""
         r = self.random
-        if r.random() < 0.02:
+        if r.random() < 0.02 + 0.05 * difficulty:
             return [], [self._text_only() for _ in range(self.budget.passes)]
         talked = self.conversations.group(difficulty, strength)
         if talked is not None:
@@ -712,7 +761,9 @@ class Drawer:
 
     def _text_only(self) -> _Use:
         asked = self.recipe.draw_text_only(self.numpy, self.split)
-        if self.random.random() < 0.4:
+        if self.random.random() < 0.7:
+            asked = [self._typed_sums(self.random)]
+        elif self.random.random() < 0.4:
             asked = [self._open_chat(self.random, self.split == "unseen_all")]
         return self._dress(_Use([Turn(qa.question, qa.answer) for qa in asked], []), None, asked[-1])
 
@@ -755,11 +806,11 @@ def _seen(page: Page, look: tuple[Look, npt.NDArray[np.float64]]) -> Page:
 
 
 def pick_questions(rng: random.Random, qa: Sequence[QA], p: int, passes: int) -> list[QA]:
-    """Two questions for pass `p` in random order, sometimes one; other passes get others while there are enough."""
+    """Up to `QUESTIONS_EACH` questions for pass `p` in random order; other passes get others while there are enough."""
     if not qa:
         raise ValueError("a page without questions")
     share = [qa[i] for i in range(len(qa)) if i % passes == p] or [qa[p % len(qa)]]
-    chosen = share[:2] if rng.random() < 0.85 else share[:1]
+    chosen = share[: rng.choices((1, 2, QUESTIONS_EACH), (15, 25, 60))[0]]
     return rng.sample(chosen, len(chosen))
 
 

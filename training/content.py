@@ -92,6 +92,7 @@ SHAPES = {
     "circle": "圆形", "square": "正方形", "triangle": "三角形", "star": "五角星", "diamond": "菱形", "ring": "圆环",
     "cross": "十字", "hexagon": "六边形",
 }  # fmt: skip
+SHAPE_WORDS = dict(zip(SHAPES, "圆方三星菱环十六", strict=True))  # one character each
 SHAPES_PLURAL = {name: name + ("es" if name == "cross" else "s") for name in SHAPES}
 COLOURS = {
     "red": ("红色", (214, 40, 40)), "orange": ("橙色", (245, 130, 20)), "yellow": ("黄色", (250, 214, 30)),

@@ -90,6 +90,9 @@ def load_weights(network: Network, folder: Path) -> None:
     reading = reading_file(folder)
     if reading.exists():
         state.update(load_file(reading))
+        places, known = network.reading.places.detach().clone(), state["reading.places"]
+        places[: len(known)] = known  # aspects that were added since then start anew
+        state["reading.places"] = places
     missing, unexpected = network.load_state_dict(state, strict=False)
     wrong = [name for name in missing if not name.startswith("reading.")] + list(unexpected)
     assert not wrong, f"{folder} does not fit this network: {wrong}"

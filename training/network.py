@@ -17,11 +17,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from training.page import NUM_CELLS
+
 PATCH = 14
 MERGE = 2
 POSITION_SIDE = 24  # the position table is 24 x 24 patches (image_size 336)
 EPS = 1e-5
-CELL_ROWS, CELL_COLUMNS = 2, 4  # a merged token's 28 x 28 px are told apart as 2 x 4 places by the reading head
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,11 +187,13 @@ class Merger(nn.Module):
 
 
 class ReadingHead(nn.Module):
-    """Names the character at a place inside a visual token; used in training only, never exported."""
+    """Names the character at a place inside a visual token, or the thing or colour there; in training only, never
+    exported.
+    """
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
-        self.places = nn.Parameter(torch.randn(CELL_ROWS * CELL_COLUMNS, shape.hidden) * 0.5)
+        self.places = nn.Parameter(torch.randn(NUM_CELLS, shape.hidden) * 0.5)
         self.inner = nn.Linear(shape.hidden, shape.hidden)
         self.outer = nn.Linear(shape.hidden, shape.hidden)
 

@@ -31,6 +31,28 @@ class Glyph:
     size: float
 
 
+# What the reading head is asked at a visual token of 28 x 28 px: the character at one of 2 x 4 places, the thing, its
+# colour.
+CELL_ROWS, CELL_COLUMNS = 2, 4
+FIGURE, COLOUR = CELL_ROWS * CELL_COLUMNS, CELL_ROWS * CELL_COLUMNS + 1
+NUM_CELLS = COLOUR + 1
+NOTHING = "无"  # the word of a place where there is nothing to name
+
+
+@dataclass(slots=True)
+class Sight:
+    """What stands at a point besides characters, in one character: 星 for a star, 红 for its colour, 划 for a scratch.
+
+    The reading head learns these as it learns characters, so that the tower knows things and colours before a question
+    about them is learnt. `x`, `y` in pixels of the final picture.
+    """
+
+    word: str
+    x: float
+    y: float
+    cell: int = FIGURE  # or COLOUR
+
+
 @dataclass(slots=True)
 class QA:
     """One question and its bare answer; `task` is one of `TASKS`, `language` is "zh" or "en" (the question's).
@@ -60,8 +82,10 @@ class Page:
     decorations: tuple[str, ...] = field(default=())
     plan: Any = None  # the facts (`training.layouts.plan.Plan`), for conversations; None when nothing can be read
     keep: Outline = ()  # points besides the characters that have to stay inside the picture, such as shapes
+    sights: list[Sight] = field(default_factory=list)
 
 
+QUESTIONS_EACH = 3  # of a page, in one conversation at most: more questions cost little beside the picture
 BOX = re.compile(r"\[\d+,\d+,\d+,\d+\]")
 
 

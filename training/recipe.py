@@ -16,7 +16,7 @@ from training import colours, content, decorations, fonts, layouts, marks, scene
 from training.charset import HANZI
 from training.draw import Colour, Pixels, Type, choose_faces, contrasting, ink, luminance
 from training.layouts.plan import Box, Plan, Sheet
-from training.page import QA, Glyph, Page
+from training.page import COLOUR, NOTHING, QA, Glyph, Page, Sight
 
 SPLITS = ("train", "unseen_fonts", "unseen_decorations", "unseen_layouts", "unseen_all")
 
@@ -78,6 +78,7 @@ def compose(r: Random, width: int, height: int, wish: Wish) -> Page:
         qa,
         kind=plan.kind,
         decorations=names,
+        sights=_sights(r, plan, glyphs),
         keep=_keep(plan),
         plan=plan,
     )
@@ -138,6 +139,22 @@ def _keep(plan: Plan) -> tuple[tuple[float, float], ...]:
     circles += [place for place in (plan.brand_place, plan.decoy_place) if place is not None]
     corners = [(x + dx * q, y + dy * q) for x, y, q in circles for dx, dy in ((-1, -1), (1, 1), (-1, 1), (1, -1))]
     return tuple((x / plan.width, y / plan.height) for x, y in corners)
+
+
+def _sights(r: Random, plan: Plan, glyphs: list[Glyph]) -> list[Sight]:
+    """Shapes and their colours, the colour of text in a named one, and places with neither."""
+    if not plan.about_colours:
+        return []
+    found = [Sight(NOTHING, r.uniform(0, plan.width), r.uniform(0, plan.height)) for _ in range(4 + len(plan.shapes))]
+    near = [(s.x, s.y, s.radius + 20) for s in plan.shapes]
+    found = [one for one in found if all(abs(one.x - x) > q or abs(one.y - y) > q for x, y, q in near)]
+    for shape in plan.shapes:
+        found.append(Sight(content.SHAPE_WORDS[shape.name], shape.x, shape.y))
+        found.append(Sight(content.COLOURS[shape.colour][0][0], shape.x, shape.y, COLOUR))
+    named = [(piece.box, content.COLOURS[piece.colour_name][0][0]) for piece in plan.pieces if piece.colour_name]
+    for (x0, y0, x1, y1), colour in named:
+        found += [Sight(colour, g.x, g.y, COLOUR) for g in glyphs if x0 <= g.x < x1 and y0 <= g.y < y1]
+    return found
 
 
 def _first_line(plan: Plan) -> Plan:

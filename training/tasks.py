@@ -15,7 +15,7 @@ from random import Random
 from training import content, figures, marks
 from training.figures import shape_list as shape_list
 from training.layouts.plan import Box, Piece, Plan
-from training.page import QA, Outline, box_text
+from training.page import QA, QUESTIONS_EACH, Outline, box_text
 from training.phrases import (
     AUDIT_PROMPT,
     AUDITOR_PROMPT,
@@ -461,15 +461,15 @@ def _absent(a: Asker) -> QA | None:
 
 # name: function, weight, smallest difficulty
 TASKS: dict[str, tuple[Callable[[Asker], QA | None], float, float]] = {
-    "amounts": (_amounts, 130, 0.0), "read": (_read, 78, 0.0), "field": (_field, 62, 0.1), "total": (_total, 40, 0.2),
-    "yesno": (_yesno, 20, 0.2), "count": (_count, 9, 0.3), "shapes": (_shapes, 60, 0.2), "colour": (figures.colour, 60, 0.2),
-    "box": (_box, 46, 0.2), "audit": (_audit, 10, 0.2), "describe": (_describe, 6, 0.2), "refuse": (_cannot, 3.0, 0.4),
-    "claims": (_claims, 9, 0.3), "brand": (_brand, 14, 0.3), "position": (figures.position, 40, 0.3),
+    "amounts": (_amounts, 95, 0.0), "read": (_read, 62, 0.0), "field": (_field, 62, 0.1), "total": (_total, 40, 0.2),
+    "yesno": (_yesno, 20, 0.2), "count": (_count, 9, 0.3), "shapes": (_shapes, 60, 0.2), "colour": (figures.colour, 90, 0.2),
+    "box": (_box, 64, 0.2), "audit": (_audit, 10, 0.2), "describe": (_describe, 6, 0.2), "refuse": (_cannot, 3.0, 0.4),
+    "claims": (_claims, 9, 0.3), "brand": (_brand, 14, 0.3), "position": (figures.position, 60, 0.3),
     "absent": (_absent, 4.0, 0.5),
 }  # fmt: skip
 _NEEDS_SHAPES = ("shapes", "position")
 _WEIGHT_BY_KIND = {
-    ("shapes", "amounts"): 6.0, ("shapes", "read"): 8.0, ("shapes", "count"): 75.0, ("shapes", "yesno"): 75.0,
+    ("shapes", "amounts"): 6.0, ("shapes", "read"): 8.0, ("shapes", "count"): 100.0, ("shapes", "yesno"): 75.0,
     ("shapes", "box"): 45.0, ("shapes", "audit"): 2.0, ("shapes", "describe"): 25.0, ("shapes", "shapes"): 40.0,
     ("figures", "count"): 50.0, ("figures", "yesno"): 60.0, ("figures", "amounts"): 50.0, ("figures", "shapes"): 30.0,
     ("coloured", "yesno"): 70.0, ("coloured", "colour"): 110.0, ("coloured", "amounts"): 5.0,
@@ -484,8 +484,8 @@ def ask(
 ) -> list[QA]:
     """Up to `num` different questions about a page, languages mixed, mostly the page's own.
 
-    With more than two, questions i and i + num/2 form one conversation and are of different tasks; others may be of the
-    same task in other words, so that frequent tasks stay frequent.
+    Every (num / QUESTIONS_EACH)th question from one on forms a conversation, where all are of different tasks; others may
+    be of the same task in other words, so that frequent tasks stay frequent.
     """
     names = [name for name in TASKS if (name in only or not only) and (only or TASKS[name][2] <= difficulty)]
     weights = [_WEIGHT_BY_KIND.get((plan.kind, name), TASKS[name][1]) for name in names]
@@ -493,7 +493,8 @@ def ask(
         coloured = bool(figures.coloured_texts(plan))
         barred = _NEEDS_SHAPES if coloured else (*_NEEDS_SHAPES, "colour")
         weights = [0.0 if name in barred else weight for name, weight in zip(names, weights, strict=True)]
-    conversations, used = max(1, num // 2), [set[str]() for _ in range(max(1, num // 2))]
+    conversations = max(1, -(-num // QUESTIONS_EACH))
+    used = [set[str]() for _ in range(conversations)]
     found: list[QA] = []
     for _ in range(10 * num):
         if len(found) == num:

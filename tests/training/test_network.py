@@ -19,6 +19,7 @@ from training.batches import (
     Look,
     Turn,
     _Use,
+    answer_weight,
     empty_batch,
     encode_conversation,
     patch_places,
@@ -27,7 +28,7 @@ from training.batches import (
     rope_positions,
 )  # fmt: skip
 from training.network import PLAIN, Network, Shape, interpolation_table
-from training.page import QA, Glyph, Page, moved
+from training.page import COLOUR, FIGURE, QA, Glyph, Page, Sight, moved
 from training.tokenizer import padded_vocab_size
 from training.train import Device, Plan
 
@@ -212,7 +213,40 @@ def test_a_full_batch_is_refused_and_padding_fills_every_field() -> None:
     assert (np.diff(shared["vision_offsets"]) >= 0).all() and (np.diff(arrays["text_offsets"]) >= 0).all()
     assert np.diff(arrays["text_offsets"]).max() <= BUDGET.max_row
     assert len(set(arrays["image_slots"].tolist())) == BUDGET.visual
-    assert arrays["label_weights"].sum() == added * 2
+    assert np.count_nonzero(arrays["label_weights"]) == added * 2
+
+
+def test_short_answers_weigh_more_a_token_and_long_ones_more_in_all() -> None:
+    assert answer_weight(2) == 3.0 and answer_weight(400) == 0.6
+    weights = [answer_weight(n) for n in range(1, 400)]
+    assert weights == sorted(weights, reverse=True)
+    totals = [n * answer_weight(n) for n in range(1, 400)]
+    assert totals == sorted(totals)
+
+
+def sights_of(look: Look, forward: np.ndarray) -> dict[tuple[int, int], int]:
+    """(visual token, cell): label, of a page of 3 x 3 tokens with a red circle in its middle."""
+    page = dot_page(3, 3, [])
+    page.sights = [Sight("圆", 42, 42), Sight("红", 42, 42, COLOUR)]
+    writer = BatchWriter(BUDGET, ENCODER, bytearray(BUDGET.nbytes()))
+    assert writer.add([page], [_Use([Turn("读", "好", (0,))], [(look, forward)])])
+    writer.close(random.Random(0))
+    arrays = writer.passes[0]
+    rows = zip(arrays["glyph_token"], arrays["glyph_cell"], arrays["glyph_label"], arrays["glyph_weights"], strict=True)
+    return {(int(token), int(cell)): int(label) for token, cell, label, weight in rows if weight}
+
+
+def test_things_and_their_colours_are_labelled_at_the_token_that_shows_them() -> None:
+    red, circle = ENCODER.single("红"), ENCODER.single("圆")
+    assert sights_of(Look(), np.eye(3)) == {(4, FIGURE): circle, (4, COLOUR): red}
+    right = np.array([[1.0, 0, 28], [0, 1, 0], [0, 0, 1]])
+    assert sights_of(Look(), right) == {(5, FIGURE): circle, (5, COLOUR): red}
+    assert sights_of(Look(), 3 * right - 2 * np.eye(3)) == {}, "it has left the picture"
+
+
+def test_colours_are_not_labelled_where_the_light_changes_them() -> None:
+    dark = Look(gain=(0.6, 0.6, 0.6))
+    assert sights_of(dark, np.eye(3)) == {(4, FIGURE): ENCODER.single("圆")}
 
 
 def test_an_empty_batch_moves_no_weight(device: Device) -> None:

@@ -15,9 +15,9 @@ from random import Random
 import numpy as np
 import pytest
 
-from training import fonts, refusals, scenes
+from training import content, fonts, recipe, refusals, scenes
 from training.batches import Encoder, Turn, encode_conversation
-from training.page import BOX, QA, TASKS, Page, box_text
+from training.page import BOX, COLOUR, FIGURE, NOTHING, QA, TASKS, Page, box_text
 from training.recipe import Wish
 from training.scenes import absent, contract, inspection, money, phrases, strokes, sums, workpieces, worksheet
 from training.scenes.sums import Problem
@@ -376,7 +376,8 @@ def test_contracts_are_true_by_what_stands_on_the_page(split: str) -> None:
             assert list(value) == [
                 "work", "party_a_signature", "party_b_seal", "amounts_agree", "forbidden_clauses", "issues",
             ]  # fmt: skip
-            words, figures = value["work"]
+            copied, figures = value["work"]
+            spelled, _, words = copied.rpartition("=")
             known = [words for by in contract.FORBIDDEN.values() for words in by]
             assert set(value["forbidden_clauses"]) == {one for one in known if one.replace(" ", "") in text}
             amounts = re.findall(r"(?:[¥$]|USD)([\d,]+(?:\.\d\d)?)|(?<!\d)([\d,]{3,}(?:\.\d\d)?)元", text)
@@ -387,11 +388,11 @@ def test_contracts_are_true_by_what_stands_on_the_page(split: str) -> None:
             if words in ("无", "none"):
                 assert capitals is None and value["amounts_agree"] is None
                 continue
+            assert spelled.replace(" ", "") in text, (spelled, text)
             if capitals:
-                assert from_capitals(capitals[0]) == Decimal(words) * 100
+                assert capitals[0] == spelled and from_capitals(spelled) == Decimal(words) * 100
             else:
-                spelled = money.english_words(int(Decimal(words) * 100)).replace(" ", "")
-                assert spelled in text, (words, text)
+                assert spelled == money.english_words(int(Decimal(words) * 100))
             assert value["amounts_agree"] == (words == figures)
             agree[value["amounts_agree"]] += 1
             wrong = [value["party_a_signature"] != "present", value["party_b_seal"] != "legible", words != figures]
@@ -492,3 +493,28 @@ def test_a_scene_drawn_twice_is_the_same_and_keeps_held_out_looks_apart(kind: st
     assert all(page.decorations[0] not in heldout for page in one)
     unseen = pages(kind, 6, "unseen_all")
     assert all(page.decorations[0] in heldout for page in unseen) or kind == "inspection"
+
+
+@needs_fonts
+def test_every_shape_is_named_with_its_colour_where_it_stands() -> None:
+    seen = Counter[str]()
+    for k in range(40):
+        page = recipe.compose(Random(k), 224 + 28 * (k % 8), 336, Wish(kinds=("shapes",)))
+        named = {(s.x, s.y, s.cell): s.word for s in page.sights if s.word != NOTHING}
+        for shape in page.plan.shapes:
+            assert named[shape.x, shape.y, FIGURE] == content.SHAPE_WORDS[shape.name]
+            assert content.COLOURS[shape.colour][0].startswith(named[shape.x, shape.y, COLOUR])
+            seen[named[shape.x, shape.y, FIGURE]] += 1
+        nothing = [s for s in page.sights if s.word == NOTHING]
+        assert all(max(abs(s.x - o.x), abs(s.y - o.y)) > o.radius for s in nothing for o in page.plan.shapes)
+    assert len(seen) == len(content.SHAPES) == len(set(content.SHAPE_WORDS.values()))
+
+
+@needs_fonts
+def test_sights_of_a_workpiece_name_its_defects_and_nothing_else() -> None:
+    both = dict(inspection.DEFECTS.values())
+    for page in pages("inspection", 30):
+        answers = [json.loads(qa.answer) for qa in page.qa if qa.task == "inspection" and qa.answer.startswith("{")]
+        found = {sight.word for sight in page.sights} - {NOTHING}
+        for answer in answers:
+            assert found == {zh[0] for zh, en in both.items() if {zh, en} & set(answer["defects"])}

@@ -19,9 +19,9 @@ TRAIN: dict[str, tuple[Callable[[Sheet], Plan], float, int, int]] = {
     "table": (sales.table, 8, 196, 112),
     "invoice": (sales.invoice, 6, 252, 168),
     "label": (goods.label, 14, 140, 112),
-    "shapes": (shapes.shapes, 13, 84, 84),
-    "figures": (shapes.figures, 4, 140, 140),
-    "coloured": (shapes.coloured, 3.5, 112, 56),
+    "shapes": (shapes.shapes, 24, 84, 84),
+    "figures": (shapes.figures, 8, 140, 140),
+    "coloured": (shapes.coloured, 13, 112, 56),
     "blank": (shapes.blank, 0.7, 56, 56),
 }
 HELDOUT: dict[str, tuple[Callable[[Sheet], Plan], float, int, int]] = {

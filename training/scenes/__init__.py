@@ -33,9 +33,9 @@ class Scene:
 
 
 SCENES: dict[str, Scene] = {
-    "worksheet": Scene(worksheet.draw, 0.135, 224, 196, 0.6),
-    "contract": Scene(contract.draw, 0.25, 392, 392, 0.75),
-    "inspection": Scene(inspection.draw, 0.07, 224, 224, 0.5),
+    "worksheet": Scene(worksheet.draw, 0.17, 224, 196, 0.6),
+    "contract": Scene(contract.draw, 0.34, 392, 392, 0.75),
+    "inspection": Scene(inspection.draw, 0.16, 224, 224, 0.5),
 }
 _EASIEST, _RAMP = 0.4, 0.4  # none below this difficulty, all at the sum
 _UNREADABLE = 0.015

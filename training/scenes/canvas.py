@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw
 from training import decorations, fonts
 from training.draw import Colour, Pixels, Run, Type, choose_faces, ink, luminance
 from training.layouts.plan import Box, Plan
-from training.page import QA, Glyph, Outline, box_text
+from training.page import QA, QUESTIONS_EACH, Glyph, Outline, Sight, box_text
 from training.scenes import absent
 from training.scenes.phrases import phrase
 
@@ -38,6 +38,7 @@ class Desk:
     wish: Wish
     language: str  # of the page
     glyphs: list[Glyph] = field(default_factory=list)
+    sights: list[Sight] = field(default_factory=list)
 
     @property
     def zh(self) -> bool:
@@ -164,13 +165,14 @@ _ABSENT = 0.04  # of the short questions
 def converse(
     desk: Desk, here: str, long: Sequence[tuple[Maker, float]], short: Sequence[tuple[Maker, float]]
 ) -> list[QA]:
-    """`wish.num_qa` different questions; i and i + num/2 form one conversation with at most one long answer.
+    """`wish.num_qa` different questions; every (num / QUESTIONS_EACH)th from one on forms a conversation with at
+    most one long answer.
 
     `here` is the scene's name: a few questions belong to another one.
     """
     r, num = desk.r, desk.wish.num_qa
     tasks = desk.wish.tasks
-    conversations, found = max(1, num // 2), list[QA]()
+    conversations, found = max(1, -(-num // QUESTIONS_EACH)), list[QA]()
     for _ in range(20 * num):
         if len(found) == num:
             break

@@ -14,7 +14,7 @@ from training import content
 from training.content import Text
 from training.draw import Colour, Pixels, Run, Type, blend, shape
 from training.layouts.plan import Box, Piece, Plan, Row
-from training.page import QA, Page
+from training.page import NOTHING, QA, Page, Sight
 from training.scenes import money
 from training.scenes.canvas import Asker, Desk, clipped, converse, dark_ink, light_paper
 from training.scenes.strokes import seal, signature, spoil
@@ -97,6 +97,7 @@ class Facts:
     words: int | None
     figures: int
     forbidden: list[str] = field(default_factory=list)  # in order of appearance
+    spelled: str = ""  # the sum in words as it stands there
     printed: str = ""  # the sum in figures as it stands there, without sign and thousands separators
     seal_box: Box | None = None
 
@@ -141,7 +142,8 @@ def draw(desk: Desk) -> Page | None:
     marks = [box for party in parties for box in _sign(desk, pixels, party, facts, radius)]
     qa = ask(desk, plan, facts)
     keep = desk.keep([clipped(box, desk.width, desk.height) for box in marks])
-    return Page(pixels, desk.glyphs, qa, kind="contract", decorations=(arrangement, *names), keep=keep)
+    return Page(pixels, desk.glyphs, qa, kind="contract", decorations=(arrangement, *names), sights=desk.sights,
+                keep=keep)  # fmt: skip
 
 
 # --- facts ------------------------------------------------------------------------------------------------------------
@@ -200,6 +202,7 @@ def _clauses(r: Random, facts: Facts, language: str) -> list[tuple[str, int]]:
     """(text, rank) of the clauses; those of rank 2 may be left out where there is no room."""
     zh = language == "zh"
     words = None if facts.words is None else (money.chinese_capitals if zh else money.english_words)(facts.words)
+    facts.spelled = words or ""
     table = _SUMS_WITHOUT_WORDS if words is None else _SUMS
     shown = figures(r, facts.figures, zh)
     facts.printed = re.sub(r"[^\d.]", "", shown)
@@ -425,12 +428,22 @@ def _sign(desk: Desk, image: Pixels, party: _Party, facts: Facts, radius: int) -
     boxes: list[Box] = []
     if signed != "missing":
         boxes.append(_scribble(desk, image, party.zone, signed))
+        _see(desk, {"present": "签", "unclear": "糊"}[signed], boxes[-1])
     if sealed != "missing":
         box = _stamp(desk, image, party, sealed, radius, party.is_a and signed == "unclear")
         boxes.append(box)
+        _see(desk, {"legible": "章", "illegible": "污"}[sealed], box)
         if not party.is_a:
             facts.seal_box = box
+    if not boxes:
+        _see(desk, NOTHING, party.zone)
     return boxes
+
+
+def _see(desk: Desk, word: str, box: Box) -> None:
+    """Name what stands in the middle of a box, and left and right of it where that is still the same."""
+    x, y, quarter = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2, (box[2] - box[0]) / 4
+    desk.sights += [Sight(word, x + dx, y) for dx in (-quarter, quarter, 0.0)]
 
 
 def _scribble(desk: Desk, image: Pixels, zone: Box, kind: str) -> Box:
@@ -501,9 +514,9 @@ def issues(facts: Facts, zh: bool) -> list[str]:
 
 
 def both_sums(facts: Facts, zh: bool) -> tuple[str, str]:
-    """The sum in words and the sum in figures, both as digits."""
-    none = "无" if zh else "none"
-    return none if facts.words is None else money.digits(facts.words), money.digits(facts.figures)
+    """The sum in words, copied and then as digits (玖佰元整=900.00), and the sum in figures."""
+    words = ("无" if zh else "none") if facts.words is None else f"{facts.spelled}={money.digits(facts.words)}"
+    return words, money.digits(facts.figures)
 
 
 def as_json(facts: Facts, zh: bool) -> str:

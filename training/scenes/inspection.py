@@ -16,7 +16,7 @@ from PIL import Image, ImageFilter
 
 from training.draw import Colour, luminance
 from training.layouts.plan import Box
-from training.page import QA, Page
+from training.page import NOTHING, QA, Page, Sight
 from training.scenes import workpieces
 from training.scenes.canvas import Asker, Desk, clipped, converse
 
@@ -113,7 +113,25 @@ def draw(desk: Desk) -> Page | None:
     ground = workpieces.background(r, desk.width, desk.height, _table(r, colour), desk.unseen_decoration)
     _lay(r, ground, drawn, x, y)
     keep = desk.keep([(x, y, x + side, y + side)])
-    return Page(ground, [], ask(desk, facts), kind="inspection", decorations=(name,), keep=keep)
+    sights = _sights(r, facts, (x, y, x + side, y + side))
+    return Page(ground, [], ask(desk, facts), kind="inspection", decorations=(name,), sights=sights, keep=keep)
+
+
+def _sights(r: Random, facts: Facts, area: Box) -> list[Sight]:
+    """Every defect at its middle, what covers an area around it too, and sound places."""
+    boxes = [(kind, box) for kind, known in facts.boxes.items() for box in known]
+    points = [(r.uniform(area[0], area[2]), r.uniform(area[1], area[3])) for _ in range(14)]
+    found = [
+        Sight(NOTHING, px, py)
+        for px, py in points
+        if all(not (b[0] - 15 < px < b[2] + 15 and b[1] - 15 < py < b[3] + 15) for _, b in boxes)
+    ]
+    for kind, (x0, y0, x1, y1) in boxes:
+        spread = (0.0,) if kind in ("scratch", "crack") else (0.0, -0.25, 0.25)
+        middle, half = ((x0 + x1) / 2, (y0 + y1) / 2), (x1 - x0, y1 - y0)
+        word = DEFECTS[kind][0][0]
+        found += [Sight(word, middle[0] + dx * half[0], middle[1] + dy * half[1]) for dx in spread for dy in spread]
+    return found
 
 
 def _choose(r: Random) -> tuple[int, list[str]]:

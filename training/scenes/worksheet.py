@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from random import Random
@@ -42,7 +43,7 @@ _PENS: tuple[Colour, ...] = ((20, 40, 170), (25, 60, 200), (40, 40, 44), (80, 80
 _CHALKS: tuple[Colour, ...] = ((255, 255, 255), (250, 240, 150), (170, 220, 255))
 MIN_SIZE = 14
 MAX_JSON, MAX_TEXT = 680, 480  # characters of an answer, each about a token
-ARRANGEMENTS = ("list", "list", "columns", "columns", "table")
+ARRANGEMENTS = ("list", "list", "columns", "columns", "table", "spread")
 HELDOUT_ARRANGEMENTS = ("cards", "answer_column")
 
 
@@ -177,8 +178,8 @@ def _lay_out(desk: Desk, plan: Plan, arrangement: str, area: Box) -> list[Line] 
 
 
 def _spoil(r: Random, lines: list[Line]) -> None:
-    """None to four wrong answers."""
-    number = min(len(lines), r.choices((0, 1, 2, 3, 4), (20, 26, 26, 18, 10))[0])
+    """None to four wrong answers, sometimes many: where nearly all are right, reading passes for solving."""
+    number = min(len(lines), r.choices((0, 1, 2, 3, 4, len(lines) * 2 // 3), (16, 20, 20, 14, 8, 22))[0])
     for line in r.sample(lines, number):
         line.answer = sums.wrong_answer(r, line.problem)
 
@@ -214,6 +215,8 @@ def _set(line: Line, style: _Style, arrangement: str, r: Random) -> None:
         answer = f"{problem.letter}={answer}" if answer else ""
     if arrangement == "answer_column":
         pen = max(pen + size, int(size * 8.5))
+    elif arrangement == "spread":  # some answers stand far from their equals sign
+        pen += r.choice((0, size, r.randint(size, size * 6)))
     end = _hand(line, answer, pen, style)
     if style.blanks and problem.form == "sum":
         line.hole = (pen - 1, int(size * 0.22), max(end, pen + int(size * 2.2)), int(size * 0.22) + 2)
@@ -242,7 +245,7 @@ def _place(desk: Desk, lines: list[Line], arrangement: str, area: Box, style: _S
     r = desk.r
     size, count = max(style.printed.size, style.hand.size), len(lines)
     widest = max(line.box[2] for line in lines)
-    columns = {"list": 1, "table": r.choice((1, 2)), "answer_column": 1}.get(arrangement, 2)
+    columns = {"list": 1, "table": r.choice((1, 2)), "answer_column": 1, "spread": 1}.get(arrangement, 2)
     if arrangement == "cards":
         columns = r.choice((2, 2, 3))
     pad = size // 2 if arrangement in ("cards", "table") else 0
@@ -391,9 +394,9 @@ def place(desk: Desk, line: Line) -> Box:
     return clipped(line.box, desk.width, desk.height)
 
 
-def as_text(desk: Desk, lines: list[Line], zh: bool, boxed: bool) -> str:
-    """The marking as text, a line a problem."""
-    rows = [marked(line, zh, desk.box_text(place(desk, line)) if boxed else "") for line in lines]
+def as_text(lines: list[Line], zh: bool, box: Callable[[Line], str]) -> str:
+    """The marking as text, a line a problem; `box` gives what is said about a line's place."""
+    rows = [marked(line, zh, box(line)) for line in lines]
     return "\n".join([*rows, summary(lines, zh)])
 
 
@@ -410,6 +413,34 @@ def as_json(desk: Desk, lines: list[Line], zh: bool) -> str:
             }
     answer["summary"] = {"right": sum(line.error is None for line in lines), "all": len(lines)}
     return re.sub(r'"(\[[\d,]+\])"', r"\1", json.dumps(answer, ensure_ascii=False))  # boxes are lists, written tight
+
+
+_TYPED = {
+    "zh": ("批改下面的算式：", "请批改：", "检查这些题对不对", "下面哪些题算错了？", "帮我看看这些算式：", "逐题批改",
+           "判断对错：", "这几道题做得对吗？"),
+    "en": ("Mark these sums:", "Check these sums.", "Which of these are wrong?", "Grade this homework:",
+           "Are these sums right?", "Please correct:", "Go over each of these:", "Right or wrong?"),
+}  # fmt: skip
+
+
+def typed(r: Random) -> QA:
+    """Sums written in the message, no picture: the same marking, from which solving them is learnt without seeing."""
+    zh = r.random() < 0.5
+    first = r.choice((1, 1, 1, r.randint(2, 12)))
+    decimals, equations = r.random() < 0.25, r.random() < 0.35
+    numbering, signs = r.choice(NUMBERINGS["zh" if zh else "en"]), r.choice(_SIGNS)
+    letter = "y" if signs["×"] == "x" else "x"
+    problems = [sums.problem(r, decimals, equations, letter) for _ in range(r.randint(1, 9))]
+    lines = [Line(first + k, problem, problem.wanted) for k, problem in enumerate(problems)]
+    _spoil(r, lines)
+    rows = []
+    for line in lines:
+        written = line.problem.as_written(line.answer, r.choice(("", "__", "?")))
+        for sign, other in signs.items():
+            written = written.replace(sign, other)
+        rows.append(f"{numbering.format(line.number)} {written}".rstrip())
+    question = r.choice(_TYPED["zh" if zh else "en"]) + "\n" + "\n".join(rows)
+    return QA("marking", "zh" if zh else "en", question, as_text(lines, zh, lambda _: ""))
 
 
 def as_read(plan: Plan, lines: list[Line]) -> str | None:
@@ -442,9 +473,9 @@ def ask(desk: Desk, plan: Plan, lines: list[Line]) -> list[QA]:
             answer = as_json(desk, lines, a.zh)
             return a.ask("marking", "marking_json", answer, boxes=boxes) if len(answer) <= MAX_JSON else None
         if kind < 0.75:
-            answer = as_text(desk, lines, a.zh, boxed=True)
+            answer = as_text(lines, a.zh, lambda line: desk.box_text(place(desk, line)))
             return a.ask("marking", "marking", answer, boxes=boxes) if len(answer) <= MAX_TEXT else None
-        return a.ask("marking", "marking_plain", as_text(desk, lines, a.zh, boxed=False))
+        return a.ask("marking", "marking_plain", as_text(lines, a.zh, lambda _: ""))
 
     def everything(a: Asker) -> QA | None:
         text = as_read(plan, lines)
