@@ -35,13 +35,16 @@ SUGGESTIONS: dict[str, tuple[str, str]] = {
 NAMES: dict[str, tuple[str, str]] = {
     "gear": ("齿轮", "a gear"), "plate": ("带孔的板", "a plate with holes"), "flange": ("法兰", "a flange"),
     "bolt": ("螺栓", "a bolt"), "nut": ("螺母", "a nut"), "bracket": ("角码", "a bracket"),
-    "bottle": ("瓶子", "a bottle"),    "board": ("电路板", "a circuit board"), "wheel": ("轮子", "a wheel"),
+    "bottle": ("瓶子", "a bottle"), "board": ("电路板", "a circuit board"), "wheel": ("轮子", "a wheel"),
+    "fan": ("风扇叶轮", "a fan wheel"), "grille": ("格栅", "a grille"), "rack": ("齿条", "a toothed rack"),
 }  # fmt: skip
 COUNTED: dict[str, tuple[str, str]] = {
     "hole": ("孔", "holes"),
     "tooth": ("齿", "teeth"),
     "component": ("元件", "components"),
     "spoke": ("辐条", "spokes"),
+    "blade": ("叶片", "blades"),
+    "bar": ("栅条", "bars"),
 }
 _METALS: tuple[Colour, ...] = (
     (150, 155, 162), (185, 188, 192), (95, 100, 108), (190, 150, 80), (185, 115, 75), (60, 95, 150), (55, 120, 85),
@@ -214,7 +217,7 @@ def ask(desk: Desk, facts: Facts) -> list[QA]:
         if (
             facts.counted not in COUNTED
             or facts.count > 12
-            or facts.name in ("flange", "wheel", "gear")
+            or facts.name in ("flange", "wheel", "gear", "fan", "rack")
             and facts.count > 9
         ):
             return None

@@ -237,6 +237,78 @@ def board(r: Random, missing: int) -> Piece:
     return piece
 
 
+def fan(r: Random, missing: int) -> Piece:
+    """A hub with broad slanted blades."""
+    count = r.randint(4, 9)
+    gone = _absent(r, count, missing)
+    piece, lean = Piece(counted="blade", count=count - missing), r.uniform(0.15, 0.45)
+    width = r.uniform(0.5, 0.68) * 2 * math.pi / count
+
+    def at(radius: float, angle: float) -> Point:
+        return (radius * math.cos(angle), radius * math.sin(angle))
+
+    for k in range(count):
+        a = 2 * math.pi * k / count
+        if k in gone:
+            x, y = at(0.62, a + lean / 2)
+            piece.missing.append(circle(x, y, 0.26, 12))
+            continue
+        inner = [at(0.26, a - width * 0.35), at(0.26, a + width * 0.35)]
+        piece.body([*inner, at(0.7, a + lean * 0.7 + width * 0.5), at(1.0, a + lean + width * 0.4),
+                    at(1.0, a + lean - width * 0.4), at(0.62, a + lean * 0.5 - width * 0.45)], 0.06)  # fmt: skip
+    piece.body(circle(0, 0, 0.34), -0.05)
+    piece.tone(circle(0, 0, 0.26), 0.12)
+    _bored(piece, 0, 0, r.uniform(0.08, 0.13))
+    return piece
+
+
+def grille(r: Random, missing: int) -> Piece:
+    """A frame with parallel bars."""
+    count = r.randint(5, 9)
+    gone = _absent(r, count, missing)
+    high, rim = r.uniform(0.6, 0.9), r.uniform(0.1, 0.16)
+    piece = Piece(counted="bar", count=count - missing)
+    piece.body(rectangle(-1, -high, 1, high))
+    piece.hole(rectangle(-1 + rim, -high + rim, 1 - rim, high - rim))
+    pitch = 2 * (1 - rim) / (count + 1)
+    half = pitch * r.uniform(0.2, 0.3)
+    for k in range(count):
+        x = -1 + rim + pitch * (k + 1)
+        bar = rectangle(x - half, -high + rim * 0.8, x + half, high - rim * 0.8)
+        if k in gone:
+            piece.missing.append(bar)
+        else:
+            piece.body(bar, 0.08)
+    for x, y in ((-1, -1), (1, -1), (1, 1), (-1, 1)):
+        piece.tone(circle(x * (1 - rim / 2), y * (high - rim / 2), rim * 0.24, 12), -0.5)
+    return piece
+
+
+def rack(r: Random, missing: int) -> Piece:
+    """A straight bar with a row of teeth."""
+    count = r.randint(6, 12)
+    gone = {k + 1 for k in _absent(r, count - 2, missing)}  # one that misses at an end could not be told
+    root, tip = 0.05, -r.uniform(0.25, 0.4)
+    piece, pitch = Piece(counted="tooth", count=count - missing), 2.0 / count
+    points: Polygon = [(-1.0, 0.5), (-1.0, root)]
+    for k in range(count):
+        x = -1 + pitch * (k + 0.5)
+        if k in gone:
+            piece.missing.append(rectangle(x - pitch * 0.4, tip, x + pitch * 0.4, root))
+        else:
+            points += [
+                (x - pitch * 0.36, root),
+                (x - pitch * 0.2, tip),
+                (x + pitch * 0.2, tip),
+                (x + pitch * 0.36, root),
+            ]
+    piece.body([*points, (1.0, root), (1.0, 0.5)])
+    piece.tone(rectangle(-0.95, 0.12, 0.95, 0.44), 0.12)
+    for x in (-0.7, 0.7):
+        _bored(piece, x, 0.28, 0.08)
+    return piece
+
+
 def wheel(r: Random, missing: int) -> Piece:
     """A rim with spokes and a hub (held out of training)."""
     count = r.randint(5, 8)
@@ -261,7 +333,7 @@ def wheel(r: Random, missing: int) -> Piece:
 
 PIECES: dict[str, Callable[[Random, int], Piece]] = {
     "gear": gear, "plate": plate, "flange": flange, "bolt": bolt, "nut": nut, "bracket": bracket, "bottle": bottle,
-    "board": board,
+    "board": board, "fan": fan, "grille": grille, "rack": rack,
 }  # fmt: skip
 HELDOUT_PIECES: dict[str, Callable[[Random, int], Piece]] = {"wheel": wheel}
 
