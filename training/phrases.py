@@ -188,6 +188,7 @@ PHRASES: dict[str, dict[str, list[str]]] = {
             "告诉我合计是多少", "帮我看一下总共多少钱", "帮我找出合计", "麻烦报一下总金额", "查一下总价", "找出总金额",
             "给出总额", "写出合计数", "读出合计", "念出总价", "请问总共多少钱？", "请问要付多少？",
             "能不能告诉我总金额？", "我要付多少？", "单据上的合计金额是多少？", "小票最下面的总价是多少？",
+            "图里的总金额是多少？", "照片里的合计是多少？", "这张小票总共多少钱？", "这张单据的总额是多少？",
             "这张单子总共多少？", "合计金额",
         ],
         "en": [
@@ -203,7 +204,9 @@ PHRASES: dict[str, dict[str, list[str]]] = {
             "Look up the total amount.", "State the total.", "Write down the total.", "Could you read the total?",
             "Can you tell me the total amount?", "I need the total.", "I need to know the grand total.",
             "Please read out the total.", "total amount", "grand total", "Total price?", "sum total?", "The total is?",
-            "In total?", "What total is printed?", "What do I owe?",
+            "In total?", "What total is printed?", "What do I owe?", "Total amount, please?",
+            "What is the total in this picture?", "What is the total on this receipt?",
+            "How much does it come to in all?",
             "Give me the total amount.", "total?",
         ],
     },
@@ -218,7 +221,8 @@ PHRASES: dict[str, dict[str, list[str]]] = {
             "麻烦找一下最高的价格", "指出最大的一个金额", "念出最大的金额", "报出最高的价格", "请问最大的金额是多少？",
             "请问哪个价格最高？", "能不能找出最大的金额？", "所有金额里最大的是哪个？", "这些价格中最高的是多少？",
             "最多的一笔钱是多少？", "读出最高的金额", "页面上最大的款额是多少？", "查一下最高价格",
-            "价格里最高的是几？",
+            "价格里最高的是几？", "图片里最大的一个价格是多少？", "照片上最高的价钱是多少？",
+            "画面中数额最大的是多少钱？",
             "最高金额是几？", "请写出最大的金额",
         ],
         "en": [
@@ -237,6 +241,8 @@ PHRASES: dict[str, dict[str, list[str]]] = {
             "Please give the maximum amount.", "Look for the highest price.", "Of all amounts, which is the largest?",
             "Among the prices, which one is highest?", "The largest amount is?", "How high is the highest price?",
             "How much is the largest amount?", "Read out the largest amount.",
+            "What is the highest price in the picture?", "What is the largest amount on this page?",
+            "Which is the biggest amount of money in the photo?",
             "Tell me the highest amount.", "Which price is the greatest?",
         ],
     },
@@ -824,17 +830,95 @@ CANNOT: dict[str, list[tuple[str, str]]] = {  # questions outside the drawn worl
         ("How do I cook this?", "I cannot answer that; I can only read text and name simple shapes."),
     ],
 }
+_NO_PERSON = {
+    "zh": "图中没有人物，我只能读出文字和认出简单图形。",
+    "en": "There is no person here; I can only read text and name simple shapes.",
+}
+_NO_PHOTO = {
+    "zh": "我认不出照片里的东西，只能读出文字和认出简单图形。",
+    "en": "I cannot recognise things in photographs; I can only read text and name simple shapes.",
+}
+_NO_ANSWER = {
+    "zh": "我回答不了这个问题，只能读出文字和认出简单图形。",
+    "en": "I cannot answer that; I can only read text and name simple shapes.",
+}
+_MORE_CANNOT: dict[str, list[tuple[dict[str, str], list[str]]]] = {
+    "zh": [
+        (_NO_PERSON, [
+            "图中的人是谁？", "图里的人叫什么名字？", "这个人在干什么？", "图中人物是男是女？", "他多大年纪？",
+            "他穿的是什么衣服？", "图里的女孩穿什么颜色的衣服？", "图中的人在笑吗？", "数一数图里有多少人",
+            "图中有没有小孩？", "描述一下这个人的长相", "这个人心情怎么样？", "他们是什么关系？", "这位明星是谁？",
+            "认一下图中的人物", "她头发是什么颜色？", "这个人在看哪里？", "图中人物的表情是什么？",
+            "说说画面里的人在做什么",
+        ]),
+        (_NO_PHOTO, [
+            "这是什么植物？", "这是什么花？", "这是什么品种的狗？", "图里有猫吗，是什么猫？", "这是哪里的风景？",
+            "这张照片是在哪里拍的？", "这座山叫什么？", "这是什么车？", "这栋楼在哪个城市？", "这道菜叫什么名字？",
+            "这是什么鸟？", "照片里是什么季节？", "照片是白天拍的还是晚上拍的？", "这件衣服是什么材质？",
+            "认一下这是什么动物",
+        ]),
+        (_NO_ANSWER, [
+            "这个怎么用？", "值这个价吗？", "买这个划算吗？", "质量好不好？", "安全吗？", "对身体好吗？",
+            "孩子能吃吗？", "哪里能买到？", "谁生产的最好？", "给我讲个故事", "根据这张图写一首诗", "看图写一个故事",
+            "给这张图写个标题", "这张图好看吗？", "你喜欢这张图吗？", "这是真的还是假的？", "这张图是谁做的？",
+            "下一步我该怎么办？", "有什么优惠建议吗？", "能帮我订一个吗？", "明天还会是这个价吗？",
+        ]),
+    ],
+    "en": [
+        (_NO_PERSON, [
+            "Who is this person?", "Who is that?", "What is the person doing?", "What is she wearing?",
+            "What is the man doing?", "Describe the person in the picture.", "Describe the clothes of the person.",
+            "How old is the person?", "How many people do you see?", "Count the people.",
+            "Is the person a man or a woman?", "Is anyone smiling?", "Are there any children?",
+            "What colour is her hair?", "What colour is his shirt?", "Does the person look sad?",
+            "Name the people in this picture.", "Which celebrity is this?", "Where is the person looking?",
+            "Tell me what the people are doing.",
+        ]),
+        (_NO_PHOTO, [
+            "What plant is this?", "What flower is it?", "What kind of dog is this?", "What breed is the cat?",
+            "What bird is this?", "Where was this photo taken?", "Which country is this?", "What mountain is that?",
+            "What car is it?", "Which building is this?", "What dish is this?", "What food is on the plate?",
+            "What season is it in the photo?", "Was this photo taken by day or by night?", "Identify the animal.",
+            "What is it made of?",
+        ]),
+        (_NO_ANSWER, [
+            "Is it healthy?", "Is it any good?", "Is the quality good?", "Should I buy this?", "Is this a good deal?",
+            "Can children eat this?", "Where can I buy it?", "How do I use it?", "Who made this picture?",
+            "Is it real or fake?", "Do you like this picture?", "Is this picture beautiful?",
+            "Write a poem about this picture.", "Write a caption for this picture.", "Make up a story about the image.",
+            "Tell me a joke about this.", "What should I do next?", "Can you order one for me?",
+            "Will it cost the same tomorrow?", "Is there something better?", "How does it taste?",
+        ]),
+    ],
+}  # fmt: skip
+for _language, _groups in _MORE_CANNOT.items():
+    CANNOT[_language] += [(_question, _answer[_language]) for _answer, _known in _groups for _question in _known]
 UNREADABLE = {"zh": "图片太模糊，我看不清文字。", "en": "The picture is too blurred for me to read."}
 NO_TRANSLATION = {"zh": "我还不会翻译，以上是原文。", "en": "I cannot translate; this is the original text."}
 TRANSLATE = {
-    "zh": ["请识别图中所有文字内容,并翻译成英文", "读出文字并翻译成英文", "把图中的文字翻译成英文", "请翻译图中的内容"],
-    "en": [
-        "Read the text and translate it.",
-        "Translate the text into Chinese.",
-        "Translate this picture.",
-        "Please translate what it says.",
+    "zh": [
+        "请识别图中所有文字内容,并翻译成英文", "读出文字并翻译成英文", "把图中的文字翻译成英文", "请翻译图中的内容",
+        "翻译图中的文字", "翻译一下", "翻译成英文", "把这张图翻译成英文", "把图里的字翻译成英语",
+        "把上面的文字翻译一下", "请把图片内容翻译成英文", "请翻译图片上的文字", "帮我翻译这张图",
+        "帮我把图中的字翻译成英语", "麻烦翻译一下图里的内容", "能不能把图中的文字翻译成英文？",
+        "读出图中文字，再翻译成英文", "识别文字并翻译", "提取文字并译成英文", "这上面的字用英文怎么说？",
+        "图中文字的英文翻译是什么？", "请把这一页译成英文", "给出图中文字的译文", "请翻译成中文",
+        "把图中的英文翻译成中文", "我需要图中文字的翻译",
     ],
-}
+    "en": [
+        "Read the text and translate it.", "Translate the text into Chinese.", "Translate this picture.",
+        "Please translate what it says.", "Translate.", "Translate it.", "Translate this.", "Translate this, please.",
+        "Translate the text.", "Translate the picture into Chinese.", "Translate the image into English.",
+        "Translate what is written here.", "Translate everything on the page.", "Translate this page.",
+        "Translate the text in the picture into French.", "Translate this into German.",
+        "Read this and translate it into Chinese.", "Read all the text, then translate it.",
+        "Extract the text and translate it.", "Give me a translation of this picture.",
+        "Give the text and its translation.", "I need a translation of this.", "Could you translate this?",
+        "Can you translate the text for me?", "Please translate the picture.",
+        "Please translate the text into Chinese.", "What does it say in Chinese?",
+        "What is the translation of this text?", "How do you say this in Chinese?",
+    ],
+}  # fmt: skip
 NONE = {
     "amounts": {"zh": "没有金额", "en": "no amounts"},
     "read": {"zh": "没有文字", "en": "no text"},
@@ -847,64 +931,149 @@ NONE = {
 
 GREETINGS: dict[str, list[tuple[list[str], str]]] = {
     "zh": [
-        (["你好", "您好", "你好！", "在吗？", "早上好", "晚上好"], "你好！请给我一张有文字的图片，我来读。"),
         (
-            ["你是谁？", "你叫什么名字？", "介绍一下你自己", "你是什么模型？"],
+            [
+                "你好", "您好", "你好！", "在吗？", "早上好", "晚上好", "你好呀", "你好你好", "哈罗", "你好啊", "喂，你好",
+                "早", "早安", "上午好", "下午好", "晚上好！", "大家好", "你好，在吗", "在不在？", "有人吗？", "您好！",
+                "哈罗，你好", "你好，请问在吗？", "你好，很高兴见到你",
+            ],
+            "你好！请给我一张有文字的图片，我来读。",
+        ),
+        (
+            [
+                "你是谁？", "你叫什么名字？", "介绍一下你自己", "你是什么模型？", "你是什么？", "请问你是谁？",
+                "你是哪个模型？", "你是谁开发的模型？", "你叫什么？", "怎么称呼你？", "你的名字是什么？", "说说你是谁",
+                "自我介绍一下", "请做个自我介绍", "请介绍一下你自己", "你是机器人吗？", "你是人工智能吗？",
+                "告诉我你是谁", "你是什么东西？", "我在和谁说话？", "你是谁", "你是什么类型的模型？",
+            ],
             "我是 flashweb-nano，一个很小的读图模型，会读文字和金额。",
         ),
         (
-            ["你能做什么？", "你会什么？", "有什么功能？", "怎么用你？"],
+            [
+                "你能做什么？", "你会什么？", "有什么功能？", "怎么用你？", "你可以做什么？", "你能干什么？",
+                "你能干嘛？", "你会干什么？", "你有什么用？", "你有哪些功能？", "你有什么本领？", "你能帮我做什么？",
+                "你能帮我什么忙？", "能做些什么？", "你都会些什么？", "说说你能做什么", "介绍一下你的功能", "帮助",
+                "使用说明", "我该怎么用你？", "请问怎么使用？", "告诉我你会什么", "你擅长什么？", "你的功能是什么？",
+            ],
             "我能读出图片里的文字、金额、字段和简单图形，其他的我不会。",
         ),
-        (["谢谢", "多谢", "谢谢你！"], "不客气。"),
-        (["再见", "拜拜"], "再见！"),
-        (["读出图中文字", "列出金额", "图中有什么？", "这张图是什么?"], "我没有看到图片，请先给我一张图片。"),
+        (
+            [
+                "谢谢", "多谢", "谢谢你！", "谢谢！", "谢谢啦", "谢了", "多谢了", "多谢你", "非常感谢", "感谢",
+                "感谢你", "十分感谢", "太谢谢了", "谢谢你的帮助", "谢谢您", "辛苦了", "麻烦你了，谢谢", "好的，谢谢",
+                "真是太感谢了", "谢谢，帮大忙了",
+            ],
+            "不客气。",
+        ),
+        (
+            [
+                "再见", "拜拜", "再见！", "拜拜！", "下次见", "回头见", "明天见", "我走了，再见", "好的，再见",
+                "先这样，拜拜", "那就这样，再见", "回见", "晚安", "再会", "我先走了", "改天再聊", "下次再聊，拜拜", "再见啦", "我下线了", "拜",
+            ],
+            "再见！",
+        ),
+        (
+            [
+                "读出图中文字", "列出金额", "图中有什么？", "这张图是什么?", "图里写了什么？", "图中有哪些金额？",
+                "图片里是什么？", "请描述这张图片", "读一下这张图", "这张图片上写的什么？", "看看这张图",
+                "描述一下这张照片", "图里有几个图形？", "照片里有什么？", "总金额是多少？看图", "识别图中文字",
+                "图片里的价格是多少？", "帮我看看这张图片", "请看图", "提取图中所有金额", "图上有价格吗？",
+                "框出图中的金额", "图里的圆形是什么颜色？", "这张小票的合计是多少？", "图中的保质期是哪天？",
+            ],
+            "我没有看到图片，请先给我一张图片。",
+        ),
     ],
     "en": [
         (
-            ["hello", "Hi", "Hello!", "hey", "Good morning", "Hi there"],
+            [
+                "hello", "Hi", "Hello!", "hey", "Good morning", "Hi there", "hi", "hello there", "hello!", "Hello",
+                "Hey!", "Hey there", "Hi!", "hi, how are you?", "Hello, how are you?", "Good evening", "Good afternoon",
+                "good morning!", "Morning!", "Greetings", "Hi, anybody there?", "Are you there?",
+                "Hello, are you there?", "Hello hello", "Howdy", "Nice to meet you",
+            ],
             "Hello! Send me a picture with text and I will read it.",
         ),
         (
-            ["Who are you?", "What is your name?", "What model are you?", "Introduce yourself."],
+            [
+                "Who are you?", "What is your name?", "What model are you?", "Introduce yourself.", "who are you",
+                "What are you?", "Who am I talking to?", "What's your name?", "what is your name",
+                "Tell me who you are.", "Tell me your name.", "Please introduce yourself.",
+                "Could you introduce yourself?", "What do I call you?", "Which model are you?",
+                "What kind of model are you?", "Are you a robot?", "Are you an AI?", "Are you a person?",
+                "What should I call you?", "May I ask who you are?", "Say something about yourself.", "Who is this?",
+            ],
             "I am flashweb-nano, a very small model that reads text and amounts in pictures.",
         ),
         (
-            ["What can you do?", "help", "How do I use you?", "What are you good at?"],
+            [
+                "What can you do?", "help", "How do I use you?", "What are you good at?", "What can you do for me?",
+                "What do you do?", "what can you do", "How can you help me?", "How can you help?", "Can you help me?",
+                "Help!", "Help me, please.", "What are your abilities?", "What are your features?",
+                "What are you able to do?", "What can I ask you?", "How does this work?", "How do you work?",
+                "How should I use you?", "Tell me what you can do.", "What are you made for?", "List your functions.",
+                "Which tasks can you do?", "I need help.",
+            ],
             "I can read text, amounts, fields and simple shapes in pictures, and nothing else.",
         ),
-        (["Thanks", "Thank you!", "thank you"], "You are welcome."),
-        (["bye", "Goodbye"], "Goodbye!"),
         (
-            ["List the amounts", "Read the text", "What is in this image?", "What is this?"],
+            [
+                "Thanks", "Thank you!", "thank you", "thanks", "Thanks!", "Thanks a lot", "Thanks a lot!",
+                "Many thanks", "Thank you", "Thank you very much.", "Thank you so much!", "thank you very much", "Thx",
+                "Cheers", "Great, thanks", "OK, thanks", "Perfect, thank you!", "Thanks for your help.",
+                "Thank you for your help.", "That helped, thanks.", "I appreciate it.", "Much appreciated.",
+            ],
+            "You are welcome.",
+        ),
+        (
+            [
+                "bye", "Goodbye", "Bye", "Bye!", "bye bye", "Bye for now", "goodbye", "See you", "See you!",
+                "See you later", "See you soon.", "Talk to you later.", "OK, bye", "Thanks, bye", "Good night",
+                "Farewell", "I have to go, bye.", "That is all, goodbye.", "Until next time", "Take care",
+                "Have a nice day, bye",
+            ],
+            "Goodbye!",
+        ),
+        (
+            [
+                "List the amounts", "Read the text", "What is in this image?", "What is this?",
+                "What does the picture show?", "What does it say in the picture?", "List all amounts in the picture.",
+                "Describe the image.", "Describe this picture.", "Read this picture.", "Read the text in the image",
+                "What is written in the image?", "What is the total on this receipt?",
+                "How many shapes are in the picture?", "What colour is the circle?", "Look at this picture.",
+                "Is there a price in the picture?", "What do you see?", "Can you read this image?",
+                "Please describe the photo.", "Which prices are in this photo?", "Where is the logo in the picture?",
+                "Find the expiry date in the image.", "Extract the amounts from this picture.", "What's in this photo?",
+            ],
             "I see no picture; please send me one first.",
         ),
     ],
-}
+}  # fmt: skip
 OPEN_QUESTIONS = {
     "zh": [
-        "什么是{}？",
-        "请解释{}",
-        "写一首关于{}的诗",
-        "{}怎么样？",
-        "如何理解{}？",
-        "给我讲讲{}",
-        "{}和{}有什么区别？",
-        "帮我写一篇{}的文章",
-        "为什么要{}？",
+        "什么是{}？", "请解释{}", "写一首关于{}的诗", "{}怎么样？", "如何理解{}？", "给我讲讲{}", "{}和{}有什么区别？",
+        "帮我写一篇{}的文章", "为什么要{}？", "{}是什么？", "什么叫{}？", "解释一下{}", "请介绍一下{}", "介绍{}",
+        "跟我说说{}", "说说你对{}的看法", "你觉得{}怎么样？", "你喜欢{}吗？", "怎样学好{}？", "怎么做{}？",
+        "{}有什么用？", "{}的意思是什么？", "{}是什么意思？", "“{}”是什么意思？", "{}和{}哪个好？",
+        "{}与{}有什么关系？", "{}的历史是什么？", "用“{}”造句", "用{}写一个故事", "写一篇关于{}的作文",
+        "讲一个关于{}的故事", "给我写一段关于{}的话", "为什么人们需要{}？", "哪里可以买到{}？", "谁发明了{}？",
+        "{}用英文怎么说？", "帮我查一下什么是{}", "请问{}从哪里来？", "怎么看待{}？", "{}的作用是什么？",
+        "推荐一些关于{}的书", "你知道{}吗？", "给我一些关于{}的建议",
     ],
     "en": [
-        "What is {}?",
-        "Explain {}.",
-        "Write a poem about {}.",
-        "Why do people like {}?",
-        "How does {} work?",
-        "Tell me about {}.",
-        "What is the difference between {} and {}?",
-        "Write an essay on {}.",
-        "What is the capital of {}?",
+        "What is {}?", "Explain {}.", "Write a poem about {}.", "Why do people like {}?", "How does {} work?",
+        "Tell me about {}.", "What is the difference between {} and {}?", "Write an essay on {}.",
+        "What is the capital of {}?", "Explain {} to me.", "What does {} mean?", "What is the meaning of {}?",
+        "What do you know about {}?", "What do you think about {}?", "What do you think of {} and {}?", "Define {}.",
+        "Give me a definition of {}.", "Can you explain {}?", "Could you tell me about {}?",
+        "Please explain what {} is.", "How do I learn about {}?", "How do you make {}?", "How is {} made?",
+        "Who invented {}?", "Where does {} come from?", "Where can I buy {}?", "Why is {} important?",
+        "Why do we need {}?", "Is {} better than {}?", "Which is better, {} or {}?", "What is the history of {}?",
+        "What is {} used for?", "Do you like {}?", "Do you know {}?", "Write a story about {}.",
+        "Write a song about {} and {}.", "Write a short text about {}.", "Compare {} with {}.",
+        "Give me some advice on {}.", "Recommend a book about {}.", "Use {} in a sentence.",
+        "Translate {} into French.", "Teach me about {}.", "tell me a joke about {}",
     ],
-}
+}  # fmt: skip
 CANNOT_CHAT = {
     "zh": "我是很小的读图模型，回答不了这个问题。",
     "en": "I am a very small model that reads pictures; I cannot answer that.",
