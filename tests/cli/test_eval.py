@@ -24,6 +24,7 @@ class _KnowsEverything(http.server.BaseHTTPRequestHandler):
 
     truths: dict[str, str] = {}
     refuse: set[str] = set()
+    sampling: set[tuple[float, int | None]] = set()  # (temperature, seed) of what was asked
 
     def log_message(self, *args: object) -> None:
         pass
@@ -33,7 +34,8 @@ class _KnowsEverything(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        assert body["temperature"] == 0.0 and body["model"] == "oracle"
+        assert body["model"] == "oracle"
+        self.sampling.add((body["temperature"], body.get("seed")))
         if any(text in json.dumps(body["messages"], ensure_ascii=False) for text in self.refuse):
             self._send(b'{"error": {"message": "not today"}}', 503)
             return
@@ -54,7 +56,7 @@ def oracle() -> Iterator[str]:
     _KnowsEverything.truths = {
         json.dumps(chat_body(case.chat())["messages"]): case.answer for case in load(DEFAULT_SETS)
     }
-    _KnowsEverything.refuse = set()
+    _KnowsEverything.refuse, _KnowsEverything.sampling = set(), set()
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _KnowsEverything)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
@@ -75,8 +77,14 @@ def test_a_server_that_is_always_right_scores_100_in_every_set(
     assert all(row["exact"] == 100.0 and row["cases"] == PER_SET for row in result["sets"])
     lines = [json.loads(line) for line in answers.read_text().splitlines()]
     assert len(lines) == PER_SET * len(DEFAULT_SETS) and all(line["answer"] == line["truth"] for line in lines)
+    assert {temperature for temperature, _ in _KnowsEverything.sampling} == {0.0}
     shown = capsys.readouterr()
     assert "100.0" in shown.out and "not asked: tools" in shown.err
+
+
+def test_sampled_answers_have_a_temperature_and_a_seed_for_each_case(oracle: str) -> None:
+    assert main(["eval", "--url", oracle, "--sets", "reading", "--limit", "3", "--temperature", "0.7"]) == 0
+    assert _KnowsEverything.sampling == {(0.7, 0), (0.7, 1), (0.7, 2)}
 
 
 def test_a_set_that_needs_tools_is_refused_with_the_way_to_score_it(capsys: pytest.CaptureFixture[str]) -> None:

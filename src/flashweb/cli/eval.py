@@ -2,8 +2,8 @@
 
 The pictures use fonts (and partly layouts and decorations) that training never draws. Sets: amounts (plain, decorated,
 unseen), reading, audit (JSON), boxes, and conversations: turns, two pictures, refusals, JSON, rules, thinking, the
-sources' prompts. The set `tools` needs tools in the API and is not offered here. Answers are greedy; the rules of
-scoring are in flashweb/evaluate/scoring.py.
+sources' prompts. The set `tools` needs tools in the API and is not offered here. Answers are greedy unless
+--temperature says otherwise; the rules of scoring are in flashweb/evaluate/scoring.py.
 
   flashweb eval                                  the server on this machine, or the bundled model
   flashweb eval --sets amounts-plain,reading --limit 50 --json result.json --answers answers.jsonl
@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from flashweb import __version__
-from flashweb.cli.answerers import Answerer, Options, answerer, whole_number
+from flashweb.cli.answerers import Answerer, Options, answerer, number, whole_number
 from flashweb.cli.target import add_target_arguments
 from flashweb.errors import CheckpointError, ConfigError, FlashwebError
 from flashweb.evaluate import DEFAULT_SETS, SETS, TOOL_SETS, Case, Score, load, summarise
@@ -43,6 +43,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=512,
         metavar="N",
         help="longest answer (default 512)",
+    )
+    parser.add_argument(
+        "--temperature",
+        type=number("temperature"),
+        default=0.0,
+        metavar="T",
+        help="sample at this temperature, each case with its own fixed seed (default 0: greedy)",
     )
     parser.add_argument("--json", metavar="FILE", help="write the scores there too; - prints them instead of the table")
     parser.add_argument("--answers", metavar="FILE", help="write every question, answer, truth and score, one per line")
@@ -122,14 +129,14 @@ async def _answer_all(
 ) -> tuple[str, list[tuple[str | None, str | None]]]:
     """Who answered, and per case (text, None) or (None, what went wrong)."""
     slots = asyncio.Semaphore(args.concurrency)
-    options = Options(args.max_tokens, temperature=0.0)
     done = 0
     async with answerer(args, own=args.own) as someone:
         print(f"{len(cases)} questions to {someone.name}", file=sys.stderr, flush=True)
         with ProgressBar("answering", len(cases)) as bar:
 
-            async def one(case: Case) -> tuple[str | None, str | None]:
+            async def one(index: int, case: Case) -> tuple[str | None, str | None]:
                 nonlocal done
+                options = Options(args.max_tokens, args.temperature, seed=index if args.temperature else None)
                 async with slots:
                     try:
                         return await _answer(someone, case, options), None
@@ -139,7 +146,7 @@ async def _answer_all(
                         done += 1
                         bar.update(done)
 
-            return someone.name, await asyncio.gather(*(one(case) for case in cases))
+            return someone.name, await asyncio.gather(*(one(index, case) for index, case in enumerate(cases)))
 
 
 async def _answer(someone: Answerer, case: Case, options: Options) -> str:
@@ -154,7 +161,7 @@ async def _answer(someone: Answerer, case: Case, options: Options) -> str:
 def _setup(name: str, args: argparse.Namespace) -> dict[str, Any]:
     return {
         "who": name,
-        "greedy": True,
+        "temperature": args.temperature,
         "max_tokens": args.max_tokens,
         "limit": args.limit or None,
         "flashweb": __version__,
