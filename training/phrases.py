@@ -1202,7 +1202,7 @@ def _varied_zh(r: Random, text: str) -> str:
         mark = r.choice(("", "？", "?", "？？") if asks or "？" in mark or "?" in mark else ("", "。", "！", "."))
     polite = body.startswith(("请", "麻烦", "帮", "能", "可", "劳驾", "你", "我", "告诉"))
     if r.random() < 0.5:
-        leads = _TO_ALL_ZH
+        leads: tuple[str, ...] = _TO_ALL_ZH
         if not polite and r.random() < 0.65:
             leads = _TO_ORDERS_ZH if body.startswith(_ORDERS_ZH) else _TO_ASKS_ZH if asks else _TO_ALL_ZH
         body = r.choice(leads) + body
