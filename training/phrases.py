@@ -459,7 +459,7 @@ PHRASES: dict[str, dict[str, list[str]]] = {
             "How many prices are shown?", "Count the prices.", "How many amounts?", "How many prices?",
             "How many prices are there?", "How many prices are on the page?", "How many amounts are shown?",
             "How many amounts do you see?", "How many amounts do you count?", "How many amounts are in the picture?",
-            "How many different places show a price?", "How many sums of money are there?",
+            "How many sums of money are there?",
             "How many sums of money do you see?", "How many amounts of money are shown?",
             "How many price figures are there in the image?", "How many prices can you count?",
             "How many prices appear?", "How many prices are listed?", "How many prices are printed here?",
