@@ -20,17 +20,33 @@ from training.talk_phrases import say
 NAMES = {
     "zh": (
         ("第一张图", "第二张图"), ("第一张", "第二张"), ("图1", "图2"),
-        ("第1张图片", "第2张图片"), ("前一张图", "后一张图"),
+        ("第1张图片", "第2张图片"), ("前一张图", "后一张图"), ("第一张图片", "第二张图片"), ("第1张", "第2张"),
+        ("图一", "图二"), ("第一幅图", "第二幅图"), ("前面那张", "后面那张"), ("图片1", "图片2"),
     ),
     "en": (
         ("the first picture", "the second picture"), ("the first image", "the second image"),
         ("picture 1", "picture 2"), ("the first one", "the second one"), ("image 1", "image 2"),
+        ("picture one", "picture two"), ("the first of the two", "the second of the two"),
+        ("the 1st image", "the 2nd image"),
+        ("picture no. 1", "picture no. 2"), ("the first page", "the second page"), ("image one", "image two"),
     ),
 }  # fmt: skip
 FIRST_SECOND = {"zh": ("第一张", "第二张"), "en": ("the first", "the second")}
 LABELS = {
-    "zh": (("第一张图：", "第二张图："), ("图1：", "图2："), ("第一张：", "\n第二张：")),
-    "en": (("First picture: ", "Second picture: "), ("Image 1: ", "\nImage 2: "), ("Picture 1:", " Picture 2:")),
+    "zh": (
+        ("第一张图：", "第二张图："),
+        ("图1：", "图2："),
+        ("第一张：", "\n第二张："),
+        ("图一：", "\n图二："),
+        ("图片1", "图片2"),
+    ),
+    "en": (
+        ("First picture: ", "Second picture: "),
+        ("Image 1: ", "\nImage 2: "),
+        ("Picture 1:", " Picture 2:"),
+        ("1: ", "\n2: "),
+        ("First: ", "\nSecond: "),
+    ),
 }
 MAX_ANSWER = 260
 

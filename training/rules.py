@@ -132,10 +132,18 @@ def converse(r: Random, plan: Plan, heldout: bool, language: str = "") -> Ruled 
     return None
 
 
+LEADS = {  # before a rule in the system prompt
+    "zh": ("你是一个读图助手。", "你是助手。", "你负责读取图片。", "你是一个看图回答问题的助手。",
+           "你会收到图片和问题。", "注意："),
+    "en": ("You read pictures. ", "You are a helpful assistant. ", "You are an assistant that looks at images. ",
+           "The user sends pictures and questions. ", "You answer questions about images. ", "Note: "),
+}  # fmt: skip
+
+
 def placed(r: Random, ruled: Ruled) -> tuple[str, str]:
     """(system, question): the rule as system prompt, or behind the question."""
     if r.random() < 0.65:
-        lead = "" if r.random() < 0.6 else ("你是一个读图助手。" if ruled.language == "zh" else "You read pictures. ")
-        return lead + ruled.rule, ruled.question
-    joint = "" if ruled.language == "zh" or ruled.question.endswith("\n") else " "
-    return "", ruled.question + joint + ruled.rule
+        return ("" if r.random() < 0.6 else r.choice(LEADS[ruled.language])) + ruled.rule, ruled.question
+    if ruled.language == "en":
+        return "", f"{ruled.question} {ruled.rule}"
+    return "", ruled.question + ("" if ruled.question[-1:] in "。？！?!." else "，") + ruled.rule

@@ -95,33 +95,139 @@ _INNER = {
 
 ASK = {  # {} holds the keys, or the form; the last two of each are held out
     "keys": {
-        "zh": ["用JSON回答，字段：{}", "请以JSON格式返回，包含字段 {}", "仅输出JSON，字段为{}", "提取信息，返回JSON，键为{}",
-               "把图中的信息整理成JSON，字段有{}", "只输出JSON对象，键：{}", "请给出JSON，要有这些键：{}", "返回一个JSON，字段依次为{}"],
-        "en": ["Answer as JSON with the fields {}.", "Return JSON with the keys {}.", "JSON only, fields: {}",
-               "Extract as JSON: {}", "Give me a JSON object with {}.", "Output a JSON object with the keys {}.",
-               "As JSON, please, with these fields: {}", "Reply with JSON holding {}."],
+        "zh": [
+            "用JSON回答，字段：{}", "请以JSON格式返回，包含字段 {}", "仅输出JSON，字段为{}",
+            "提取信息，返回JSON，键为{}", "把图中的信息整理成JSON，字段有{}", "只输出JSON对象，键：{}",
+            "请返回JSON，字段为{}", "请返回JSON，键为{}", "请返回JSON，键名{}", "请整理成JSON，键为{}",
+            "请整理成JSON，字段：{}", "请输出JSON，字段为{}", "请输出JSON，键名{}", "帮我用JSON回答，键名{}",
+            "帮我返回JSON，键为{}", "帮我输出JSON，键为{}", "帮我输出JSON，包含字段{}", "麻烦用JSON回答，键名{}",
+            "麻烦用JSON回答，字段：{}", "麻烦返回JSON，字段为{}", "麻烦整理成JSON，字段为{}", "麻烦输出JSON，字段为{}",
+            "以JSON形式返回{}", "以JSON形式给出{}", "JSON的键：{}。请返回JSON", "JSON的键：{}。请只输出JSON",
+            "字段名：{}。请返回JSON", "字段名：{}。请只输出JSON", "{}，请以JSON返回这些字段", "{}：用JSON填写这些字段",
+            "把{}提取成JSON", "提取{}，返回JSON", "请读图并返回JSON对象，键名依次为{}", "我需要这些字段的JSON：{}",
+            "只要JSON，字段 {}", "JSON格式，键：{}", "请从图中提取 {}，结果用JSON表示", "输出一个JSON对象，含 {}",
+            "查看图片，JSON字段为{}", "告诉我{}，用JSON格式", "能不能用JSON给出{}？", "按字段 {} 返回JSON，不要解释",
+            "键 {}，值取自图片，返回JSON", "你从图片中提取信息，只返回JSON，字段为{}", "回答必须是JSON，字段有{}",
+            "请给出JSON，要有这些键：{}", "返回一个JSON，字段依次为{}",
+        ],
+        "en": [
+            "Answer as JSON with the fields {}.", "Return JSON with the keys {}.", "JSON only, fields: {}",
+            "Extract as JSON: {}", "Give me a JSON object with {}.", "Output a JSON object with the keys {}.",
+            "Please answer in JSON with the keys {}.", "Please answer as JSON with the keys {}.",
+            "Please answer as JSON with the fields {}.", "Please answer as a JSON object with the keys {}.",
+            "Please reply in JSON with the keys {}.", "Please reply in JSON with exactly these keys: {}.",
+            "Please reply as a JSON object with exactly these keys: {}.", "Always answer in JSON with the fields {}.",
+            "Always answer as JSON with the keys {}.", "Always answer as a JSON object with the fields {}.",
+            "Always answer as a JSON object with exactly these keys: {}.", "Give the result in JSON with the keys {}.",
+            "Give the result in JSON with the fields {}.", "Give the result in JSON with exactly these keys: {}.",
+            "Give the result as JSON with exactly these keys: {}.",
+            "Give the result as a JSON object with the keys {}.", "Keys: {}. JSON only.", "Keys: {}. Return JSON.",
+            "Keys: {}. Answer in JSON.", "Fields: {}. JSON only.", "Fields: {}. Return JSON.",
+            "Fields: {}. Answer in JSON.", "JSON with {}", "{}: return these as JSON.", "{} as JSON, please.",
+            "Extract {} and return JSON.", "Read the picture and give {} in JSON.", "I need {} as a JSON object.",
+            "Could you return JSON with {}?", "Respond with a JSON object whose keys are {}.",
+            "Return a JSON object with the fields {}", "Fill the JSON keys {} from the picture.",
+            "Only JSON. The keys are {}.", "Produce JSON; keys: {}.", "Tell me {} in JSON format.", "json {}",
+            "The answer must be JSON with these fields: {}.",
+            "You extract data from pictures as JSON with the fields {}.", "Write one JSON object: {}.",
+            "What are {}? Answer as JSON with these keys.", "From this picture, extract {} (JSON).",
+            "As JSON, please, with these fields: {}", "Reply with JSON holding {}.",
+        ],
     },
     "form": {
-        "zh": ["请严格按以下JSON格式输出:{}. 只输出JSON,不要任何解释。", "请用 JSON 格式返回,字段为:{}.", "按这个格式返回JSON：{}",
-               "输出格式：{}", "照此格式填写：{}", "请按如下结构输出：{}"],
-        "en": ["Answer exactly in this JSON format: {}", "Return JSON like this: {}", "Use this form: {}",
-               "Output format: {}", "Fill in this JSON: {}", "Reply in this shape: {}"],
+        "zh": [
+            "请严格按以下JSON格式输出:{}. 只输出JSON,不要任何解释。", "请用 JSON 格式返回,字段为:{}.",
+            "按这个格式返回JSON：{}", "输出格式：{}", "请按这个格式输出JSON：{}", "按以下格式填写并返回：{}",
+            "套用这个模板：{}", "模板如下，请填好后返回JSON：{}", "{} 请按这个格式回答", "{}\n按上面的格式返回JSON",
+            "用这个JSON结构回答：{}", "JSON格式：{}", "请填写下面的JSON：{}", "把图中信息填进这个JSON：{}",
+            "结果写成这样：{}", "返回的JSON应当像这样：{}", "以JSON形式回答，样例：{}",
+            "样例：{}。请照样例的键返回图中的内容", "请读图，按模板输出：{}", "严格使用这个结构：{}，不要多余文字",
+            "只返回符合这个格式的JSON：{}", "参照 {} 的格式，提取图中信息", "请用这个格式：\n```json\n{}\n```",
+            "按下面的模板填写，不要代码块：\n```\n{}\n```", "结构：{}", "填空：{}", "你的回答格式固定为：{}",
+            "请补全：{}", "字段和类型如下，请返回JSON：{}", "把 {} 里的值换成图中的内容", "照此格式填写：{}",
+            "请按如下结构输出：{}",
+        ],
+        "en": [
+            "Answer exactly in this JSON format: {}", "Return JSON like this: {}", "Use this form: {}",
+            "Output format: {}", "Answer in this format: {}", "Please fill in this template: {}", "Template: {}",
+            "{} Answer in this format.", "{}\nReturn JSON in the form above.", "Use this JSON structure: {}",
+            "JSON format: {}", "Give the result as {}", "Complete this JSON from the picture: {}",
+            "The output looks like this: {}", "Follow this example: {}",
+            "Example of the output: {}. Use the same keys.", "Read the picture and fill in: {}",
+            "Strictly this structure, no other words: {}", "Return only JSON of this form: {}",
+            "With the format {}, extract what the picture shows.", "Use this format:\n```json\n{}\n```",
+            "Fill in the template, without a code block:\n```\n{}\n```", "Structure: {}", "Fill in the blanks: {}",
+            "Your answers always have this form: {}", "Please complete {}", "Keys and types are given; return JSON: {}",
+            "Replace the values in {} by what you read.", "Respond with an object shaped like {}",
+            "I need the data as {}", "Fill in this JSON: {}", "Reply in this shape: {}",
+        ],
     },
     "schema": {
-        "zh": ["按照这个JSON Schema回答：{}", "输出要符合以下JSON Schema：{}", "JSON Schema：{}", "请返回符合此模式的JSON：{}",
-               "按以下模式输出：{}", "结果须满足该JSON Schema：{}"],
-        "en": ["Answer with JSON for this JSON Schema: {}", "The output must match this JSON schema: {}", "JSON Schema: {}",
-               "Return JSON that is valid against {}", "Conform to this schema: {}", "Follow this JSON Schema: {}"],
+        "zh": [
+            "按照这个JSON Schema回答：{}", "输出要符合以下JSON Schema：{}", "JSON Schema：{}",
+            "请返回符合此模式的JSON：{}", "请按此JSON Schema返回：{}", "输出一个满足此JSON Schema的对象：{}",
+            "{}\n按上面的JSON Schema返回JSON", "模式：{}。请返回符合它的JSON", "用JSON回答，Schema为 {}",
+            "请遵守这个JSON Schema：{}", "回答必须通过此JSON Schema的校验：{}", "Schema：{}",
+            "读图并按Schema输出JSON：{}", "提取信息，JSON Schema如下：{}", "结果按以下Schema组织：{}",
+            "只返回有效的JSON，Schema：{}", "以下是JSON Schema，请据此提取：{}", "符合 {} 的JSON，谢谢",
+            "请参照Schema填写：\n```json\n{}\n```", "依照该模式提取数据：{}", "给出的JSON要符合 {}",
+            "请根据Schema生成JSON：{}", "按Schema回答，不要解释：{}", "JSON对象的模式为 {}",
+            "请读取图片，返回满足Schema的JSON：{}", "JSON Schema如下，请填写：{}", "用这个Schema：{}",
+            "{} 这是Schema，请返回JSON", "你只能输出符合此Schema的JSON：{}", "返回对象须符合：{}", "按以下模式输出：{}",
+            "结果须满足该JSON Schema：{}",
+        ],
+        "en": [
+            "Answer with JSON for this JSON Schema: {}", "The output must match this JSON schema: {}",
+            "JSON Schema: {}", "Return JSON that is valid against {}", "Please return JSON for this schema: {}",
+            "{}\nAnswer with JSON that fits the schema above.", "Schema: {}", "Extract the data. JSON Schema: {}",
+            "Output an object that satisfies this schema: {}", "Your answer must validate against this JSON Schema: {}",
+            "Use this JSON schema: {}", "Respond in JSON, schema {}", "The JSON must fit {}",
+            "Read the picture; return JSON according to this schema: {}", "Given the schema {}, fill in the values.",
+            "Fill an object of this schema from the picture: {}", "Only JSON valid for: {}",
+            "Obey this JSON Schema: {}", "Here is a JSON schema, answer accordingly: {}",
+            "Return data in this schema:\n```json\n{}\n```", "JSON matching {}, please.",
+            "Make a JSON object for the schema {}", "Produce JSON. It has to match the schema {}",
+            "The response format is this JSON Schema: {}", "You only output JSON that matches this schema: {}",
+            "{} is the schema. Return the JSON.", "Fill in according to the JSON schema {}", "Schema to follow: {}",
+            "Write JSON; it is checked against {}", "Extract with this schema: {}", "Conform to this schema: {}",
+            "Follow this JSON Schema: {}",
+        ],
     },
     "plain": {
-        "zh": ["提取图中信息", "请提取信息", "看图回答", "读取这张图", "请处理这张图", "分析图片"],
-        "en": ["Extract the information.", "Read this picture.", "Extract it.", "Process this image.", "Here is the page.",
-               "What does it hold?"],
+        "zh": [
+            "提取图中信息", "请提取信息", "看图回答", "读取这张图", "请处理一下", "请看看这张图", "请提取一下信息",
+            "请读一下图", "请识别图片", "帮我处理一下", "帮我看看这张图", "帮我提取一下信息", "帮我读一下图",
+            "帮我识别图片", "麻烦处理一下", "麻烦看看这张图", "麻烦提取一下信息", "麻烦读一下图", "麻烦识别图片",
+            "提取信息", "识别图片", "处理图片", "读图", "看图", "这是图片", "图片如下", "请看图", "请看这张图",
+            "图在这里", "请识别", "开始", "这一页", "这张图里有什么？", "请回答", "请按要求回答", "按要求处理",
+            "图里写了什么？", "这张呢？", "请分析这张图片", "这张图的内容？", "下面是一张图", "请开始", "提取数据",
+            "请提取数据", "这是要处理的页面", "你看到了什么？", "看一下", "给你一张图", "请处理这张图", "分析图片",
+        ],
+        "en": [
+            "Extract the information.", "Read this picture.", "Extract it.", "Process this image.",
+            "Please process this picture", "Please read it", "Please look at this", "Please extract the data",
+            "Please handle this one", "Could you process this picture", "Could you read it", "Could you look at this",
+            "Could you extract the data", "Could you handle this one", "Now process this picture", "Now read it",
+            "Now look at this", "Now extract the data", "Now handle this one", "Here is the picture.",
+            "This is the image.", "Here it is.", "See the picture.", "The page is attached.", "Look at this page.",
+            "What is in it?", "What do you find?", "Go ahead.", "Please proceed.", "extract", "Extract the data.",
+            "Data, please.", "Read this.", "Read the image.", "Do this one.", "Process it.", "And this one?",
+            "What does the page say?", "Please answer.", "As instructed, please.",
+            "What can you tell me about this page?", "Analyse the picture.", "Next page.", "Take a look.",
+            "What do you see here?", "Process the page.", "Information, please.", "Picture attached.",
+            "Here is the page.", "What does it hold?",
+        ],
     },
 }  # fmt: skip
 HINTS = {
-    "compact": {"zh": ("紧凑的一行", "不要空格"), "en": ("compact, on one line", "without spaces")},
-    "indent": {"zh": ("缩进两格", "分行缩进"), "en": ("indented", "pretty-printed")},
+    "compact": {
+        "zh": ("紧凑的一行", "不要空格", "写成紧凑的一行", "一行写完，不带空格", "紧凑格式"),
+        "en": ("compact, on one line", "without spaces", "Compact, please.", "No spaces, one line.", "(compact JSON)"),
+    },
+    "indent": {
+        "zh": ("缩进两格", "分行缩进", "每级缩进两格", "分行写，带缩进"),
+        "en": ("indented", "pretty-printed", "Indent by two spaces.", "Pretty-print it.", "(with indentation)"),
+    },
 }
 
 
@@ -262,14 +368,15 @@ def converse(r: Random, plan: Plan | None, heldout: bool, language: str = "") ->
         answer = dump(asked.value(plan), style)
     kind = r.random()
     if kind < 0.5 and not asked.outer:
-        text = _ask(r, "keys", language, heldout).format(_keys(r, asked)) + _hint(r, style, language)
+        text = _ask(r, "keys", language, heldout).format(_keys(r, asked))
+        text = _hinted(text, _hint(r, style, language))
     elif kind < 0.75:
         text = _ask(r, "form", language, heldout).replace("{}", dump(asked.form(), style))
     else:
         text = _ask(r, "schema", language, heldout).replace(
             "{}", dump(asked.schema(), "compact" if style == "indent" else style)
         )
-        text += _hint(r, style, language) if style == "indent" else ""
+        text = _hinted(text, _hint(r, style, language)) if style == "indent" else text
     if r.random() < 0.3:
         return text, _ask(r, "plain", language, heldout), answer, language
     return "", text, answer, language
@@ -292,6 +399,13 @@ def _keys(r: Random, asked: Request) -> str:
             note = FIELDS[name].meaning[0 if zh else 1]
         parts.append((f"{key}（{note}）" if zh else f"{key} ({note})") if note else key)
     return ("、" if zh else ", ").join(parts) if r.random() < 0.6 else ", ".join(parts)
+
+
+def _hinted(text: str, hint: str) -> str:
+    """The request with the hint behind it, set off by a comma or semicolon where nothing else does it."""
+    if hint.startswith("，"):
+        return text.rstrip("。") + hint
+    return text + (";" if hint and text[-1:].isalnum() else "") + hint
 
 
 def _hint(r: Random, style: str, language: str) -> str:

@@ -17,7 +17,8 @@ from training import facts
 from training.batches import Call, Turn
 from training.layouts.plan import Plan
 from training.page import QA
-from training.phrases import NONE, NUM_HELDOUT
+from training.phrases import NONE
+from training.talk_phrases import order
 from training.tasks import forbidden_words
 
 
@@ -34,10 +35,9 @@ class Desk:
     def zh(self) -> bool:
         return self.language == "zh"
 
-    def pick(self, zh: list[str], en: list[str]) -> str:
-        """A phrasing in the question's language; the last two are held out."""
-        known = zh if self.zh else en
-        return self.r.choice(known[-NUM_HELDOUT:] if self.heldout else known[:-NUM_HELDOUT])
+    def pick(self, name: str) -> str:
+        """A phrasing of `talk_phrases.TOOLS` in the question's language."""
+        return order(self.r, name, self.language, self.heldout)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +89,7 @@ def record_amounts(d: Desk) -> Job | None:
     key = d.r.choice(("amounts", "values", "prices"))
     offer = tool(d.r, name, _about(d, "记录图中的金额", "Record the amounts of a picture"),
                  {key: ("strings", _about(d, "按顺序的金额", "the amounts in order"))})  # fmt: skip
-    question = d.pick(
-        ["把图中的金额记录下来", "请保存所有金额", "记录这些价格", "把价格存起来", "登记图中金额", "请记下每个金额"],
-        ["Record the amounts.", "Save all prices.", "Log the amounts of this page.", "Store the prices, please.",
-         "Please note every amount.", "Write the amounts down."],
-    )  # fmt: skip
+    question = d.pick("record_amounts")
     if not d.plan.amounts:
         return Job(offer, question, None, answer=NONE["amounts"][d.language])
     values = ", ".join(d.plan.amounts)
@@ -109,11 +105,7 @@ def save_total(d: Desk) -> Job | None:
     key, number = d.r.choice(("total", "amount", "sum")), d.r.random() < 0.4
     offer = tool(d.r, name, _about(d, "登记一笔支出的总金额", "Book the total of an expense"),
                  {key: ("number" if number else "string", _about(d, "总金额", "the total"))})  # fmt: skip
-    question = d.pick(
-        ["把这张小票记账", "请登记总金额", "把合计记下来", "保存这笔支出", "入账", "把总额存一下"],
-        ["Book this receipt.", "Save the total.", "Add this as an expense.", "Record the total, please.",
-         "Put the total on the books.", "Enter this expense."],
-    )  # fmt: skip
+    question = d.pick("save_total")
     if d.plan.total is None:
         return Job(offer, question, None, answer=NONE["total"][d.language])
     value: Any = d.plan.total
@@ -131,11 +123,7 @@ def save_expiry(d: Desk) -> Job | None:
     key = d.r.choice(("date", "expiry_date", "day"))
     offer = tool(d.r, name, _about(d, "保存商品的到期日", "Keep the expiry date of a product"),
                  {key: ("string", _about(d, "如图所示的日期", "the date as printed"))})  # fmt: skip
-    question = d.pick(
-        ["保存到期日", "到期前提醒我", "请记下保质期", "把保质期存起来", "登记到期日期", "设置过期提醒"],
-        ["Save the expiry date.", "Remind me before it expires.", "Note the best before date.", "Store the expiry date.",
-         "Set a reminder for the expiry.", "Keep the use-by date."],
-    )  # fmt: skip
+    question = d.pick("save_expiry")
     date = facts.field(d.plan, "expiry")
     if date is None:
         return Job(offer, question, None, answer=NONE["field"][d.language])
@@ -153,11 +141,7 @@ def flag_product(d: Desk) -> Job | None:
     offer = tool(d.r, name, _about(d, "上报违禁词和品牌标志", "Report forbidden words and the brand mark"),
                  {words: ("strings", _about(d, "违禁词", "forbidden words")), brand: ("string", _about(d, "品牌", "the brand mark"))},
                  (brand,))  # fmt: skip
-    question = d.pick(
-        ["审核这张商品图并上报", "上报违禁词", "请提交审核结果", "检查广告并上报", "举报违规广告词", "把违禁词报上去"],
-        ["Audit this product picture and report it.", "Report the forbidden words.", "Submit the audit.",
-         "Check the ad and flag it.", "Flag what is forbidden here.", "Report this ad."],
-    )  # fmt: skip
+    question = d.pick("flag_product")
     claims = forbidden_words(d.plan.text)
     if not claims:
         return Job(offer, question, None, answer=NONE["claims"][d.language])
@@ -198,20 +182,12 @@ def lookup(d: Desk) -> Job | None:
             (item, value), which = best, ("最贵的商品", "the most expensive item")
     shown = which[0 if d.zh else 1]
     if stock:
-        question = d.pick(
-            ["{}还有库存吗？", "查一下{}的库存", "{}库存多少？", "请查询{}的库存", "看看{}还有多少货", "{}还有货吗？"],
-            ["Is {} in stock?", "Check the stock of {}.", "How many of {} are left?", "Look up the stock of {}.",
-             "What is the inventory of {}?", "Do we still have {}?"],
-        ).format(shown)  # fmt: skip
+        question = d.pick("stock").format(shown)
         count = d.r.randint(0, 200)
         result = json.dumps({"stock": count}) if d.r.random() < 0.7 else str(count)
         answer = f"{item}的库存是{count}。" if d.zh else f"{item}: {count} in stock."
     else:
-        question = d.pick(
-            ["{}的市场价是多少？", "查一下{}的市场价", "{}在别处卖多少钱？", "请查询{}的市场价格", "比一比{}的市价", "{}的行情价？"],
-            ["What is the market price of {}?", "Look up the market price of {}.", "What does {} cost elsewhere?",
-             "Check the market price of {}.", "Compare {} with the market.", "Find what others charge for {}."],
-        ).format(shown)  # fmt: skip
+        question = d.pick("market").format(shown)
         price = f"{d.r.randint(1, 300)}.{d.r.choice(('00', '50', '90', '25'))}"
         result = json.dumps({"price": price}) if d.r.random() < 0.7 else price
         answer = (
@@ -232,11 +208,7 @@ def translate(d: Desk) -> Job | None:
     )
     offer = tool(d.r, name, _about(d, "翻译一段文字", "Translate a text"),
                  {key: ("string", _about(d, "要翻译的文字", "the text to translate"))})  # fmt: skip
-    question = d.pick(
-        ["翻译图中的文字", "请翻译", "把上面的字翻译一下", "翻译这张图", "这些字翻译出来是什么？", "帮我翻译图里的内容"],
-        ["Translate the text.", "Translate this picture.", "Please translate it.", "What does it say in the other language?",
-         "Give me a translation.", "Translate what is written."],
-    )  # fmt: skip
+    question = d.pick("translate")
     words = d.r.choice(
         ("Fresh every day", "Special offer", "Thank you", "Open today", "今日特价", "谢谢惠顾", "欢迎光临")
     )
@@ -259,11 +231,7 @@ def register_product(d: Desk) -> Job | None:
     name = d.r.choice(("register_product", "add_product", "create_item"))
     optional = tuple(names[key] for key in offered)
     offer = tool(d.r, name, _about(d, "登记商品信息", "Register a product"), parameters, optional)
-    question = d.pick(
-        ["登记这个商品", "把商品信息录入", "请录入这个产品", "新增这件商品", "商品入库", "建立这个商品的档案"],
-        ["Register this product.", "Add this product.", "Enter the product.", "Create an item for it.",
-         "Put this product into the catalogue.", "File this product."],
-    )  # fmt: skip
+    question = d.pick("register")
     arguments = {"name": d.plan.caption} | {names[key]: shown[key] for key in offered if key in shown}
     answer = f"已登记{d.plan.caption}。" if d.zh else f"{d.plan.caption} is registered."
     return Job(offer, question, Call(name, arguments), _done(d, id=d.r.randint(10, 9999)), answer)
@@ -276,11 +244,7 @@ def count_shapes(d: Desk) -> Job | None:
     name, key = d.r.choice(("save_count", "report_count", "submit_number")), d.r.choice(("count", "number"))
     offer = tool(d.r, name, _about(d, "上报图形的个数", "Report the number of shapes"),
                  {key: ("integer", _about(d, "个数", "how many"))})  # fmt: skip
-    question = d.pick(
-        ["上报图形个数", "把图形的数量报上去", "数图形并上报", "提交图形数量", "登记图形个数", "请报数"],
-        ["Report the number of shapes.", "Count the shapes and report.", "Submit how many shapes there are.",
-         "Send the shape count.", "Tell the tool how many shapes.", "Report the count."],
-    )  # fmt: skip
+    question = d.pick("count")
     count = len(d.plan.shapes)
     return Job(
         offer, question, Call(name, {key: count}), _done(d), f"已上报：{count}个。" if d.zh else f"Reported: {count}."

@@ -250,8 +250,9 @@ def test_severity_follows_its_rule() -> None:
 def test_held_out_phrasings_and_arrangements_are_apart_and_the_sources_prompts_are_asked() -> None:
     for name, by_language in phrases.PHRASES.items():
         for language, known in by_language.items():
-            assert len(known) == len(set(known)) >= 8, (name, language)
+            assert len(known) == len(set(known)) >= phrases.NUM_HELDOUT + 30, (name, language)
             assert set("".join(known)) <= set(single_token_characters()), (name, language)
+            assert {"json" in text.lower() or '{"' in text for text in known} == {name.endswith("_json")}, name
     trained = {
         text for by in phrases.PHRASES.values() for texts in by.values() for text in texts[: -phrases.NUM_HELDOUT]
     }
@@ -264,6 +265,33 @@ def test_held_out_phrasings_and_arrangements_are_apart_and_the_sources_prompts_a
     assert not set(worksheet.ARRANGEMENTS) & set(worksheet.HELDOUT_ARRANGEMENTS)
     assert not set(contract.ARRANGEMENTS) & set(contract.HELDOUT_ARRANGEMENTS)
     assert not set(workpieces.PIECES) & set(workpieces.HELDOUT_PIECES)
+
+
+def test_trained_phrasings_stay_apart_from_held_out_ones_when_varied_and_the_sources_prompts_are_not_varied() -> None:
+    def letters(text: str) -> str:
+        return "".join(char for char in text.lower() if char.isalnum() or char in "{}")
+
+    r = Random(2)
+    for name, by_language in phrases.PHRASES.items():
+        for language, known in by_language.items():
+            kept = {letters(text) for text in known[-phrases.NUM_HELDOUT :]}
+            asked = [phrases.phrase(r, name, language, False) for _ in range(500)]
+            assert not kept & set(map(letters, asked)), (name, language)
+            if name.endswith("_json"):
+                assert all("json" in text.lower() or '{"' in text for text in asked), name
+    asked = [phrases.phrase(r, "marking", "zh", False) for _ in range(1500)]
+    prompts = {text for text in asked if "公式误用或逻辑漏洞" in text}
+    assert prompts == {text for text in phrases.PHRASES["marking"]["zh"] if "公式误用或逻辑漏洞" in text}
+    assert "请逐题检查解题过程,标出所有计算错误、公式误用或逻辑漏洞,并用红色标注原文位置。" in prompts
+
+
+def test_a_question_that_names_no_scene_is_asked_only_of_its_own() -> None:
+    r, shared = Random(3), {*phrases.SHARED_JSON["en"], *phrases.SHARED_JSON["zh"]}
+    for name in ("contract_json", "marking_json", "inspection_json"):
+        for language in ("zh", "en"):
+            assert shared & {phrases.phrase(r, name, language, False) for _ in range(600)}
+            assert not shared & {phrases.phrase(r, name, language, False, here=False) for _ in range(600)}
+            assert not shared & {phrases.phrase(r, name, language, True) for _ in range(100)}
 
 
 def test_a_wish_for_other_things_draws_no_scene_and_takes_no_chance() -> None:

@@ -49,4 +49,4 @@ def ask(r: Random, here: str, language: str, heldout: bool) -> QA:
     scene = r.choice([name for name in _NAMES if name != here])
     name = r.choice(_NAMES[scene])
     answer = as_json(scene, language) if name.endswith("_json") else SENTENCES[scene][language]
-    return QA("refuse", language, phrase(r, name, language, heldout), answer)
+    return QA("refuse", language, phrase(r, name, language, heldout, here=False), answer)
