@@ -1083,7 +1083,7 @@ PHRASES: dict[str, dict[str, list[str]]] = {
             "Find the {} on the part.", "Find the {} in the picture.", "Mark the {} on the part.",
             "Mark the {} in the picture.", "Frame the {} with a box.", "Frame the {} on the part.",
             "Frame the {} in the picture.", "Locate the {} with a box.", "Locate the {} in the picture.",
-            "Bounding box of the {}", "Box of the {}", "Location of the {}", "Please draw a box around the {}.",
+            "Bounding box for the {}", "Box of the {}", "Location of the {}", "Please draw a box around the {}.",
             "Could you give the position of the {}?", "{}, box", "Show me where the {} is.",
             "I need the box of the {}.", "Which area shows the {}?", "What are the coordinates of the {}?",
             "At what position is the {}?", "Point to the {} with a box.", "Return the box around the {}.",
