@@ -277,7 +277,7 @@ class Budget:
     max_side: int = 30  # of a picture, in visual tokens
     max_area: int = 640  # of a picture, in visual tokens
     max_row: int = 1536  # tokens of one conversation
-    passes: int = 2
+    passes: int = 3
 
     @property
     def max_patches(self) -> int:

@@ -1,12 +1,12 @@
 #!/bin/sh
 # Retrain flashweb-nano from nothing: fonts and words, training, export into the package, scores.
 #   training/run.sh [MINUTES] [more flags of training.train, such as --init FOLDER --peak 0.5]
-# Needs one CUDA GPU (an H200 takes 26 minutes for the shipped model) and about 16 CPU cores to draw pages; uses all
-# GPUs it finds, each of which wants as many cores.
+# Needs a CUDA GPU and about 16 CPU cores to draw pages; uses all GPUs it finds, each of which wants as many cores.
+# The shipped model took about 90 minutes of one H200 in all, most of them on two at once.
 set -eu
 cd "$(dirname "$0")/.."
 PYTHON="${PYTHON:-python3}"
-MINUTES="${1:-26}"
+MINUTES="${1:-60}"
 [ $# -gt 0 ] && shift
 export FLASHWEB_TRAINING_FONTS="${FLASHWEB_TRAINING_FONTS:-$PWD/.scratch/fonts}"
 [ -e "$FLASHWEB_TRAINING_FONTS/fonts.json" ] || "$PYTHON" -m training.fonts "$FLASHWEB_TRAINING_FONTS"

@@ -7,6 +7,7 @@ sources' prompts. The set `tools` needs tools in the API and is not offered here
 
   flashweb eval                                  the server on this machine, or the bundled model
   flashweb eval --sets amounts-plain,reading --limit 50 --json result.json --answers answers.jsonl
+  flashweb eval --cases examples                 pictures and questions of a folder: examples/cases.jsonl shows the form
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from flashweb import __version__
 from flashweb.cli.answerers import Answerer, Options, answerer, number, whole_number
 from flashweb.cli.target import add_target_arguments
 from flashweb.errors import CheckpointError, ConfigError, FlashwebError
-from flashweb.evaluate import DEFAULT_SETS, SETS, TOOL_SETS, Case, Score, load, summarise
+from flashweb.evaluate import DEFAULT_SETS, SETS, TOOL_SETS, Case, Score, load, load_folder, summarise
 from flashweb.progress import ProgressBar
 
 
@@ -34,6 +35,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--own", action="store_true", help="start an engine of our own even if a server is running")
     parser.add_argument(
         "--sets", default=",".join(DEFAULT_SETS), metavar="NAME,...", help=f"which sets ({', '.join(SETS)})"
+    )
+    parser.add_argument(
+        "--cases",
+        metavar="FOLDER",
+        help="ask FOLDER/cases.jsonl instead: one picture, question, answer and task a line",
     )
     parser.add_argument("--limit", type=int, default=0, metavar="N", help="first N cases of each set (default: all)")
     parser.add_argument("--concurrency", type=int, default=8, metavar="N", help="questions at once (default 8)")
@@ -56,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    cases = choose(args.sets, args.limit)
+    cases = choose_from(Path(args.cases)) if args.cases else choose(args.sets, args.limit)
     if args.concurrency < 1:
         raise ConfigError(f"--concurrency {args.concurrency} must be at least 1")
     started = time.perf_counter()
@@ -66,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
     table_rows = rows(scored)
     errors = [error for _, error in answers if error]
     result = {"setup": _setup(name, args), "seconds": round(seconds, 1), "errors": len(errors), "sets": table_rows}
-    if args.sets == ",".join(DEFAULT_SETS):
+    if args.sets == ",".join(DEFAULT_SETS) and not args.cases:
         print(f"not asked: {', '.join(TOOL_SETS)} (needs tools; scored by training.verify)", file=sys.stderr)
     if args.answers:
         _write_answers(Path(args.answers), scored, answers)
@@ -79,6 +85,14 @@ def run(args: argparse.Namespace) -> int:
     if errors:
         print(f"{len(errors)} questions were not answered and count as wrong; the first: {errors[0]}", file=sys.stderr)
     return 1 if errors else 0
+
+
+def choose_from(folder: Path) -> list[Case]:
+    """The cases of a folder. Raises ConfigError where it or one of its lines cannot be read."""
+    try:
+        return load_folder(folder)
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"--cases {folder}: {error}; examples/cases.jsonl shows the form") from error
 
 
 def choose(sets: str, limit: int) -> list[Case]:

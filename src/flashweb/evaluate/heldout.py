@@ -105,6 +105,26 @@ def load(sets: Iterable[str] = SETS, folder: Path = FOLDER) -> list[Case]:
     return [_case(row, folder) for row in sorted(chosen, key=lambda row: SETS.index(row["set"]))]
 
 
+def load_folder(folder: Path) -> list[Case]:
+    """Anybody's cases: lines of `picture`, `question`, `answer` and `task` in FOLDER/cases.jsonl, pictures beside it.
+
+    Raises OSError where a file is missing, ValueError for a line that is not such a case.
+    """
+    cases = []
+    for number, line in enumerate((folder / "cases.jsonl").read_text("utf-8").splitlines(), 1):
+        try:
+            case = _case(
+                {"name": f"{folder.name}-{number}", "set": folder.name, "language": ""} | json.loads(line), folder
+            )
+        except (ValueError, TypeError, KeyError) as error:
+            raise ValueError(f"cases.jsonl, line {number}: {error!r}") from error
+        for picture in case.shown:
+            if not picture.is_file():
+                raise FileNotFoundError(f"cases.jsonl, line {number}: there is no {picture}")
+        cases.append(case)
+    return cases
+
+
 def _case(row: Mapping[str, Any], folder: Path) -> Case:
     pictures = tuple(folder / name for name in (row["pictures"] if "pictures" in row else (row["picture"],)))
     return Case(
