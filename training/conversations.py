@@ -39,9 +39,12 @@ NEEDS = {  # layouts that questions of this kind are mostly about
     "rule": ("receipt", "invoice", "label", "poster", "menu", "price_tag", "shapes", "lines"),
     "turns": (
         "receipt", "receipt", "invoice", "menu", "label", "label", "poster", "table", "lines", "shapes", "shapes",
-        "price_tag",
+        "price_tag", "form", "details", "flyer",
     ),
-    "pair": ("receipt", "receipt", "invoice", "menu", "label", "poster", "price_tag", "lines", "scatter", "shapes"),
+    "pair": (
+        "receipt", "receipt", "invoice", "menu", "label", "poster", "price_tag", "lines", "scatter", "shapes", "form",
+        "card", "flyer",
+    ),
 }  # fmt: skip
 
 
@@ -215,14 +218,14 @@ class Conversations:
             if w * h <= min(area, self.budget.max_area):
                 return w, h
 
-    def _page(self, kind: str, difficulty: float, area: int, low: int = 5) -> Page:
+    def _page(self, kind: str, difficulty: float, area: int, low: int = 5, layout: str = "") -> Page:
         w, h = self._sides(area, low)
         own = (
             (self.r.choice(NEEDS[kind]),)
             if self.r.random() < 0.85 and not self.heldout
             else tuple(sorted(facts.ORDINARY))
         )
-        wish = Wish(self.split, difficulty, 1, kinds=own, unreadable=False)
+        wish = Wish(self.split, difficulty, 1, kinds=(layout,) if layout else own, unreadable=False)
         page = compose(Random(self.r.getrandbits(62)), w * TOKEN, h * TOKEN, wish)
         assert facts.ordinary(page.plan), page.kind
         if self.r.random() < WITH_PICTURE:
@@ -255,14 +258,16 @@ class Conversations:
         r = self.r
         kind = r.random()
         first = self._page("pair", difficulty, 230, 4)
-        if kind < 0.08:  # the same page twice, the second in another size of file
+        if kind < 0.11:  # the same page twice, the second in another size of file
             again = Page(first.image.copy(), list(first.glyphs), first.qa, first.fixed_geometry, first.fixed_colours,
                          first.kind, first.decorations, first.plan, first.keep)  # fmt: skip
             return [first, again], True
-        if kind < 0.20:
+        if kind < 0.22:
             w, h = self._sides(200, 4)
             pages = [first, photo_page(r, w * TOKEN, h * TOKEN, self.split)]
-        elif kind < 0.45 and first.plan.total is not None:
+        elif kind < 0.40 and first.plan.rows:  # two different pages of one kind
+            pages = [first, self._page("pair", difficulty, 230, 4, first.kind)]
+        elif kind < 0.58 and first.plan.total is not None:
             pages = [first, self._page("pair", difficulty, 230, 4)]
             for _ in range(4):
                 if pages[1].plan.total is not None:

@@ -18,7 +18,7 @@ from training.tasks import summary as summary
 # Layouts whose facts this module knows; pages of other layouts are never asked what is answered from here.
 ORDINARY = frozenset(
     "lines paragraph scatter poster receipt menu price_tag table invoice label ticket coupon statement shapes "
-    "blank".split()
+    "blank form signed nameplate details card flyer".split()
 )
 SELLING = ("receipt", "menu", "price_tag", "table", "invoice", "label", "poster")
 MAX_READ = 160  # characters of a page that is read aloud inside a longer conversation

@@ -171,34 +171,51 @@ def _en(shape: Shape) -> str:
 # --- counts and comparisons ------------------------------------------------------------------------------------------
 
 
-def count_shapes(a: Asker) -> QA:
-    """By kind, by colour, by both, or all; sometimes what is not there."""
+def _what(a: Asker) -> tuple[str | None, str | None]:
+    """A kind, a colour, both, or any; sometimes what is not there."""
     shape = a.r.choice(a.plan.shapes)
-    kind, wanted = a.r.random(), (shape.name, shape.colour)
+    kind = a.r.random()
     if kind < 0.22:
-        what: tuple[str | None, str | None] = (None, None)
-    elif kind < 0.50:
-        what = (wanted[0], None)
-    elif kind < 0.70:
-        what = (None, wanted[1])
-    else:
-        what = (wanted[0], wanted[1] if a.r.random() < 0.8 else a.r.choice(tuple(content.COLOURS)))
-    if what != (None, None) and a.r.random() < 0.08:
-        what = (a.r.choice(tuple(content.SHAPES)), None)
+        return (None, None)
+    if kind < 0.30 and a.r.random() < 0.6:
+        return (a.r.choice(tuple(content.SHAPES)), None)
+    if kind < 0.50:
+        return (shape.name, None)
+    if kind < 0.70:
+        return (None, shape.colour)
+    if kind < 0.91:
+        return (shape.name, shape.colour)
+    if kind < 0.95:
+        return (a.r.choice(a.plan.shapes).name, shape.colour)
+    return (shape.name, a.r.choice(tuple(content.COLOURS)))
+
+
+def count_shapes(a: Asker) -> QA:
+    """By kind, by colour, by both, or all; higher numbers more often than they would come by themselves."""
+    what = _what(a)
+    if a.r.random() < 0.4:
+        what = max(what, _what(a), key=lambda one: count(a.plan, *one))
     number = str(count(a.plan, *what))
     return a.coloured("count", "count_shapes", number, name_of(a.zh, *what, plural=True))
 
 
 def compare(a: Asker) -> QA | None:
-    """Which of two kinds, or of two colours, there are more of."""
-    by_colour = a.r.random() < 0.4
-    known = sorted({shape.colour if by_colour else shape.name for shape in a.plan.shapes})
-    if len(known) < 2:
+    """Which of two kinds, of two colours, or of two kinds of one colour there are more of; often as many."""
+    plan, mode = a.plan, a.r.random()
+    whats: list[tuple[str | None, str | None]]
+    if mode < 0.4:
+        whats = [(None, colour) for colour in sorted({shape.colour for shape in plan.shapes})]
+    elif mode < 0.85:
+        whats = [(name, None) for name in sorted({shape.name for shape in plan.shapes})]
+    else:
+        whats = list(kinds_of(plan))
+    if len(whats) < 2:
         return None
-    one, other = a.r.sample(known, 2)
-    pair = ((None, one), (None, other)) if by_colour else ((one, None), (other, None))
-    numbers = [count(a.plan, *what) for what in pair]
-    names = [name_of(a.zh, *what, plural=True) for what in pair]
+    pairs = list(permutations(whats, 2))
+    equal = [pair for pair in pairs if count(plan, *pair[0]) == count(plan, *pair[1])]
+    one, other = a.r.choice(equal if equal and a.r.random() < 0.3 else pairs)
+    numbers = [count(plan, *one), count(plan, *other)]
+    names = [name_of(a.zh, *what, plural=True) for what in (one, other)]
     answer = _SAME[0 if a.zh else 1] if numbers[0] == numbers[1] else names[numbers.index(max(numbers))]
     return a.coloured("count", "compare_shapes", answer, *names)
 
@@ -285,7 +302,7 @@ def _number_is(a: Asker, truth: bool) -> QA | None:
     some = a.r.choice(a.plan.shapes)
     what = a.r.choice(((None, None), (some.name, None), (None, some.colour), (some.name, some.colour)))
     number = count(a.plan, *what)
-    said = number if truth else number + a.r.choice((-1, 1, 1, 2))
+    said = number if truth else number + a.r.choice((-2, -1, -1, 1, 1, 2))
     if said < 2:
         return None
     return a.coloured("yesno", "count_is", a.yes(truth), str(said), name_of(a.zh, *what, plural=True))

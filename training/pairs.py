@@ -12,6 +12,7 @@ from random import Random
 from training import facts
 from training.batches import Turn
 from training.facts import FACTS
+from training.figures import shape_list
 from training.layouts.plan import Plan
 from training.page import QA
 from training.phrases import NONE, phrase
@@ -186,11 +187,18 @@ def _which_readable(p: Pair) -> QA | None:
     return p.ask("which_readable", "two", p.which(holds).replace("都是", "都有").replace("都不是", "都没有"))
 
 
+def _content(plan: Plan | None) -> tuple[str, ...]:
+    """What tells two pages of one kind apart: the text, and the shapes."""
+    return (plan.text, shape_list(plan, True)) if plan is not None else ()
+
+
 def _same(p: Pair) -> QA | None:
     if p.same:
         return p.ask("same", "describe", "一样" if p.zh else "the same")
     kinds = [kind_of(plan, p.zh) for plan in p.plans]
     if kinds[0] == kinds[1]:
+        if None in p.plans or _content(p.plans[0]) == _content(p.plans[1]):
+            return None
         return p.ask("same", "describe", "不一样，内容不同" if p.zh else "different, they say different things")
     first, second = FIRST_SECOND[p.language]
     a, b = kinds
@@ -221,8 +229,11 @@ QUESTIONS: tuple[tuple[Callable[[Pair], QA | None], float], ...] = (
 
 def question(p: Pair) -> QA:
     """One question about both; the plain ones where nothing else fits."""
+    kinds = {kind_of(plan, True) for plan in p.plans}
+    alike = p.same or (len(kinds) == 1 and None not in p.plans)  # there it takes both pictures to say it
+    weights = [weight * (4 if ask is _same and alike else 1) for ask, weight in QUESTIONS]
     for _ in range(8):
-        ask = p.r.choices([one for one, _ in QUESTIONS], [weight for _, weight in QUESTIONS])[0]
+        ask = p.r.choices([one for one, _ in QUESTIONS], weights)[0]
         found = ask(p)
         if found is not None and len(found.answer) <= MAX_ANSWER:
             return found

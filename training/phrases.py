@@ -133,14 +133,14 @@ PHRASES: dict[str, dict[str, list[str]]] = {
         ],
         "en": [
             "What is the {}?", "Read the field {}.", "What does {} say?", "{}?", "Tell me the {}.",
-            "What is written after {}?", "Find {}.", "Give the value of {}.", 'What is "{}"?', "What's the {}?",
+            "What is written after {}?", "Find the value of {}.", "Give the value of {}.", 'What is "{}"?', "What's the {}?",
             "What is given for {}?", "What is given as {}?", "What is printed next to {}?", "What stands after {}?",
             "What comes after {}?", "What does it say for {}?", "What does the {} field say?",
             "What value does {} have?", "What is the value of {}?", 'What is the value of "{}"?', "value of {}",
             "Value of {}?", "{}: ?", "{} = ?", "{} reads?", "{} says?", "{}", "Read {}.", "Read out the {}.",
             "Show me the {}.", "Give me the {}.", "Give {}.", "State the {}.", "Tell me what {} says.",
             "Tell me what is written next to {}.", "Could you look up {}?", "Could you tell me the {}?",
-            "Can you find the {} and read it?", "I need the {}.", "I am looking for the {}.", "Please look for {}.",
+            "Find the {} and read it.", "I need the {}.", "I am looking for the {}.", "Please look for {}.",
             'Look for "{}" and read its value.', "Check {}.", "Extract {}.", "Extract the value of {}.", "Get the {}.",
             "Which value is given for {}?", "Which value stands behind {}?", "In the field {}, what is written?",
             "For {}, what does it say?", "The {} is what?", "Write down the {}.", "Name the {}.",
@@ -290,6 +290,12 @@ PHRASES: dict[str, dict[str, list[str]]] = {
             "麻烦查一下有没有“{}”", "告诉我有没有“{}”", "检查是否出现“{}”", "判断图中是否有“{}”",
             "“{}”在图里吗？", "“{}”出现了吗？", "“{}”有没有写在上面？", "图中有没有{}这几个字？",
             "图里写着「{}」吗？", "有「{}」吗？", "图中有没有「{}」？", "是否写了'{}'？", '有"{}"吗？',
+            "能看到“{}”这几个字吗？", "看得到“{}”吗？", "看得见“{}”吗？", "你看到“{}”了吗？", "你能看到“{}”吗？", "能认出“{}”吗？", "能读到“{}”吗？",
+            "能在图里看到“{}”吗？", "能在上面找到“{}”吗？", "在图中能找到“{}”吗？", "图里找得到“{}”吗？", "找到“{}”了吗？", "你找到“{}”了吗？",
+            "能不能找到“{}”？", "能不能看到“{}”？", "看不看得到“{}”？", "上面印着“{}”吗？", "印有“{}”吗？", "是否印有“{}”？", "是否能看到“{}”？",
+            "是否能找到“{}”？", "这里写着“{}”吗？", "这里有没有“{}”？", "有没有出现“{}”？", "有没有提到“{}”？", "“{}”写在上面吗？",
+            "“{}”能在图里找到吗？", "“{}”看得到吗？", "一字不差地写着“{}”吗？", "图中文字里有没有“{}”？", "我在找“{}”，图里有吗？", "回答是或否：有“{}”吗？",
+            "回答是或否：图里写了“{}”吗？", "找找看，有“{}”吗？", "看得到「{}」吗？", "能找到「{}」吗？", "“{}”，图上有吗？",
             "有“{}”这几个字吗？", "是否写有“{}”？",
         ],
         "en": [
@@ -308,6 +314,21 @@ PHRASES: dict[str, dict[str, list[str]]] = {
             "I want to know if it says “{}”.", '"{}": is it there?', '"{}" present?', 'Any "{}" in the text?',
             'Has it got "{}" on it?', 'Does it mention "{}"?', "Does “{}” stand there?", "Does it say '{}'?",
             "Does it say {} anywhere?",
+            'Can you see "{}" anywhere?', 'Can you spot "{}"?', 'Can you spot "{}" anywhere on the page?',
+            'Can you make out "{}"?', 'Can you make out the text "{}" anywhere?', "Can you see “{}” on it?",
+            "Can you see '{}' here?", 'Could one find "{}" here?', 'Are you able to see "{}"?',
+            'Are you able to find "{}" on it?', "Are you able to spot “{}”?", 'Do you find "{}" anywhere?',
+            'Do you find the text "{}" on the page?', "Do you find “{}” in it?", 'Do you spot "{}"?',
+            'Did you find "{}"?', 'Have you found "{}" on the page?', 'Is "{}" to be found in the picture?',
+            'Is "{}" to be found anywhere?', 'Is "{}" to be seen?', 'Can "{}" be found here?',
+            "Can “{}” be found in the text?", 'Can "{}" be seen anywhere?', 'Can "{}" be read on it?',
+            'Can one read "{}" anywhere?', 'Can I see "{}" on this page?', 'Would I find "{}" on this page?',
+            'Will I find "{}" in the text?', 'Could you see whether "{}" is on it?',
+            'Is there "{}" anywhere?', 'Is "{}" in there?', 'Is "{}" among the words?',
+            'Does "{}" stand anywhere on the page?', 'Does "{}" occur?', 'Does "{}" occur exactly so?',
+            'Does it show "{}"?', 'Is the exact text "{}" there?', 'Yes or no: does it say "{}"?',
+            'Yes or no: is "{}" there?', 'Search for "{}": is it there?', 'I am looking for "{}": is it on the page?',
+            'Look for "{}". Is it there?', 'Is "{}" visible?', 'Is the word "{}" to be found here?',
             'Can you find "{}"?', 'Is "{}" written here?',
         ],
     },
@@ -1113,6 +1134,7 @@ _ORDERS_EN = frozenset(
     "look mark name note output pick point print provide pull quote read recognise recognize report return say scan "
     "see show spell spot state tell transcribe type write".split()
 )
+_SEEN_OR_NOT = frozenset(("find", "read", "see", "spot"))
 _ORDERS_ZH = tuple(
     "按 把 报 比一比 辨认 标出 标注 查 抄写 抄录 读 定位 给 概括 告诉我 回答 检查 简单介绍 介绍 解释 框出 框选 框住 列 描述 "
     "念 判断 认出 识别 输出 数一 数数 数出 说 算 提取 统计 挑出 写 圈出 找 指出 转写 逐行 依次 用一句".split()
@@ -1182,6 +1204,8 @@ def _varied_en(r: Random, text: str) -> str:
         if word not in ("i", "ocr"):
             body = body[:1].lower() + body[1:] if lead[-2] not in ".!:" or r.random() < 0.5 else body
         one_sentence = not re.search(r"[.?!:] ", body)
+        if word in _SEEN_OR_NOT and lead.split(" ")[0] in ("Could", "Can", "Would"):
+            lead = "Please "  # "Can you find it?" asks whether it is there
         if lead.split(" ")[0] in ("Could", "Can", "Would"):
             lead, mark = (lead, "?" if mark else "") if one_sentence else ("Please ", mark)
         body = lead + body

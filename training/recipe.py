@@ -222,7 +222,7 @@ def _ground(r: Random, plan: Plan, plain: bool, wish: Wish) -> tuple[Pixels, tup
     if plan.about_colours:
         colours.fit_colours(r, plan, colour)
     image = decorations.paper(r, plan.width, plan.height, colour, plain and r.random() < 0.5 or wish.difficulty < 0.15)
-    things = (plan.shapes, plan.brand_place, plan.decoy_place, plan.bar_code)
+    things = (plan.shapes, plan.brand_place, plan.decoy_place, plan.bar_code, plan.rules)
     if plain and not any(things):
         return np.array(image), ()
     scene = decorations.Scene(r, plan, image, ImageDraw.Draw(image), colour)
@@ -250,8 +250,10 @@ def _choose_decorations(r: Random, plan: Plan, wish: Wish) -> list[str]:
 
 
 def _draw_things(scene: decorations.Scene) -> None:
-    """What the layout itself holds besides text: shapes, the brand mark, the bar code."""
+    """What the layout itself holds besides text: rules, shapes, the brand mark, the bar code."""
     r, plan, draw = scene.r, scene.plan, scene.draw
+    if plan.rules:
+        _draw_rules(scene)
     for shape in plan.shapes:
         fill = vary(r, content.COLOURS[shape.colour][1])
         marks.shape(draw, shape.name, shape.x, shape.y, shape.radius, fill, None)
@@ -263,6 +265,24 @@ def _draw_things(scene: decorations.Scene) -> None:
         x0, y0, x1, y1 = plan.bar_code
         draw.rectangle((x0 - 3, y0 - 2, x1 + 3, y1 + 2), fill=(255, 255, 255))
         marks.bar_code(draw, r, x0, y0, x1, y1, (15, 15, 15))
+
+
+def _draw_rules(scene: decorations.Scene) -> None:
+    """The lines, boxes and plates of forms, all in one colour."""
+    r, draw = scene.r, scene.draw
+    colour, plate, width = scene.accent(r.choice((30, 60))), scene.faint(), r.choice((1, 1, 2))
+    for box, kind in scene.plan.rules:
+        x0, y0, x1, y1 = box
+        if x1 <= x0 or y1 <= y0:
+            continue
+        if kind == "dots":
+            decorations.dashed(draw, x0, y0, x1, colour, 1, 2)
+        elif kind == "line":
+            draw.rectangle((x0, y0, x1 - 1, y1 - 1), fill=colour)
+        elif kind == "plate":
+            draw.rectangle((x0 + 1, y0 + 1, x1 - 1, y1 - 1), fill=plate)
+        else:
+            draw.rounded_rectangle(box, radius=5 if kind == "round" else 0, outline=colour, width=width)
 
 
 def _draw_mark(scene: decorations.Scene, name: str, place: tuple[int, int, int], turn: int) -> None:

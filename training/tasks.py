@@ -14,7 +14,7 @@ from random import Random
 
 from training import content, figures, marks
 from training.figures import shape_list as shape_list
-from training.layouts.plan import Box, Piece, Plan
+from training.layouts.plan import Box, Piece, Plan, Row
 from training.page import QA, QUESTIONS_EACH, Outline, box_text
 from training.phrases import (
     AUDIT_PROMPT,
@@ -39,6 +39,9 @@ KINDS = {
     "invoice": ("一张单据", "an invoice"), "label": ("一张商品标签", "a product label"), "ticket": ("一张票", "a ticket"),
     "coupon": ("一张优惠券", "a coupon"), "statement": ("一张表格", "a table"),
     "figures": ("文字和图形", "text and shapes"), "coloured": ("几行彩色文字", "lines of coloured text"),
+    "form": ("一张表单", "a form"), "signed": ("一张表单", "a form"),
+    "nameplate": ("一张信息表", "a list of details"), "details": ("一张信息表", "a list of details"),
+    "card": ("一张卡片", "a card"), "flyer": ("一张宣传单", "a flyer"),
     "arc": ("几个图形", "some shapes"), "signboard": ("几行彩色文字", "lines of coloured text"),
 }  # fmt: skip
 _CLAIM_ZH = "|".join(map(re.escape, sorted(content.FORBIDDEN_ZH, key=len, reverse=True)))
@@ -104,7 +107,7 @@ def _field(a: Asker) -> QA | None:
     if a.plan.items:
         choices += [_item_price] * 3
     if len(a.plan.items) > 1:
-        choices.append(_dearest)
+        choices += [_dearest] * 2
     if a.plan.cells:
         choices += [_cell] * 3
     if a.plan.sums:
@@ -113,8 +116,8 @@ def _field(a: Asker) -> QA | None:
         choices += [_named_field] * 4
     if a.plan.kind == "label":
         choices += [_expiry] * 3
-    if 2 <= len(a.plan.amounts) <= 10:
-        choices += [_extreme]
+    if 2 <= len(a.plan.amounts) <= 14:
+        choices += [_extreme] * 2
     return a.r.choice(choices)(a) if choices else None
 
 
@@ -200,7 +203,7 @@ def _total(a: Asker) -> QA | None:
 def _yesno(a: Asker) -> QA | None:
     if (a.plan.shapes or figures.coloured_texts(a.plan)) and a.r.random() < 0.85:
         return figures.is_it_so(a)
-    kinds = ["has_price", "has_text", "has_text"] if a.plan.rows else ["has_price"]
+    kinds = ["has_price", *["has_text"] * 3] if a.plan.rows else ["has_price"]
     if a.plan.kind in ("poster", "label"):
         kinds += ["has_claim"] * 2
     if a.plan.brand or a.plan.decoy_place:
@@ -217,30 +220,79 @@ def _yesno(a: Asker) -> QA | None:
 
 
 def _has_text(a: Asker) -> QA | None:
+    """A text that stands on the page, or one that does not: nearly one that does, parts exchanged, or any other."""
+    truth, text = a.r.random() < 0.5, a.plan.text.lower()
+    for _ in range(4):
+        word = _shown(a) if truth else _not_shown(a)
+        if word and (word.lower() in text) == truth:
+            return a.ask("yesno", "has_text", a.yes(truth), word)
+    return None
+
+
+def _shown(a: Asker) -> str | None:
+    """A label, name or value; a label with its value; or any short text."""
     kind = a.r.random()
-    if kind < 0.52:
-        word = _word(a)
-    elif kind < 0.74:
-        word = _almost(a, _word(a))
-    elif a.plan.language == "zh":
-        word = a.r.choice((a.r.choice(a.vocabulary.chinese), a.r.choice(content.GOODS_ZH)))
-    else:
-        word = a.r.choice((a.r.choice(a.vocabulary.english).capitalize(), a.r.choice(content.GOODS_EN)))
-    if word is None or (kind >= 0.52 and word.lower() in a.plan.text.lower()):
+    if kind < 0.3:
+        names = [name for _, name, _ in a.plan.fields] + [name for name, _ in a.plan.items]
+        names += [value for _, _, value in a.plan.fields]
+        names = [name for name in names if 1 < len(name) <= 24]
+        return a.r.choice(names) if names else _word(a)
+    if kind < 0.42:
+        rows = [row.text for row in _pair_rows(a.plan)]
+        return a.r.choice(rows) if rows else _word(a)
+    return _word(a)
+
+
+def _pair_rows(plan: Plan) -> list[Row]:
+    """Short rows of a name and its value."""
+    roles = ("item", "field", "subtotal", "total", "paid")
+    return [row for row in plan.rows if row.role in roles and len(row.pieces) == 2 and len(row.text) <= 26]
+
+
+def _not_shown(a: Asker) -> str | None:
+    kind = a.r.random()
+    if kind < 0.5:
+        return _almost(a, _shown(a))
+    if kind < 0.68:
+        return _exchanged(a)
+    if a.plan.language == "zh":
+        return a.r.choice((a.r.choice(a.vocabulary.chinese), a.r.choice(content.GOODS_ZH)))
+    return a.r.choice((a.r.choice(a.vocabulary.english).capitalize(), a.r.choice(content.GOODS_EN)))
+
+
+def _exchanged(a: Asker) -> str | None:
+    """A label or name of the page with the value of another one."""
+    rows = _pair_rows(a.plan)
+    if len(rows) > 1 and a.r.random() < 0.6:
+        one, other = a.r.sample(rows, 2)
+        return f"{one.pieces[0].content.text} {other.pieces[1].content.text}"
+    joined = [
+        (piece.content.text, value)
+        for piece in a.plan.pieces
+        for _, name, value in a.plan.fields
+        if piece.content.text.startswith(name) and piece.content.text.endswith(value) and len(piece.content.text) <= 26
+    ]
+    if not joined or len(a.plan.fields) < 2:
         return None
-    return a.ask("yesno", "has_text", a.yes(word.lower() in a.plan.text.lower()), word)
+    text, value = a.r.choice(joined)
+    return text[: -len(value)] + a.r.choice(a.plan.fields)[2]
 
 
 def _almost(a: Asker, word: str | None) -> str | None:
-    """The word with one character changed into another of its sort."""
-    if word is None:
+    """The word with one character changed into another of its sort, left out, doubled or exchanged with the next."""
+    if word is None or len(word) < 2:
         return None
+    kind = a.r.random()
     index = a.r.choice([k for k, char in enumerate(word) if char != " "])
+    if kind < 0.14 and index + 1 < len(word) and word[index + 1] != " ":
+        return word[:index] + word[index + 1] + word[index] + word[index + 2 :]
+    if kind < 0.26 and len(word) > 3:
+        return word[:index] + word[index + 1 :] if a.r.random() < 0.6 else word[:index] + word[index] + word[index:]
     char = word[index]
     if char >= "一":
         new = a.r.choice(a.vocabulary.hanzi[:1500])
     elif char.isdigit():
-        new = a.r.choice("0123456789")
+        new = a.r.choice("0123456789") if kind < 0.7 else str((int(char) + a.r.choice((-1, 1))) % 10)
     elif char.isalpha():
         new = a.r.choice("abcdefghijkmnopqrstuvwxyz")
         new = new.upper() if char.isupper() else new
@@ -258,7 +310,7 @@ def _word(a: Asker) -> str | None:
 
 def _count(a: Asker) -> QA | None:
     if a.plan.shapes:
-        return figures.compare(a) if a.r.random() < 0.15 else figures.count_shapes(a)
+        return figures.compare(a) if a.r.random() < 0.18 else figures.count_shapes(a)
     if a.r.random() < 0.6 and len(a.plan.amounts) <= 10:
         return a.ask("count", "count_amounts", str(len(a.plan.amounts)))
     return a.ask("count", "count_lines", str(len(a.plan.rows))) if len(a.plan.rows) <= 10 else None
@@ -367,19 +419,22 @@ def _value_box(a: Asker) -> QA | None:
     """Where the value of a named field or the price of an item stands."""
     names = [(name, value) for _, name, value in a.plan.fields] + a.plan.items
     name, value = a.r.choice(names)
-    rows = [row for row in a.plan.rows if row.pieces[0].content.text.startswith(name)]
-    if len(rows) != 1 or sum(name == other for other, _ in names) > 1:
+    if sum(name == other for other, _ in names) > 1:
         return None
-    row = rows[0]
-    for piece in row.pieces:
-        for amount in piece.content.amounts:
-            if amount.value == value:
-                return a.located("value_box", [("", outline_of(a.plan, piece, amount.start, amount.end))], name)
-    last = row.pieces[-1]
-    start = last.content.text.rfind(value)
+    piece = a.plan.value_pieces.get(name)
+    if piece is None:
+        rows = [row for row in a.plan.rows if row.pieces[0].content.text.startswith(name)]
+        if len(rows) != 1:
+            return None
+        priced = (p for p in rows[0].pieces if any(amount.value == value for amount in p.content.amounts))
+        piece = next(priced, rows[0].pieces[-1])
+    for amount in piece.content.amounts:
+        if amount.value == value:
+            return a.located("value_box", [("", outline_of(a.plan, piece, amount.start, amount.end))], name)
+    start = piece.content.text.rfind(value)
     if start < 0:
         return None
-    return a.located("value_box", [("", outline_of(a.plan, last, start, start + len(value)))], name)
+    return a.located("value_box", [("", outline_of(a.plan, piece, start, start + len(value)))], name)
 
 
 def _brand_box(a: Asker) -> QA | None:
@@ -461,7 +516,7 @@ def _absent(a: Asker) -> QA | None:
 
 # name: function, weight, smallest difficulty
 TASKS: dict[str, tuple[Callable[[Asker], QA | None], float, float]] = {
-    "amounts": (_amounts, 95, 0.0), "read": (_read, 62, 0.0), "field": (_field, 62, 0.1), "total": (_total, 40, 0.2),
+    "amounts": (_amounts, 95, 0.0), "read": (_read, 58, 0.0), "field": (_field, 76, 0.1), "total": (_total, 40, 0.2),
     "yesno": (_yesno, 20, 0.2), "count": (_count, 9, 0.3), "shapes": (_shapes, 60, 0.2), "colour": (figures.colour, 90, 0.2),
     "box": (_box, 64, 0.2), "audit": (_audit, 10, 0.2), "describe": (_describe, 6, 0.2), "refuse": (_cannot, 3.0, 0.4),
     "claims": (_claims, 9, 0.3), "brand": (_brand, 14, 0.3), "position": (figures.position, 60, 0.3),
@@ -469,13 +524,14 @@ TASKS: dict[str, tuple[Callable[[Asker], QA | None], float, float]] = {
 }  # fmt: skip
 _NEEDS_SHAPES = ("shapes", "position")
 _WEIGHT_BY_KIND = {
-    ("shapes", "amounts"): 6.0, ("shapes", "read"): 8.0, ("shapes", "count"): 100.0, ("shapes", "yesno"): 75.0,
+    ("shapes", "amounts"): 6.0, ("shapes", "read"): 8.0, ("shapes", "count"): 145.0, ("shapes", "yesno"): 75.0,
     ("shapes", "box"): 45.0, ("shapes", "audit"): 2.0, ("shapes", "describe"): 25.0, ("shapes", "shapes"): 40.0,
-    ("figures", "count"): 50.0, ("figures", "yesno"): 60.0, ("figures", "amounts"): 50.0, ("figures", "shapes"): 30.0,
+    ("figures", "count"): 80.0, ("figures", "yesno"): 60.0, ("figures", "amounts"): 50.0, ("figures", "shapes"): 30.0,
     ("coloured", "yesno"): 70.0, ("coloured", "colour"): 110.0, ("coloured", "amounts"): 5.0,
-    ("poster", "audit"): 60.0, ("label", "audit"): 28.0, ("price_tag", "audit"): 24.0, ("label", "field"): 90.0,
-    ("table", "field"): 100.0, ("invoice", "field"): 100.0, ("receipt", "field"): 100.0, ("menu", "field"): 120.0,
-    ("price_tag", "field"): 90.0, ("receipt", "total"): 90.0, ("invoice", "total"): 60.0,
+    ("poster", "audit"): 60.0, ("label", "audit"): 28.0, ("price_tag", "audit"): 24.0, ("label", "field"): 105.0,
+    ("table", "field"): 100.0, ("invoice", "field"): 100.0, ("receipt", "field"): 120.0, ("menu", "field"): 140.0,
+    ("form", "field"): 150.0, ("signed", "field"): 150.0, ("nameplate", "field"): 120.0, ("details", "field"): 120.0,
+    ("card", "field"): 140.0, ("flyer", "field"): 160.0, ("price_tag", "field"): 90.0, ("receipt", "total"): 90.0, ("invoice", "total"): 60.0,
 }  # fmt: skip
 
 

@@ -322,7 +322,7 @@ def test_follow_ups_are_true_of_what_is_drawn(as_listed: None) -> None:
 @needs_fonts
 def test_comparisons_of_two_pictures_are_true(as_listed: None) -> None:
     compared = 0
-    for pages, talk in drawn("pair", 200):
+    for pages, talk in drawn("pair", 260):
         plans = [page.plan for page in pages]
         for qa in talk.asked:
             second = bool(re.search("(第二张|the second)(更[高多]| is higher| has more)$", qa.answer))

@@ -15,7 +15,7 @@ from random import Random
 import numpy as np
 import pytest
 
-from training import content, decorations, fonts, layouts, marks, phrases, refusals, scenes, tasks
+from training import content, decorations, figures, fonts, layouts, marks, phrases, refusals, scenes, tasks
 from training.charset import CHARSET, HANZI
 from training.content import Text
 from training.draw import Type, blend, choose_faces, contrasting, ink, luminance, shape
@@ -327,6 +327,8 @@ def test_boxes_lie_around_the_glyphs_they_name() -> None:
                 x1, y1, x2, y2 = (int(c) * side / 1000 for c, side in zip(corners, (width, height) * 2, strict=True))
                 inside = "".join(g.char for g in page.glyphs if x1 - 1 <= g.x <= x2 + 1 and y1 - 1 <= g.y <= y2 + 1)
                 quoted = re.search(r"[“\"](.+)[”\"]", qa.question)
+                if quoted and re.search("value|entry|content|[值容]|后面|对应", qa.question):
+                    continue  # the name is quoted, the box is its value's
                 word = value or (quoted.group(1) if quoted else "")
                 assert re.sub(r"[\s,]", "", word) in inside.replace(",", ""), (qa, inside)
                 asked += 1
@@ -446,7 +448,7 @@ def test_named_colours_are_far_apart_also_when_they_vary_and_the_light_changes_t
 
 
 @needs_fonts
-def test_drawn_shapes_have_their_colour_stand_off_the_paper_and_do_not_touch() -> None:
+def test_drawn_shapes_have_their_colour_stand_off_the_paper_and_lie_inside_it() -> None:
     from training import colours
 
     for plan, page in drawn_plans("shapes", 60):
@@ -454,9 +456,72 @@ def test_drawn_shapes_have_their_colour_stand_off_the_paper_and_do_not_touch() -
             spot = page.image[int(one.y), int(one.x - (0.88 * one.radius if one.name == "ring" else 0))]
             assert colours.nearest(tuple(int(c) for c in spot)) == one.colour, (one, spot)
             assert one.radius <= one.x <= plan.width - one.radius and one.radius <= one.y <= plan.height - one.radius
-        for i, one in enumerate(plan.shapes):
-            for other in plan.shapes[i + 1 :]:
-                assert max(abs(one.x - other.x), abs(one.y - other.y)) > one.radius + other.radius
+
+
+@needs_fonts
+def test_no_two_shapes_touch_and_none_touches_text_wherever_they_stand() -> None:
+    from PIL import Image, ImageChops, ImageDraw
+
+    for kind, most in (("shapes", 12), ("figures", 10)):
+        numbers, nearest, smallest = set(), 999.0, 999.0
+        for plan, _ in drawn_plans(kind, 150, seed=11):
+            inked = Image.new("L", (plan.width, plan.height))
+            for row in plan.rows:
+                ImageDraw.Draw(inked).rectangle(row.box, fill=1)
+            for one in plan.shapes:
+                mask = Image.new("L", inked.size)
+                marks.shape(ImageDraw.Draw(mask), one.name, one.x, one.y, one.radius, 1, None)  # type: ignore[arg-type]
+                x0, y0, x1, y1 = mask.getbbox() or (0, 0, 0, 0)
+                grown = ImageChops.offset(mask, 1, 0)
+                assert x0 >= 0 and y0 >= 0 and x1 <= plan.width and y1 <= plan.height and x1 - x0 >= 9
+                for dx, dy in ((0, 0), (-1, 0), (0, 1), (0, -1)):
+                    grown = ImageChops.lighter(grown, ImageChops.offset(mask, dx, dy))
+                assert ImageChops.multiply(grown, inked.point([255 * bool(v) for v in range(256)])).getbbox() is None
+                inked = ImageChops.lighter(inked, mask)
+                others = [
+                    np.hypot(one.x - o.x, one.y - o.y) - one.radius - o.radius for o in plan.shapes if o is not one
+                ]
+                nearest, smallest = min([nearest, *others]), min(smallest, one.radius)
+            numbers.add(len(plan.shapes))
+        assert numbers == set(range(1, most + 1)) and nearest < 6 and smallest < 9.5
+
+
+@needs_fonts
+def test_shapes_stand_in_many_ways_and_high_numbers_are_asked_for() -> None:
+    answers = [
+        int(qa.answer)
+        for page in pages("train", 150, tasks=("count",), unreadable=False, kinds=("shapes",))
+        for qa in page.qa
+        if qa.task == "count" and qa.answer.isdigit()
+    ]
+    assert len(answers) > 200 and sum(n >= 6 for n in answers) > 0.2 * len(answers)
+    assert 0.02 < answers.count(0) / len(answers) < 0.12 and max(answers) >= 11
+    spread = [
+        (max(s.x for s in plan.shapes) - min(s.x for s in plan.shapes)) / plan.width
+        for plan, _ in drawn_plans("shapes", 200)
+        if len(plan.shapes) in (2, 3)
+    ]
+    assert min(spread) < 0.15 and max(spread) > 0.55
+
+
+@needs_fonts
+def test_as_many_is_a_usual_answer_of_a_comparison_and_a_true_one() -> None:
+    compared = same = 0
+    for page in pages("train", 150, seed=4, tasks=("count",), unreadable=False, kinds=("shapes",)):
+        for qa in page.qa:
+            plan = page.plan
+            if qa.task != "count" or qa.language != "en" or qa.answer.isdigit():
+                continue
+            kinds = [(shape, colour) for shape in (*content.SHAPES, None) for colour in (*content.COLOURS, None)]
+            counts = {figures.name_of(False, *kind, plural=True): figures.count(plan, *kind) for kind in kinds}
+            asked = {w: n for w, n in counts.items() if n and re.search(rf"\b{w}\b", qa.question.lower())}
+            whole = [w for w in asked if not any(w != v and re.search(rf"\b{w}\b", v) for v in asked)]
+            if len(whole) == 2:
+                first, second = sorted(whole, key=asked.__getitem__)
+                equal = asked[first] == asked[second]
+                assert qa.answer == ("the same" if equal else second), (qa, asked)
+                compared, same = compared + 1, same + equal
+    assert compared > 6 and 0 < same < compared
 
 
 @needs_fonts
@@ -500,8 +565,6 @@ def test_yes_and_no_are_asked_about_evenly() -> None:
 
 @needs_fonts
 def test_a_place_by_side_stays_true_when_the_page_is_turned_by_eight_degrees() -> None:
-    from training import figures
-
     for plan, _ in drawn_plans("shapes", 80):
         for names, one in figures.described_places(plan):
             for degrees in (-8, 8):
@@ -601,3 +664,119 @@ def test_a_labels_field_stands_beside_its_name_or_right_below_it() -> None:
             below += value not in lines[row]
             beside += value in lines[row]
     assert below > 10 and beside > 60
+
+
+FORMS = ("form", "signed", "nameplate", "details", "card")
+
+
+@needs_fonts
+def test_a_value_stands_below_above_or_beside_its_own_label_nearer_than_any_other_labels() -> None:
+    where = {"below": 0, "above": 0, "beside": 0}
+    for kind in FORMS:
+        for plan, page in drawn_plans(kind, 40, seed=8):
+            labels = {piece.content.text.rstrip("：: "): piece for piece in plan.pieces}
+            for _, name, value in plan.fields:
+                piece, label = plan.value_pieces[name], labels[name]
+                assert piece.content.text == value and piece is not label
+                (x0, y0, x1, _), (a0, b0, a1, _) = piece.box, label.box
+                beside = piece.baseline == label.baseline
+                where["beside" if beside else "below" if y0 > b0 else "above"] += 1
+                if beside:
+                    (row,) = [row for row in plan.rows if piece in row.pieces]
+                    assert row.pieces.index(piece) == row.pieces.index(label) + 1
+                else:
+                    assert min(x1, a1) > max(x0, a0), (kind, name, value)  # one over the other
+                    lines = [row for row in plan.rows if piece in row.pieces or label in row.pieces]
+                    assert abs(plan.rows.index(lines[0]) - plan.rows.index(lines[1])) == 1
+            asked = [qa for qa in page.qa if qa.task == "field" and qa.answer not in ("not shown", "图中没有写明")]
+            for qa in asked:
+                values = {value for _, _, value in plan.fields} | set(plan.amounts)
+                assert qa.answer in values, (qa, plan.fields)
+    assert min(where.values()) > 60, where
+
+
+@needs_fonts
+def test_labels_of_a_form_are_often_of_one_sort_and_never_twice_the_same() -> None:
+    several = 0
+    for kind in FORMS:
+        for plan, _ in drawn_plans(kind, 30, seed=2):
+            names = [name for _, name, _ in plan.fields]
+            assert len(names) == len(set(names))
+            several += any([key for key, _, _ in plan.fields].count(key) > 1 for key in ("price", "date", "code"))
+    assert several > 40
+
+
+@needs_fonts
+def test_lines_and_boxes_of_forms_cross_no_text() -> None:
+    crossed = drawn = 0
+    for kind in (*FORMS, "flyer"):
+        for plan, _ in drawn_plans(kind, 30, seed=6):
+            for (x0, y0, x1, y1), rule in plan.rules:
+                assert x0 >= -3 and y0 >= 0 and x1 <= plan.width + 3 and y1 <= plan.height, (kind, rule)
+                for a0, b0, a1, b1 in (piece.box for piece in plan.pieces):
+                    if rule in ("line", "dots"):
+                        crossed += a0 < x1 and a1 > x0 and b0 < y1 and b1 > y0
+                    elif rule != "plate":  # inside, or outside of it
+                        inside = a0 >= x0 and a1 <= x1 and b0 >= y0 and b1 <= y1
+                        crossed += not inside and a0 < x1 and a1 > x0 and b0 < y1 and b1 > y0
+                    drawn += 1
+    assert drawn > 1000 and crossed < 0.01 * drawn, (crossed, drawn)
+
+
+@needs_fonts
+def test_what_costs_most_is_answered_by_its_name_and_the_largest_by_its_amount() -> None:
+    named = priced = 0
+    for kind in ("flyer", "menu", "receipt", "table"):
+        for plan, page in drawn_plans(kind, 70, seed=9):
+            for qa in page.qa:
+                if qa.task != "field":
+                    continue
+                words = phrases.bare(qa.question)
+                if any(words.endswith(phrases.bare(text)) for text in phrases.PHRASES["dearest"][qa.language][:-2]):
+                    best = max(plan.items, key=lambda item: float(item[1]))
+                    assert qa.answer == best[0] and sum(float(v) == float(best[1]) for _, v in plan.items) == 1
+                    named += 1
+                elif any(words.endswith(phrases.bare(text)) for text in phrases.PHRASES["largest"][qa.language][:-2]):
+                    assert float(qa.answer) == max(float(value) for value in plan.amounts)
+                    priced += 1
+    assert named > 10 and priced > 8
+
+
+def test_amounts_of_a_page_are_also_of_very_different_sizes_and_very_much_alike() -> None:
+    from training.layouts.prices import pricer
+
+    r, ratios = Random(4), []
+    for _ in range(300):
+        price = pricer(r)
+        values = [float(price(("", "")).amounts[0].value) for _ in range(6)]
+        assert all(value > 0 for value in values) or min(values) >= 0
+        ratios.append(max(values) / max(0.01, min(values)))
+    assert sum(ratio > 300 for ratio in ratios) > 40 and sum(ratio < 15 for ratio in ratios) > 30
+
+
+@needs_fonts
+def test_texts_that_are_asked_for_are_there_or_not_and_mostly_nearly_there() -> None:
+    near = absent = present = 0
+    for page in pages(
+        "train", 220, seed=3, tasks=("yesno",), unreadable=False, kinds=("label", "form", "menu", "lines")
+    ):
+        for qa in page.qa:
+            quoted = re.search(r"[“\"「'](.+)[”\"」']", qa.question)
+            if qa.task != "yesno" or quoted is None or quoted.group(1) in ("最便宜", "第一"):
+                continue
+            text, word = page.plan.text.lower(), quoted.group(1).lower()
+            if qa.answer in ("是", "yes"):
+                assert word in text, qa
+                present += 1
+                continue
+            absent += word not in text
+            cuts = [word[:k] + word[k + 1 :] for k in range(len(word))] if len(word) > 3 else []
+            near += any(cut[: len(cut) // 2] in text and cut[len(cut) // 2 :] in text for cut in cuts)
+    assert present > 60 and absent > 60 and near > 0.25 * absent, (present, absent, near)
+
+
+def test_no_order_to_find_something_becomes_the_question_whether_it_is_there() -> None:
+    r = Random(9)
+    for name in ("field", "item_price", "box", "value_box", "cell"):
+        asked = {phrases.phrase(r, name, "en", False) for _ in range(4000)}
+        assert not [text for text in asked if re.match(r"(?i).*\b(can|could|would) you (find|spot|see)\b", text)], name

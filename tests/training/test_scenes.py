@@ -527,7 +527,7 @@ def test_a_scene_drawn_twice_is_the_same_and_keeps_held_out_looks_apart(kind: st
 def test_every_shape_is_named_with_its_colour_where_it_stands() -> None:
     seen = Counter[str]()
     for k in range(40):
-        page = recipe.compose(Random(k), 224 + 28 * (k % 8), 336, Wish(kinds=("shapes",)))
+        page = recipe.compose(Random(k), 224 + 28 * (k % 8), 336, Wish(kinds=("shapes",), unreadable=False))
         named = {(s.x, s.y, s.cell): s.word for s in page.sights if s.word != NOTHING}
         for shape in page.plan.shapes:
             assert named[shape.x, shape.y, FIGURE] == content.SHAPE_WORDS[shape.name]

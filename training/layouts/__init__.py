@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from training.layouts import goods, heldout, sales, shapes, text
+from training.layouts import forms, goods, heldout, sales, shapes, text
 from training.layouts.plan import Plan, Sheet
 
 # weight, smallest width and height in px
@@ -19,8 +19,14 @@ TRAIN: dict[str, tuple[Callable[[Sheet], Plan], float, int, int]] = {
     "table": (sales.table, 8, 196, 112),
     "invoice": (sales.invoice, 6, 252, 168),
     "label": (goods.label, 14, 140, 112),
-    "shapes": (shapes.shapes, 24, 84, 84),
-    "figures": (shapes.figures, 8, 140, 140),
+    "form": (forms.form, 11, 140, 112),
+    "signed": (forms.signed, 6, 140, 112),
+    "nameplate": (forms.nameplate, 6, 168, 112),
+    "details": (forms.details, 6, 196, 112),
+    "card": (forms.card, 7, 140, 112),
+    "flyer": (forms.flyer, 10, 140, 112),
+    "shapes": (shapes.shapes, 40, 84, 84),
+    "figures": (shapes.figures, 14, 140, 140),
     "coloured": (shapes.coloured, 13, 112, 56),
     "blank": (shapes.blank, 0.7, 56, 56),
 }

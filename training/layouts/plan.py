@@ -110,6 +110,8 @@ class Plan:
     cells: list[tuple[str, str, str, Piece]] = field(default_factory=list)  # row's name, column's head, value, where
     bar_code: Box | None = None
     caption: str = ""  # what heads the page, for descriptions
+    rules: list[tuple[Box, str]] = field(default_factory=list)  # drawn below the text: "line", "dots", "box", ...
+    value_pieces: dict[str, Piece] = field(default_factory=dict)  # of a field's or item's name, where not in its row
 
     @property
     def pieces(self) -> list[Piece]:
@@ -288,6 +290,7 @@ def settle(plan: Plan, r: Random, bottom: int) -> None:
     low = max(row.bottom for row in plan.rows)
     if plan.bar_code is not None:
         low = max(low, plan.bar_code[3])
+    low = max([low, *(y1 for (_, _, _, y1), _ in plan.rules)])
     slack = bottom - low
     if slack <= 1:
         return
@@ -297,6 +300,7 @@ def settle(plan: Plan, r: Random, bottom: int) -> None:
         row.bottom += shift
         for piece in row.pieces:
             piece.baseline += shift
+    plan.rules = [((x0, y0 + shift, x1, y1 + shift), kind) for (x0, y0, x1, y1), kind in plan.rules]
     if plan.brand_place is not None:
         x, y, radius = plan.brand_place
         plan.brand_place = (x, y + shift, radius)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from training import content
 from training.content import Text
 from training.layouts.plan import Cell, Plan, Row, Sheet, Stack, settle
+from training.layouts.prices import pricer
 from training.layouts.text import max_characters, place_brand, rows_for
 
 
@@ -41,7 +42,7 @@ def receipt(sheet: Sheet) -> Plan:
     r, zh, plan = sheet.r, sheet.language == "zh", sheet.plan("receipt")
     stack = Stack(sheet, plan)
     _receipt_head(sheet, plan, stack)
-    signs = sheet.price_signs(0.5)
+    signs, price = sheet.price_signs(0.5), pricer(r)
     if r.random() < 0.3:
         stack.pair(
             Text("品名" if zh else "Item"),
@@ -55,18 +56,18 @@ def receipt(sheet: Sheet) -> Plan:
         name = _item(sheet, _last_name(plan))
         if quantity and r.random() < 0.6:
             name = name + Text(r.choice((" x{}", " *{}", "x{}")).format(r.randint(1, 9)))
-        _remember(plan, stack.pair(name, content.price(r, signs)))
+        _remember(plan, stack.pair(name, price(signs)))
     total_at = len(plan.rows)
     if plan.items and r.random() < 0.35:
         for label in r.sample(content.SUBTOTAL["zh" if zh else "en"], r.randint(1, 2)):
-            row = stack.pair(Text(label + r.choice(("", "：" if zh else ":"))), content.price(r, signs), "subtotal")
+            row = stack.pair(Text(label + r.choice(("", "：" if zh else ":"))), price(signs), "subtotal")
             _remember_sum(plan, row, label)
     if plan.items and r.random() < 0.85:
         _receipt_total(sheet, plan, stack, signs)
     if len(plan.rows) > total_at and r.random() < 0.4:
         for label in r.choice(content.PAID_ZH if zh else content.PAID_EN):
             if label:
-                _remember_sum(plan, stack.pair(Text(label), content.price(r, signs), "paid"), label)
+                _remember_sum(plan, stack.pair(Text(label), price(signs), "paid"), label)
     for _ in range(r.randint(0, 2)):
         text = (
             r.choice(content.THANKS_ZH if zh else content.THANKS_EN)
@@ -105,7 +106,7 @@ def menu(sheet: Sheet) -> Plan:
     """Sections of dishes with prices at the right edge or right behind the name."""
     r, zh, plan = sheet.r, sheet.language == "zh", sheet.plan("menu")
     stack = Stack(sheet, plan)
-    signs = sheet.price_signs(0.4)
+    signs, price = sheet.price_signs(0.4), pricer(r)
     inline = signs != ("", "") and r.random() < 0.25
     titles = content.MENU_ZH if zh else content.MENU_EN
     row = stack.add(Cell(Text(r.choice(titles)), r.choice("ccl"), type=sheet.heading(1.4), role="title"), role="title")
@@ -119,14 +120,12 @@ def menu(sheet: Sheet) -> Plan:
             text = content.words(r, sheet.language, sheet.vocabulary, sheet.num_hanzi, 8)
             stack.add(Cell(Text(text), "l", type=sheet.type.sized(max(sheet.type.min_size, sheet.type.size - 4))))
         elif inline:
-            row = stack.add(
-                Cell(_item(sheet, _last_name(plan)) + Text(" ") + content.price(r, signs), "l"), role="item"
-            )
+            row = stack.add(Cell(_item(sheet, _last_name(plan)) + Text(" ") + price(signs), "l"), role="item")
             if row is not None:
                 drawn = row.pieces[0].content
                 plan.items.append((drawn.text[: drawn.amounts[0].start].rstrip(), drawn.amounts[0].value))
         else:
-            _remember(plan, stack.pair(_item(sheet, _last_name(plan)), content.price(r, signs)))
+            _remember(plan, stack.pair(_item(sheet, _last_name(plan)), price(signs)))
     settle(plan, r, stack.y1)
     return plan
 
@@ -190,7 +189,7 @@ def table(sheet: Sheet) -> Plan:
     kinds = ["name", *r.sample(["price", "count", "code", "word", "date", "weight"], min(3, max(1, width // 110)))]
     if "price" not in kinds and r.random() < 0.5:
         kinds[-1] = "price"
-    signs = sheet.price_signs(0.6)
+    signs, price = sheet.price_signs(0.6), pricer(r)
     edges = [stack.x0 + width * k // len(kinds) for k in range(len(kinds) + 1)]
     plan.columns = edges[1:-1]
     heads = [r.choice(_HEADS[kind][0 if zh else 1]) for kind in kinds]
@@ -198,7 +197,10 @@ def table(sheet: Sheet) -> Plan:
     for _ in range(rows_for(sheet, 1, 9)):
         if stack.left < sheet.type.size or len(plan.text) > max_characters(sheet):
             break
-        texts = [_item(sheet, _last_name(plan)), *(_table_cell(sheet, kind, signs) for kind in kinds[1:])]
+        texts = [
+            _item(sheet, _last_name(plan)),
+            *(price(signs) if kind == "price" else _table_cell(sheet, kind) for kind in kinds[1:]),
+        ]
         row = _table_row(sheet, stack, texts, edges, "item")
         _remember_cells(plan, row, heads)
         if row is not None and "price" in kinds:
@@ -235,13 +237,11 @@ def _remember_cells(plan: Plan, row: Row | None, heads: list[str]) -> None:
             plan.cells.append((name, head, amounts[0].value if amounts else piece.content.text, piece))
 
 
-def _table_cell(sheet: Sheet, kind: str, signs: tuple[str, str]) -> Text:
+def _table_cell(sheet: Sheet, kind: str) -> Text:
     r = sheet.r
     match kind:
         case "name":
             return _item(sheet)
-        case "price":
-            return content.price(r, signs)
         case "count":
             return Text(str(r.randint(1, 200)))
         case "code":
