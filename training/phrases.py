@@ -1228,7 +1228,8 @@ def _varied_zh(r: Random, text: str) -> str:
     if r.random() < 0.5:
         leads: tuple[str, ...] = _TO_ALL_ZH
         if not polite and r.random() < 0.65:
-            leads = _TO_ORDERS_ZH if body.startswith(_ORDERS_ZH) else _TO_ASKS_ZH if asks else _TO_ALL_ZH
+            order = body.startswith(_ORDERS_ZH) and not body.endswith("吗")
+            leads = _TO_ORDERS_ZH if order else _TO_ASKS_ZH if asks else _TO_ALL_ZH
         body = r.choice(leads) + body
     if r.random() < 0.25:
         mark = (mark if asks else "") + r.choice(_AFTER_ZH).lstrip("，。 " if asks and mark else "")

@@ -344,6 +344,29 @@ def test_comparisons_of_two_pictures_are_true(as_listed: None) -> None:
 
 
 @needs_fonts
+def test_whether_two_pictures_are_the_same_is_asked_about_twins_and_about_other_pages_of_the_kind(
+    as_listed: None,
+) -> None:
+    asked = {"same": 0, "other of the kind": 0, "other kind": 0}
+    for pages, talk in drawn("pair", 420, seed=12):
+        a, b = (page.plan for page in pages)
+        for qa in talk.asked:
+            if qa.question not in talk_phrases.TALK["same"][qa.language]:
+                continue
+            if a is b and a is not None:
+                assert qa.answer in ("一样", "the same") and np.array_equal(pages[0].image, pages[1].image)
+                asked["same"] += 1
+                continue
+            assert qa.answer.startswith(("不一样", "different"))
+            if a is not None and b is not None and a.kind == b.kind:
+                assert (a.text, a.shapes) != (b.text, b.shapes)
+                asked["other of the kind"] += 1
+            else:
+                asked["other kind"] += 1
+    assert asked["same"] > 10 and asked["other of the kind"] > 15 and asked["other kind"] > 5, asked
+
+
+@needs_fonts
 def test_json_answers_are_valid_bare_and_true() -> None:
     styles = set()
     for pages, talk in drawn("json", 150):

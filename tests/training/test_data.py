@@ -583,7 +583,7 @@ def test_cells_and_sums_are_told_apart_from_their_neighbours() -> None:
         for plan, _ in drawn_plans(kind, 25):
             for name, head, value, piece in plan.cells:
                 (row,) = [row for row in plan.rows if piece in row.pieces]
-                assert row.pieces[0].content.text == name and head in plan.text
+                assert name in [p.content.text for p in row.pieces[:2]] and head in plan.text
                 assert value in re.sub(r",(?=\d{3})", "", piece.content.text)
                 cells += 1
             for label, value in plan.sums:

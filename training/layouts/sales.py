@@ -178,7 +178,7 @@ def _bar_code(sheet: Sheet, plan: Plan, stack: Stack) -> None:
 
 
 def table(sheet: Sheet) -> Plan:
-    """A head and rows in two to four columns; one of them may hold prices, the others hold words and plain numbers."""
+    """A head and rows in two to four columns, names in the first or second; one may hold prices, the others not."""
     r, zh, plan = sheet.r, sheet.language == "zh", sheet.plan("table")
     stack = Stack(sheet, plan)
     if r.random() < 0.4:
@@ -189,22 +189,28 @@ def table(sheet: Sheet) -> Plan:
     kinds = ["name", *r.sample(["price", "count", "code", "word", "date", "weight"], min(3, max(1, width // 110)))]
     if "price" not in kinds and r.random() < 0.5:
         kinds[-1] = "price"
+    if len(kinds) > 2 and r.random() < 0.3:  # a number or a code before the name
+        kinds = [r.choice(("number", "code")), "name", *(kind for kind in kinds[2:] if kind != "code")]
+    named = kinds.index("name")
     signs, price = sheet.price_signs(0.6), pricer(r)
     edges = [stack.x0 + width * k // len(kinds) for k in range(len(kinds) + 1)]
     plan.columns = edges[1:-1]
     heads = [r.choice(_HEADS[kind][0 if zh else 1]) for kind in kinds]
     heads = _drawn_heads(_table_row(sheet, stack, [Text(head) for head in heads], edges, "head"), heads)
+    above = len(plan.rows) - 1
     for _ in range(rows_for(sheet, 1, 9)):
         if stack.left < sheet.type.size or len(plan.text) > max_characters(sheet):
             break
-        texts = [
-            _item(sheet, _last_name(plan)),
-            *(price(signs) if kind == "price" else _table_cell(sheet, kind) for kind in kinds[1:]),
-        ]
+        texts = [price(signs) if kind == "price" else _table_cell(sheet, kind) for kind in kinds]
+        texts[named] = _item(sheet, _last_name(plan))
+        if kinds[0] == "number":
+            texts[0] = Text(str(len(plan.rows) - above))
         row = _table_row(sheet, stack, texts, edges, "item")
-        _remember_cells(plan, row, heads)
+        _remember_cells(plan, row, heads, named)
         if row is not None and "price" in kinds:
-            plan.items.append((row.pieces[0].content.text, row.pieces[kinds.index("price")].content.amounts[0].value))
+            plan.items.append(
+                (row.pieces[named].content.text, row.pieces[kinds.index("price")].content.amounts[0].value)
+            )
     settle(plan, r, stack.y1)
     return plan
 
@@ -215,6 +221,7 @@ _HEADS = {
     "count": (("数量", "件数", "库存"), ("Qty", "Count", "Stock")),
     "code": (("编号", "货号", "型号"), ("Code", "No.", "Model")),
     "word": (("备注", "说明", "类别"), ("Note", "Type", "Group")),
+    "number": (("序号", "行号"), ("No.", "Row", "Line")),
     "date": (("日期", "时间"), ("Date", "Day")),
     "weight": (("重量", "规格"), ("Weight", "Size")),
 }
@@ -226,22 +233,20 @@ def _drawn_heads(row: Row | None, heads: list[str]) -> list[str]:
     return heads if drawn == heads else ["" for _ in heads]
 
 
-def _remember_cells(plan: Plan, row: Row | None, heads: list[str]) -> None:
+def _remember_cells(plan: Plan, row: Row | None, heads: list[str], named: int = 0) -> None:
     """Note what stands in which row and column; amounts in their answer form."""
     if row is None or len(row.pieces) != len(heads):
         return
-    name = row.pieces[0].content.text
-    for head, piece in zip(heads[1:], row.pieces[1:], strict=True):
+    name = row.pieces[named].content.text
+    for k, (head, piece) in enumerate(zip(heads, row.pieces, strict=True)):
         amounts = piece.content.amounts
-        if head:
+        if head and k != named:
             plan.cells.append((name, head, amounts[0].value if amounts else piece.content.text, piece))
 
 
 def _table_cell(sheet: Sheet, kind: str) -> Text:
     r = sheet.r
     match kind:
-        case "name":
-            return _item(sheet)
         case "count":
             return Text(str(r.randint(1, 200)))
         case "code":
