@@ -1,0 +1,54 @@
+"""Where the kernels run in tests: on the GPU when there is one, else in Triton's interpreter on the CPU.
+
+Must be imported before any module with kernels: Triton decides when it is imported whether it compiles. Modules that
+import this are skipped when Triton is not installed.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+INTERPRETED = not torch.cuda.is_available()
+DEVICE = torch.device("cpu" if INTERPRETED else "cuda")
+
+if INTERPRETED:
+    os.environ["TRITON_INTERPRET"] = "1"
+pytest.importorskip("triton", reason="Triton is not installed (extra `gpu`)")
+
+
+def correct_interpreter() -> None:
+    """Makes the interpreter of Triton 3.6 do what a GPU does with bf16, and run with NumPy 2.4."""
+    import triton.language as tl
+    from triton.runtime import interpreter
+
+    convert_float, patch_tensor = interpreter._convert_float, interpreter._patch_lang_tensor
+    create_dot = interpreter.InterpreterBuilder.create_dot
+
+    def convert_and_round(values: Any, source: Any, target: Any, rounding: Any) -> Any:
+        """Without this, fp32 becomes bf16 by cutting bits off."""
+        if source == tl.float32 and target == tl.bfloat16:
+            rounded = torch.from_numpy(np.array(values, np.float32)).bfloat16()
+            return rounded.view(torch.int16).numpy().view(np.uint16)
+        return convert_float(values, source, target, rounding)
+
+    def create_dot_of_numbers(self: Any, a: Any, b: Any, *rest: Any) -> Any:
+        """Without this, the bits of bf16 are multiplied as integers."""
+        a, b = (self.cast_impl(x, tl.float32) if x.dtype.scalar == tl.bfloat16 else x for x in (a, b))
+        return create_dot(self, a, b, *rest)
+
+    def patch_tensor_and_index(tensor: Any, scope: Any) -> None:
+        """Scalars are arrays of one element there; NumPy no longer makes such an array the bound of a range."""
+        patch_tensor(tensor, scope)
+        scope.set_attr(tensor, "__index__", lambda self: int(self.handle.data.item()))
+
+    interpreter._convert_float, interpreter._patch_lang_tensor = convert_and_round, patch_tensor_and_index
+    interpreter.InterpreterBuilder.create_dot = create_dot_of_numbers
+
+
+if INTERPRETED:
+    correct_interpreter()
