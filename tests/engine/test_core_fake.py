@@ -554,6 +554,71 @@ def test_a_trial_step_that_fails_ends_the_start_instead_of_measuring_too_little(
 # --- thousands of random steps -----------------------------------------------------------------------------------
 
 
+def overlapped(**changes: Any) -> EngineCore:
+    return make_core(overlap=True, **changes)
+
+
+def test_overlapped_steps_give_the_same_answers_also_after_preemption() -> None:
+    messages = [
+        request(f"r{n}", [*text(n, 3 + n), *([FakePicture(n, TALL)] if n % 3 == 0 else []), *text(9 + n, 2)],
+                max_tokens=12 + n)
+        for n in range(7)
+    ]  # fmt: skip
+    core = overlapped(kv_cache_bytes=8 * 4 * 16, max_num_batched_tokens=9)
+    answers = run(core, *messages)
+    assert answers == {m.request_id: expected_answer(m) for m in messages}
+    assert core.scheduler.num_preemptions > 0, "this test wants a cache that is too small"
+
+
+def test_overlapped_the_step_after_the_last_token_is_computed_only_where_the_end_could_not_be_known() -> None:
+    model = FakeModel()
+    by_length = request("a", text(1, 5), max_tokens=6, ignore_eos=True)
+    assert run(overlapped(model=model), by_length)["a"] == expected_answer(by_length)
+    assert model.num_forwards == 6
+    stops = next(m for n in range(200) if 2 < len(expected_answer(m := request("b", text(n, 5), max_tokens=60))) < 20)
+    model = FakeModel()
+    answer = run(overlapped(model=model), stops)["b"]
+    assert answer == expected_answer(stops) and answer[-1] == EOS
+    assert model.num_forwards == len(answer) + 1
+
+
+def test_overlapped_a_choice_that_depends_on_the_last_token_waits_for_it() -> None:
+    message = request("a", text(1, 5), max_tokens=10, ignore_eos=True, frequency_penalty=1.5, repetition_penalty=1.3)
+    assert run(overlapped(), message) == run(make_core(), message)
+
+
+def test_overlapped_a_request_aborted_while_under_way_leaves_nothing_and_hurts_nobody() -> None:
+    for steps in range(1, 9):
+        core = overlapped(max_num_batched_tokens=7)
+        stays = request("stays", text(3, 6), max_tokens=20)
+        core.submit(request("goes", [*text(1, 9), FakePicture(1, TALL)], max_tokens=40, ignore_eos=True))
+        core.submit(stays)
+        heard = [n for _ in range(steps) for n in core.step()]
+        assert core.abort("goes")
+        rest = run(core)
+        before = [t for n in heard if isinstance(n, Token) and n.request_id == "stays" for t in n.token_ids]
+        assert before + rest.get("stays", []) == expected_answer(stays)
+        assert core.blocks.num_free_blocks == core.blocks.num_blocks
+
+
+def test_overlapped_nan_and_a_broken_decoder_fail_alone() -> None:
+    core = overlapped()
+    good = request("good", text(2, 6), max_tokens=15)
+    core.submit(good)
+    core.submit(request("nan", [*text(1, 5), NAN_TOKEN], max_tokens=15))
+    core.submit(request("broken", [*text(4, 5), BROKEN_TOKEN], max_tokens=15))
+    failed, answer = set(), []
+    while core.has_work:
+        for news in core.step():
+            if isinstance(news, Failed):
+                failed.add(news.request_id)
+            else:
+                assert news.request_id == "good"
+                answer += news.token_ids
+        core.check_integrity()
+    assert failed == {"nan", "broken"} and answer == expected_answer(good)
+
+
 class RandomTraffic(RuleBasedStateMachine):
     """Arrivals, aborts and steps in any order, with very little memory; every answer and every book is checked."""
 
@@ -564,9 +629,14 @@ class RandomTraffic(RuleBasedStateMachine):
         patches=st.integers(1, 80),
         cache=st.booleans(),
         encoder_bytes=st.sampled_from([0, 100, 10_000]),
+        overlap=st.booleans(),
     )
-    def start(self, blocks: int, seqs: int, tokens: int, patches: int, cache: bool, encoder_bytes: int) -> None:
+    def start(
+        self, blocks: int, seqs: int, tokens: int, patches: int, cache: bool, encoder_bytes: int, overlap: bool
+    ) -> None:
+        self.idle = 0  # steps in a row that computed nothing although there was work
         self.core = make_core(
+            overlap=overlap,
             kv_cache_bytes=8 * 4 * blocks,
             max_num_seqs=seqs,
             max_num_batched_tokens=tokens,
@@ -628,7 +698,8 @@ class RandomTraffic(RuleBasedStateMachine):
                 if news.finish:
                     message = self.messages.pop(news.request_id)
                     assert self.answers.pop(news.request_id) == expected_answer(message, self.max_model_len)
-            assert (self.core.num_steps > before) == had_work, "work was waiting and nothing moved"
+            self.idle = self.idle + 1 if had_work and self.core.num_steps == before else 0
+            assert self.idle <= self.core.overlap, "work was waiting and nothing moved"
             self.core.check_integrity()
 
     @invariant()

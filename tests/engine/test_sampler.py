@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flashweb.engine import sampler
-from flashweb.engine.sampler import sample, uniform
-from flashweb.engine.scheduler import Sampled
+from flashweb.engine.sampler import uniform
+from flashweb.engine.scheduler import Result, Sampled
 from flashweb.engine.sequence import Sequence, SequenceRules
 from tests.engine.fake_model import PATCH_VALUES, VOCAB, request
 
@@ -25,6 +25,16 @@ def sequence(prompt: list[int] | None = None, answer: tuple[int, ...] = (), **pa
     for token in answer:
         seq.append(token)
     return seq
+
+
+def sample(logits: torch.Tensor, seqs: list[Sequence]) -> list[Result]:
+    """What is read, after a look at what the next step would go on with: the same tokens."""
+    chosen = sampler.sample(logits, seqs)
+    results = chosen.read()
+    for token, result in zip(chosen.tokens.tolist(), results, strict=True):
+        assert 0 <= token < logits.shape[1]
+        assert not isinstance(result, Sampled) or token == result.token_id
+    return results
 
 
 def logits_of(*rows: list[float]) -> torch.Tensor:

@@ -223,9 +223,10 @@ def noisy_neighbours(rng: random.Random) -> Iterator[Submit]:
         )  # fmt: skip
 
 
+@pytest.mark.parametrize("overlap", [False, True], ids=["in turn", "overlapped"])
 @pytest.mark.parametrize("sampling", [{}, {"temperature": 0.8, "top_p": 0.95, "seed": 42}], ids=["greedy", "seeded"])
 def test_an_answer_is_the_same_alone_among_31_noisy_neighbours_and_on_a_cache_hit(
-    model: Glm4v, monkeypatch: pytest.MonkeyPatch, sampling: dict[str, Any]
+    model: Glm4v, monkeypatch: pytest.MonkeyPatch, sampling: dict[str, Any], overlap: bool
 ) -> None:
     def victim(name: str) -> Submit:
         return ask(name, [20, Grid(1, 6, 8), 9], content=3, max_tokens=48, **sampling)
@@ -239,7 +240,9 @@ def test_an_answer_is_the_same_alone_among_31_noisy_neighbours_and_on_a_cache_hi
 
     rng = random.Random(1)
     neighbours = noisy_neighbours(rng)
-    crowd = Recorder(model, monkeypatch, max_num_seqs=32, max_num_batched_tokens=64, kv_cache_bytes=2 << 20)
+    crowd = Recorder(
+        model, monkeypatch, max_num_seqs=32, max_num_batched_tokens=64, kv_cache_bytes=2 << 20, overlap=overlap
+    )
     living: list[str] = []
     rounds = 0
     for round_number in range(3):

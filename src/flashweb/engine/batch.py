@@ -7,6 +7,7 @@ views of it. Knows the layout of `ForwardInputs` and nothing of policy.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -14,11 +15,24 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from flashweb.engine.scheduler import Batch, Chunk
+from flashweb.engine.sequence import PENDING, Sequence
 from flashweb.model.inputs import ForwardInputs
 
 
+@dataclass(frozen=True, slots=True)
+class PendingTokens:
+    """The tokens that the step before sampled, still on the device: int64 [n], and each sequence's row of them."""
+
+    tokens: Tensor
+    row_of: dict[Sequence, int]
+
+
 def build_inputs(
-    batch: Batch, block_size: int, features_of: Callable[[bytes], Tensor], device: torch.device
+    batch: Batch,
+    block_size: int,
+    features_of: Callable[[bytes], Tensor],
+    device: torch.device,
+    pending: PendingTokens | None = None,
 ) -> ForwardInputs:
     """Raises KeyError when a picture's features are missing."""
     num_tokens = batch.num_tokens
@@ -26,18 +40,27 @@ def build_inputs(
     last_rows = _last_rows(batch)
     host = np.empty(5 * num_tokens + len(last_rows) + len(rows_of_features), dtype=np.int64)
     per_token = host[: 5 * num_tokens].reshape(5, num_tokens)
-    row = 0
+    row, has_pending = 0, False
     for chunk in batch.chunks:
         _fill(per_token[:, row : row + chunk.end - chunk.start], chunk, block_size)
         row += chunk.end - chunk.start
+        if chunk.end == chunk.seq.num_tokens and chunk.seq.is_pending:
+            assert pending is not None, "a token is pending from a step that nobody remembers"
+            per_token[0, row - 1] = PENDING - pending.row_of[chunk.seq]  # -1 - row: told from ids by its sign
+            has_pending = True
     rest = host[5 * num_tokens :]
     rest[: len(last_rows)] = last_rows
     rest[len(last_rows) :] = rows_of_features
 
     moved = _to_device(host, device)
     tokens = moved[: 5 * num_tokens].view(5, num_tokens)
+    token_ids = tokens[0]
+    if has_pending:
+        assert pending is not None
+        sampled = pending.tokens.index_select(0, (PENDING - token_ids).clamp_min(0))
+        token_ids = torch.where(token_ids < 0, sampled, token_ids)
     return ForwardInputs(
-        token_ids=tokens[0],
+        token_ids=token_ids,
         positions=tokens[1:4],
         slots=tokens[4],
         query_lens=[c.end - c.start for c in batch.chunks],

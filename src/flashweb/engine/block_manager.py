@@ -90,9 +90,9 @@ class BlockManager:
         seq.block_table.append(block)
         return True
 
-    def register(self, seq: Sequence) -> None:
-        """Remembers the blocks of `seq` that became full and computed since the last call."""
-        num_full = seq.num_computed_tokens // self.block_size
+    def register(self, seq: Sequence, num_computed: int) -> None:
+        """Remembers the blocks of `seq` that became full since the last call, of its first `num_computed` tokens."""
+        num_full = num_computed // self.block_size
         if not self.enable_prefix_cache or num_full <= seq.num_registered_blocks:
             return
         for index in range(seq.num_registered_blocks, num_full):

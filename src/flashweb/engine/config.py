@@ -42,6 +42,7 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     gpu_memory_utilization: float = 0.85  # share of the device that weights, activations and KV cache may use together
     encoder_cache_bytes: int | None = None  # vision features of pictures seen before; None: 64 MiB on CPU, 512 on CUDA
     enable_prefix_cache: bool = True
+    overlap: bool | None = None  # launch a step before the last one's tokens are read; None: on accelerators
 
     # --- the process
     threads: int | None = None  # CPU threads for matrix products; None: the cores this process may use

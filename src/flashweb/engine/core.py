@@ -26,8 +26,8 @@ from flashweb.engine.config import EngineConfig
 from flashweb.engine.encoder_cache import EncoderCache
 from flashweb.engine.memory import MemoryPlan, measure_free_bytes, plan_memory, step_limits
 from flashweb.engine.protocol import Failed, Ready, Stats, Submit, Token, WireImage, WireSampling
-from flashweb.engine.runner import ModelRunner
-from flashweb.engine.scheduler import Scheduler
+from flashweb.engine.runner import Launched, ModelRunner
+from flashweb.engine.scheduler import Batch, Scheduler
 from flashweb.engine.sequence import Sequence, SequenceRules
 from flashweb.errors import InvalidRequest
 from flashweb.types import Grid
@@ -59,10 +59,14 @@ class EngineCore:
         self.scheduler = Scheduler(plan.limits, self.blocks, self.encoder)
         self.runner = ModelRunner(model, plan.num_blocks, config.block_size, self.encoder, config.num_real_tokens)
         self.num_steps = 0
+        # Overlapped: a step is launched before the tokens of the one before it are read, so that the device never
+        # waits for the host. On a CPU both are the same processor and there is nothing to gain.
+        self.overlap = model.device.type != "cpu" if config.overlap is None else config.overlap
+        self._under_way: tuple[Batch, Launched] | None = None
 
     @property
     def has_work(self) -> bool:
-        return self.scheduler.has_work
+        return self.scheduler.has_work or self._under_way is not None
 
     def submit(self, message: Submit) -> None:
         """Queues a request. Raises InvalidRequest, ContextLengthExceeded, Overloaded."""
@@ -75,15 +79,22 @@ class EngineCore:
         return self.scheduler.abort(request_id)
 
     def step(self) -> list[Token | Failed]:
-        """Computes one step: the new tokens, and the requests that cannot go on. Raises DeviceLost."""
-        batch = self.scheduler.schedule()
-        if not batch.chunks:
-            return []
-        results = self.runner.run(batch)
+        """Launches one step and reads one (overlapped: the step before, else the same): the new tokens, and the
+        requests that cannot go on. Raises DeviceLost."""
+        batch, launched = self.scheduler.schedule(), None
+        if batch.chunks:
+            launched = batch, self.runner.launch(batch)
+            self.scheduler.advance(batch)
+            self.num_steps += 1
+        if self.overlap:
+            launched, self._under_way = self._under_way, launched
+        return [] if launched is None else self._finish(*launched)
+
+    def _finish(self, batch: Batch, step: Launched) -> list[Token | Failed]:
+        results = step.read()
         for chunk, result in zip(batch.chunks, results, strict=True):
             if isinstance(result, Exception):
                 self._clean_up_after(chunk.seq, result)
-        self.num_steps += 1
         return self.scheduler.commit(batch, results)
 
     def _clean_up_after(self, seq: Sequence, error: Exception) -> None:
@@ -177,6 +188,7 @@ def _peak_bytes(model: Any, config: EngineConfig) -> int:
         kv_cache_bytes=model.kv_bytes_per_token() * (num_tokens + 2 * config.block_size),
         max_model_len=None,
         max_num_seqs=1,
+        overlap=False,
     )
     torch.cuda.reset_peak_memory_stats(model.device)
     _encode_largest_picture(model, config, step.max_num_batched_patches)

@@ -1,22 +1,27 @@
 """`ModelRunner`: a step's pictures through the tower, its tokens through the decoder, its logits through the sampler.
 
+`launch` starts a step and gives what it will come to; on an accelerator nothing is waited for before `Launched.read`,
+and the next step can be launched before: it takes the tokens from where they are (`PendingTokens`).
+
 Owns the model and the cache tensors. A step that raises is computed again chunk by chunk, so that only the sequence
 at fault gets the error; writing a slot twice with the same values does no harm. Knows nothing of policy.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from flashweb.engine.batch import build_inputs
+from flashweb.engine.batch import PendingTokens, build_inputs
 from flashweb.engine.encoder_cache import EncoderCache
-from flashweb.engine.sampler import sample
+from flashweb.engine.sampler import Sampling, sample
 from flashweb.engine.scheduler import Batch, Chunk, Result
-from flashweb.engine.sequence import Picture
+from flashweb.engine.sequence import Picture, Sequence
 from flashweb.errors import FlashwebError
 from flashweb.model.inputs import ForwardInputs
 from flashweb.types import Grid
@@ -38,6 +43,27 @@ class DeviceLost(Exception):
     """The accelerator is in a state from which only a new process recovers."""
 
 
+@dataclass(frozen=True, slots=True)
+class Launched:
+    """A step under way. `read` waits for its end: one result per chunk, in order. Raises DeviceLost."""
+
+    read: Callable[[], list[Result]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Forward:
+    """Some chunks' forward pass and what was sampled from it: None when no chunk samples."""
+
+    chunks: list[Chunk]
+    sampling: Sampling | None
+
+    def read(self) -> list[Result]:
+        if self.sampling is None:
+            return [None] * len(self.chunks)
+        sampled = iter(self.sampling.read())
+        return [next(sampled) if chunk.samples else None for chunk in self.chunks]
+
+
 class ModelRunner:
     def __init__(
         self, model: Model, num_blocks: int, block_size: int, encoder: EncoderCache[Tensor], num_real_tokens: int | None
@@ -47,17 +73,22 @@ class ModelRunner:
         self.encoder = encoder
         self.num_real_tokens = num_real_tokens
         self.cache = model.new_kv_cache(num_blocks, block_size)
+        self._pending: PendingTokens | None = None  # of the step launched last
 
     @torch.inference_mode()
-    def run(self, batch: Batch) -> list[Result]:
-        """One result per chunk, in order. Raises DeviceLost."""
+    def launch(self, batch: Batch) -> Launched:
+        """Raises DeviceLost."""
         errors = self._encode(batch.pictures)
+        parts: list[_Forward | Exception] = []
         if not errors:
             try:
-                return self._forward(batch)
+                parts = [self._forward(batch)]
             except Exception as error:
                 _raise_if_device_lost(error)
-        return [self._run_alone(chunk, errors) for chunk in batch.chunks]
+        if not parts:
+            parts = [self._run_alone(chunk, errors) for chunk in batch.chunks]
+        self._pending = _pending_of(parts)
+        return Launched(lambda: _read(parts))
 
     def wipe(self, blocks: list[int]) -> None:
         """Zeroes blocks: attention over padded rows multiplies what lies there by 0, and 0 * NaN is NaN."""
@@ -91,25 +122,50 @@ class ModelRunner:
             own = features.clone() if features.untyped_storage().nbytes() > features.nbytes else features
             self.encoder.put(picture.digest, own, own.nbytes)
 
-    def _forward(self, batch: Batch) -> list[Result]:
-        inputs = build_inputs(batch, self.block_size, self.encoder.get, self.model.device)
+    def _forward(self, batch: Batch) -> _Forward:
+        inputs = build_inputs(batch, self.block_size, self.encoder.get, self.model.device, self._pending)
         hidden = self.model.forward(inputs, self.cache)
         seqs = [chunk.seq for chunk in batch.chunks if chunk.samples]
         if not seqs:
-            return [None] * len(batch.chunks)
+            return _Forward(batch.chunks, None)
         logits = self.model.logits(hidden[inputs.last_rows])[:, : self.num_real_tokens]
-        sampled = iter(sample(logits, seqs))
-        return [next(sampled) if chunk.samples else None for chunk in batch.chunks]
+        return _Forward(batch.chunks, sample(logits, seqs))
 
-    def _run_alone(self, chunk: Chunk, errors: dict[bytes, Exception]) -> Result:
+    def _run_alone(self, chunk: Chunk, errors: dict[bytes, Exception]) -> _Forward | Exception:
         for picture in chunk.seq.pictures_in(chunk.start, chunk.end):
             if picture.digest in errors:
                 return errors[picture.digest]
         try:
-            return self._forward(Batch([chunk], num_tokens=chunk.end - chunk.start))[0]
+            return self._forward(Batch([chunk], num_tokens=chunk.end - chunk.start))
         except Exception as error:
             _raise_if_device_lost(error)
             return _named(error)
+
+
+def _pending_of(parts: list[_Forward | Exception]) -> PendingTokens | None:
+    """Everything that was sampled in a step, as one tensor."""
+    rows: dict[Sequence, int] = {}
+    tokens: list[Tensor] = []
+    for part in parts:
+        if isinstance(part, _Forward) and part.sampling is not None:
+            tokens.append(part.sampling.tokens)
+            for chunk in part.chunks:
+                if chunk.samples:
+                    rows[chunk.seq] = len(rows)
+    if not tokens:
+        return None
+    return PendingTokens(tokens[0] if len(tokens) == 1 else torch.cat(tokens), rows)
+
+
+def _read(parts: list[_Forward | Exception]) -> list[Result]:
+    results: list[Result] = []
+    for part in parts:
+        try:
+            results += [part] if isinstance(part, Exception) else part.read()
+        except Exception as error:
+            _raise_if_device_lost(error)
+            raise
+    return results
 
 
 def _raise_if_device_lost(error: Exception) -> None:

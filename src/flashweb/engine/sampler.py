@@ -13,7 +13,9 @@ before any of that.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from collections.abc import Sequence as Ordered
+from dataclasses import dataclass
 from hashlib import blake2b
 
 import torch
@@ -27,16 +29,56 @@ MIN_TEMPERATURE = 1e-5  # below it the distribution is a single token, and the d
 NUM_CANDIDATES = 512  # largest logits first looked at for top-p; the whole vocabulary when their mass does not do
 
 
-def sample(logits: Tensor, seqs: Ordered[Sequence]) -> list[Result]:
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """Chosen tokens: on the device at once, for the next step to go on with, and as results when they are read."""
+
+    tokens: Tensor  # int64 [rows]; any id where a row is broken
+    read: Callable[[], list[Result]]
+
+
+def sample(logits: Tensor, seqs: Ordered[Sequence]) -> Sampling:
     """The next token of each row, or the error of that row alone.
 
-    logits: float32 [len(seqs), vocabulary], padding rows of the vocabulary already cut off.
+    logits: float32 [len(seqs), vocabulary], padding rows of the vocabulary already cut off. Where every row is plain
+    greedy nothing waits for the device before `read`.
     """
     highest, greedy = logits.max(dim=-1)  # a NaN anywhere in the row comes out as the maximum
-    peaks, tokens = highest.tolist(), greedy.tolist()
+    if all(_is_plain(seq) and seq.sampling.logprobs is None for seq in seqs):
+        numbers = to_host(torch.stack((highest.double(), greedy.double())))  # exact: ids are far below 2^53
+
+        def read() -> list[Result]:
+            peaks, tokens = numbers().tolist()
+            nothing: list[TokenLogprobs | None] = [None] * len(seqs)
+            return _results(seqs, [int(token) for token in tokens], peaks, nothing)
+
+        return Sampling(greedy, read)
+    tokens = greedy.tolist()
     if not all(_is_plain(seq) for seq in seqs):
         tokens = _process(logits, seqs, tokens)
-    logprobs = _logprobs(logits, seqs, tokens)
+    found = _results(seqs, tokens, highest.tolist(), _logprobs(logits, seqs, tokens))
+    return Sampling(torch.tensor(tokens, device=logits.device).clamp_min_(0), lambda: found)
+
+
+def to_host(values: Tensor) -> Callable[[], Tensor]:
+    """Starts copying to the host; the function waits for the copy and gives it."""
+    if values.device.type == "cpu":
+        return lambda: values
+    copy = torch.empty(values.shape, dtype=values.dtype, pin_memory=True)
+    copy.copy_(values, non_blocking=True)
+    arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]
+    arrived.record()
+
+    def wait() -> Tensor:
+        arrived.synchronize()
+        return copy
+
+    return wait
+
+
+def _results(
+    seqs: Ordered[Sequence], tokens: list[int], peaks: list[float], logprobs: list[TokenLogprobs | None]
+) -> list[Result]:
     return [
         Sampled(token, logprob) if math.isfinite(peak) and token >= 0 else _broken(peak, seq)
         for seq, token, peak, logprob in zip(seqs, tokens, peaks, logprobs, strict=True)

@@ -5,6 +5,10 @@ new sequences, first come first served, whose whole prompt gets its blocks at ad
 that nobody's next token waits for everybody's prompts and pictures: new tokens, and vision patches (one picture
 always fits, however large).
 
+A step may be scheduled before the tokens of the one before it are known (`advance`, then `commit` one step later):
+a sequence whose token is pending is computed on with the token where it is, on the device. What turns out to have
+been its end makes that one step's work for it void; a length limit is known before and makes none.
+
 When blocks run out, the youngest sequence gives all of its own back and waits at the front of the queue; it is
 computed again later and goes on with the same tokens. The oldest is never touched, so there is always progress.
 """
@@ -46,6 +50,7 @@ class Chunk:
     start: int
     end: int
     samples: bool
+    life: int  # the sequence's num_preemptions when this was scheduled
 
 
 @dataclass(slots=True)
@@ -152,7 +157,9 @@ class Scheduler:
             if not seq.is_decoding:
                 self._schedule_prefill(seq, batch)
         self._admit(batch)
-        assert batch.chunks or not self._sequences, "work is waiting but nothing can be scheduled"
+        if not batch.chunks:
+            stuck = self._sequences and not any(seq.is_pending for seq in self._sequences.values())
+            assert not stuck, "work is waiting but nothing can be scheduled"
         return batch
 
     def _schedule_decodes(self, batch: Batch) -> None:
@@ -160,13 +167,18 @@ class Scheduler:
         while index < len(self._running):
             seq = self._running[index]
             index += 1
-            if not seq.is_decoding:
+            if not seq.is_decoding or self._must_wait_for_token(seq):
                 continue
             # Victims are always behind `seq` or `seq` itself, so nothing already scheduled is taken away.
             while not self.blocks.append_slot(seq):
                 if self._preempt_youngest() is seq:
                     return
             self._put(batch, seq, 1)
+
+    @staticmethod
+    def _must_wait_for_token(seq: Sequence) -> bool:
+        """Whether the pending token must be known first: it is the last one, or the next choice depends on it."""
+        return seq.is_pending and (seq.needs_known_tokens or seq.num_answer_tokens >= seq.max_new_tokens)
 
     def _schedule_prefill(self, seq: Sequence, batch: Batch) -> None:
         count = min(seq.num_uncomputed_tokens, self.limits.max_num_batched_tokens - batch.num_tokens)
@@ -182,6 +194,8 @@ class Scheduler:
             and batch.num_tokens < self.limits.max_num_batched_tokens
         ):
             seq = self._waiting[0]
+            if seq.is_pending:  # preempted a moment ago: its newest token is known after this step
+                return
             matched = self.blocks.match(seq)
             if self._must_wait_for_tower(seq, len(matched) * self.blocks.block_size, batch):
                 return
@@ -197,7 +211,7 @@ class Scheduler:
     def _put(batch: Batch, seq: Sequence, count: int) -> None:
         start = seq.num_computed_tokens
         end = start + count
-        batch.chunks.append(Chunk(seq, start, end, samples=end == seq.num_tokens))
+        batch.chunks.append(Chunk(seq, start, end, end == seq.num_tokens, seq.num_preemptions))
         batch.num_tokens += count
 
     def _count_prefix(self, seq: Sequence) -> None:
@@ -212,6 +226,7 @@ class Scheduler:
         seq = self._running.pop()
         self._unpin(seq, seq.pinned.copy())
         self.blocks.free(seq)
+        seq.num_preemptions += 1
         self._waiting.appendleft(seq)
         self.num_preemptions += 1
         return seq
@@ -264,30 +279,39 @@ class Scheduler:
 
     # --- what came of it ---------------------------------------------------------------------------------------------
 
+    def advance(self, batch: Batch) -> None:
+        """Books that a step is under way: its tokens count as computed, the sampled ones are pending."""
+        for chunk in batch.chunks:
+            chunk.seq.num_computed_tokens = chunk.end
+            if chunk.samples:
+                chunk.seq.append_pending()
+
     def commit(self, batch: Batch, results: Ordered[Result]) -> list[Token | Failed]:
-        """Books a computed step: one result per chunk, in order; the news for the requests."""
+        """Books what an advanced step came to: one result per chunk, in order; the news for the requests."""
         news: list[Token | Failed] = []
         for chunk, result in zip(batch.chunks, results, strict=True):
             seq = chunk.seq
+            if self._sequences.get(seq.request_id) is not seq:
+                continue  # it ended while this was under way
             if isinstance(result, Exception):
                 self._remove(seq, forget=True)
                 news.append(failure(seq.request_id, result))
                 continue
-            seq.num_computed_tokens = chunk.end
-            if seq.pinned:
-                self._unpin_finished(seq)
-            self.blocks.register(seq)
+            if chunk.life == seq.num_preemptions:
+                if seq.pinned:
+                    self._unpin_finished(seq)
+                self.blocks.register(seq, chunk.end)
             if chunk.samples:
                 assert result is not None, "a finished prompt must give a token"
                 news.append(self._append(seq, result))
         return news
 
     def _append(self, seq: Sequence, sampled: Sampled) -> Token:
-        seq.append(sampled.token_id)
+        length = seq.append(sampled.token_id)
         finish: Literal["stop", "length"] | None = None
-        if sampled.token_id in seq.stop_token_ids and seq.num_answer_tokens > seq.sampling.min_tokens:
+        if sampled.token_id in seq.stop_token_ids and length > seq.sampling.min_tokens:
             finish = "stop"
-        elif seq.num_answer_tokens >= seq.max_new_tokens:
+        elif length >= seq.max_new_tokens:
             finish = "length"
         if finish:
             self._remove(seq)

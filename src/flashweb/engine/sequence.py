@@ -19,6 +19,7 @@ from flashweb.engine.protocol import Submit, WireImage, WireSampling
 from flashweb.errors import ContextLengthExceeded, InvalidRequest
 from flashweb.types import Grid
 
+PENDING = -1  # stands in `token_ids` for a token that was sampled but has not been read from the device yet
 MIN_REPETITION_PENALTY = 0.01  # logits are divided by it: far below, one penalised token overflows to infinity
 MAX_LOGPROBS = 64
 MAX_LOGIT_BIAS = 4096
@@ -67,6 +68,7 @@ class Sequence:
     num_computed_tokens: int = 0  # tokens whose keys and values are in the cache
     num_cached_tokens: int = 0  # prompt tokens that the prefix cache answered at first admission
     was_admitted: bool = False
+    num_preemptions: int = 0  # how often its blocks were taken back: what was computed before counts no more
     pinned: set[bytes] = field(default_factory=set)  # digests held in the encoder cache for this sequence
     _answer_counts: Counter[int] | None = None
 
@@ -133,10 +135,29 @@ class Sequence:
             self._answer_counts = Counter(self.token_ids[self.num_prompt_tokens :])
         return self._answer_counts
 
-    def append(self, token_id: int) -> None:
-        self.token_ids.append(token_id)
+    @property
+    def is_pending(self) -> bool:
+        """Whether its newest token has been sampled but not read: it can be computed on, but not looked at."""
+        return self.token_ids[-1] == PENDING
+
+    @property
+    def needs_known_tokens(self) -> bool:
+        """Whether the choice of a token depends on the ones before it beyond what the model sees."""
+        s = self.sampling
+        return s.repetition_penalty != 1.0 or s.presence_penalty != 0.0 or s.frequency_penalty != 0.0
+
+    def append_pending(self) -> None:
+        """A token will come: it has a place, a position and a slot, but no value yet."""
+        assert len(self.token_ids) < 2 or self.token_ids[-2] != PENDING, "a third token cannot be under way"
+        self.token_ids.append(PENDING)
+
+    def append(self, token_id: int) -> int:
+        """The next token of the answer: it takes the oldest pending place. The answer's length up to it."""
+        place = len(self.token_ids) - self.token_ids[-2:].count(PENDING)
+        self.token_ids[place : place + 1] = [token_id]
         if self._answer_counts is not None:
             self._answer_counts[token_id] += 1
+        return place + 1 - self.num_prompt_tokens
 
     def position_bytes(self, start: int, end: int) -> bytes:
         """The three axes' positions of tokens [start, end) as bytes (part of a block's identity)."""
