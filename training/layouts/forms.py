@@ -15,12 +15,13 @@ from training.layouts.plan import Cell, Piece, Plan, Row, Sheet, Stack, fit, set
 from training.layouts.prices import pricer
 from training.layouts.text import max_characters, place_brand
 
-# Labels that are easily mistaken for each other, Chinese and English, by what their values are.
+# Labels that are easily mistaken for each other, Chinese and English, by what their values are. No total is among them:
+# other modules ask for a page's total, which these pages do not have.
 _ALIKE = {
     "price": (
-        ("价格", "售价", "单价", "零售价", "会员价", "批发价", "市场价", "优惠价", "押金", "运费", "税额", "合计"),
+        ("价格", "售价", "单价", "零售价", "会员价", "批发价", "市场价", "优惠价", "押金", "运费", "税额"),
         ("Price", "Unit price", "Retail price", "Member price", "List price", "Sale price", "Deposit", "Shipping",
-         "Old price", "Tax", "Fee", "Total"),
+         "Old price", "Tax", "Fee"),
     ),
     "date": (
         ("生产日期", "制造日期", "包装日期", "出厂日期", "签发日期", "订购日期", "发货日期", "检验日期", "保质期",

@@ -39,7 +39,7 @@ def _alike(r: Random, base: str) -> str:
             new[k] = r.choice("0123456789")
     text = "".join(new)
     if r.random() < 0.12:
-        text = r.choice("123456789") + text if len(digits) < 7 else text
+        text = r.choice("123456789") + text if len(digits) < 6 else text
     whole, dot, cents = text.partition(".")
     text = (whole.lstrip("0") or "0") + dot + cents
     return text if float(text) else base
