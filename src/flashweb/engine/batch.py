@@ -73,6 +73,33 @@ def build_inputs(
     )
 
 
+def is_decode(batch: Batch) -> bool:
+    """Whether every sequence of the step gets one more token of its answer."""
+    return all(c.end - c.start == 1 and c.start >= c.seq.num_prompt_tokens for c in batch.chunks)
+
+
+def decode_numbers(
+    batch: Batch, block_size: int, pending: PendingTokens | None
+) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    """A decode step for `DecodeGraphs`: int64 [6, B] (token id or -1 - row of the pending ones, three positions, slot,
+    context length) and the block tables, int32 [B, longest]."""
+    numbers = np.empty((6, len(batch.chunks)), dtype=np.int64)
+    width = max(-(-chunk.end // block_size) for chunk in batch.chunks)
+    tables = np.zeros((len(batch.chunks), width), dtype=np.int32)
+    for column, chunk in enumerate(batch.chunks):
+        seq, start = chunk.seq, chunk.start
+        token = seq.token_ids[start]
+        if token == PENDING:
+            assert pending is not None, "a token is pending from a step that nobody remembers"
+            token = PENDING - pending.row_of[seq]
+        position = start + seq.position_delta
+        slot = seq.block_table[start // block_size] * block_size + start % block_size
+        numbers[:, column] = (token, position, position, position, slot, chunk.end)
+        used = -(-chunk.end // block_size)
+        tables[column, :used] = seq.block_table[:used]
+    return numbers, tables
+
+
 def _fill(columns: NDArray[np.int64], chunk: Chunk, block_size: int) -> None:
     """Writes one chunk: rows are token id, three position axes, slot."""
     seq, start, end = chunk.seq, chunk.start, chunk.end

@@ -15,9 +15,10 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from flashweb.engine.batch import PendingTokens, build_inputs
+from flashweb.engine.batch import PendingTokens, build_inputs, decode_numbers, is_decode
 from flashweb.engine.encoder_cache import EncoderCache
 from flashweb.engine.sampler import Sampling, sample
 from flashweb.engine.scheduler import Batch, Chunk, Result
@@ -37,6 +38,16 @@ class Model(Protocol):
     def encode_images(self, patches: list[Tensor], grids: list[Grid]) -> list[Tensor]: ...
     def forward(self, inputs: ForwardInputs, cache: Any) -> Tensor: ...
     def logits(self, hidden_rows: Tensor) -> Tensor: ...
+
+
+class Decoder(Protocol):
+    """Decode steps in one launch, where a device offers that: `flashweb.model.decode_graphs.DecodeGraphs`."""
+
+    max_batch: int
+
+    @property
+    def sampled(self) -> Tensor: ...
+    def launch(self, numbers: NDArray[np.int64], tables: NDArray[np.int32]) -> tuple[Tensor, Tensor, Tensor]: ...
 
 
 class DeviceLost(Exception):
@@ -73,6 +84,7 @@ class ModelRunner:
         self.encoder = encoder
         self.num_real_tokens = num_real_tokens
         self.cache = model.new_kv_cache(num_blocks, block_size)
+        self.decoder: Decoder | None = None
         self._pending: PendingTokens | None = None  # of the step launched last
 
     @torch.inference_mode()
@@ -123,6 +135,8 @@ class ModelRunner:
             self.encoder.put(picture.digest, own, own.nbytes)
 
     def _forward(self, batch: Batch) -> _Forward:
+        if self.decoder is not None and len(batch.chunks) <= self.decoder.max_batch and is_decode(batch):
+            return self._decode(batch, self.decoder)
         inputs = build_inputs(batch, self.block_size, self.encoder.get, self.model.device, self._pending)
         hidden = self.model.forward(inputs, self.cache)
         seqs = [chunk.seq for chunk in batch.chunks if chunk.samples]
@@ -130,6 +144,14 @@ class ModelRunner:
             return _Forward(batch.chunks, None)
         logits = self.model.logits(hidden[inputs.last_rows])[:, : self.num_real_tokens]
         return _Forward(batch.chunks, sample(logits, seqs))
+
+    def _decode(self, batch: Batch, decoder: Decoder) -> _Forward:
+        numbers, tables = decode_numbers(batch, self.block_size, self._pending)
+        if self._pending is not None and self._pending.tokens.data_ptr() != decoder.sampled.data_ptr():
+            decoder.sampled[: len(self._pending.tokens)].copy_(self._pending.tokens)
+        logits, highest, tokens = decoder.launch(numbers, tables)
+        seqs = [chunk.seq for chunk in batch.chunks]
+        return _Forward(batch.chunks, sample(logits[:, : self.num_real_tokens], seqs, (highest, tokens)))
 
     def _run_alone(self, chunk: Chunk, errors: dict[bytes, Exception]) -> _Forward | Exception:
         for picture in chunk.seq.pictures_in(chunk.start, chunk.end):

@@ -37,13 +37,14 @@ class Sampling:
     read: Callable[[], list[Result]]
 
 
-def sample(logits: Tensor, seqs: Ordered[Sequence]) -> Sampling:
+def sample(logits: Tensor, seqs: Ordered[Sequence], largest: tuple[Tensor, Tensor] | None = None) -> Sampling:
     """The next token of each row, or the error of that row alone.
 
-    logits: float32 [len(seqs), vocabulary], padding rows of the vocabulary already cut off. Where every row is plain
-    greedy nothing waits for the device before `read`.
+    logits: float32 [len(seqs), vocabulary], padding rows of the vocabulary already cut off; `largest` is their
+    `max(dim=-1)` where it is known. Where every row is plain greedy nothing waits for the device before `read`.
     """
-    highest, greedy = logits.max(dim=-1)  # a NaN anywhere in the row comes out as the maximum
+    # A NaN anywhere in the row comes out as the maximum.
+    highest, greedy = logits.max(dim=-1) if largest is None else largest
     if all(_is_plain(seq) and seq.sampling.logprobs is None for seq in seqs):
         numbers = to_host(torch.stack((highest.double(), greedy.double())))  # exact: ids are far below 2^53
 

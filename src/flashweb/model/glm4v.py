@@ -11,9 +11,10 @@ Knows nothing of tokenizers, requests, schedules or sampling.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 import torch
 from torch import Tensor
@@ -38,6 +39,11 @@ from flashweb.model.weights import (
     tensor_table,
 )
 from flashweb.types import Grid
+
+if TYPE_CHECKING:
+    from flashweb.model.decode_graphs import DecodeGraphs
+
+logger = logging.getLogger(__name__)
 
 DtypeName = Literal["auto", "bfloat16", "float32"]
 LoadFormat = Literal["safetensors", "dummy"]
@@ -127,6 +133,17 @@ class Glm4v:
         return KVCache(
             text.num_layers, num_blocks, block_size, text.num_kv_heads, text.head_dim, self.dtype, self.device
         )
+
+    def new_decoder(self, cache: KVCache, max_batch: int, max_context: int) -> DecodeGraphs | None:
+        """Decode steps as captured CUDA graphs; None, with a line in the log, where Triton cannot be imported."""
+        try:
+            from flashweb.model.decode_graphs import DecodeGraphs  # Triton: only where a CUDA device is used
+        except ImportError as error:
+            logger.warning(
+                "decode steps are launched kernel by kernel, which is slower: %s; install the extra gpu", error
+            )
+            return None
+        return DecodeGraphs(self.text, cache, self.num_real_tokens, max_batch, max_context)
 
     @torch.inference_mode()
     def encode_images(self, patches: Sequence[Tensor], grids: Sequence[Grid]) -> list[Tensor]:

@@ -20,6 +20,7 @@ from flashweb.model.weights import Weights
 class TextDecoder:
     def __init__(self, config: TextConfig, weights: Weights, make_linear: MakeLinear, device: torch.device) -> None:
         self.config = config
+        self.eps = config.rms_norm_eps
         self.embedding = weights.take("embed_tokens.weight")
         self.layers = [TextLayer(config, weights, f"layers.{i}.", make_linear) for i in range(config.num_layers)]
         self.norm = RmsNorm(weights.take("norm.weight"), config.rms_norm_eps)
