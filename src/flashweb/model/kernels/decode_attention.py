@@ -12,62 +12,58 @@ piece leaves at once. Knows nothing of layers, of how blocks are given out, or o
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypeAlias
 
 import torch
 import triton
 import triton.language as tl
 from torch import Tensor
 
-Pointer: TypeAlias = Any  # a tensor on the host, its address in a kernel
-Tile: TypeAlias = Any
-
 LOG2_E = 1.4426950408889634
 DOT_ROWS = 16  # the least a tensor-core product takes; fewer query heads a key head are padded to it
 
-# Programs that run side by side on one multiprocessor: keeps about 64 KiB of keys and values on their way.
+# Programs that run side by side on one multiprocessor, and the stages of the compiler's pipeline in each. Keys are found
+# through the block table: with fewer than 5 stages the next tile's are not on their way while this one is worked on
+# (seen in the compiled code); with 5 there are two tiles of keys and of values, 70 KiB in all.
 PROGRAMS_PER_SM = 2
-# With many sequences no piece is needed to fill the card, but a long context among short ones must not be the work of
-# one program: it is cut into pieces of this many tokens, at most so many.
-BALANCED_TOKENS, BALANCED_SPLITS = 2048, 8
+STAGES = 5
+# With many sequences hardly a piece is needed to fill the card, but a long context among short ones must not be the
+# work of one program: it is cut into pieces of so many tokens, at most this many.
+BALANCED_TOKENS, BALANCED_SPLITS = tl.constexpr(2048), 8
 # Pieces combined at a time.
 COMBINED = 16
 
 
 @dataclass(frozen=True, slots=True)
 class DecodeSplits:
-    """At most `count` pieces a context, of at least `least_tokens` tokens each (a multiple of the tile)."""
+    """At most `count` pieces a context; `filling` of them, tiles permitting, whatever its length."""
 
     count: int
-    least_tokens: int
+    filling: int
 
     @staticmethod
     def of(batch: int, kv_heads: int, max_context: int, num_sms: int, tile: int) -> DecodeSplits:
-        """Enough pieces to fill the card with `batch` contexts of `max_context` tokens, or to balance unequal ones."""
+        """Enough pieces to fill the card with `batch` contexts, and to balance unequal ones."""
         assert batch > 0 and max_context > 0, (batch, max_context)
-        filling = PROGRAMS_PER_SM * num_sms // (batch * kv_heads)
-        balancing = min(BALANCED_SPLITS, max_context // BALANCED_TOKENS)
-        if filling >= balancing:
-            return DecodeSplits(max(1, min(filling, triton.cdiv(max_context, tile))), tile)
-        return DecodeSplits(balancing, BALANCED_TOKENS)
+        filling = max(1, PROGRAMS_PER_SM * num_sms // (batch * kv_heads))
+        balancing = min(BALANCED_SPLITS, max_context // BALANCED_TOKENS.value)
+        return DecodeSplits(min(max(filling, balancing), triton.cdiv(max_context, tile)), filling)
 
 
 @dataclass(frozen=True, slots=True)
 class DecodeWorkspace:
-    """Memory for the partial results of up to `batch` sequences; one serves all layers, and every smaller batch of
-    the same splits.
+    """Memory for the partial results of one layer: serves all layers and batch sizes that run one after the other.
 
-    partial  fp32 [batch, heads, count, head_dim], values weighted relative to the piece's own maximum
-    scales   fp32 [2, batch, heads, count], the piece's maximum (times log2 e) and its sum
+    memory  fp32, flat: [B, heads, count, head_dim] values weighted relative to the piece's own maximum, then
+            [B, heads, count] these maxima (times log2 e) and [B, heads, count] the sums of weights
     """
 
-    splits: DecodeSplits
-    partial: Tensor
-    scales: Tensor
+    memory: Tensor
+    max_context: int
+    num_sms: int
 
     @staticmethod
     def allocate(
-        batch: int,
+        max_batch: int,
         heads: int,
         kv_heads: int,
         head_dim: int,
@@ -76,19 +72,20 @@ class DecodeWorkspace:
         device: torch.device,
         num_sms: int | None = None,
     ) -> DecodeWorkspace:
-        """`dtype` is the cache's; `num_sms` multiprocessors, the device's own if not given."""
+        """`dtype` is the cache's; `num_sms` multiprocessors, the device's own if not given. Longer contexts than
+        `max_context` are right too, only cut into fewer pieces than they should be."""
         if num_sms is None:
             num_sms = torch.cuda.get_device_properties(device).multi_processor_count
-        splits = DecodeSplits.of(batch, kv_heads, max_context, num_sms, tile_tokens(head_dim, dtype))
+        tile = tile_tokens(head_dim, dtype)
+        counts = [DecodeSplits.of(b, kv_heads, max_context, num_sms, tile).count for b in range(1, max_batch + 1)]
         # Contexts in one piece leave nothing here.
-        rows = batch if splits.count > 1 else 0
-        partial = torch.empty(rows, heads, splits.count, head_dim, dtype=torch.float32, device=device)
-        scales = torch.empty(2, rows, heads, splits.count, dtype=torch.float32, device=device)
-        return DecodeWorkspace(splits, partial, scales)
+        rows = max(b * heads * count if count > 1 else 0 for b, count in enumerate(counts, start=1))
+        memory = torch.empty(rows * (head_dim + 2), dtype=torch.float32, device=device)
+        return DecodeWorkspace(memory, max_context, num_sms)
 
 
 def tile_tokens(head_dim: int, dtype: torch.dtype) -> int:
-    """Tokens whose keys (or values) are loaded at once: 16 KiB of them, which fits three stages into 99 KiB (sm86)."""
+    """Tokens whose keys (or values) are loaded at once: 16 KiB of them; two of each fit into 99 KiB (sm86, sm89)."""
     return max(16, min(128, (16 << 10) // (head_dim * dtype.itemsize)))
 
 
@@ -120,10 +117,11 @@ def paged_decode(
     assert out.shape == (batch, heads * head_dim) and out.is_contiguous(), out.shape
     assert block_tables.shape[0] == context_lens.shape[0] == batch, (block_tables.shape, context_lens.shape, batch)
     assert block_tables.stride(1) == 1 or block_tables.shape[1] == 1, block_tables.stride()
-    splits, partial, scales = workspace.splits, workspace.partial, workspace.scales
-    assert splits.count == 1 or (partial.shape[0] >= batch and partial.shape[1:] == (heads, splits.count, head_dim)), (
-        f"workspace {tuple(partial.shape)} for {(batch, heads, splits.count, head_dim)}"
-    )
+    tile = tile_tokens(head_dim, cache_layer.dtype)
+    splits = DecodeSplits.of(batch, kv_heads, workspace.max_context, workspace.num_sms, tile)
+    results = batch * heads * splits.count
+    partial, scales = workspace.memory[: results * head_dim], workspace.memory[results * head_dim :]
+    assert splits.count == 1 or scales.shape[0] >= 2 * results, f"workspace too small for {(batch, heads, head_dim)}"
     # The first pieces of all contexts come first, programs that have nothing to do last.
     _decode_kernel[(batch * kv_heads, splits.count)](
         query,
@@ -137,17 +135,17 @@ def paged_decode(
         query.stride(0),
         cache_layer.stride(0),
         block_tables.stride(0),
-        scales.stride(0),
+        results,
         splits.count,
-        splits.least_tokens,
+        splits.filling,
         KV_HEADS=kv_heads,
         GROUP=group,
         HEAD_DIM=head_dim,
         BLOCK_SIZE=block_size,
-        TILE=tile_tokens(head_dim, cache_layer.dtype),
+        TILE=tile,
         ROWS=DOT_ROWS,
         num_warps=4,
-        num_stages=3,
+        num_stages=STAGES,
     )
     if splits.count > 1:
         _combine_kernel[(batch, heads)](
@@ -155,14 +153,14 @@ def paged_decode(
             out,
             partial,
             scales,
-            scales.stride(0),
+            results,
             splits.count,
-            splits.least_tokens,
+            splits.filling,
             HEADS=heads,
             HEAD_DIM=head_dim,
             ALL=triton.next_power_of_2(splits.count),
             STEP=COMBINED,
-            TILE=tile_tokens(head_dim, cache_layer.dtype),
+            TILE=tile,
             num_warps=4,
         )
     return out
@@ -187,29 +185,29 @@ def reference_paged_decode(
 
 
 @triton.jit  # type: ignore[untyped-decorator]
-def _pieces(context_len: Tile, max_splits: Tile, least_tokens: Tile, TILE: tl.constexpr) -> Tile:
+def _pieces(context_len: tl.tensor, max_splits: tl.tensor, filling: tl.tensor, TILE: tl.constexpr) -> tl.tensor:
     """(pieces of this context, tokens of each but the last); no piece for an empty context."""
-    wanted = tl.minimum(max_splits, tl.cdiv(context_len, least_tokens))
-    tokens = tl.cdiv(tl.cdiv(context_len, tl.maximum(wanted, 1)), TILE) * TILE
+    wanted = tl.minimum(max_splits, tl.maximum(filling, tl.cdiv(context_len, BALANCED_TOKENS)))
+    tokens = tl.cdiv(tl.cdiv(context_len, wanted), TILE) * TILE
     return tl.cdiv(context_len, tl.maximum(tokens, 1)), tokens
 
 
-@triton.jit  # type: ignore[untyped-decorator]
+@triton.jit(do_not_specialize=["table_stride", "num_results", "max_splits", "filling"])  # type: ignore[untyped-decorator]
 def _decode_kernel(
-    query_ptr: Pointer,
-    cache_ptr: Pointer,
-    tables_ptr: Pointer,
-    context_lens_ptr: Pointer,
-    out_ptr: Pointer,
-    partial_ptr: Pointer,
-    scales_ptr: Pointer,
-    scale: float,
-    query_stride: Tile,
-    head_stride: Tile,
-    table_stride: Tile,
-    scales_stride: Tile,
-    max_splits: Tile,
-    least_tokens: Tile,
+    query_ptr: tl.tensor,
+    cache_ptr: tl.tensor,
+    tables_ptr: tl.tensor,
+    context_lens_ptr: tl.tensor,
+    out_ptr: tl.tensor,
+    partial_ptr: tl.tensor,
+    scales_ptr: tl.tensor,
+    scale: tl.tensor,
+    query_stride: tl.tensor,
+    head_stride: tl.tensor,
+    table_stride: tl.tensor,
+    num_results: tl.tensor,
+    max_splits: tl.tensor,
+    filling: tl.tensor,
     KV_HEADS: tl.constexpr,
     GROUP: tl.constexpr,
     HEAD_DIM: tl.constexpr,
@@ -226,7 +224,7 @@ def _decode_kernel(
     at_out = out_ptr + (row * (KV_HEADS * GROUP) + heads[:, None]) * HEAD_DIM + dims
 
     context_len = tl.load(context_lens_ptr + row)
-    num_pieces, tokens = _pieces(context_len, max_splits, least_tokens, TILE)
+    num_pieces, tokens = _pieces(context_len, max_splits, filling, TILE)
     if piece >= num_pieces:
         if piece == 0:
             tl.store(at_out, tl.zeros((ROWS, HEAD_DIM), out_ptr.dtype.element_ty), mask=in_group)
@@ -265,18 +263,18 @@ def _decode_kernel(
         at = (row * (KV_HEADS * GROUP) + heads) * max_splits + piece
         tl.store(partial_ptr + at[:, None] * HEAD_DIM + dims, weighted, mask=in_group)
         tl.store(scales_ptr + at, maximum, mask=tl.arange(0, ROWS) < GROUP)
-        tl.store(scales_ptr + scales_stride + at, total, mask=tl.arange(0, ROWS) < GROUP)
+        tl.store(scales_ptr + num_results + at, total, mask=tl.arange(0, ROWS) < GROUP)
 
 
-@triton.jit  # type: ignore[untyped-decorator]
+@triton.jit(do_not_specialize=["num_results", "max_splits", "filling"])  # type: ignore[untyped-decorator]
 def _combine_kernel(
-    context_lens_ptr: Pointer,
-    out_ptr: Pointer,
-    partial_ptr: Pointer,
-    scales_ptr: Pointer,
-    scales_stride: Tile,
-    max_splits: Tile,
-    least_tokens: Tile,
+    context_lens_ptr: tl.tensor,
+    out_ptr: tl.tensor,
+    partial_ptr: tl.tensor,
+    scales_ptr: tl.tensor,
+    num_results: tl.tensor,
+    max_splits: tl.tensor,
+    filling: tl.tensor,
     HEADS: tl.constexpr,
     HEAD_DIM: tl.constexpr,
     ALL: tl.constexpr,
@@ -285,7 +283,7 @@ def _combine_kernel(
 ) -> None:
     row = tl.program_id(0).to(tl.int64)
     context_len = tl.load(context_lens_ptr + row)
-    num_pieces, _ = _pieces(context_len, max_splits, least_tokens, TILE)
+    num_pieces, _ = _pieces(context_len, max_splits, filling, TILE)
     if num_pieces <= 1:  # written already
         return
     head = row * HEADS + tl.program_id(1)
@@ -300,7 +298,7 @@ def _combine_kernel(
         inside = piece < num_pieces
         at = head * max_splits + piece
         shrink = tl.exp2(tl.load(scales_ptr + at, mask=inside, other=float("-inf")) - maximum)
-        total += tl.sum(shrink * tl.load(scales_ptr + scales_stride + at, mask=inside, other=0.0), axis=0)
+        total += tl.sum(shrink * tl.load(scales_ptr + num_results + at, mask=inside, other=0.0), axis=0)
         partial = tl.load(partial_ptr + at[:, None] * HEAD_DIM + dims[None, :], mask=inside[:, None], other=0.0)
         weighted += tl.sum(shrink[:, None] * partial, axis=0)
     tl.store(out_ptr + head * HEAD_DIM + dims, (weighted / total).to(out_ptr.dtype.element_ty))

@@ -11,8 +11,6 @@ Knows nothing of layers, weights' storage or requests.
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
-
 import torch
 import triton
 import triton.language as tl
@@ -20,9 +18,6 @@ from torch import Tensor
 
 from flashweb.model.layers import RmsNorm, gated_silu
 from flashweb.model.rope import rotate_, text_rotation
-
-Pointer: TypeAlias = Any  # a tensor on the host, its address in a kernel
-Tile: TypeAlias = Any
 
 VALUES_PER_THREAD = 8  # one load of 16 bytes in bf16
 SILU_COLUMNS = 1024
@@ -219,7 +214,7 @@ def _row_blocks(columns: int) -> dict[str, int]:
 
 
 @triton.jit  # type: ignore[untyped-decorator]
-def _normed(x: Tile, weight: Tile, eps: float, columns: tl.constexpr, dtype: tl.constexpr) -> Tile:
+def _normed(x: tl.tensor, weight: tl.tensor, eps: tl.tensor, columns: tl.constexpr, dtype: tl.constexpr) -> tl.tensor:
     """A row's norm: fp32 in, fp32 out, rounded to `dtype` before and after the weight."""
     root = tl.rsqrt(tl.sum(x * x, axis=0) / columns + eps)
     return ((x * root).to(dtype).to(tl.float32) * weight).to(dtype).to(tl.float32)
@@ -227,10 +222,10 @@ def _normed(x: Tile, weight: Tile, eps: float, columns: tl.constexpr, dtype: tl.
 
 @triton.jit  # type: ignore[untyped-decorator]
 def _rms_norm_kernel(
-    x_ptr: Pointer,
-    weight_ptr: Pointer,
-    out_ptr: Pointer,
-    eps: float,
+    x_ptr: tl.tensor,
+    weight_ptr: tl.tensor,
+    out_ptr: tl.tensor,
+    eps: tl.tensor,
     COLUMNS: tl.constexpr,
     BLOCK: tl.constexpr,
 ) -> None:
@@ -245,12 +240,12 @@ def _rms_norm_kernel(
 
 @triton.jit  # type: ignore[untyped-decorator]
 def _add_norm_kernel(
-    residual_ptr: Pointer,
-    y_ptr: Pointer,
-    weight_ptr: Pointer,
-    next_weight_ptr: Pointer,
-    out_ptr: Pointer,
-    eps: float,
+    residual_ptr: tl.tensor,
+    y_ptr: tl.tensor,
+    weight_ptr: tl.tensor,
+    next_weight_ptr: tl.tensor,
+    out_ptr: tl.tensor,
+    eps: tl.tensor,
     COLUMNS: tl.constexpr,
     HAS_NEXT: tl.constexpr,
     BLOCK: tl.constexpr,
@@ -273,7 +268,7 @@ def _add_norm_kernel(
 
 
 @triton.jit  # type: ignore[untyped-decorator]
-def _silu_mul_kernel(gate_up_ptr: Pointer, out_ptr: Pointer, COLUMNS: tl.constexpr, BLOCK: tl.constexpr) -> None:
+def _silu_mul_kernel(gate_up_ptr: tl.tensor, out_ptr: tl.tensor, COLUMNS: tl.constexpr, BLOCK: tl.constexpr) -> None:
     row = tl.program_id(0).to(tl.int64)
     columns = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     inside = columns < COLUMNS
@@ -284,14 +279,15 @@ def _silu_mul_kernel(gate_up_ptr: Pointer, out_ptr: Pointer, COLUMNS: tl.constex
     tl.store(out_ptr + row * COLUMNS + columns, (silu * up).to(dtype), mask=inside)
 
 
-@triton.jit  # type: ignore[untyped-decorator]
+# One compiled kernel for any number of tokens: nothing may have to be compiled while requests wait.
+@triton.jit(do_not_specialize=["num_tokens", "axis_stride"])  # type: ignore[untyped-decorator]
 def _rotation_table_kernel(
-    positions_ptr: Pointer,
-    frequencies_ptr: Pointer,
-    axes_ptr: Pointer,
-    out_ptr: Pointer,
-    num_tokens: Tile,
-    axis_stride: Tile,
+    positions_ptr: tl.tensor,
+    frequencies_ptr: tl.tensor,
+    axes_ptr: tl.tensor,
+    out_ptr: tl.tensor,
+    num_tokens: tl.tensor,
+    axis_stride: tl.tensor,
     PAIRS: tl.constexpr,
     BLOCK_PAIRS: tl.constexpr,
     BLOCK_TOKENS: tl.constexpr,
@@ -310,14 +306,14 @@ def _rotation_table_kernel(
 
 @triton.jit  # type: ignore[untyped-decorator]
 def _bias_rotate_store_kernel(
-    qkv_ptr: Pointer,
-    bias_ptr: Pointer,
-    rotation_ptr: Pointer,
-    slots_ptr: Pointer,
-    cache_ptr: Pointer,
-    queries_ptr: Pointer,
-    query_stride: Tile,
-    cache_head_stride: Tile,
+    qkv_ptr: tl.tensor,
+    bias_ptr: tl.tensor,
+    rotation_ptr: tl.tensor,
+    slots_ptr: tl.tensor,
+    cache_ptr: tl.tensor,
+    queries_ptr: tl.tensor,
+    query_stride: tl.tensor,
+    cache_head_stride: tl.tensor,
     HAS_BIAS: tl.constexpr,
     HEADS: tl.constexpr,
     KV_HEADS: tl.constexpr,

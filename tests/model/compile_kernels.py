@@ -1,0 +1,112 @@
+"""Compiles the kernels at the real model's shapes for a GPU that need not be there, and checks what they ask of it.
+
+    python tests/model/compile_kernels.py 86 [FOLDER]
+
+Every launcher is called on CPU tensors, with a driver that only names its target and launches that only compile.
+Prints a line a kernel; fails when one does not compile, or needs more shared memory than a program may have.
+With FOLDER, leaves the intermediate code (TTGIR, PTX) there to be read.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from triton import knobs
+from triton.backends.compiler import GPUTarget
+from triton.runtime import driver
+from triton.runtime.jit import JITFunction
+
+from flashweb.model.kernels import decode_attention, fused
+
+# KiB that one program may have (CUDA C++ Programming Guide, technical specifications per compute capability).
+SHARED_KIB = {80: 163, 86: 99, 89: 99, 90: 227}
+CPU = torch.device("cpu")
+
+
+class NamedTarget:
+    """The part of Triton's driver that compiling asks for."""
+
+    def __init__(self, arch: int) -> None:
+        self.target = GPUTarget("cuda", arch, 32)
+
+    def get_current_target(self) -> GPUTarget:
+        return self.target
+
+    def get_current_device(self) -> int:
+        return 0
+
+    def get_current_stream(self, device: int) -> int:
+        return 0
+
+
+def launch_all(num_sms: int = 132) -> Iterator[str]:
+    """Calls every launcher; yields what the launches since the last one were."""
+    bf16 = torch.bfloat16
+    x, weight = torch.zeros(2, 4096, dtype=bf16), torch.zeros(4096, dtype=bf16)
+    fused.rms_norm(x, weight, 1e-5)
+    fused.norm_add(x, x.clone(), weight, 1e-5)
+    fused.add_norm(x, x.clone(), weight, weight, 1e-5)
+    fused.silu_mul(torch.zeros(2, 2 * 13696, dtype=bf16))
+    positions, frequencies, axes = torch.zeros(3, 7, dtype=torch.int64), torch.zeros(32), torch.zeros(32).long()
+    fused.rotation_table(positions, frequencies, axes, bf16)
+    yield "hidden 4096"
+    cache = torch.zeros(4, 64, 128, dtype=bf16)
+    for num_tokens in (1, fused.FEW_TOKENS + 1):
+        rotation, slots = torch.zeros(num_tokens, 32, 2, dtype=bf16), torch.zeros(num_tokens, dtype=torch.int64)
+        qkv, bias = torch.zeros(num_tokens, 36 * 128, dtype=bf16), torch.zeros(36 * 128, dtype=bf16)
+        fused.bias_rotate_store(qkv, bias, rotation, slots, cache)
+        yield f"{num_tokens} tokens"
+    for dtype, head_dim, batch in ((bf16, 128, 1), (bf16, 128, 256), (bf16, 64, 1), (torch.float32, 128, 1)):
+        cache = torch.zeros(4, 64, head_dim, dtype=dtype)
+        tables, lengths = torch.zeros(batch, 1024, dtype=torch.int32), torch.ones(batch, dtype=torch.int32)
+        workspace = decode_attention.DecodeWorkspace.allocate(batch, 32, 2, head_dim, 16384, dtype, CPU, num_sms)
+        query, out = torch.zeros(batch, 32, head_dim, dtype=dtype), torch.zeros(batch, 32 * head_dim, dtype=dtype)
+        decode_attention.paged_decode(query, cache, tables, lengths, 16, out, workspace)
+        yield f"{dtype}, head_dim {head_dim}, batch {batch}, {workspace.memory.numel() * 4 >> 10} KiB of workspace"
+
+
+def main(arch: int, folder: Path | None) -> int:
+    driver.set_active(NamedTarget(arch))
+    run, compiled = JITFunction.run, []
+
+    def only_compile(self: JITFunction, *args: Any, grid: Any, warmup: bool, **options: Any) -> None:
+        compiled.append((self.fn.__name__, run(self, *args, grid=grid, warmup=True, **options)))
+
+    JITFunction.run = only_compile
+    too_large = 0
+    for i, what in enumerate(launch_all()):
+        for name, kernel in compiled:
+            shared = kernel.metadata.shared / 1024
+            too_large += shared > SHARED_KIB[arch]
+            ptx = kernel.asm["ptx"]
+            print(
+                f"sm{arch} {name}: {resources(arch, ptx)}, {kernel.metadata.num_warps} warps, shared {shared:.1f} KiB, "
+                f"{ptx.count('mma.sync')} mma.sync ({what})"
+            )
+            if folder is not None:
+                for kind in ("ttgir", "ptx"):
+                    (folder / f"{arch}_{i}{name}.{kind}").write_text(kernel.asm[kind], encoding="utf-8")
+        compiled.clear()
+    return int(too_large > 0)
+
+
+def resources(arch: int, ptx: str) -> str:
+    """What the assembler says of registers and spills."""
+    with tempfile.NamedTemporaryFile("w", suffix=".ptx") as file:
+        file.write(ptx)
+        file.flush()
+        suffix = "a" if arch >= 90 else ""
+        command = [knobs.nvidia.ptxas.path, "-v", f"--gpu-name=sm_{arch}{suffix}", file.name, "-o", "/dev/null"]
+        said = subprocess.run(command, capture_output=True, text=True, check=True).stderr
+    return ", ".join(re.findall(r"Used \d+ registers|[1-9]\d* bytes spill stores", said))
+
+
+if __name__ == "__main__":
+    sys.exit(main(int(sys.argv[1]), Path(sys.argv[2]) if len(sys.argv) > 2 else None))
