@@ -1,0 +1,336 @@
+"""Linear maps of the decoder for CUDA cards: plain bf16 read near bandwidth, int8 and int4 weights, fp8 throughout.
+
+`quant.py` is the CPU's int8, whose kernels and packed layout belong to FBGEMM; this module's formats are plain tensors
+that the Triton kernels of `kernels/linear.py` read, which is why they live apart. Quantising is torch alone, row by row
+in pieces, from the plain checkpoint: the peak is the finished weight plus one piece in fp32, and pieces and whole give
+the same bits, because no number depends on another row's.
+
+Formats (w the bf16 weight [N, K], y = x w^T + b):
+- int8: w = q s[n], q in -127..127, s the row's largest |w| over 127.
+- int4: w = (q - z[n, g]) s[n, g] for groups g of neighbouring columns, q and z in 0..15; the range of a group is
+  shrunk as far as that lowers its squared error.
+- fp8: w = q s[n], q e4m3 (largest value 448); x is rounded in the same way, one scale a row, in every call.
+
+Away from a CUDA device the same numbers are multiplied by plain torch: slow, and good for judging a format. Knows
+nothing of checkpoints, layers or memory budgets.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import ModuleType
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from flashweb.errors import ConfigError
+
+FP8_LARGEST = 448.0  # of e4m3fn
+FP8_CAPABILITY = (8, 9)  # Ada, the first with fp8 tensor cores
+GROUP_SIZES = (128, 64, 32)  # columns that share an int4 scale; the first that divides the row is taken
+PIECE_VALUES = 1 << 22  # quantised at once: 16 MiB in fp32, and a few times that in intermediates
+SHRINKS = tuple(1.0 - 0.035 * i for i in range(12))  # of an int4 group's range: 1 is plain min-max, the last 0.615
+SMALLEST_SCALE = 1e-8
+
+
+# --- the formats ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Int8Weight:
+    """w = values * scale[:, None]."""
+
+    values: Tensor  # int8 [N, K]
+    scale: Tensor  # fp32 [N]
+
+    def dequantised(self, dtype: torch.dtype = torch.float32) -> Tensor:
+        return (self.values.float() * self.scale[:, None]).to(dtype)
+
+    def rows(self, ids: Tensor, dtype: torch.dtype) -> Tensor:
+        """dequantised(dtype)[ids] for one-dimensional ids, without the rest."""
+        return Int8Weight(self.values[ids], self.scale[ids]).dequantised(dtype)
+
+    @property
+    def num_bytes(self) -> int:
+        return _num_bytes(self.values, self.scale)
+
+
+@dataclass(frozen=True, slots=True)
+class Fp8Weight:
+    """w = values * scale[:, None]."""
+
+    values: Tensor  # float8_e4m3fn [N, K]
+    scale: Tensor  # fp32 [N]
+
+    def dequantised(self, dtype: torch.dtype = torch.float32) -> Tensor:
+        return (self.values.float() * self.scale[:, None]).to(dtype)
+
+    def rows(self, ids: Tensor, dtype: torch.dtype) -> Tensor:
+        """dequantised(dtype)[ids] for one-dimensional ids, without the rest."""
+        # Indexing is not implemented for fp8 on every device; bytes are bytes.
+        values = self.values.view(torch.uint8)[ids].view(torch.float8_e4m3fn)
+        return Fp8Weight(values, self.scale[ids]).dequantised(dtype)
+
+    @property
+    def num_bytes(self) -> int:
+        return _num_bytes(self.values, self.scale)
+
+
+@dataclass(frozen=True, slots=True)
+class Int4Weight:
+    """w[n, k] = (q[n, k] - zero[n, g]) * scale[n, g] with g = k // group_size.
+
+    A group's first half lies in the low nibbles of its bytes and the second half in the high ones, so that a kernel
+    unpacks to two runs of neighbouring columns and never has to interleave:
+    packed[n, g * G/2 + j] = q[n, g * G + j] | q[n, g * G + G/2 + j] << 4.
+    """
+
+    packed: Tensor  # uint8 [N, K/2]
+    scale: Tensor  # bf16 [N, K/G]
+    zero: Tensor  # uint8 [N, K/G], 0..15
+    group_size: int
+
+    def dequantised(self, dtype: torch.dtype = torch.float32) -> Tensor:
+        rows, half = self.packed.shape
+        pairs = self.packed.view(rows, -1, self.group_size // 2)
+        levels = torch.cat((pairs & 15, pairs >> 4), dim=-1).float()
+        values = (levels - self.zero[..., None].float()) * self.scale[..., None].float()
+        return values.view(rows, 2 * half).to(dtype)
+
+    def rows(self, ids: Tensor, dtype: torch.dtype) -> Tensor:
+        """dequantised(dtype)[ids] for one-dimensional ids, without the rest."""
+        return Int4Weight(self.packed[ids], self.scale[ids], self.zero[ids], self.group_size).dequantised(dtype)
+
+    @property
+    def num_bytes(self) -> int:
+        return _num_bytes(self.packed, self.scale, self.zero)
+
+
+def _num_bytes(*tensors: Tensor) -> int:
+    return sum(tensor.numel() * tensor.itemsize for tensor in tensors)
+
+
+def quantise_int8(weight: Tensor) -> Int8Weight:
+    """[N, K], any float dtype -> int8 by rows."""
+    values = torch.empty(weight.shape, dtype=torch.int8, device=weight.device)
+    scale = torch.empty(weight.shape[0], dtype=torch.float32, device=weight.device)
+    for rows in _pieces(weight):
+        piece = weight[rows].float()
+        scale[rows] = (piece.abs().amax(dim=1) / 127).clamp_min(SMALLEST_SCALE)
+        values[rows] = (piece / scale[rows, None]).round_().clamp_(-127, 127).to(torch.int8)
+    return Int8Weight(values, scale)
+
+
+def quantise_fp8(weight: Tensor) -> Fp8Weight:
+    """[N, K], any float dtype -> e4m3 by rows."""
+    values = torch.empty(weight.shape, dtype=torch.float8_e4m3fn, device=weight.device)
+    scale = torch.empty(weight.shape[0], dtype=torch.float32, device=weight.device)
+    for rows in _pieces(weight):
+        piece = weight[rows].float()
+        scale[rows] = (piece.abs().amax(dim=1) / FP8_LARGEST).clamp_min(SMALLEST_SCALE)
+        # Beyond 448 torch's cast gives NaN, so rounding in the division must not get there.
+        values[rows] = (piece / scale[rows, None]).clamp_(-FP8_LARGEST, FP8_LARGEST).to(torch.float8_e4m3fn)
+    return Fp8Weight(values, scale)
+
+
+def quantise_int4(weight: Tensor, group_size: int | None = None, shrinks: tuple[float, ...] = SHRINKS) -> Int4Weight:
+    """[N, K], any float dtype -> int4 by groups of `group_size` columns (None: `group_size_for(K)`).
+
+    `shrinks` are the factors tried on each group's range; (1.0,) is plain min-max. Raises ConfigError where no group
+    size divides K.
+    """
+    rows, columns = weight.shape
+    size = group_size or group_size_for(columns)
+    assert size % 2 == 0 and columns % size == 0, f"groups of {size} do not fit {columns} columns"
+    packed = torch.empty((rows, columns // 2), dtype=torch.uint8, device=weight.device)
+    scale = torch.empty((rows, columns // size), dtype=torch.bfloat16, device=weight.device)
+    zero = torch.empty((rows, columns // size), dtype=torch.uint8, device=weight.device)
+    for piece in _pieces(weight):
+        groups = weight[piece].float().view(-1, columns // size, size)
+        step, origin = _best_range(groups, shrinks)
+        levels = _levels(groups, step, origin).to(torch.uint8)
+        low, high = levels.chunk(2, dim=-1)
+        packed[piece] = (low | high << 4).flatten(1)
+        scale[piece] = step.squeeze(-1).to(torch.bfloat16)  # exact: it was rounded before it was tried
+        zero[piece] = origin.squeeze(-1).to(torch.uint8)
+    return Int4Weight(packed, scale, zero, size)
+
+
+def group_size_for(columns: int) -> int:
+    """The largest of GROUP_SIZES that divides a row. Raises ConfigError."""
+    for size in GROUP_SIZES:
+        if columns % size == 0:
+            return size
+    raise ConfigError(
+        f"int4 groups need rows of a multiple of {GROUP_SIZES[-1]} values and this checkpoint has rows of {columns}; "
+        "use quantization int8"
+    )
+
+
+def _best_range(groups: Tensor, shrinks: tuple[float, ...]) -> tuple[Tensor, Tensor]:
+    """fp32 [N, K/G, G] -> scale and zero, both [N, K/G, 1] in fp32, of the least squared error among the shrinks."""
+    # 0 is always inside the range, or the zero point would not fit four bits.
+    lowest = groups.amin(dim=-1, keepdim=True).clamp_max(0)
+    highest = groups.amax(dim=-1, keepdim=True).clamp_min(0)
+    best: tuple[Tensor, Tensor, Tensor] | None = None
+    for shrink in shrinks:
+        step = ((highest - lowest) * (shrink / 15)).clamp_min(SMALLEST_SCALE).to(torch.bfloat16).float()
+        origin = (lowest * -shrink / step).round_().clamp_(0, 15)
+        error = _levels(groups, step, origin).sub_(origin).mul_(step).sub_(groups).square_().sum(-1, keepdim=True)
+        if best is None:
+            best = error, step, origin
+        else:
+            better = error < best[0]
+            best = tuple(torch.where(better, new, old) for new, old in zip((error, step, origin), best, strict=True))  # type: ignore[assignment]
+    assert best is not None, "no shrink was given"
+    return best[1], best[2]
+
+
+def _levels(groups: Tensor, step: Tensor, origin: Tensor) -> Tensor:
+    return (groups / step).round_().add_(origin).clamp_(0, 15)
+
+
+def _pieces(weight: Tensor) -> Iterator[slice]:
+    """Slices of rows with at most PIECE_VALUES values each, at least one row."""
+    rows, columns = weight.shape
+    step = max(1, PIECE_VALUES // columns)
+    for start in range(0, rows, step):
+        yield slice(start, start + step)
+
+
+def quantise_rows_fp8(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Any float [..., K] -> e4m3 [..., K] and fp32 [..., 1]: what the fp8 kernels do to their input, in torch."""
+    wide = x.float()
+    scale = (wide.abs().amax(dim=-1, keepdim=True) / FP8_LARGEST).clamp_min(SMALLEST_SCALE)
+    return (wide / scale).clamp_(-FP8_LARGEST, FP8_LARGEST).to(torch.float8_e4m3fn), scale
+
+
+# --- the maps, with the face of `layers.Linear` -----------------------------------------------------------------------
+
+
+def _kernels(device: torch.device) -> ModuleType | None:
+    """The Triton kernels where they can run: on a CUDA device, or anywhere in Triton's interpreter."""
+    if device.type == "cuda" or (os.environ.get("TRITON_INTERPRET") == "1" and device.type == "cpu"):
+        from flashweb.model.kernels import linear
+
+        return linear
+    return None
+
+
+class SkinnyLinear:
+    """y = x W^T + b in the weight's own dtype: our kernel for few rows, cuBLAS for many."""
+
+    __slots__ = ("_kernels", "bias", "num_values", "value_bytes", "weight")
+
+    def __init__(self, weight: Tensor, bias: Tensor | None = None) -> None:
+        self.weight = weight
+        self.bias = bias
+        self.num_values = weight.numel()
+        self.value_bytes: float = weight.itemsize
+        self._kernels = _kernels(weight.device)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        if self._kernels is None or x.numel() > self._kernels.MAX_SKINNY_ROWS * x.shape[-1]:
+            return F.linear(x, self.weight, self.bias)
+        y: Tensor = self._kernels.skinny_linear(x.reshape(-1, x.shape[-1]), self.weight, self.bias)
+        return y.view(*x.shape[:-1], -1)
+
+
+class Int8WeightOnly:
+    """y = x W^T + b with int8 weights, one scale a row; x and the sums stay as they are."""
+
+    __slots__ = ("_kernels", "bias", "num_values", "value_bytes", "weight")
+
+    def __init__(self, weight: Tensor | Int8Weight, bias: Tensor | None = None) -> None:
+        self.weight = weight if isinstance(weight, Int8Weight) else quantise_int8(weight)
+        self.bias = bias
+        self.num_values = self.weight.values.numel()
+        self.value_bytes = self.weight.num_bytes / self.num_values  # the scales included
+        self._kernels = _kernels(self.weight.values.device)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        weight = self.weight
+        if self._kernels is None:
+            return F.linear(x, weight.dequantised(x.dtype), self.bias)
+        y: Tensor = self._kernels.int8_linear(x.reshape(-1, x.shape[-1]), weight.values, weight.scale, self.bias)
+        return y.view(*x.shape[:-1], -1)
+
+
+class Int4WeightOnly:
+    """y = x W^T + b with int4 weights in groups along a row; x and the sums stay as they are."""
+
+    __slots__ = ("_kernels", "bias", "num_values", "value_bytes", "weight")
+
+    def __init__(self, weight: Tensor | Int4Weight, bias: Tensor | None = None) -> None:
+        self.weight = weight if isinstance(weight, Int4Weight) else quantise_int4(weight)
+        self.bias = bias
+        self.num_values = 2 * self.weight.packed.numel()
+        self.value_bytes = self.weight.num_bytes / self.num_values  # scales and zeros included: 0.523 in groups of 128
+        self._kernels = _kernels(self.weight.packed.device)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        weight = self.weight
+        if self._kernels is None:
+            return F.linear(x, weight.dequantised(x.dtype), self.bias)
+        y: Tensor = self._kernels.int4_linear(
+            x.reshape(-1, x.shape[-1]), weight.packed, weight.scale, weight.zero, self.bias
+        )
+        return y.view(*x.shape[:-1], -1)
+
+
+class Fp8Linear:
+    """y = x W^T + b with e4m3 weights and activations, one scale a row of each; the output has x's dtype.
+
+    `quantised` takes rows that a fused kernel has rounded already (`rms_norm_fp8`, `silu_mul_fp8`).
+    """
+
+    __slots__ = ("_kernels", "bias", "num_values", "value_bytes", "weight")
+
+    def __init__(self, weight: Tensor | Fp8Weight, bias: Tensor | None = None) -> None:
+        self.weight = weight if isinstance(weight, Fp8Weight) else quantise_fp8(weight)
+        require_fp8(self.weight.values.device)
+        self.bias = bias
+        self.num_values = self.weight.values.numel()
+        self.value_bytes = self.weight.num_bytes / self.num_values  # the scales included
+        self._kernels = _kernels(self.weight.values.device)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        rows = x.reshape(-1, x.shape[-1])
+        quantise = quantise_rows_fp8 if self._kernels is None else self._kernels.quantise_rows_fp8
+        values, scale = quantise(rows)
+        return self.quantised(values, scale, x.dtype).view(*x.shape[:-1], -1)
+
+    def quantised(self, values: Tensor, scale: Tensor, dtype: torch.dtype = torch.bfloat16) -> Tensor:
+        """e4m3 [M, K] and fp32 [M, 1] -> [M, N] of `dtype`."""
+        weight = self.weight
+        if self._kernels is None:
+            x = (values.float() * scale).to(dtype)
+            return F.linear(x, weight.dequantised(dtype), self.bias)
+        y: Tensor = self._kernels.fp8_linear(values, scale, weight.values, weight.scale, self.bias, dtype)
+        return y
+
+
+def require_fp8(device: torch.device) -> None:
+    """Raises ConfigError, with the reason, where a card has no fp8 arithmetic."""
+    if device.type == "cuda" and (found := torch.cuda.get_device_capability(device)) < FP8_CAPABILITY:
+        raise ConfigError(
+            f"quantization fp8 needs a card of compute capability {'.'.join(map(str, FP8_CAPABILITY))} or newer (Ada, "
+            f"Hopper) and {torch.cuda.get_device_name(device)} has {'.'.join(map(str, found))}; use int8"
+        )
+
+
+class QuantisedEmbedding:
+    """Rows of a quantised table; a tied head shares the table: `Int8WeightOnly(table)` and the like."""
+
+    __slots__ = ("_dtype", "table")
+
+    def __init__(self, table: Int8Weight | Int4Weight | Fp8Weight, dtype: torch.dtype) -> None:
+        self.table = table
+        self._dtype = dtype
+
+    def __call__(self, token_ids: Tensor) -> Tensor:
+        """int [n] -> [n, hidden]."""
+        return self.table.rows(token_ids, self._dtype)
