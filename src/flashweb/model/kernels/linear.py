@@ -1,0 +1,661 @@
+"""Products with the weight matrices: every weight read once and near bandwidth where there are few rows.
+
+    skinny_linear   bf16 weights, few rows (decoding); for many rows cuBLAS is the better kernel
+    int8_linear     int8 weights with a scale a row, any number of rows
+    int4_linear     int4 weights in groups along a row, any number of rows
+    fp8_linear      e4m3 weights and e4m3 rows, both with a scale a row
+    quantise_rows_fp8, rms_norm_fp8, silu_mul_fp8
+                    rows rounded to e4m3 for `fp8_linear`, alone or where they are made
+
+Formats: `quant_cuda.py`. Weights are [N, K] and lie by rows, x is [M, K]. The weights' tile is the left operand of the
+tensor cores (its N fills their 64 rows, M only the columns, from 16 on), quantised values become bf16 in registers,
+and scales meet the sums, not the values: w = q s loses nothing before the product. Where N gives too few tiles to
+fill the card, K is split; the last program of a tile to arrive adds the parts up, always in the same order, so results
+do not depend on timing. Which blocks, by shape: `plan_for`; nothing is tuned at run time.
+
+Every launcher can be captured in a CUDA graph. A tile's arrivals are counted in memory that all launches of a device
+share: launch on one stream at a time. Knows nothing of layers, checkpoints or how weights were quantised.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from flashweb.model.layers import RmsNorm, gated_silu
+from flashweb.model.quant_cuda import FP8_LARGEST, SMALLEST_SCALE, Fp8Weight, Int4Weight, Int8Weight
+from flashweb.model.quant_cuda import quantise_rows_fp8 as reference_quantise_rows_fp8
+
+MAX_SKINNY_ROWS = 64  # up to here our bf16 and fp8 kernels, beyond cuBLAS
+MAX_SPLIT = 8  # parts of K
+MIN_BLOCKS_PER_PART = 4  # of K: shorter loops never fill their pipeline
+PROGRAMS_PER_SM = 2  # that shared memory is planned for
+SHARED_BYTES_PER_PROGRAM = 110 << 10
+SHARED_BYTES_LEFT = 4 << 10  # for what the compiler itself keeps there
+MAX_STAGES = 6
+NUM_COUNTERS = 4096
+
+# Triton's interpreter holds bf16 as bare bits and cannot multiply it: there, and only there, tiles are widened first.
+# The products are the same, for fp32 holds the product of two bf16 numbers exactly.
+INTERPRETED: bool = bool(triton.knobs.runtime.interpret)
+
+
+# --- which blocks ---------------------------------------------------------------------------------------------------
+
+
+class Plan(NamedTuple):
+    """Blocks of one launch: a program computes block_n x block_m outputs over one of `split` parts of K."""
+
+    block_m: int
+    block_n: int
+    block_k: int
+    split: int
+    num_warps: int
+    num_stages: int
+
+
+class Device(NamedTuple):
+    num_sms: int
+    shared_bytes: int  # that one program may have
+
+
+H200 = Device(132, 227 << 10)
+
+
+@lru_cache
+def _device(device: torch.device) -> Device:
+    if device.type != "cuda":
+        return H200
+    index = torch.cuda.current_device() if device.index is None else device.index
+    properties = triton.runtime.driver.active.utils.get_device_properties(index)
+    return Device(properties["multiprocessor_count"], properties["max_shared_mem"])
+
+
+def plan_for(m: int, n: int, k: int, weight_bits: int, x_bytes: int, device: Device = H200, group: int = 0) -> Plan:
+    """The blocks for [m, k] x [n, k]^T, by what moves: for few rows the weights, for many the tensor cores.
+
+    `group` is int4's, whose block of K is one group.
+    """
+    if m > 64:
+        block_m, block_n, block_k, num_warps = 128, 128, 64, 8
+    else:
+        block_m = max(16, triton.next_power_of_2(m))
+        block_n = 64 if n <= 8192 else 128
+        block_k, num_warps = (256 if weight_bits == 8 and block_n == 64 else 128), 4
+    block_k = group or min(block_k, max(32, triton.next_power_of_2(k)))
+    stage_bytes = block_k * (block_n * weight_bits // 8 + block_m * x_bytes)
+    room = min(SHARED_BYTES_PER_PROGRAM, device.shared_bytes - SHARED_BYTES_LEFT)
+    num_stages = max(2, min(MAX_STAGES, room // stage_bytes))
+    tiles = triton.cdiv(m, block_m) * triton.cdiv(n, block_n)
+    blocks = triton.cdiv(k, block_k)
+    programs = device.num_sms if m > 64 else PROGRAMS_PER_SM * device.num_sms
+    split = max(1, min(MAX_SPLIT, programs // tiles, blocks // MIN_BLOCKS_PER_PART))
+    split = triton.cdiv(blocks, triton.cdiv(blocks, split))  # no part without work
+    return Plan(block_m, block_n, block_k, split, num_warps, num_stages)
+
+
+def _plan(x: Tensor, weight: Tensor) -> Plan:
+    (rows, columns), size = x.shape, weight.shape[0]
+    return plan_for(rows, size, columns, 8 * weight.itemsize, x.itemsize, _device(x.device))
+
+
+class RowPlan(NamedTuple):
+    """Blocks of the kernel for a single row of x: a program sums `block_n` rows of the weight."""
+
+    block_n: int
+    block_k: int
+    num_warps: int
+
+
+def row_plan_for(n: int, k: int, weight_bits: int) -> RowPlan:
+    """Four loads of 16 bytes a thread and turn: with the programs an SM holds, some 60 KiB are always under way."""
+    block_n = 8 if n > 8192 or weight_bits == 8 else 4
+    return RowPlan(block_n, min(triton.next_power_of_2(k), 1024), 4)
+
+
+# --- launchers ------------------------------------------------------------------------------------------------------
+
+
+def skinny_linear(x: Tensor, weight: Tensor, bias: Tensor | None = None, plan: Plan | RowPlan | None = None) -> Tensor:
+    """y = x W^T + b for few rows: [M, K], [N, K], [N] of one dtype (bf16 or fp32) -> [M, N] of it.
+
+    A single row goes to a kernel without tensor cores, unless `plan` says otherwise. Sums are fp32.
+    """
+    _check(x, weight)
+    if plan is None and x.shape[0] == 1:
+        plan = row_plan_for(weight.shape[0], x.shape[1], 8 * weight.itemsize)
+    if isinstance(plan, RowPlan):
+        return _one_row(x, weight, None, bias, plan)
+    plan = plan or _plan(x, weight)
+    return _tiled(x, None, weight, None, bias, x.dtype, plan)
+
+
+def reference_skinny_linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    return F.linear(x.float(), weight.float(), None if bias is None else bias.float()).to(x.dtype)
+
+
+def int8_linear(
+    x: Tensor, values: Tensor, scale: Tensor, bias: Tensor | None = None, plan: Plan | RowPlan | None = None
+) -> Tensor:
+    """y = x (q s)^T + b: bf16 or fp32 [M, K], int8 [N, K], fp32 [N], [N] -> [M, N] of x's dtype. Sums are fp32."""
+    _check(x, values)
+    if plan is None and x.shape[0] == 1:
+        plan = row_plan_for(values.shape[0], x.shape[1], 8)
+    if isinstance(plan, RowPlan):
+        return _one_row(x, values, scale, bias, plan)
+    plan = plan or _plan(x, values)
+    return _tiled(x, None, values, scale, bias, x.dtype, plan)
+
+
+def reference_int8_linear(x: Tensor, values: Tensor, scale: Tensor, bias: Tensor | None = None) -> Tensor:
+    return reference_skinny_linear(x, Int8Weight(values, scale).dequantised(), bias)
+
+
+def int4_linear(
+    x: Tensor, packed: Tensor, scale: Tensor, zero: Tensor, bias: Tensor | None = None, plan: Plan | None = None
+) -> Tensor:
+    """y = x ((q - z) s)^T + b: [M, K], uint8 [N, K/2], bf16 [N, K/G], uint8 [N, K/G], [N] -> [M, N] of x's dtype.
+
+    G is a power of two from 32 on; a group's first half lies in the low nibbles (`quant_cuda.Int4Weight`).
+    """
+    rows, columns = x.shape
+    group = columns // scale.shape[1]
+    assert x.stride(1) == 1 and packed.is_contiguous() and scale.is_contiguous() and zero.is_contiguous()
+    assert packed.shape[1] * 2 == columns == group * scale.shape[1], "packed, scale and x do not belong together"
+    assert group >= 32 and group == triton.next_power_of_2(group), f"groups of {group} have no tile"
+    size = packed.shape[0]
+    plan = plan or plan_for(rows, size, columns, 4, x.itemsize, _device(x.device), group)
+    out = torch.empty((rows, size), dtype=x.dtype, device=x.device)
+    grid, parts, arrivals = _grid(rows, size, plan, x.device)
+    _int4_kernel[grid](
+        x, packed, scale, zero, bias, out, parts, arrivals, rows, size, x.stride(0),
+        NUM_GROUPS=columns // group, GROUP=group, BLOCK_M=plan.block_m, BLOCK_N=plan.block_n, SPLIT=plan.split,
+        STREAM=grid[0] == 1, HAS_BIAS=bias is not None, WIDE=INTERPRETED or x.dtype == torch.float32,
+        ASSEMBLY=not INTERPRETED, num_warps=plan.num_warps, num_stages=plan.num_stages,
+    )  # fmt: skip
+    return out
+
+
+def reference_int4_linear(x: Tensor, packed: Tensor, scale: Tensor, zero: Tensor, bias: Tensor | None = None) -> Tensor:
+    weight = Int4Weight(packed, scale, zero, x.shape[1] // scale.shape[1])
+    return reference_skinny_linear(x, weight.dequantised(), bias)
+
+
+def fp8_linear(
+    x: Tensor,
+    x_scale: Tensor,
+    values: Tensor,
+    scale: Tensor,
+    bias: Tensor | None = None,
+    dtype: torch.dtype = torch.bfloat16,
+    plan: Plan | None = None,
+) -> Tensor:
+    """y = (x s_x) (q s)^T + b: e4m3 [M, K], fp32 [M, 1], e4m3 [N, K], fp32 [N], [N] -> [M, N] of `dtype`.
+
+    Beyond MAX_SKINNY_ROWS rows cuBLAS and CUTLASS do it (`torch._scaled_mm`, which gives bf16 alone).
+    """
+    _check(x, values)
+    rows = x.shape[0]
+    if plan is None and rows > MAX_SKINNY_ROWS and x.is_cuda and dtype == torch.bfloat16:
+        return torch._scaled_mm(
+            x, values.t(), scale_a=x_scale, scale_b=scale[None, :], bias=bias, out_dtype=dtype, use_fast_accum=False
+        )
+    plan = plan or _plan(x, values)
+    return _tiled(x, x_scale, values, scale, bias, dtype, plan)
+
+
+def reference_fp8_linear(
+    x: Tensor,
+    x_scale: Tensor,
+    values: Tensor,
+    scale: Tensor,
+    bias: Tensor | None = None,
+    dtype: torch.dtype = torch.bfloat16,
+) -> Tensor:
+    product = F.linear(x.float() * x_scale, Fp8Weight(values, scale).dequantised())
+    return (product if bias is None else product + bias.float()).to(dtype)
+
+
+def quantise_rows_fp8(x: Tensor) -> tuple[Tensor, Tensor]:
+    """[M, K] -> e4m3 [M, K] and fp32 [M, 1]: a row's largest |x| becomes 448."""
+    assert x.stride(1) == 1
+    values, scale = _fp8_rows(x.shape[0], x.shape[1], x.device)
+    _quantise_rows_kernel[(x.shape[0],)](
+        x, values, scale, x.shape[1], x.stride(0), FP8_LARGEST, SMALLEST_SCALE, **_row_blocks(x.shape[1])
+    )
+    return values, scale
+
+
+def rms_norm_fp8(x: Tensor, weight: Tensor, eps: float) -> tuple[Tensor, Tensor]:
+    """`quantise_rows_fp8(rms(x) * weight)`, [M, K] and [K] of one dtype; the norm rounds as `layers.RmsNorm` does."""
+    assert x.stride(1) == 1
+    values, scale = _fp8_rows(x.shape[0], x.shape[1], x.device)
+    _rms_norm_fp8_kernel[(x.shape[0],)](
+        x, weight, values, scale, x.shape[1], x.stride(0), eps, FP8_LARGEST, SMALLEST_SCALE, **_row_blocks(x.shape[1])
+    )
+    return values, scale
+
+
+def reference_rms_norm_fp8(x: Tensor, weight: Tensor, eps: float) -> tuple[Tensor, Tensor]:
+    return reference_quantise_rows_fp8(RmsNorm(weight, eps)(x))
+
+
+def silu_mul_fp8(gate_up: Tensor) -> tuple[Tensor, Tensor]:
+    """`quantise_rows_fp8(silu(gate) * up)`, [M, 2K] -> e4m3 [M, K] and fp32 [M, 1]; rounds as `gated_silu` does."""
+    assert gate_up.stride(1) == 1 and gate_up.shape[1] % 2 == 0
+    columns = gate_up.shape[1] // 2
+    values, scale = _fp8_rows(gate_up.shape[0], columns, gate_up.device)
+    _silu_mul_fp8_kernel[(gate_up.shape[0],)](
+        gate_up, values, scale, columns, gate_up.stride(0), FP8_LARGEST, SMALLEST_SCALE, **_row_blocks(columns)
+    )
+    return values, scale
+
+
+def reference_silu_mul_fp8(gate_up: Tensor) -> tuple[Tensor, Tensor]:
+    return reference_quantise_rows_fp8(gated_silu(gate_up))
+
+
+# --- between launchers and kernels ----------------------------------------------------------------------------------
+
+
+def _check(x: Tensor, weight: Tensor) -> None:
+    assert x.ndim == 2 and x.stride(1) == 1 and weight.is_contiguous(), "rows must lie together"
+    assert x.shape[1] == weight.shape[1], f"{tuple(x.shape)} does not fit {tuple(weight.shape)}"
+
+
+def _tiled(
+    x: Tensor,
+    x_scale: Tensor | None,
+    weight: Tensor,
+    scale: Tensor | None,
+    bias: Tensor | None,
+    dtype: torch.dtype,
+    plan: Plan,
+) -> Tensor:
+    (rows, columns), size = x.shape, weight.shape[0]
+    out = torch.empty((rows, size), dtype=dtype, device=x.device)
+    grid, parts, arrivals = _grid(rows, size, plan, x.device)
+    _linear_kernel[grid](
+        x, x_scale, weight, scale, bias, out, parts, arrivals, rows, size, x.stride(0), NUM_COLUMNS=columns,
+        BLOCK_M=plan.block_m, BLOCK_N=plan.block_n, BLOCK_K=plan.block_k, SPLIT=plan.split, STREAM=grid[0] == 1,
+        EVEN=columns % (plan.block_k * plan.split) == 0, FP8=x_scale is not None, HAS_SCALE=scale is not None,
+        HAS_BIAS=bias is not None, WIDE=x.dtype == torch.float32 or (INTERPRETED and x_scale is None),
+        num_warps=plan.num_warps, num_stages=plan.num_stages,
+    )  # fmt: skip
+    return out
+
+
+def _grid(rows: int, size: int, plan: Plan, device: torch.device) -> tuple[tuple[int, int, int], Tensor, Tensor]:
+    """The programs, the place for their parts and the counters of those that have arrived.
+
+    Blocks of x run fastest: programs that need the same weights run side by side, and the cache reads them once.
+    """
+    grid = triton.cdiv(rows, plan.block_m), triton.cdiv(size, plan.block_n), plan.split
+    tiles = grid[0] * grid[1]
+    assert plan.split == 1 or tiles <= NUM_COUNTERS, f"{tiles} tiles are too many to be split"
+    num_parts = tiles * plan.split * plan.block_m * plan.block_n if plan.split > 1 else 0
+    return grid, torch.empty(num_parts, dtype=torch.float32, device=device), _arrivals(device)
+
+
+@lru_cache
+def _arrivals(device: torch.device) -> Tensor:
+    """Zero between launches: the last program of a tile puts its counter back."""
+    return torch.zeros(NUM_COUNTERS, dtype=torch.int32, device=device)
+
+
+def _one_row(x: Tensor, weight: Tensor, scale: Tensor | None, bias: Tensor | None, plan: RowPlan) -> Tensor:
+    assert x.shape[0] == 1, f"this plan is for one row, not {x.shape[0]}"
+    size, columns = weight.shape
+    out = torch.empty((1, size), dtype=x.dtype, device=x.device)
+    _one_row_kernel[(triton.cdiv(size, plan.block_n),)](
+        x, weight, scale, bias, out, size, NUM_COLUMNS=columns, BLOCK_N=plan.block_n, BLOCK_K=plan.block_k,
+        EVEN=columns % plan.block_k == 0, HAS_SCALE=scale is not None, HAS_BIAS=bias is not None,
+        num_warps=plan.num_warps,
+    )  # fmt: skip
+    return out
+
+
+def _fp8_rows(rows: int, columns: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    values = torch.empty((rows, columns), dtype=torch.float8_e4m3fn, device=device)
+    return values, torch.empty((rows, 1), dtype=torch.float32, device=device)
+
+
+def _row_blocks(columns: int) -> dict[str, int]:
+    block = triton.next_power_of_2(columns)
+    return {"BLOCK": block, "num_warps": max(1, min(16, block // 512))}
+
+
+# --- kernels --------------------------------------------------------------------------------------------------------
+
+
+@triton.jit(do_not_specialize=["num_rows"])  # type: ignore[untyped-decorator]
+def _linear_kernel(
+    x: tl.tensor,
+    x_scale: tl.tensor,
+    weight: tl.tensor,
+    scale: tl.tensor,
+    bias: tl.tensor,
+    out: tl.tensor,
+    parts: tl.tensor,
+    arrivals: tl.tensor,
+    num_rows: tl.tensor,
+    size: tl.tensor,
+    x_stride: tl.tensor,
+    NUM_COLUMNS: tl.constexpr,
+    BLOCK_M: tl.constexpr,
+    BLOCK_N: tl.constexpr,
+    BLOCK_K: tl.constexpr,
+    SPLIT: tl.constexpr,
+    STREAM: tl.constexpr,
+    EVEN: tl.constexpr,
+    FP8: tl.constexpr,
+    HAS_SCALE: tl.constexpr,
+    HAS_BIAS: tl.constexpr,
+    WIDE: tl.constexpr,
+) -> None:
+    m = tl.program_id(0) * BLOCK_M + tl.arange(0, BLOCK_M)
+    n = tl.program_id(1) * BLOCK_N + tl.arange(0, BLOCK_N)
+    k = tl.arange(0, BLOCK_K)
+    PER_PART: tl.constexpr = (NUM_COLUMNS + BLOCK_K * SPLIT - 1) // (BLOCK_K * SPLIT)
+    start = tl.program_id(2) * (PER_PART * BLOCK_K)
+    # Rows past the end repeat the last one and are not stored.
+    weight_tile = weight + tl.minimum(n, size - 1).to(tl.int64)[:, None] * NUM_COLUMNS + k[None, :]
+    x_tile = x + m.to(tl.int64)[None, :] * x_stride + k[:, None]
+    is_row = (m < num_rows)[None, :]
+    sums = tl.zeros((BLOCK_N, BLOCK_M), tl.float32)
+    for block in range(PER_PART):
+        first = start + block * BLOCK_K
+        if EVEN:
+            w = tl.load(weight_tile + first, eviction_policy="evict_first" if STREAM else "")
+            a = tl.load(x_tile + first, mask=is_row, other=0.0)
+        else:
+            inside = first + k < NUM_COLUMNS
+            w = tl.load(
+                weight_tile + first, mask=inside[None, :], other=0.0, eviction_policy="evict_first" if STREAM else ""
+            )
+            a = tl.load(x_tile + first, mask=is_row & inside[:, None], other=0.0)
+        if FP8:
+            # Hopper's fp8 sums keep few bits over a long row, so each block is added up outside of them.
+            sums += tl.dot(w, a)
+        elif WIDE:
+            sums = tl.dot(w.to(tl.float32), a.to(tl.float32), sums, input_precision="ieee")
+        else:
+            sums = tl.dot(w.to(a.dtype), a, sums)
+    _finish(
+        sums, m, n, x_scale, scale, bias, out, parts, arrivals, num_rows, size,
+        BLOCK_M, BLOCK_N, SPLIT, FP8, HAS_SCALE, HAS_BIAS,
+    )  # fmt: skip
+
+
+@triton.jit(do_not_specialize=["num_rows"])  # type: ignore[untyped-decorator]
+def _int4_kernel(
+    x: tl.tensor,
+    packed: tl.tensor,
+    scale: tl.tensor,
+    zero: tl.tensor,
+    bias: tl.tensor,
+    out: tl.tensor,
+    parts: tl.tensor,
+    arrivals: tl.tensor,
+    num_rows: tl.tensor,
+    size: tl.tensor,
+    x_stride: tl.tensor,
+    NUM_GROUPS: tl.constexpr,
+    GROUP: tl.constexpr,
+    BLOCK_M: tl.constexpr,
+    BLOCK_N: tl.constexpr,
+    SPLIT: tl.constexpr,
+    STREAM: tl.constexpr,
+    HAS_BIAS: tl.constexpr,
+    WIDE: tl.constexpr,
+    ASSEMBLY: tl.constexpr,
+) -> None:
+    """A turn is a group: its integers q - z are multiplied exactly, its scale meets the sums of the group."""
+    HALF: tl.constexpr = GROUP // 2
+    m = tl.program_id(0) * BLOCK_M + tl.arange(0, BLOCK_M)
+    n = tl.program_id(1) * BLOCK_N + tl.arange(0, BLOCK_N)
+    j = tl.arange(0, HALF)
+    PER_PART: tl.constexpr = (NUM_GROUPS + SPLIT - 1) // SPLIT
+    row = tl.minimum(n, size - 1).to(tl.int64)
+    packed_tile = packed + row[:, None] * (NUM_GROUPS * HALF) + j[None, :]
+    x_tile = x + m.to(tl.int64)[None, :] * x_stride + j[:, None]
+    is_row = (m < num_rows)[None, :]
+    sums = tl.zeros((BLOCK_N, BLOCK_M), tl.float32)
+    for turn in range(PER_PART):
+        group = tl.program_id(2) * PER_PART + turn
+        # The last part may be shorter: past its end the last group comes again and meets zeros.
+        is_value = is_row & (group < NUM_GROUPS)
+        group = tl.minimum(group, NUM_GROUPS - 1)
+        pairs = tl.load(packed_tile + group * HALF, eviction_policy="evict_first" if STREAM else "")
+        a_low = tl.load(x_tile + group * GROUP, mask=is_value, other=0.0)
+        a_high = tl.load(x_tile + group * GROUP + HALF, mask=is_value, other=0.0)
+        step = tl.load(scale + row * NUM_GROUPS + group).to(tl.float32)
+        # 128 + q in bf16 is the bits 0x4300 + q, and 128 + z is exact too.
+        origin = tl.load(zero + row * NUM_GROUPS + group).to(tl.float32) + 128.0
+        low, high = _unpack(pairs, ASSEMBLY)
+        if WIDE:
+            low, high = low.to(tl.float32) - origin[:, None], high.to(tl.float32) - origin[:, None]
+            partial = tl.dot(low, a_low.to(tl.float32), input_precision="ieee")
+            partial = tl.dot(high, a_high.to(tl.float32), partial, input_precision="ieee")
+        else:
+            low, high = low - origin.to(tl.bfloat16)[:, None], high - origin.to(tl.bfloat16)[:, None]
+            partial = tl.dot(high, a_high, tl.dot(low, a_low))
+        sums += partial * step[:, None]
+    _finish(
+        sums, m, n, scale, scale, bias, out, parts, arrivals, num_rows, size,
+        BLOCK_M, BLOCK_N, SPLIT, False, False, HAS_BIAS,
+    )  # fmt: skip
+
+
+# Four bytes to eight bf16, 128 + q each: a byte permutation sets the upper byte 0x43 beside every nibble. Written out
+# because a conversion an element, as the compiler would have it, takes longer than the memory needs for the weights.
+UNPACK = tl.constexpr("""{
+.reg .b32 low, high;
+and.b32 low, $4, 0x0F0F0F0F;
+shr.u32 high, $4, 4;
+and.b32 high, high, 0x0F0F0F0F;
+prmt.b32 $0, low, 0x43434343, 0x4140;
+prmt.b32 $1, low, 0x43434343, 0x4342;
+prmt.b32 $2, high, 0x43434343, 0x4140;
+prmt.b32 $3, high, 0x43434343, 0x4342;
+}""")
+
+
+@triton.jit  # type: ignore[untyped-decorator]
+def _unpack(pairs: tl.tensor, ASSEMBLY: tl.constexpr) -> tuple[tl.tensor, tl.tensor]:
+    """uint8 [...] -> 128 + low nibble, 128 + high nibble, bf16 [...]."""
+    if ASSEMBLY:
+        low, high = tl.inline_asm_elementwise(
+            UNPACK, "=r,=r,=r,=r,r", [pairs], dtype=(tl.bfloat16, tl.bfloat16), is_pure=True, pack=4
+        )
+    else:
+        low = ((pairs & 15).to(tl.int16) | 0x4300).to(tl.bfloat16, bitcast=True)
+        high = ((pairs >> 4).to(tl.int16) | 0x4300).to(tl.bfloat16, bitcast=True)
+    return low, high
+
+
+@triton.jit  # type: ignore[untyped-decorator]
+def _finish(
+    sums: tl.tensor,
+    m: tl.tensor,
+    n: tl.tensor,
+    x_scale: tl.tensor,
+    scale: tl.tensor,
+    bias: tl.tensor,
+    out: tl.tensor,
+    parts: tl.tensor,
+    arrivals: tl.tensor,
+    num_rows: tl.tensor,
+    size: tl.tensor,
+    BLOCK_M: tl.constexpr,
+    BLOCK_N: tl.constexpr,
+    SPLIT: tl.constexpr,
+    HAS_X_SCALE: tl.constexpr,
+    HAS_SCALE: tl.constexpr,
+    HAS_BIAS: tl.constexpr,
+) -> None:
+    """Stores the sums [BLOCK_N, BLOCK_M], if they are whole; else the last of a tile's programs adds all parts up."""
+    if SPLIT == 1:
+        _store(sums, m, n, x_scale, scale, bias, out, num_rows, size, HAS_X_SCALE, HAS_SCALE, HAS_BIAS)
+    else:
+        tile = tl.program_id(1) * tl.num_programs(0) + tl.program_id(0)
+        is_row = (m < num_rows)[None, :]
+        place = parts + tile.to(tl.int64) * SPLIT * BLOCK_M * BLOCK_N
+        place += tl.arange(0, BLOCK_M)[None, :] * BLOCK_N + tl.arange(0, BLOCK_N)[:, None]
+        tl.store(place + tl.program_id(2) * BLOCK_M * BLOCK_N, sums, mask=is_row)
+        tl.debug_barrier()  # all threads have stored before one of them says so
+        arrived = tl.atomic_add(arrivals + tile, 1, sem="acq_rel", scope="gpu")
+        if arrived == SPLIT - 1:
+            total = tl.zeros((BLOCK_N, BLOCK_M), tl.float32)
+            for part in range(SPLIT):
+                total += tl.load(place + part * BLOCK_M * BLOCK_N, mask=is_row, other=0.0, cache_modifier=".cg")
+            tl.store(arrivals + tile, 0)
+            _store(total, m, n, x_scale, scale, bias, out, num_rows, size, HAS_X_SCALE, HAS_SCALE, HAS_BIAS)
+
+
+@triton.jit  # type: ignore[untyped-decorator]
+def _store(
+    sums: tl.tensor,
+    m: tl.tensor,
+    n: tl.tensor,
+    x_scale: tl.tensor,
+    scale: tl.tensor,
+    bias: tl.tensor,
+    out: tl.tensor,
+    num_rows: tl.tensor,
+    size: tl.tensor,
+    HAS_X_SCALE: tl.constexpr,
+    HAS_SCALE: tl.constexpr,
+    HAS_BIAS: tl.constexpr,
+) -> None:
+    if HAS_SCALE:
+        sums *= tl.load(scale + n, mask=n < size, other=0.0)[:, None]
+    if HAS_X_SCALE:
+        sums *= tl.load(x_scale + m, mask=m < num_rows, other=0.0)[None, :]
+    if HAS_BIAS:
+        sums += tl.load(bias + n, mask=n < size, other=0.0).to(tl.float32)[:, None]
+    place = out + m.to(tl.int64)[None, :] * size + n[:, None]
+    tl.store(place, sums.to(out.dtype.element_ty), mask=(m < num_rows)[None, :] & (n < size)[:, None])
+
+
+@triton.jit  # type: ignore[untyped-decorator]
+def _one_row_kernel(
+    x: tl.tensor,
+    weight: tl.tensor,
+    scale: tl.tensor,
+    bias: tl.tensor,
+    out: tl.tensor,
+    size: tl.tensor,
+    NUM_COLUMNS: tl.constexpr,
+    BLOCK_N: tl.constexpr,
+    BLOCK_K: tl.constexpr,
+    EVEN: tl.constexpr,
+    HAS_SCALE: tl.constexpr,
+    HAS_BIAS: tl.constexpr,
+) -> None:
+    """Straight from memory to registers: no shared memory to wait for, and many small programs hide the latency."""
+    n = tl.program_id(0) * BLOCK_N + tl.arange(0, BLOCK_N)
+    k = tl.arange(0, BLOCK_K)
+    tile = weight + tl.minimum(n, size - 1).to(tl.int64)[:, None] * NUM_COLUMNS + k[None, :]
+    sums = tl.zeros((BLOCK_N, BLOCK_K), tl.float32)
+    for first in range(0, NUM_COLUMNS, BLOCK_K):
+        if EVEN:
+            w = tl.load(tile + first, eviction_policy="evict_first")
+            a = tl.load(x + first + k)
+        else:
+            inside = first + k < NUM_COLUMNS
+            w = tl.load(tile + first, mask=inside[None, :], other=0.0, eviction_policy="evict_first")
+            a = tl.load(x + first + k, mask=inside, other=0.0)
+        sums += w.to(tl.float32) * a.to(tl.float32)[None, :]
+    total = tl.sum(sums, 1)
+    if HAS_SCALE:
+        total *= tl.load(scale + n, mask=n < size, other=0.0)
+    if HAS_BIAS:
+        total += tl.load(bias + n, mask=n < size, other=0.0).to(tl.float32)
+    tl.store(out + n, total.to(out.dtype.element_ty), mask=n < size)
+
+
+@triton.jit  # type: ignore[untyped-decorator]
+def _quantise_rows_kernel(
+    x: tl.tensor,
+    values: tl.tensor,
+    scale: tl.tensor,
+    num_columns: tl.tensor,
+    x_stride: tl.tensor,
+    largest: tl.tensor,
+    smallest_scale: tl.tensor,
+    BLOCK: tl.constexpr,
+) -> None:
+    row = tl.program_id(0).to(tl.int64)
+    k = tl.arange(0, BLOCK)
+    a = tl.load(x + row * x_stride + k, mask=k < num_columns, other=0.0).to(tl.float32)
+    _store_fp8_row(a, row, values, scale, num_columns, largest, smallest_scale, k)
+
+
+@triton.jit  # type: ignore[untyped-decorator]
+def _rms_norm_fp8_kernel(
+    x: tl.tensor,
+    weight: tl.tensor,
+    values: tl.tensor,
+    scale: tl.tensor,
+    num_columns: tl.tensor,
+    x_stride: tl.tensor,
+    eps: tl.tensor,
+    largest: tl.tensor,
+    smallest_scale: tl.tensor,
+    BLOCK: tl.constexpr,
+) -> None:
+    row = tl.program_id(0).to(tl.int64)
+    k = tl.arange(0, BLOCK)
+    inside = k < num_columns
+    a = tl.load(x + row * x_stride + k, mask=inside, other=0.0).to(tl.float32)
+    w = tl.load(weight + k, mask=inside, other=0.0).to(tl.float32)
+    normed = a * tl.rsqrt(tl.sum(a * a, 0) / num_columns + eps)
+    normed = normed.to(x.dtype.element_ty).to(tl.float32)
+    rounded = (normed * w).to(x.dtype.element_ty).to(tl.float32)
+    _store_fp8_row(rounded, row, values, scale, num_columns, largest, smallest_scale, k)
+
+
+@triton.jit  # type: ignore[untyped-decorator]
+def _silu_mul_fp8_kernel(
+    gate_up: tl.tensor,
+    values: tl.tensor,
+    scale: tl.tensor,
+    num_columns: tl.tensor,
+    stride: tl.tensor,
+    largest: tl.tensor,
+    smallest_scale: tl.tensor,
+    BLOCK: tl.constexpr,
+) -> None:
+    row = tl.program_id(0).to(tl.int64)
+    k = tl.arange(0, BLOCK)
+    inside = k < num_columns
+    gate = tl.load(gate_up + row * stride + k, mask=inside, other=0.0).to(tl.float32)
+    up = tl.load(gate_up + row * stride + num_columns + k, mask=inside, other=0.0).to(tl.float32)
+    silu = (gate / (1.0 + tl.exp(-gate))).to(gate_up.dtype.element_ty).to(tl.float32)
+    rounded = (silu * up).to(gate_up.dtype.element_ty).to(tl.float32)
+    _store_fp8_row(rounded, row, values, scale, num_columns, largest, smallest_scale, k)
+
+
+@triton.jit  # type: ignore[untyped-decorator]
+def _store_fp8_row(
+    a: tl.tensor,
+    row: tl.tensor,
+    values: tl.tensor,
+    scale: tl.tensor,
+    num_columns: tl.tensor,
+    largest: tl.tensor,
+    smallest_scale: tl.tensor,
+    k: tl.tensor,
+) -> None:
+    """`a` is 0 outside of the row. Clamped, for a quotient may round to just above the largest value."""
+    step = tl.maximum(tl.max(tl.abs(a), 0) / largest, smallest_scale)
+    quotient = tl.minimum(tl.maximum(a / step, -largest), largest)
+    tl.store(scale + row, step)
+    tl.store(values + row * num_columns + k, quotient.to(tl.float8e4nv), mask=k < num_columns)
