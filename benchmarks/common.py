@@ -63,14 +63,16 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(command: Sequence[str], url: str, log: Path, health: str = "/health") -> Iterator[tuple[int, float]]:
+def running(
+    command: Sequence[str], url: str, log: Path, health: str = "/health", limit_seconds: float = 180.0
+) -> Iterator[tuple[int, float]]:
     """A server process: (process id, seconds from start until `health` answered 200), ended afterwards."""
     environ = {k: v for k, v in os.environ.items() if not k.startswith("FLASHWEB_")} | {"HF_HUB_OFFLINE": "1"}
     with log.open("w") as file:
         started = time.perf_counter()
         process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, env=environ, cwd=ROOT)
         try:
-            yield process.pid, _wait_ready(process, url + health, started, log)
+            yield process.pid, _wait_ready(process, url + health, started, log, limit_seconds)
         finally:
             process.send_signal(signal.SIGINT)
             try:
@@ -80,7 +82,7 @@ def running(command: Sequence[str], url: str, log: Path, health: str = "/health"
                 process.wait()
 
 
-def _wait_ready(process: subprocess.Popen[bytes], url: str, started: float, log: Path, limit: float = 180.0) -> float:
+def _wait_ready(process: subprocess.Popen[bytes], url: str, started: float, log: Path, limit: float) -> float:
     while time.perf_counter() - started < limit:
         if process.poll() is not None:
             raise SystemExit(f"{process.args!r} ended with {process.returncode}:\n{log.read_text()[-2000:]}")

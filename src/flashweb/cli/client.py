@@ -38,6 +38,7 @@ class ChatServer:
 
     def __init__(self, url: str, *, key: str | None = None, timeout_seconds: float = 600.0) -> None:
         self.url = base_url(url)
+        self.key = key
         loopback = urlsplit(self.url).hostname in _LOOPBACK
         headers = {"user-agent": f"flashweb/{__version__}"} | ({"authorization": f"Bearer {key}"} if key else {})
         self._http = httpx.AsyncClient(
