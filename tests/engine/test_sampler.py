@@ -211,3 +211,32 @@ def test_any_row_gives_the_same_token_alone_as_in_its_batch(rows: list[tuple[dic
         tokens(sample(logits[i : i + 1], [sequence(answer=(5, 5, 6), **p)]))[0] for i, p in enumerate(params)
     ]  # fmt: skip
     assert together == alone
+
+
+@given(
+    rows=st.lists(
+        st.tuples(st.integers(0, 10**6), st.floats(0.1, 8.0), st.integers(1, 200), st.floats(0.01, 1.0)),
+        min_size=1, max_size=5,
+    )
+)  # fmt: skip
+def test_both_ways_to_find_the_threshold_keep_the_same_tokens(rows: list[tuple[int, float, int, float]]) -> None:
+    width = 200
+    logits = [np.random.default_rng(seed).normal(scale=scale, size=width) for seed, scale, _, _ in rows]
+    scaled = torch.tensor(np.array(logits), dtype=torch.float32)
+    scaled -= scaled.max(dim=1, keepdim=True).values
+    top_k, top_p = [k for _, _, k, _ in rows], torch.tensor([[p] for *_, p in rows])
+    sorted_way = sampler._by_candidates(scaled, top_k, top_p)
+    for row, one, other in zip(scaled, sorted_way, sampler._by_bisection(scaled, top_k, top_p), strict=True):
+        kept, found = int((row >= one).sum()), int((row >= other).sum())
+        assert abs(kept - found) <= 1, "sums in another order may differ by one token at the edge"
+        assert found >= 1
+
+
+def test_the_bisection_finds_the_exact_edge() -> None:
+    scaled = torch.tensor([[0.0, -1.0, -2.0, -3.0], [-0.0, -0.0, -5.0, -math.inf]])
+    mass = scaled[0].exp().sum().item()
+    just_two = (1 + math.exp(-1)) / mass
+    for p, expected in ((just_two - 1e-4, -1.0), (just_two + 1e-4, -2.0), (1e-6, 0.0), (0.9999, -3.0)):
+        found = sampler._by_bisection(scaled, [4, 4], torch.tensor([[p], [0.4]]))
+        assert found.tolist() == [expected, 0.0]
+    assert sampler._by_bisection(scaled, [2, 3], torch.tensor([[1.0], [1.0]])).tolist() == [-1.0, -5.0]

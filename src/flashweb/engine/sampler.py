@@ -26,6 +26,7 @@ from flashweb.engine.sequence import Sequence
 from flashweb.errors import FlashwebError
 
 MIN_TEMPERATURE = 1e-5  # below it the distribution is a single token, and the division would overflow
+INFINITY_BITS = 0x7F800000  # of a float32
 NUM_CANDIDATES = 512  # largest logits first looked at for top-p; the whole vocabulary when their mass does not do
 
 
@@ -38,27 +39,30 @@ class Sampling:
 
 
 def sample(logits: Tensor, seqs: Ordered[Sequence], largest: tuple[Tensor, Tensor] | None = None) -> Sampling:
-    """The next token of each row, or the error of that row alone.
+    """The next token of each row, or the error of that row alone. Nothing waits for the device before `read`.
 
     logits: float32 [len(seqs), vocabulary], padding rows of the vocabulary already cut off; `largest` is their
-    `max(dim=-1)` where it is known. Where every row is plain greedy nothing waits for the device before `read`.
+    `max(dim=-1)` where it is known.
     """
     # A NaN anywhere in the row comes out as the maximum.
-    highest, greedy = logits.max(dim=-1) if largest is None else largest
-    if all(_is_plain(seq) and seq.sampling.logprobs is None for seq in seqs):
-        numbers = to_host(torch.stack((highest.double(), greedy.double())))  # exact: ids are far below 2^53
+    highest, tokens = logits.max(dim=-1) if largest is None else largest
+    peaks = highest  # of what was chosen from
+    processed = [i for i, seq in enumerate(seqs) if not _is_plain(seq)]
+    if processed:
+        rows = on_device(processed, torch.int64, logits.device)
+        picked, picked_from = _process(logits.index_select(0, rows), [seqs[i] for i in processed])
+        tokens, peaks = tokens.index_copy(0, rows, picked), highest.index_copy(0, rows, picked_from)
+    numbers = to_host(torch.stack((highest.double(), peaks.double(), tokens.double())))  # exact: ids are below 2^53
+    logprobs = _logprobs(logits, seqs, tokens)
 
-        def read() -> list[Result]:
-            peaks, tokens = numbers().tolist()
-            nothing: list[TokenLogprobs | None] = [None] * len(seqs)
-            return _results(seqs, [int(token) for token in tokens], peaks, nothing)
+    def read() -> list[Result]:
+        rows = zip(*numbers().tolist(), logprobs(), strict=True)
+        return [
+            Sampled(int(token), logprob) if math.isfinite(peak) and math.isfinite(choice) else _broken(peak)
+            for peak, choice, token, logprob in rows
+        ]
 
-        return Sampling(greedy, read)
-    tokens = greedy.tolist()
-    if not all(_is_plain(seq) for seq in seqs):
-        tokens = _process(logits, seqs, tokens)
-    found = _results(seqs, tokens, highest.tolist(), _logprobs(logits, seqs, tokens))
-    return Sampling(torch.tensor(tokens, device=logits.device).clamp_min_(0), lambda: found)
+    return Sampling(tokens, read)
 
 
 def to_host(values: Tensor) -> Callable[[], Tensor]:
@@ -77,13 +81,10 @@ def to_host(values: Tensor) -> Callable[[], Tensor]:
     return wait
 
 
-def _results(
-    seqs: Ordered[Sequence], tokens: list[int], peaks: list[float], logprobs: list[TokenLogprobs | None]
-) -> list[Result]:
-    return [
-        Sampled(token, logprob) if math.isfinite(peak) and token >= 0 else _broken(peak, seq)
-        for seq, token, peak, logprob in zip(seqs, tokens, peaks, logprobs, strict=True)
-    ]
+def on_device(values: Ordered[float] | Ordered[int], dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Numbers as a tensor there, without waiting for what the device is doing."""
+    tensor = torch.tensor(values, dtype=dtype)
+    return tensor if device.type == "cpu" else tensor.pin_memory().to(device, non_blocking=True)
 
 
 def uniform(seed: int, index: int) -> float:
@@ -92,7 +93,7 @@ def uniform(seed: int, index: int) -> float:
     return (int.from_bytes(digest, "little") >> 11) * 2.0**-53
 
 
-def _broken(peak: float, seq: Sequence) -> FlashwebError:
+def _broken(peak: float) -> FlashwebError:
     if math.isfinite(peak):
         text = "its logit_bias and penalties leave no token to choose from"
     else:
@@ -118,24 +119,18 @@ def _holds_back_stops(seq: Sequence) -> bool:
     return seq.num_answer_tokens < seq.sampling.min_tokens and bool(seq.stop_token_ids)
 
 
-def _process(logits: Tensor, seqs: Ordered[Sequence], tokens: list[int]) -> list[int]:
-    """Tokens of the rows that need more than the raw maximum, -1 where nothing can be chosen; the others unchanged."""
-    rows = [i for i, seq in enumerate(seqs) if not _is_plain(seq)]
-    chosen = [seqs[i] for i in rows]
-    work = logits[rows]  # a copy: the raw logits stay for the log-probabilities
-    _penalise_repetition(work, chosen)
-    _penalise_presence(work, chosen)
-    _bias(work, chosen)
-    highest, greedy = work.max(dim=-1)
-    picked = greedy.tolist()
-    drawing = [i for i, seq in enumerate(chosen) if seq.sampling.temperature >= MIN_TEMPERATURE]
+def _process(work: Tensor, seqs: Ordered[Sequence]) -> tuple[Tensor, Tensor]:
+    """(tokens int64, the largest logit each was chosen from) of rows that need more than the raw maximum; where that
+    is not finite nothing can be chosen. `work` is a copy of the rows and is written to."""
+    _penalise_repetition(work, seqs)
+    _penalise_presence(work, seqs)
+    _bias(work, seqs)
+    highest, picked = work.max(dim=-1)
+    drawing = [i for i, seq in enumerate(seqs) if seq.sampling.temperature >= MIN_TEMPERATURE]
     if drawing:
-        for i, token in zip(drawing, _draw(work[drawing], [chosen[i] for i in drawing]), strict=True):
-            picked[i] = token
-    result = list(tokens)
-    for row, token, peak in zip(rows, picked, highest.tolist(), strict=True):
-        result[row] = token if math.isfinite(peak) else -1
-    return result
+        rows = on_device(drawing, torch.int64, work.device)
+        picked = picked.index_copy(0, rows, _draw(work.index_select(0, rows), [seqs[i] for i in drawing]))
+    return picked, highest
 
 
 def _penalise_repetition(work: Tensor, seqs: Ordered[Sequence]) -> None:
@@ -188,36 +183,37 @@ def _bias(work: Tensor, seqs: Ordered[Sequence]) -> None:
 def _columns(cells: list[tuple[int, int, float]], device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
     rows, columns, values = zip(*cells, strict=True)
     return (
-        torch.tensor(rows, device=device),
-        torch.tensor(columns, device=device),
-        torch.tensor(values, dtype=torch.float32, device=device),
+        on_device(rows, torch.int64, device),
+        on_device(columns, torch.int64, device),
+        on_device(values, torch.float32, device),
     )
 
 
-def _draw(work: Tensor, seqs: Ordered[Sequence]) -> list[int]:
+def _draw(work: Tensor, seqs: Ordered[Sequence]) -> Tensor:
     """Draws one token per row. work: float32 [rows, vocabulary], penalties and biases applied."""
     device = work.device
-    temperature = torch.tensor([s.sampling.temperature for s in seqs], device=device).unsqueeze(1)
+    temperature = on_device([s.sampling.temperature for s in seqs], torch.float32, device).unsqueeze(1)
     scaled = (work - work.max(dim=-1, keepdim=True).values) / temperature  # <= 0, so exp cannot overflow
     threshold = _thresholds(scaled, seqs)
     weights = scaled.exp().masked_fill_(scaled < threshold.unsqueeze(1), 0.0)
     cumulative = weights.cumsum(dim=-1, dtype=torch.float64)
-    noise = torch.tensor([uniform(s.seed, s.num_answer_tokens) for s in seqs], dtype=torch.float64, device=device)
+    noise = on_device([uniform(s.seed, s.num_answer_tokens) for s in seqs], torch.float64, device)
     total = cumulative[:, -1]
     # Strictly below the total, so that the first larger sum exists and belongs to a token of positive weight.
     target = torch.minimum(noise * total, torch.nextafter(total, torch.zeros_like(total)))
     picked = torch.searchsorted(cumulative, target.unsqueeze(1), right=True).squeeze(1)
-    return [int(i) for i in picked.clamp_(max=work.shape[1] - 1).tolist()]
+    return picked.clamp_(max=work.shape[1] - 1)
 
 
 def _thresholds(scaled: Tensor, seqs: Ordered[Sequence]) -> Tensor:
     """The smallest scaled logit that each row may choose. scaled: [rows, vocabulary], maximum 0."""
     floor = [math.log(s.sampling.min_p) if s.sampling.min_p > 0.0 else -math.inf for s in seqs]
-    threshold = torch.tensor(floor, device=scaled.device)
+    threshold = on_device(floor, torch.float32, scaled.device)
     filtered = [i for i, s in enumerate(seqs) if s.sampling.top_k or s.sampling.top_p < 1.0]
     if filtered:
-        lowest = _top_k_top_p(scaled[filtered], [seqs[i] for i in filtered])
-        threshold[filtered] = torch.maximum(threshold[filtered], lowest)
+        rows = on_device(filtered, torch.int64, scaled.device)
+        lowest = _top_k_top_p(scaled.index_select(0, rows), [seqs[i] for i in filtered])
+        threshold = threshold.index_copy(0, rows, torch.maximum(threshold.index_select(0, rows), lowest))
     return threshold
 
 
@@ -225,37 +221,72 @@ def _top_k_top_p(scaled: Tensor, seqs: Ordered[Sequence]) -> Tensor:
     """The smallest logit inside both top-k and top-p, per row."""
     vocabulary = scaled.shape[1]
     top_k = [min(s.sampling.top_k or vocabulary, vocabulary) for s in seqs]
+    top_p = on_device([s.sampling.top_p for s in seqs], torch.float32, scaled.device).unsqueeze(1)
+    return (_by_candidates if scaled.device.type == "cpu" else _by_bisection)(scaled, top_k, top_p)
+
+
+def _by_candidates(scaled: Tensor, top_k: list[int], p: Tensor) -> Tensor:
+    """Sorts the largest logits, all of them only where these few do not make up the mass."""
+    vocabulary = scaled.shape[1]
     # Rows with top-k need that many candidates; rows without are tried with a bounded number first.
     width = min(vocabulary, max(NUM_CANDIDATES if k == vocabulary else k for k in top_k))
-    device = scaled.device
-    k = torch.tensor(top_k, device=device).unsqueeze(1)
-    p = torch.tensor([s.sampling.top_p for s in seqs], device=device).unsqueeze(1)
+    k = torch.tensor(top_k).unsqueeze(1)
     whole = scaled.exp().sum(dim=-1, keepdim=True)
     while True:
         values = scaled.topk(width, dim=-1).values  # largest first
-        inside = torch.arange(width, device=device).unsqueeze(0) < k
+        inside = torch.arange(width).unsqueeze(0) < k
         weights = values.exp() * inside
         total = torch.where(k < vocabulary, weights.sum(dim=-1, keepdim=True), whole)
         before = (weights.cumsum(dim=-1) - weights) / total  # mass ahead of each candidate
-        inside &= (before < p) | (torch.arange(width, device=device).unsqueeze(0) == 0)
+        inside &= (before < p) | (torch.arange(width).unsqueeze(0) == 0)
         cut = inside[:, -1:] & (k > width)  # this row might keep more than was looked at
         if width == vocabulary or not bool(cut.any()):
             return values.masked_fill(~inside, math.inf).min(dim=-1).values
         width = vocabulary
 
 
-def _logprobs(logits: Tensor, seqs: Ordered[Sequence], tokens: list[int]) -> list[TokenLogprobs | None]:
-    """(log-probability of the chosen token, its best alternatives) for the rows that ask for them."""
-    result: list[TokenLogprobs | None] = [None] * len(seqs)
-    rows = [i for i, seq in enumerate(seqs) if seq.sampling.logprobs is not None]
-    if not rows:
+def _by_bisection(scaled: Tensor, top_k: list[int], p: Tensor) -> Tensor:
+    """Finds the threshold bit by bit, with the same work for every row: an accelerator need not be asked how it went.
+
+    The bits of a float of one sign are in the order of the floats, so 31 halvings find the exact value.
+    """
+    vocabulary, device = scaled.shape[1], scaled.device
+    limited = [k for k in top_k if k < vocabulary]
+    kth = torch.full_like(p, -math.inf)
+    if limited:
+        values = scaled.topk(max(limited), dim=-1).values
+        last = on_device([min(k, len(values[0])) - 1 for k in top_k], torch.int64, device).unsqueeze(1)
+        is_limited = on_device([k < vocabulary for k in top_k], torch.bool, device).unsqueeze(1)
+        kth = torch.where(is_limited, values.gather(1, last), kth)
+    weights = torch.where(scaled >= kth, scaled.exp(), 0.0)
+    wanted = p * weights.sum(dim=-1, keepdim=True)
+    distance = scaled.abs().view(torch.int32)  # from the largest logit, which is 0
+    least = torch.full_like(p, -1, dtype=torch.int32)  # too near: not enough mass
+    most = torch.full_like(least, INFINITY_BITS)
+    for _ in range(32):
+        middle = least + (most - least) // 2
+        enough = torch.where(distance <= middle, weights, 0.0).sum(dim=-1, keepdim=True) >= wanted
+        least, most = torch.where(enough, least, middle), torch.where(enough, middle, most)
+    return torch.maximum(kth, -most.view(torch.float32)).squeeze(1)
+
+
+def _logprobs(logits: Tensor, seqs: Ordered[Sequence], tokens: Tensor) -> Callable[[], list[TokenLogprobs | None]]:
+    """(log-probability of the chosen token, its best alternatives) for the rows that ask for them, when it is read."""
+    counts = {i: seq.sampling.logprobs for i, seq in enumerate(seqs) if seq.sampling.logprobs is not None}
+    if not counts:
+        return lambda: [None] * len(seqs)
+    rows = on_device(list(counts), torch.int64, logits.device)
+    asked = torch.log_softmax(logits.index_select(0, rows), dim=-1)
+    chosen = asked.gather(1, tokens.index_select(0, rows).unsqueeze(1))
+    best = asked.topk(min(max(counts.values()), logits.shape[1]), dim=-1)
+    numbers = to_host(torch.cat((chosen, best.values, best.indices.double()), dim=1))
+
+    def read() -> list[TokenLogprobs | None]:
+        result: list[TokenLogprobs | None] = [None] * len(seqs)
+        for (row, count), (own, *others) in zip(counts.items(), numbers().tolist(), strict=True):
+            half = len(others) // 2
+            ids = (int(token) for token in others[half : half + count])
+            result[row] = (own, tuple(zip(ids, others[:count], strict=True)))
         return result
-    asked = torch.log_softmax(logits[rows], dim=-1)
-    chosen = asked[torch.arange(len(rows)), [max(tokens[i], 0) for i in rows]].tolist()
-    width = min(max(seqs[i].sampling.logprobs or 0 for i in rows), logits.shape[1])
-    best = asked.topk(width, dim=-1)
-    values, ids = best.values.tolist(), best.indices.tolist()
-    for n, row in enumerate(rows):
-        count = seqs[row].sampling.logprobs or 0
-        result[row] = (chosen[n], tuple(zip(ids[n][:count], values[n][:count], strict=True)))
-    return result
+
+    return read
