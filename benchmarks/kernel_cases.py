@@ -13,9 +13,9 @@ from typing import NamedTuple, TypeVar
 T = TypeVar("T")
 
 # Copies of what a real step reads from memory must together be larger than any card's L2 cache (H200: 50 MB), or the
-# cache serves what memory would have to.
+# cache serves what memory would have to. A graph turns over at most as many as it has launches.
 TURNED_BYTES = 160 << 20
-MAX_COPIES = 64
+LAUNCHES = 160
 
 
 class Prepared(NamedTuple):
@@ -36,7 +36,7 @@ class Case:
 
 def num_copies(num_bytes: int) -> int:
     """How many copies of so many bytes a case should turn over."""
-    return min(MAX_COPIES, max(1, -(-TURNED_BYTES // num_bytes)))
+    return min(LAUNCHES, max(1, -(-TURNED_BYTES // num_bytes)))
 
 
 def turning(launch: Callable[[T], object], copies: Sequence[T]) -> Callable[[], object]:

@@ -21,9 +21,9 @@ from torch import Tensor
 LOG2_E = 1.4426950408889634
 DOT_ROWS = 16  # the least a tensor-core product takes; fewer query heads a key head are padded to it
 
-# Programs that run side by side on one multiprocessor, and the stages of the compiler's pipeline in each. Keys are found
-# through the block table: with fewer than 5 stages the next tile's are not on their way while this one is worked on
-# (seen in the compiled code); with 5 there are two tiles of keys and of values, 70 KiB in all.
+# Programs that run side by side on one multiprocessor, and the stages of the compiler's pipeline in each. Keys are
+# found through the block table: with fewer than 5 stages the next tile's are not on their way while this one is worked
+# on (seen in the compiled code); with 5 there are two tiles of keys and of values, 70 KiB in all.
 PROGRAMS_PER_SM = 2
 STAGES = 5
 # With many sequences hardly a piece is needed to fill the card, but a long context among short ones must not be the

@@ -1,0 +1,106 @@
+"""The small fused kernels and decode attention at GLM-4.6V-Flash's shapes, one layer of a step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+import torch
+from kernel_cases import Case, Prepared, num_copies, turning
+
+from flashweb.model.kernels import decode_attention, fused
+from flashweb.model.rope import axis_of_frequency, inverse_frequencies
+
+HIDDEN, MLP, HEADS, KV_HEADS, HEAD_DIM, BLOCK_SIZE = 4096, 13696, 32, 2, 128, 16
+SECTIONS, THETA, EPS = (8, 12, 12), 500000.0, 1e-5
+QKV = (HEADS + 2 * KV_HEADS) * HEAD_DIM
+DTYPE, VALUE = torch.bfloat16, torch.bfloat16.itemsize
+SLOT_BYTES = 2 * KV_HEADS * HEAD_DIM * VALUE
+
+BATCHES = (1, 8, 32, 64, 128, 256)
+PREFILL_TOKENS = 2048
+CONTEXTS = (1024, 4096, 16384)
+
+
+def cases() -> Iterator[Case]:
+    for tokens in (*BATCHES, PREFILL_TOKENS):
+        yield Case(f"add_norm {tokens}x{HIDDEN}", partial(add_norm, tokens))
+        yield Case(f"rms_norm {tokens}x{HIDDEN}", partial(rms_norm, tokens))
+        yield Case(f"silu_mul {tokens}x{MLP}", partial(silu_mul, tokens))
+        yield Case(f"rotation_table {tokens}", partial(rotation_table, tokens))
+        yield Case(f"bias_rotate_store {tokens}", partial(bias_rotate_store, tokens))
+    for batch in BATCHES:
+        for context in CONTEXTS:
+            yield Case(f"paged_decode {batch}x{context}", partial(paged_decode, [context] * batch, context))
+    # What a graph for long contexts costs while contexts are short, and unequal lengths side by side.
+    for batch in BATCHES:
+        name = f"paged_decode {batch}x1024, graph for {CONTEXTS[-1]}"
+        yield Case(name, partial(paged_decode, [1024] * batch, CONTEXTS[-1]))
+    for batch in BATCHES[1:]:
+        name = f"paged_decode {batch - 1}x1024 + 1x{CONTEXTS[-1]}"
+        yield Case(name, partial(paged_decode, [CONTEXTS[-1]] + [1024] * (batch - 1), CONTEXTS[-1]))
+
+
+def randn(*shape: int) -> torch.Tensor:
+    return torch.randn(*shape, dtype=DTYPE, device="cuda")
+
+
+# Activations come from the L2 cache in a real step too: the kernel before has just written them. So they are not
+# turned over, and small ones may show more than memory's bandwidth.
+
+
+def add_norm(tokens: int) -> Prepared:
+    residual, y, out = randn(tokens, HIDDEN), randn(tokens, HIDDEN), randn(tokens, HIDDEN)
+    weight, next_weight = randn(HIDDEN) * 1e-3, randn(HIDDEN)  # small: the residual grows with every launch
+    num_bytes = (4 * tokens + 2) * HIDDEN * VALUE
+    return Prepared(lambda: fused.add_norm(residual, y, weight, next_weight, EPS, out), num_bytes, 0)
+
+
+def rms_norm(tokens: int) -> Prepared:
+    x, weight, out = randn(tokens, HIDDEN), randn(HIDDEN), randn(tokens, HIDDEN)
+    return Prepared(lambda: fused.rms_norm(x, weight, EPS, out), (2 * tokens + 1) * HIDDEN * VALUE, 0)
+
+
+def silu_mul(tokens: int) -> Prepared:
+    gate_up, out = randn(tokens, 2 * MLP), randn(tokens, MLP)
+    return Prepared(lambda: fused.silu_mul(gate_up, out), 3 * tokens * MLP * VALUE, 0)
+
+
+def rotation_table(tokens: int) -> Prepared:
+    positions = torch.randint(0, 16384, (3, tokens), device="cuda")
+    frequencies = inverse_frequencies(2 * sum(SECTIONS), THETA).cuda()
+    axes = axis_of_frequency(SECTIONS).cuda()
+    out = torch.empty(tokens, len(axes), 2, dtype=DTYPE, device="cuda")
+    num_bytes = positions.nbytes + frequencies.nbytes + axes.nbytes + out.nbytes
+    return Prepared(lambda: fused.rotation_table(positions, frequencies, axes, DTYPE, out), num_bytes, 0)
+
+
+def bias_rotate_store(tokens: int) -> Prepared:
+    qkv, bias, rotation = randn(tokens, QKV), randn(QKV) * 0, randn(tokens, sum(SECTIONS), 2)
+    rotation[..., 0], rotation[..., 1] = 0.6, 0.8
+    cache = torch.zeros(2 * KV_HEADS, 4 * tokens, HEAD_DIM, dtype=DTYPE, device="cuda")
+    slots = torch.randperm(4 * tokens, device="cuda")[:tokens]
+    out = torch.empty(tokens, HEADS, HEAD_DIM, dtype=DTYPE, device="cuda")
+    num_bytes = 2 * qkv.nbytes + bias.nbytes + rotation.nbytes + slots.nbytes
+    return Prepared(lambda: fused.bias_rotate_store(qkv, bias, rotation, slots, cache, out), num_bytes, 0)
+
+
+def paged_decode(lengths: list[int], max_context: int) -> Prepared:
+    """Contexts on shuffled blocks; a launch takes the next of several caches, as a step takes the next layer."""
+    batch, blocks = len(lengths), [-(-n // BLOCK_SIZE) for n in lengths]
+    num_bytes = sum(lengths) * SLOT_BYTES + 2 * batch * HEADS * HEAD_DIM * VALUE
+    slots = sum(blocks) * BLOCK_SIZE
+    layers = [randn(2 * KV_HEADS, slots, HEAD_DIM) for _ in range(num_copies(num_bytes))]
+    free = torch.randperm(sum(blocks), dtype=torch.int32).split(blocks)
+    tables = torch.zeros(batch, max(blocks), dtype=torch.int32)
+    for row, table in enumerate(free):
+        tables[row, : len(table)] = table
+    tables, context_lens = tables.cuda(), torch.tensor(lengths, dtype=torch.int32, device="cuda")
+    device = torch.device("cuda")
+    workspace = decode_attention.DecodeWorkspace.allocate(batch, HEADS, KV_HEADS, HEAD_DIM, max_context, DTYPE, device)
+    query, out = randn(batch, HEADS, HEAD_DIM), torch.empty(batch, HEADS * HEAD_DIM, dtype=DTYPE, device=device)
+
+    def launch(layer: torch.Tensor) -> None:
+        decode_attention.paged_decode(query, layer, tables, context_lens, BLOCK_SIZE, out, workspace)
+
+    return Prepared(turning(launch, layers), num_bytes, 4 * sum(lengths) * HEADS * HEAD_DIM)
