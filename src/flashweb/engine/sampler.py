@@ -272,13 +272,14 @@ def _by_bisection(scaled: Tensor, top_k: list[int], p: Tensor) -> Tensor:
 
 def _logprobs(logits: Tensor, seqs: Ordered[Sequence], tokens: Tensor) -> Callable[[], list[TokenLogprobs | None]]:
     """(log-probability of the chosen token, its best alternatives) for the rows that ask for them, when it is read."""
-    counts = {i: seq.sampling.logprobs for i, seq in enumerate(seqs) if seq.sampling.logprobs is not None}
+    asking = [(i, seq.sampling.logprobs) for i, seq in enumerate(seqs)]
+    counts = {i: min(count, logits.shape[1]) for i, count in asking if count is not None}
     if not counts:
         return lambda: [None] * len(seqs)
     rows = on_device(list(counts), torch.int64, logits.device)
     asked = torch.log_softmax(logits.index_select(0, rows), dim=-1)
     chosen = asked.gather(1, tokens.index_select(0, rows).unsqueeze(1))
-    best = asked.topk(min(max(counts.values()), logits.shape[1]), dim=-1)
+    best = asked.topk(max(counts.values()), dim=-1)
     numbers = to_host(torch.cat((chosen, best.values, best.indices.double()), dim=1))
 
     def read() -> list[TokenLogprobs | None]:
