@@ -17,6 +17,7 @@ from tests.model.triton_device import DEVICE, INTERPRETED  # first: decides whet
 from flashweb.model.attention import AttentionPlan, KVCache, attend  # isort: skip
 from flashweb.model.inputs import ForwardInputs  # isort: skip
 from flashweb.model.kernels.decode_attention import (  # isort: skip
+    COMBINED,
     DecodeSplits,
     DecodeWorkspace,
     paged_decode,
@@ -140,9 +141,8 @@ def test_large_scores_do_not_overflow() -> None:
     torch.manual_seed(0)
     world = World([70, 40], heads=4, kv_heads=2, head_dim=64, dtype=torch.float32)
     world.query *= 1000
-    torch.testing.assert_close(
-        world.decode(8, 128), world.expected(), rtol=0, atol=0.02
-    )  # rounding of scores near 1000
+    out = world.decode(8, 128)
+    torch.testing.assert_close(out, world.expected(), rtol=0, atol=0.02)  # scores near 1000 are rounded themselves
 
 
 def test_a_long_context_among_many_is_cut_into_pieces_without_filling_the_card() -> None:
@@ -152,6 +152,13 @@ def test_a_long_context_among_many_is_cut_into_pieces_without_filling_the_card()
     tile = tile_tokens(64, torch.float32)
     assert DecodeSplits.of(2, 1, 4096, 1, tile) == DecodeSplits(count=2, filling=1)
     assert_close(world.decode(num_sms=1, max_context=4096), world.expected())
+
+
+def test_more_pieces_than_are_combined_at_a_time() -> None:
+    torch.manual_seed(0)
+    world = World([2700], heads=2, kv_heads=1, head_dim=64, dtype=torch.float32)
+    assert 2700 / tile_tokens(64, torch.float32) > COMBINED
+    assert_close(world.decode(num_sms=100, max_context=4096), world.expected())
 
 
 @given(

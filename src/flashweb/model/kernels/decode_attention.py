@@ -30,7 +30,7 @@ STAGES = 5
 # work of one program: it is cut into pieces of so many tokens, at most this many.
 BALANCED_TOKENS, BALANCED_SPLITS = tl.constexpr(2048), 8
 # Pieces combined at a time.
-COMBINED = 16
+COMBINED = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +161,7 @@ def paged_decode(
             ALL=triton.next_power_of_2(splits.count),
             STEP=COMBINED,
             TILE=tile,
-            num_warps=4,
+            num_warps=8,
         )
     return out
 
@@ -291,14 +291,16 @@ def _combine_kernel(
     pieces = tl.arange(0, ALL)
     maxima = tl.load(scales_ptr + head * max_splits + pieces, mask=pieces < num_pieces, other=float("-inf"))
     maximum = tl.max(maxima, axis=0)
-    weighted = tl.zeros((HEAD_DIM,), tl.float32)
-    total = 0.0
+    # Summed up once at the end: a reduction crosses the warps, and would stand between one load and the next.
+    weighted = tl.zeros((STEP, HEAD_DIM), tl.float32)
+    total = tl.zeros((STEP,), tl.float32)
     for first in range(0, num_pieces, STEP):
         piece = first + tl.arange(0, STEP)
         inside = piece < num_pieces
         at = head * max_splits + piece
         shrink = tl.exp2(tl.load(scales_ptr + at, mask=inside, other=float("-inf")) - maximum)
-        total += tl.sum(shrink * tl.load(scales_ptr + num_results + at, mask=inside, other=0.0), axis=0)
+        total += shrink * tl.load(scales_ptr + num_results + at, mask=inside, other=0.0)
         partial = tl.load(partial_ptr + at[:, None] * HEAD_DIM + dims[None, :], mask=inside[:, None], other=0.0)
-        weighted += tl.sum(shrink[:, None] * partial, axis=0)
-    tl.store(out_ptr + head * HEAD_DIM + dims, (weighted / total).to(out_ptr.dtype.element_ty))
+        weighted += shrink[:, None] * partial
+    average = tl.sum(weighted, axis=0) / tl.sum(total, axis=0)
+    tl.store(out_ptr + head * HEAD_DIM + dims, average.to(out_ptr.dtype.element_ty))
