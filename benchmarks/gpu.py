@@ -7,8 +7,10 @@ results are saved; rows that were not run stay as they are.
 
     .venv/bin/python benchmarks/gpu.py                          everything, 15 to 20 minutes on an H200
     .venv/bin/python benchmarks/gpu.py 'bf16-*' start           rows by name (wildcards may be used; --list names them)
-    .venv/bin/python benchmarks/gpu.py --minutes 12             starts nothing that would not end in time, says what
-    .venv/bin/python benchmarks/gpu.py --out FOLDER             writes there (begins with the results that are there)
+    .venv/bin/python benchmarks/gpu.py --minutes 9              starts nothing that would not end in time, says what
+    .venv/bin/python benchmarks/gpu.py --missing                goes on: only what this commit has not measured yet
+    .venv/bin/python benchmarks/gpu.py --out FOLDER             writes there (begins with what is there, else with the
+                                                                repository's results)
     .venv/bin/python benchmarks/gpu.py --report                 writes document and plots from the results, no more
     .venv/bin/python benchmarks/gpu.py --smoke --out FOLDER     every step with the bundled model on a CPU, a minute
     .venv/bin/python benchmarks/gpu.py --url http://127.0.0.1:8000 --weights bf16 --label vllm
@@ -276,6 +278,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--list", action="store_true", help="name the rows and end")
     parser.add_argument("--smoke", action="store_true", help="the bundled model on a CPU, tiny numbers; needs --out")
     parser.add_argument("--report", action="store_true", help="write document and plots from the results and end")
+    parser.add_argument("--missing", action="store_true", help="leave out what this commit has measured already")
     parser.add_argument("--minutes", type=float, help="start nothing that would not end within this time")
     parser.add_argument("--runs", type=int, help="of each point (default 2, 1 with --smoke)")
     parser.add_argument("--out", type=Path, help="folder for results, document and plots (default: the repository's)")
@@ -296,8 +299,13 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 
 
 def load_results(path: Path, smoke: bool) -> dict[str, Any]:
-    """What is there already, else nothing yet. Raises SystemExit rather than mixing tries with measurements."""
+    """What is there already, else what the repository has, else nothing yet.
+
+    Raises SystemExit rather than mixing tries with measurements.
+    """
     empty: dict[str, Any] = {"what": SMOKE_WHAT if smoke else WHAT, "starts": {}, "points": {}}
+    if not path.exists() and not smoke:
+        path = RESULTS / path.name
     found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else empty
     if found["what"] != empty["what"]:
         raise SystemExit(f"{path} holds {found['what']}; give another --out")
@@ -316,8 +324,12 @@ def main(argv: Sequence[str]) -> int:
     deadline = time.monotonic() + 60 * args.minutes if args.minutes else float("inf")
     session = Session(args, load_results(path, args.smoke), path, deadline)
     planned = [] if args.report else [phase for phase in phases(names) if not args.url or phase[0] == args.weights]
+    with_start = "start" in names and bool(planned) and not args.url
+    if args.missing:
+        with_start = with_start and not is_known(session, session.results["starts"].get("bf16"))
+        planned = left_over(session, planned, with_start)
     for number, (weights, points) in enumerate(planned):
-        starts = args.runs if number == 0 and "start" in names and not args.url else 0
+        starts = args.runs if number == 0 and with_start else 0
         try:
             run_phase(session, weights, points, starts)
         except (SystemExit, FlashwebError) as error:  # of this server; the next one may do better
@@ -325,10 +337,25 @@ def main(argv: Sequence[str]) -> int:
     if not args.label:
         gpu_report.write(session.results, DOCUMENT, document_folder)
         print(gpu_report.verdicts(session.results, names))
-    missing = not_measured(session, planned, "start" in names and bool(planned) and not args.url)
+    missing = not_measured(session, planned, with_start)
     if missing:
         print("not measured now: " + ", ".join(missing))
     return int(bool(missing))
+
+
+def left_over(
+    session: Session, planned: Sequence[tuple[str, list[Point]]], with_start: bool
+) -> list[tuple[str, list[Point]]]:
+    """The phases without the points this commit has measured; the first one stays for its starts."""
+    points = session.results["points"]
+    left = [(w, [point for point in found if not is_known(session, points.get(point.name))]) for w, found in planned]
+    return [(w, found) for number, (w, found) in enumerate(left) if found or (with_start and number == 0)]
+
+
+def is_known(session: Session, known: dict[str, Any] | None) -> bool:
+    """Measured with this commit, without errors."""
+    commit = session.args.commit or machine()["commit"]
+    return bool(known and known["setup"]["commit"] == commit and not any(r["errors"] for r in known.get("runs", ())))
 
 
 def not_measured(session: Session, planned: Sequence[tuple[str, list[Point]]], with_start: bool) -> list[str]:

@@ -136,16 +136,18 @@ def series_table(results: Results, series: Series) -> str:
 
 def setups(results: Results) -> str:
     """One line for each set-up that figures come from, with the rows measured on it."""
-    where: dict[str, int] = {}
-    for measured in [*results["points"].values(), *results["starts"].values()]:
+    where: dict[str, list[str]] = {}
+    starts = {f"start of {weights}": measured for weights, measured in results["starts"].items()}
+    for name, measured in {**results["points"], **starts}.items():
         setup = measured["setup"]
         words = (
             f"{setup['date']}, commit {setup['commit']}, {setup['device']} (driver {setup['driver']}), {setup['cpu']} "
             f"with {setup['cores']} cores, Python {setup['python']}, torch {setup['torch']}, triton {setup['triton']}, "
             f"`flashweb serve {' '.join(setup['flags'])}`"
         )
-        where[words] = where.get(words, 0) + 1
-    return "\n".join(f"- {words}: {count} {'points' if count > 1 else 'point'}" for words, count in where.items())
+        where.setdefault(words, []).append(name)
+    lines = [f"- {words}: {', '.join(n) if len(n) < 5 else f'{len(n)} points'}" for words, n in where.items()]
+    return "\n".join(lines)
 
 
 # --- plots ------------------------------------------------------------------------------------------------------------

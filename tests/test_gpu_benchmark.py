@@ -27,7 +27,7 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> Any:
     return module
 
 
-def run(*args: str, timeout: float = 170) -> subprocess.CompletedProcess[str]:
+def run(*args: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "benchmarks/gpu.py", *args]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=timeout)
 
@@ -44,19 +44,16 @@ def measured(points: dict[Any, list[dict[str, Any]]], starts: list[float] | None
 
 
 def test_a_smoke_run_goes_through_every_kind_of_row_and_writes_all_files(tmp_path: Path) -> None:
-    rows = ("start", "bf16-text-1", "bf16-shared-64", "bf16-streams", "fp8-448-128", "repeats", "curve-448")
+    rows = ("start", "bf16-text-1", "bf16-448-8", "bf16-shared-64", "bf16-streams", "fp8-448-128")
     done = run("--smoke", "--out", str(tmp_path), *rows)
     assert done.returncode == 0, done.stdout + done.stderr
     results = json.loads((tmp_path / "gpu_table.json").read_text())
-    assert len(results["points"]) == 4 + 3 + 8 and len(results["starts"]["bf16"]["seconds"]) == 2
-    assert "no measurement" in results["what"]
-    for name, point in results["points"].items():
-        (only,) = point["runs"]
-        assert only["requests"] and not only["errors"], name
-        assert ("int8" in point["setup"]["flags"]) == name.startswith("fp8")
+    assert len(results["points"]) == 5 and len(results["starts"]["bf16"]["seconds"]) == 2
+    check_smoke(results)
     assert results["points"]["bf16-1024px-16c-streams8"]["runs"][0]["gap_ratio"] > 0
     text = (tmp_path / "performance.md").read_text()
-    assert "| 128 |" in text and "latency.svg" in text and "not measured" in text
+    assert "| 8 |" in text and "Not measured: 1, 2, 4, 16, 32, 64, 128." in text
+    assert "--quantization int8`: fp8-448px-128c" in text, "set-ups with few points name them"
     xml.dom.minidom.parse(str(tmp_path / "latency.svg"))
     assert not list(tmp_path.glob("*.log")), "logs are kept only when something went wrong"
     # The results are not to be mixed with measurements, and a server that cannot start is told, with its rows.
@@ -64,6 +61,25 @@ def test_a_smoke_run_goes_through_every_kind_of_row_and_writes_all_files(tmp_pat
     failing = run("--smoke", "--out", str(tmp_path), "--serve-flags=--port nonsense", "bf16-text-1", "start")
     assert failing.returncode == 1 and "not measured now: start, bf16-text-1c" in failing.stdout
     assert json.loads((tmp_path / "gpu_table.json").read_text()) == results, "what was not run stays"
+
+
+@pytest.mark.slow
+def test_a_smoke_run_of_everything_ends_within_two_minutes_and_leaves_no_row_out(tmp_path: Path) -> None:
+    done = run("--smoke", "--out", str(tmp_path))  # a minute on two quiet cores
+    assert done.returncode == 0, done.stdout + done.stderr
+    results = json.loads((tmp_path / "gpu_table.json").read_text())
+    check_smoke(results)
+    assert "ot measured" not in (tmp_path / "performance.md").read_text()
+    for name in ("latency", "growth"):
+        xml.dom.minidom.parse(str(tmp_path / f"{name}.svg"))
+
+
+def check_smoke(results: dict[str, Any]) -> None:
+    assert "no measurement" in results["what"]
+    for name, point in results["points"].items():
+        (only,) = point["runs"]
+        assert only["requests"] and not only["errors"], name
+        assert ("int8" in point["setup"]["flags"]) == name.startswith("fp8")
 
 
 def test_without_time_nothing_is_started_and_everything_is_named(tmp_path: Path) -> None:
@@ -79,6 +95,11 @@ def test_the_same_rows_run_on_any_server(echo_server: str, tmp_path: Path) -> No
     results = json.loads((tmp_path / "gpu_table-other.json").read_text())
     assert [row["requests"] for row in results["points"]["bf16-text-1c"]["runs"]] == [6, 6]
     assert not (tmp_path / "performance.md").exists()
+    again = run(
+        "--url", echo_server, "--label", "other", "--out", str(tmp_path), "--runs", "1", "--missing", "bf16-text-*"
+    )
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "bf16-text-64c:" in again.stderr and "bf16-text-1c:" not in again.stderr, "only what is missing is run"
 
 
 def test_the_dummy_model_has_the_published_shapes_and_the_measured_prompt_lengths(gpu: Any, tmp_path: Path) -> None:
