@@ -83,10 +83,11 @@ def plan_for(m: int, n: int, k: int, weight_bits: int, x_bytes: int, device: Dev
     `group` is int4's, whose block of K is one group.
     """
     if m > 64:
-        block_m, block_n, block_k, num_warps = 128, 128, 64, 8
+        # int4 keeps the sums of a group beside those of the row: half as many, or registers run out.
+        block_m, block_n, block_k, num_warps = 64 if weight_bits == 4 else 128, 128, 64, 8
     else:
         block_m = max(16, triton.next_power_of_2(m))
-        block_n = 64 if n <= 8192 else 128
+        block_n = 64 if n <= 8192 or (weight_bits == 4 and m > 32) else 128
         block_k, num_warps = (256 if weight_bits == 8 and block_n == 64 else 128), 4
     block_k = group or min(block_k, max(32, triton.next_power_of_2(k)))
     stage_bytes = block_k * (block_n * weight_bits // 8 + block_m * x_bytes)
@@ -436,15 +437,11 @@ def _int4_kernel(
         a_low = tl.load(x_tile + group * GROUP, mask=is_value, other=0.0)
         a_high = tl.load(x_tile + group * GROUP + HALF, mask=is_value, other=0.0)
         step = tl.load(scale + row * NUM_GROUPS + group).to(tl.float32)
-        # 128 + q in bf16 is the bits 0x4300 + q, and 128 + z is exact too.
-        origin = tl.load(zero + row * NUM_GROUPS + group).to(tl.float32) + 128.0
-        low, high = _unpack(pairs, ASSEMBLY)
+        low, high = _unpack(pairs, tl.load(zero + row * NUM_GROUPS + group), ASSEMBLY)
         if WIDE:
-            low, high = low.to(tl.float32) - origin[:, None], high.to(tl.float32) - origin[:, None]
-            partial = tl.dot(low, a_low.to(tl.float32), input_precision="ieee")
-            partial = tl.dot(high, a_high.to(tl.float32), partial, input_precision="ieee")
+            partial = tl.dot(low.to(tl.float32), a_low.to(tl.float32), input_precision="ieee")
+            partial = tl.dot(high.to(tl.float32), a_high.to(tl.float32), partial, input_precision="ieee")
         else:
-            low, high = low - origin.to(tl.bfloat16)[:, None], high - origin.to(tl.bfloat16)[:, None]
             partial = tl.dot(high, a_high, tl.dot(low, a_low))
         sums += partial * step[:, None]
     _finish(
@@ -453,10 +450,12 @@ def _int4_kernel(
     )  # fmt: skip
 
 
-# Four bytes to eight bf16, 128 + q each: a byte permutation sets the upper byte 0x43 beside every nibble. Written out
-# because a conversion an element, as the compiler would have it, takes longer than the memory needs for the weights.
+# Four bytes to eight values q - z in bf16: a byte permutation sets the upper byte 0x43 beside every nibble, which makes
+# 128 + q, and -(128 + z) is added. Written out because a conversion an element, as the compiler would have it, takes
+# longer than the memory needs for the weights. All of it is exact; the fused form of the sum is what sm80 has.
 UNPACK = tl.constexpr("""{
-.reg .b32 low, high;
+.reg .b32 low, high, one;
+mov.b32 one, 0x3F803F80;
 and.b32 low, $4, 0x0F0F0F0F;
 shr.u32 high, $4, 4;
 and.b32 high, high, 0x0F0F0F0F;
@@ -464,19 +463,25 @@ prmt.b32 $0, low, 0x43434343, 0x4140;
 prmt.b32 $1, low, 0x43434343, 0x4342;
 prmt.b32 $2, high, 0x43434343, 0x4140;
 prmt.b32 $3, high, 0x43434343, 0x4342;
+fma.rn.bf16x2 $0, $0, one, $5;
+fma.rn.bf16x2 $1, $1, one, $6;
+fma.rn.bf16x2 $2, $2, one, $5;
+fma.rn.bf16x2 $3, $3, one, $6;
 }""")
 
 
 @triton.jit  # type: ignore[untyped-decorator]
-def _unpack(pairs: tl.tensor, ASSEMBLY: tl.constexpr) -> tuple[tl.tensor, tl.tensor]:
-    """uint8 [...] -> 128 + low nibble, 128 + high nibble, bf16 [...]."""
+def _unpack(pairs: tl.tensor, zero: tl.tensor, ASSEMBLY: tl.constexpr) -> tuple[tl.tensor, tl.tensor]:
+    """uint8 [n, j], uint8 [n] -> low nibbles less zero, high nibbles less zero, [n, j] in bf16 (or fp32, as exact)."""
     if ASSEMBLY:
+        origin = tl.broadcast_to((-128.0 - zero.to(tl.float32)).to(tl.bfloat16)[:, None], pairs.shape)
+        # The outputs are written before the last input is read: "=&r" keeps them out of its register.
         low, high = tl.inline_asm_elementwise(
-            UNPACK, "=r,=r,=r,=r,r", [pairs], dtype=(tl.bfloat16, tl.bfloat16), is_pure=True, pack=4
+            UNPACK, "=&r,=&r,=&r,=&r,r,r,r", [pairs, origin], dtype=(tl.bfloat16, tl.bfloat16), is_pure=True, pack=4
         )
     else:
-        low = ((pairs & 15).to(tl.int16) | 0x4300).to(tl.bfloat16, bitcast=True)
-        high = ((pairs >> 4).to(tl.int16) | 0x4300).to(tl.bfloat16, bitcast=True)
+        low = (pairs & 15).to(tl.float32) - zero.to(tl.float32)[:, None]
+        high = (pairs >> 4).to(tl.float32) - zero.to(tl.float32)[:, None]
     return low, high
 
 
