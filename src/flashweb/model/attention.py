@@ -347,6 +347,12 @@ def attend(query: Tensor, key_value: Tensor, plan: AttentionPlan, layer: int) ->
     cache.index_copy_(1, plan.slots, key_value.transpose(0, 1))
     if plan.window is not None:
         plan.window.window.layers[layer].index_copy_(1, plan.window.slots, key_value.transpose(0, 1))
+    return mix(query, plan, layer)
+
+
+def mix(query: Tensor, plan: AttentionPlan, layer: int) -> Tensor:
+    """`attend` once the new keys and values are stored."""
+    cache = plan.cache.layers[layer]
     if not plan.chunks:
         return _decode(query, cache, plan, layer)
     n, heads, head_dim = query.shape

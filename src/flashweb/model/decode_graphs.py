@@ -36,7 +36,8 @@ class _Static:
 
     def __init__(self, text: TextDecoder, batch: int, width: int, dtype: torch.dtype, device: torch.device) -> None:
         vocabulary = text.embedding.shape[0]
-        self.numbers = torch.zeros(NUM_ROWS, batch, dtype=torch.int64, device=device)
+        # Even rows of 8 bytes: kernels are compiled for addresses that 16 divides, and again for any other.
+        self.numbers = torch.zeros(NUM_ROWS, batch + batch % 2, dtype=torch.int64, device=device)
         self.tables = torch.zeros(batch, width, dtype=torch.int32, device=device)
         self.sampled = torch.zeros(batch, dtype=torch.int64, device=device)
         self.logits = torch.empty(batch, vocabulary, dtype=torch.float32, device=device)
@@ -67,12 +68,9 @@ class DecodeGraphs:
         width = -(-max_context // cache.block_size)
         self.static = _Static(text, max_batch, width, dtype, device)
         config = text.config
-        self._workspaces = {
-            size: DecodeWorkspace.allocate(
-                size, config.num_heads, config.num_kv_heads, config.head_dim, max_context, dtype, device, num_sms
-            )
-            for size in self.sizes
-        }
+        self._workspace = DecodeWorkspace.allocate(
+            max_batch, config.num_heads, config.num_kv_heads, config.head_dim, max_context, dtype, device, num_sms
+        )
         pinned = device.type == "cuda"
         self._staging = [
             torch.zeros(NUM_ROWS * max_batch + (max_batch * width + 1) // 2, dtype=torch.int64, pin_memory=pinned)
@@ -138,13 +136,13 @@ class DecodeGraphs:
         x = F.embedding(torch.where(ids < 0, before, ids), text.embedding)
         rotation = rotation_table(numbers[POSITIONS], text.frequencies, text.axes, x.dtype)
         slots, context_lens = numbers[SLOT], numbers[CONTEXT].int()
-        tables, attended, workspace = static.tables[:size], static.attended[:size], self._workspaces[size]
+        tables, attended = static.tables[:size], static.attended[:size]
         layers = text.layers
         h = rms_norm(x, layers[0].before_attention.weight, layers[0].before_attention.eps)
         for i, layer in enumerate(layers):
             cache = self.cache.layers[i]
             query = bias_rotate_store(layer.qkv(h), None, rotation, slots, cache)
-            paged_decode(query, cache, tables, context_lens, self.cache.block_size, attended, workspace)
+            paged_decode(query, cache, tables, context_lens, self.cache.block_size, attended, self._workspace)
             x, h = add_norm(x, layer.output(attended), layer.after_attention.weight, layer.before_mlp.weight, text.eps)
             y = layer.down(silu_mul(layer.gate_up(h)))
             if i + 1 < len(layers):

@@ -6,12 +6,32 @@ call is a measurable part of a decode step on a CPU.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
-from typing import Protocol
+from functools import cache
+from importlib import import_module
+from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+logger = logging.getLogger(__name__)
+
+
+@cache
+def fused_kernels(device_type: str) -> Any:
+    """The module `flashweb.model.kernels.fused` on CUDA; None elsewhere and, with a line in the log, without Triton.
+
+    Any, because Triton has no types and is not installed where there is no GPU.
+    """
+    if device_type != "cuda":
+        return None
+    try:
+        return import_module("flashweb.model.kernels.fused")
+    except ImportError as error:
+        logger.warning("the GPU's kernels cannot be loaded, which is slower: %s; install the extra gpu", error)
+        return None
 
 
 class Linear(Protocol):
@@ -61,11 +81,11 @@ class ColumnMajorLinear(DenseLinear):
 class RmsNorm:
     """weight * x / sqrt(mean(x^2) + eps): mean and root in fp32, rounded to x's dtype, then the weight.
 
-    In fp32 this is x / hypot(|x|, sqrt(n * eps)) * (weight * sqrt(n)): the same value from three small kernels,
-    where torch's own runs eight on a CPU.
+    On CUDA it is one kernel (`kernels.fused`). Elsewhere, in fp32, x / hypot(|x|, sqrt(n * eps)) * (weight * sqrt(n)):
+    the same value from three small kernels, where torch's own runs eight on a CPU.
     """
 
-    __slots__ = ("eps", "floor", "scaled_weight", "shape", "weight")
+    __slots__ = ("eps", "floor", "fused", "scaled_weight", "shape", "weight")
 
     def __init__(self, weight: Tensor, eps: float) -> None:
         self.weight = weight
@@ -73,14 +93,21 @@ class RmsNorm:
         self.eps = eps
         self.floor = torch.tensor((weight.numel() * eps) ** 0.5, dtype=torch.float32, device=weight.device)
         self.scaled_weight = weight * weight.numel() ** 0.5
+        self.fused = fused_kernels(weight.device.type)
 
     def __call__(self, x: Tensor) -> Tensor:
+        if self.fused is not None:
+            normed: Tensor = self.fused.rms_norm(x, self.weight, self.eps)
+            return normed
         if x.dtype == torch.float32:
             return self.unweighted(x).mul_(self.scaled_weight)
         return self._rounded(x).mul_(self.weight)
 
     def add_to(self, residual: Tensor, x: Tensor) -> Tensor:
-        """residual + norm(x)."""
+        """residual + norm(x); on CUDA in the residual's place."""
+        if self.fused is not None:
+            added: Tensor = self.fused.norm_add(residual, x, self.weight, self.eps)
+            return added
         if x.dtype == torch.float32:
             return torch.addcmul(residual, self.unweighted(x), self.scaled_weight)
         return self._rounded(x).mul_(self.weight).add_(residual)
@@ -109,5 +136,9 @@ class NormedLinear:
 
 def gated_silu(gate_up: Tensor) -> Tensor:
     """silu(gate) * up of a fused projection, [..., 2n] -> [..., n]; the first half is the gate."""
+    fused = fused_kernels(gate_up.device.type)
+    if fused is not None:
+        product: Tensor = fused.silu_mul(gate_up)
+        return product
     gate, up = gate_up.chunk(2, dim=-1)
     return F.silu(gate).mul_(up)

@@ -9,10 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from flashweb.model.attention import AttentionPlan, KVCache, attend
+from flashweb.model.attention import AttentionPlan, KVCache, attend, mix
 from flashweb.model.config import TextConfig
 from flashweb.model.inputs import ForwardInputs
-from flashweb.model.layers import MakeLinear, RmsNorm, gated_silu
+from flashweb.model.layers import MakeLinear, RmsNorm, fused_kernels, gated_silu
 from flashweb.model.rope import axis_of_frequency, inverse_frequencies, rotate_, text_rotation
 from flashweb.model.weights import Weights
 
@@ -28,6 +28,7 @@ class TextDecoder:
         self.head = make_linear(self.embedding if tied else weights.take("lm_head.weight"), None)
         self.frequencies = inverse_frequencies(config.rotary_dim, config.rope_theta).to(device)
         self.axes = axis_of_frequency(config.mrope_section).to(device)
+        self.fused = fused_kernels(device.type)
 
     def forward(self, inputs: ForwardInputs, cache: KVCache) -> Tensor:
         """[N, hidden] before the final norm; only the rows named by `inputs.last_rows` are meaningful."""
@@ -35,7 +36,7 @@ class TextDecoder:
         if inputs.image_features is not None:
             assert inputs.image_rows is not None, "image_features without image_rows"
             x.index_copy_(0, inputs.image_rows, inputs.image_features.to(x.dtype))
-        rotation = text_rotation(inputs.positions, self.frequencies, self.axes, x.dtype)
+        rotation = self._rotation(inputs.positions, x.dtype)
         plan = AttentionPlan.of(inputs, cache)
         for i, layer in enumerate(self.layers[:-1]):
             x = layer.transform(x, layer.attend(x, rotation, plan, i))
@@ -50,6 +51,13 @@ class TextDecoder:
         if rows.shape[0]:
             hidden.index_copy_(0, rows, last.transform(x.index_select(0, rows), attended.index_select(0, rows)))
         return hidden
+
+    def _rotation(self, positions: Tensor, dtype: torch.dtype) -> Tensor:
+        """Each token's rotation in the form that `TextLayer.attend` takes on this device."""
+        if self.fused is None:
+            return text_rotation(positions, self.frequencies, self.axes, dtype)
+        table: Tensor = self.fused.rotation_table(positions, self.frequencies, self.axes, dtype)
+        return table
 
     def logits(self, hidden: Tensor) -> Tensor:
         """[rows, hidden] as `forward` returns them -> fp32 [rows, vocab]."""
@@ -75,10 +83,15 @@ class TextLayer:
         self.down = make_linear(weights.take(prefix + "down_proj.weight"), None)
         self.after_mlp = norm("post_mlp_layernorm.weight")
         self.linears = (self.qkv, self.output, self.gate_up, self.down)
+        self.fused = self.before_attention.fused
 
     def attend(self, x: Tensor, rotation: Tensor, plan: AttentionPlan, index: int) -> Tensor:
         """Mixes over the context: [N, hidden] -> [N, heads * head_dim]."""
-        qkv = self.qkv(self.before_attention(x)).view(self.shape)
+        product = self.qkv(self.before_attention(x))
+        if self.fused is not None:
+            query = self.fused.bias_rotate_store(product, None, rotation, plan.slots, plan.cache.layers[index])
+            return mix(query, plan, index)
+        qkv = product.view(self.shape)
         rotate_(qkv[:, : self.rotated_heads], rotation)
         return attend(qkv[:, : self.heads], qkv[:, self.heads :], plan, index)
 
