@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from triton.backends.compiler import GPUTarget
 from triton.runtime import driver
 from triton.runtime.jit import JITFunction
 
-from flashweb.model.kernels import decode_attention, fused
+from flashweb.model.kernels import decode_attention, fused, linear
 
 # KiB that one program may have (CUDA C++ Programming Guide, technical specifications per compute capability).
 SHARED_KIB = {80: 163, 86: 99, 89: 99, 90: 227}
@@ -72,8 +73,31 @@ def launch_all(num_sms: int = 132) -> Iterator[str]:
         yield f"{dtype}, head_dim {head_dim}, batch {batch}, {workspace.memory.numel() * 4 >> 10} KiB of workspace"
 
 
+def launch_products(arch: int) -> Iterator[str]:
+    """`launch_all` of the products: a matrix whose parts of K are equal and one whose are not, few rows and many."""
+    bf16, fp8 = torch.bfloat16, torch.float8_e4m3fn
+    for size, columns in ((27392, 4096), (4096, 13696)):
+        values, scale, bias = torch.zeros(size, columns, dtype=bf16), torch.zeros(size), torch.zeros(size, dtype=bf16)
+        groups = torch.zeros(size, columns // 128, dtype=bf16)
+        for rows in (1, 8, 64, 100):
+            x = torch.zeros(rows, columns, dtype=bf16)
+            linear.skinny_linear(x, values, bias)
+            linear.int8_linear(x, values.to(torch.int8), scale, bias)
+            linear.int4_linear(x, values[:, ::2].to(torch.uint8), groups, groups.to(torch.uint8), bias)
+            if arch >= 89:  # Ada, the first with fp8 arithmetic
+                linear.fp8_linear(x.to(fp8), torch.zeros(rows, 1), values.to(fp8), scale, bias)
+            yield f"{rows} rows by {size} x {columns}: bf16, int8, int4, fp8 in this order"
+    if arch >= 89:
+        x = torch.zeros(2, 4096, dtype=bf16)
+        linear.quantise_rows_fp8(x)
+        linear.rms_norm_fp8(x, x[0], 1e-5)
+        linear.silu_mul_fp8(torch.zeros(2, 2 * 13696, dtype=bf16))
+        yield "rows to fp8"
+
+
 def main(arch: int, folder: Path | None) -> int:
     driver.set_active(NamedTarget(arch))
+    linear._device = lambda _: linear.Device(132, SHARED_KIB[arch] << 10)
     run, compiled = JITFunction.run, []
 
     def only_compile(self: JITFunction, *args: Any, grid: Any, warmup: bool, **options: Any) -> None:
@@ -81,14 +105,14 @@ def main(arch: int, folder: Path | None) -> int:
 
     JITFunction.run = only_compile
     too_large = 0
-    for i, what in enumerate(launch_all()):
+    for i, what in enumerate(chain(launch_all(), launch_products(arch))):
         for name, kernel in compiled:
             shared = kernel.metadata.shared / 1024
             too_large += shared > SHARED_KIB[arch]
             ptx = kernel.asm["ptx"]
             print(
                 f"sm{arch} {name}: {resources(arch, ptx)}, {kernel.metadata.num_warps} warps, shared {shared:.1f} KiB, "
-                f"{ptx.count('mma.sync')} mma.sync ({what})"
+                f"{ptx.count('mma.sync') + ptx.count('wgmma.mma')} mma ({what})"
             )
             if folder is not None:
                 for kind in ("ttgir", "ptx"):

@@ -2,8 +2,8 @@
 
 `quant.py` is the CPU's int8, whose kernels and packed layout belong to FBGEMM; this module's formats are plain tensors
 that the Triton kernels of `kernels/linear.py` read, which is why they live apart. Quantising is torch alone, row by row
-in pieces, from the plain checkpoint: the peak is the finished weight plus one piece in fp32, and pieces and whole give
-the same bits, because no number depends on another row's.
+in pieces, from the plain checkpoint: beside the weight given, memory holds the finished one and a few pieces in fp32.
+Pieces and whole give the same bits, because no number depends on another row's.
 
 Formats (w the bf16 weight [N, K], y = x w^T + b):
 - int8: w = q s[n], q in -127..127, s the row's largest |w| over 127.
