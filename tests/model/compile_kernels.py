@@ -24,7 +24,7 @@ from triton.backends.compiler import GPUTarget
 from triton.runtime import driver
 from triton.runtime.jit import JITFunction
 
-from flashweb.model.kernels import decode_attention, fused, linear
+from flashweb.model.kernels import decode_attention, fused, linear, prefill_attention
 
 # KiB that one program may have (CUDA C++ Programming Guide, technical specifications per compute capability).
 SHARED_KIB = {80: 163, 86: 99, 89: 99, 90: 227}
@@ -73,6 +73,17 @@ def launch_all(num_sms: int = 132) -> Iterator[str]:
         yield f"{dtype}, head_dim {head_dim}, batch {batch}, {workspace.memory.numel() * 4 >> 10} KiB of workspace"
 
 
+def launch_prefill() -> Iterator[str]:
+    """`launch_all` of the attention of many new tokens."""
+    for dtype, head_dim, heads in ((torch.bfloat16, 128, 32), (torch.bfloat16, 64, 6), (torch.float32, 64, 6)):
+        cache = torch.zeros(4, 64, head_dim, dtype=dtype)
+        query, out = torch.zeros(20, heads, head_dim, dtype=dtype), torch.zeros(20, heads * head_dim, dtype=dtype)
+        starts, tables = torch.tensor([0, 20], dtype=torch.int32), torch.zeros(1, 64, dtype=torch.int32)
+        tiles = prefill_attention.query_tiles([20], prefill_attention.tokens_per_tile(heads, 2))
+        prefill_attention.paged_prefill(query, cache, tables, starts, starts[1:], torch.from_numpy(tiles), 16, out)
+        yield f"{dtype}, head_dim {head_dim}, {heads} heads"
+
+
 def launch_products(arch: int) -> Iterator[str]:
     """`launch_all` of the products: a matrix whose parts of K are equal and one whose are not, few rows and many."""
     bf16, fp8 = torch.bfloat16, torch.float8_e4m3fn
@@ -105,7 +116,7 @@ def main(arch: int, folder: Path | None) -> int:
 
     JITFunction.run = only_compile
     too_large = 0
-    for i, what in enumerate(chain(launch_all(), launch_products(arch))):
+    for i, what in enumerate(chain(launch_all(), launch_prefill(), launch_products(arch))):
         for name, kernel in compiled:
             shared = kernel.metadata.shared / 1024
             too_large += shared > SHARED_KIB[arch]

@@ -142,7 +142,7 @@ def test_prefill_with_the_fused_kernels_gives_the_plain_networks_logits(
     if not INTERPRETED:
         pytest.skip("the network has no other kernels on a GPU; tests/model/test_cuda.py compares it with the CPU's")
     from flashweb.model import layers
-    from flashweb.model.kernels import fused
+    from flashweb.model.kernels import fused, prefill_attention
 
     def logits() -> torch.Tensor:
         rng = np.random.default_rng(1)
@@ -161,6 +161,7 @@ def test_prefill_with_the_fused_kernels_gives_the_plain_networks_logits(
     wanted = logits()
     monkeypatch.setattr(model.text, "fused", fused)
     monkeypatch.setattr("flashweb.model.layers.fused_kernels", lambda device_type: fused)
+    monkeypatch.setattr("flashweb.model.attention.kernels", lambda name, device_type: prefill_attention)
     for layer in model.text.layers:
         monkeypatch.setattr(layer, "fused", fused)
         for norm in (layer.before_attention, layer.after_attention, layer.before_mlp, layer.after_mlp):

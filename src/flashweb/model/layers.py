@@ -19,16 +19,21 @@ from torch import Tensor
 logger = logging.getLogger(__name__)
 
 
-@cache
 def fused_kernels(device_type: str) -> Any:
-    """The module `flashweb.model.kernels.fused` on CUDA; None elsewhere and, with a line in the log, without Triton.
+    """`kernels.fused` where there are kernels."""
+    return kernels("fused", device_type)
+
+
+@cache
+def kernels(name: str, device_type: str) -> Any:
+    """A module of `flashweb.model.kernels` on CUDA; None elsewhere and, with a line in the log, without Triton.
 
     Any, because Triton has no types and is not installed where there is no GPU.
     """
     if device_type != "cuda":
         return None
     try:
-        return import_module("flashweb.model.kernels.fused")
+        return import_module(f"flashweb.model.kernels.{name}")
     except ImportError as error:
         logger.warning("the GPU's kernels cannot be loaded, which is slower: %s; install the extra gpu", error)
         return None

@@ -37,7 +37,7 @@ class TextDecoder:
             assert inputs.image_rows is not None, "image_features without image_rows"
             x.index_copy_(0, inputs.image_rows, inputs.image_features.to(x.dtype))
         rotation = self._rotation(inputs.positions, x.dtype)
-        plan = AttentionPlan.of(inputs, cache)
+        plan = AttentionPlan.of(inputs, cache, num_heads=self.config.num_heads)
         for i, layer in enumerate(self.layers[:-1]):
             x = layer.transform(x, layer.attend(x, rotation, plan, i))
         last = self.layers[-1]

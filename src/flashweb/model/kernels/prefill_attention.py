@@ -1,0 +1,169 @@
+"""Causal attention of many new tokens over the paged cache: prompts, chunks of prompts and decoding rows in one launch.
+
+A program computes some neighbouring tokens of one sequence for all query heads that share a key head: those are the
+rows of one matrix product, so keys and values are read once for all of them. Knows nothing of layers or requests.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import triton
+import triton.language as tl
+from numpy.typing import NDArray
+from torch import Tensor
+
+LOG2_E = 1.4426950408889634
+ROWS = 128  # query tokens x heads of a program; fewer where a sequence has fewer tokens
+STAGES = 3
+
+
+def tokens_per_tile(heads: int, kv_heads: int) -> int:
+    """Query tokens of one program."""
+    return max(1, ROWS // int(triton.next_power_of_2(heads // kv_heads)))
+
+
+def query_tiles(query_lens: list[int], tokens: int) -> NDArray[np.int32]:
+    """What each program computes: [programs, 2], the sequence and its first new token, counted within the step."""
+    counts = -(-np.array(query_lens, dtype=np.int32) // tokens)
+    sequences = np.repeat(np.arange(len(query_lens), dtype=np.int32), counts)
+    within = np.arange(counts.sum(), dtype=np.int32) - np.repeat(np.cumsum(counts, dtype=np.int32) - counts, counts)
+    return np.stack((sequences, within * tokens), axis=1).astype(np.int32)
+
+
+def paged_prefill(
+    query: Tensor,
+    cache_layer: Tensor,
+    block_tables: Tensor,
+    starts: Tensor,
+    context_lens: Tensor,
+    tiles: Tensor,
+    block_size: int,
+    out: Tensor,
+) -> Tensor:
+    """softmax(q k^T / sqrt(head_dim)) v of every new token over its sequence up to itself.
+
+    query         [N, heads, head_dim], rotated; rows may be apart (a view of the qkv product)
+    cache_layer   [2 * kv_heads, slots, head_dim], keys' heads before values' heads; the new tokens are stored already
+    block_tables  int32 [S, max_blocks]; entries beyond a context are not read
+    starts        int32 [S + 1], each sequence's first row of `query`, then N
+    context_lens  int32 [S], with the new tokens
+    tiles         int32 [programs, 2], `query_tiles` with `tokens_per_tile`
+    out           [N, heads * head_dim], of the query's dtype
+    returns       out
+    """
+    rows, heads, head_dim = query.shape
+    kv_heads = cache_layer.shape[0] // 2
+    group = heads // kv_heads
+    assert heads == group * kv_heads, (heads, kv_heads)
+    assert head_dim == triton.next_power_of_2(head_dim) and head_dim >= 16, head_dim
+    assert query.stride()[1:] == (head_dim, 1) and cache_layer.stride()[1:] == (head_dim, 1), "heads in one piece"
+    assert out.shape == (rows, heads * head_dim) and out.is_contiguous(), out.shape
+    assert starts.shape[0] == context_lens.shape[0] + 1 == block_tables.shape[0] + 1
+    padded = triton.next_power_of_2(group)
+    _prefill_kernel[(tiles.shape[0], kv_heads)](
+        query,
+        cache_layer,
+        block_tables,
+        starts,
+        context_lens,
+        tiles,
+        out,
+        head_dim**-0.5 * LOG2_E,
+        query.stride(0),
+        cache_layer.stride(0),
+        block_tables.stride(0),
+        KV_HEADS=kv_heads,
+        GROUP=group,
+        PADDED=padded,
+        HEAD_DIM=head_dim,
+        BLOCK_SIZE=block_size,
+        TOKENS=tokens_per_tile(heads, kv_heads),
+        TILE=64 if cache_layer.dtype.itemsize <= 2 else 32,
+        num_warps=8 if head_dim >= 64 else 4,
+        num_stages=STAGES,
+    )
+    return out
+
+
+def reference_paged_prefill(
+    query: Tensor, cache_layer: Tensor, block_tables: Tensor, starts: Tensor, context_lens: Tensor, block_size: int
+) -> Tensor:
+    """The same in fp32, sequence by sequence: [N, heads * head_dim]."""
+    rows, heads, head_dim = query.shape
+    kv_heads = cache_layer.shape[0] // 2
+    out = torch.empty_like(query)
+    bounds = starts.tolist()
+    for number, (first, end, context) in enumerate(zip(bounds, bounds[1:], context_lens.tolist(), strict=False)):
+        tokens = torch.arange(context, device=query.device)
+        slots = block_tables[number].long()[tokens // block_size] * block_size + tokens % block_size
+        keys, values = cache_layer[:, slots].float().repeat_interleave(heads // kv_heads, dim=0).chunk(2)
+        scores = torch.einsum("nhd,htd->nht", query[first:end].float(), keys) * head_dim**-0.5
+        seen = context - (end - first) + torch.arange(end - first, device=query.device)
+        scores = scores.masked_fill(tokens > seen[:, None, None], float("-inf"))
+        out[first:end] = torch.einsum("nht,htd->nhd", scores.softmax(-1), values).to(query.dtype)
+    return out.view(rows, heads * head_dim)
+
+
+@triton.jit  # type: ignore[untyped-decorator]
+def _prefill_kernel(
+    query_ptr: tl.tensor,
+    cache_ptr: tl.tensor,
+    tables_ptr: tl.tensor,
+    starts_ptr: tl.tensor,
+    context_lens_ptr: tl.tensor,
+    tiles_ptr: tl.tensor,
+    out_ptr: tl.tensor,
+    scale: tl.tensor,
+    query_stride: tl.tensor,
+    head_stride: tl.tensor,
+    table_stride: tl.tensor,
+    KV_HEADS: tl.constexpr,
+    GROUP: tl.constexpr,
+    PADDED: tl.constexpr,
+    HEAD_DIM: tl.constexpr,
+    BLOCK_SIZE: tl.constexpr,
+    TOKENS: tl.constexpr,
+    TILE: tl.constexpr,
+) -> None:
+    sequence = tl.load(tiles_ptr + 2 * tl.program_id(0)).to(tl.int64)
+    first = tl.load(tiles_ptr + 2 * tl.program_id(0) + 1)
+    kv_head = tl.program_id(1).to(tl.int64)
+    begin = tl.load(starts_ptr + sequence)
+    num_new = tl.load(starts_ptr + sequence + 1) - begin
+    past = tl.load(context_lens_ptr + sequence) - num_new
+
+    rows = tl.arange(0, TOKENS * PADDED)
+    token, head = first + rows // PADDED, rows % PADDED
+    wanted = ((token < num_new) & (head < GROUP))[:, None]
+    dims = tl.arange(0, HEAD_DIM)[None, :]
+    row, column = (begin + token).to(tl.int64), (kv_head * GROUP + head) * HEAD_DIM
+    query = tl.load(query_ptr + (row * query_stride + column)[:, None] + dims, mask=wanted, other=0.0)
+    seen = past + token  # the last key that each row may see: its own
+    end = past + tl.minimum(first + TOKENS, num_new)
+
+    keys_ptr = cache_ptr + kv_head * head_stride
+    values_ptr = cache_ptr + (KV_HEADS + kv_head) * head_stride
+    maximum = tl.full((TOKENS * PADDED,), float("-inf"), tl.float32)
+    total = tl.zeros((TOKENS * PADDED,), tl.float32)
+    weighted = tl.zeros((TOKENS * PADDED, HEAD_DIM), tl.float32)
+    for start in range(0, end, TILE):
+        key = start + tl.arange(0, TILE)
+        # Masked loads of values give zeros, not whatever lies there: a weight of 0 times NaN is NaN.
+        inside = key < end
+        block = tl.load(tables_ptr + sequence * table_stride + key // BLOCK_SIZE, mask=inside, other=0)
+        slots = block.to(tl.int64) * BLOCK_SIZE + key % BLOCK_SIZE
+        offsets = slots[:, None] * HEAD_DIM + dims
+        keys = tl.load(keys_ptr + offsets, mask=inside[:, None], other=0.0).to(query.dtype)
+        values = tl.load(values_ptr + offsets, mask=inside[:, None], other=0.0).to(query.dtype)
+        scores = tl.dot(query, tl.trans(keys), input_precision="ieee") * scale
+        scores = tl.where(key[None, :] <= seen[:, None], scores, float("-inf"))
+        # The first tile holds key 0, which every row sees: the maximum is finite from then on.
+        new_maximum = tl.maximum(maximum, tl.max(scores, axis=1))
+        shrink = tl.exp2(maximum - new_maximum)
+        weights = tl.exp2(scores - new_maximum[:, None])
+        total = total * shrink + tl.sum(weights, axis=1)
+        weighted = tl.dot(weights.to(query.dtype), values, weighted * shrink[:, None], input_precision="ieee")
+        maximum = new_maximum
+    result = (weighted / total[:, None]).to(out_ptr.dtype.element_ty)
+    tl.store(out_ptr + (row * (KV_HEADS * GROUP * HEAD_DIM) + column)[:, None] + dims, result, mask=wanted)
