@@ -126,8 +126,12 @@ class ModelRunner:
         return errors
 
     def _encode_together(self, pictures: list[Picture]) -> None:
+        device = self.model.device
         # np.array copies: the bytes of a message are read-only, which torch does not know how to promise.
-        patches = [torch.from_numpy(np.array(p.patches)).to(self.model.device, non_blocking=True) for p in pictures]
+        host = [torch.from_numpy(np.array(p.patches)) for p in pictures]
+        if device.type != "cpu":
+            host = [pixels.pin_memory() for pixels in host]  # else the copy would wait for the device
+        patches = [pixels.to(device, non_blocking=True) for pixels in host]
         encoded = self.model.encode_images(patches, [p.grid for p in pictures])
         for picture, features in zip(pictures, encoded, strict=True):
             # A view would keep the whole step's features alive for as long as one of them is remembered.
