@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flashweb.cli.client import ServerError, ServerUnreachable
+from flashweb.cli.client import ChatServer, ServerError, ServerUnreachable
+from flashweb.cli.load import Load, run_load
 from flashweb.cli.stream_client import StreamClient, Streamed
 
 ROLE = {"choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}}], "usage": None}
@@ -170,3 +171,25 @@ async def test_an_answer_that_takes_too_long_is_given_up() -> None:
 async def test_nobody_there_is_unreachable() -> None:
     with pytest.raises(ServerUnreachable, match="no answer from"):
         await StreamClient("http://127.0.0.1:9").post(b"{}")
+
+
+async def test_figures_mean_what_the_goals_were_measured_with() -> None:
+    """The role is no first token, and what comes after the last token (its count) belongs to the tokens' time."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        for pause, portion in zip((0.0, 0.1, 0.1, 0.2), (WHOLE[:180], WHOLE[180:400], b"", WHOLE[400:]), strict=True):
+            await asyncio.sleep(pause)
+            writer.write(portion)
+        writer.close()
+
+    assert WHOLE[:180].count(b"data:") == 1 and b"w" not in WHOLE[:180].partition(b"data:")[2]
+    assert WHOLE[400:].count(b'"usage": {') == 1
+    listening = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with listening, ChatServer(f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}") as server:
+        row = await asyncio.wait_for(run_load(server, Load("m", side=0, tokens=3), 1, 1), 20)
+    assert row["errors"] == 0, row
+    assert row["first_token_ms_p50"] == pytest.approx(100, abs=40)
+    assert row["per_token_ms_p50"] == pytest.approx(300 / 2, abs=40)
+    assert row["whole_ms_p50"] == pytest.approx(row["first_token_ms_p50"] + 2 * row["per_token_ms_p50"], abs=0.1)
+    assert row["requests_per_s"] == pytest.approx(1 / 0.4, abs=0.5)

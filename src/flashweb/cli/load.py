@@ -4,7 +4,9 @@ Every request streams and carries pictures of its own (so that no cache can answ
 say so), and asks for a fixed number of tokens. Requests are made before the clock starts. Knows nothing of flags or
 tables, and of HTTP only that `StreamClient` speaks it.
 
-Figures mean the same as those of the load generator our goals for GPUs were set with (`benchmarks/gpu_rows.py`):
+Figures mean the same as those of the load generator our goals for GPUs were set with (`benchmarks/gpu_rows.py`). On a
+server that answers by the clock (50 ms, then a token every 5 ms) both find the same with 1, 8 and 32 clients: within
+3 ms of first token, 0.03 ms per token (p50) and 1.6 % of requests/s.
 
 - The clock of a request starts before its connection is made (each client's first) or its bytes are sent. Only turning
   the request into JSON is done before; there it counts, about a millisecond for a picture of 1024 px.

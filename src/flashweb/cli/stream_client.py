@@ -1,8 +1,8 @@
 """One kept-open connection that streams chat completions, as cheap as Python allows: the load generator's.
 
-A general HTTP client spends some 100 µs on every piece of a stream, more than servers take to make it. This one knows
-only what such an answer needs (HTTP/1.1, chunked or counted or until the end, keep-alive, TLS by URL) and of each event
-only what is timed: does it bring something, how many tokens were counted, is it an error. Knows nothing of loads.
+A general HTTP client takes 30 µs for every event of a stream, this one 10 (docs/experiments.md). It knows only what
+such an answer needs (HTTP/1.1, chunked or counted or until the end, keep-alive, TLS by URL) and of each event only what
+is timed: does it bring something, how many tokens were counted, is it an error. Knows nothing of loads.
 """
 
 from __future__ import annotations
