@@ -44,7 +44,10 @@ def _cpu_name() -> str:
 
 
 def _commit() -> str:
-    done = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True)
+    try:
+        done = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True)
+    except OSError:
+        return "unknown"  # a copy of the files on a machine without git
     return done.stdout.strip() or "unknown"
 
 
