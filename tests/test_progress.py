@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import io
 
+import pytest
+
 from flashweb.progress import ProgressBar, StageBars, human_bytes
+
+
+@pytest.fixture(autouse=True)
+def a_terminal_that_moves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the tests are started from."""
+    monkeypatch.setenv("TERM", "xterm")
 
 
 class FakeTerminal(io.StringIO):
