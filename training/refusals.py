@@ -67,6 +67,7 @@ PROMPT_LANGUAGE = {name: "en" if name == "what_en" else "zh" for name in PROMPTS
 GENERAL: dict[str, list[str]] = {
     "zh": [
         "这张照片里有什么？", "图中是什么动物？", "图里的人是谁？", "这是什么地方？", "照片是在哪里拍的？",
+        "左边的男人是谁？", "中间那位女士是谁？", "她是谁？", "他们是谁？", "站着的人是谁？",
         "图中有几个人？", "他在做什么？", "这是什么车？", "这道菜叫什么？", "描述一下图中的风景", "这是什么花？",
         "图中的人穿了什么？", "这张照片好看吗？", "这个东西是做什么用的？", "图中的物品是什么材质？",
         "画面里有哪些物体？", "这是白天还是晚上？", "看图写一段话", "图里的天气怎么样？", "这种植物叫什么名字？",
@@ -101,6 +102,8 @@ GENERAL: dict[str, list[str]] = {
         "Is there a cat in the picture?", "Is there a person?", "Is there any animal?", "Is there a car?",
         "Is there a danger here?", "Do you see a cat in the picture?", "Do you see a person?", "Do you see any animal?",
         "Do you see a car?", "Do you see a danger here?", "How old is the person?", "Is the person smiling?",
+        "Who is the man on the left?", "Who is the woman in the middle?", "Who is she?", "Who are they?", "who is he",
+        "Who stands on the right?", "Who is sitting there?", "Which actor is this?", "Do you know this man?",
         "What is in the background?", "Is this indoors or outdoors?", "Name the city.", "Who took this photo?",
         "Describe the people.", "Describe what happens here.", "What is the woman holding?",
         "What is the mood of this photo?", "How tall is the building?", "Which street is this?",

@@ -140,7 +140,36 @@ def _item_price(a: Asker) -> QA | None:
         if absent.lower() not in a.plan.text.lower():
             return a.ask("field", "item_price", a.none("field"), absent)
     name, value = a.r.choice(unique)
-    return a.ask("field", "item_price", value, name)
+    return a.ask("field", "item_price", value, _short(a, name))
+
+
+def _short(a: Asker, name: str) -> str:
+    """The item as people call it, sometimes: the last of its words (bread for Rye bread) where only it has that word."""
+    word = name.split()[-1]
+    known = a.plan.text.lower().split().count(word.lower()) == 1
+    return word.lower() if word != name and word.isalpha() and known and a.r.random() < 0.3 else name
+
+
+def _items(a: Asker) -> QA | None:
+    """What was bought or is offered: the names in order."""
+    if not a.plan.items or a.plan.kind not in ("receipt", "invoice", "menu", "table"):
+        return None
+    bought = a.plan.kind in ("receipt", "invoice") and a.r.random() < 0.6
+    names = ("、" if a.zh else ", ").join(name for name, _ in a.plan.items)
+    return a.ask("field", "bought" if bought else "items", names)
+
+
+def _has_item(a: Asker) -> QA | None:
+    """Whether something was bought or is offered; the wrong ones are goods that other pages hold."""
+    if not a.plan.items or a.plan.kind not in ("receipt", "invoice", "menu", "table"):
+        return None
+    truth = a.r.random() < 0.5
+    name = _short(a, a.r.choice(a.plan.items)[0])
+    if not truth:
+        name = a.r.choice(content.GOODS_ZH if a.plan.language == "zh" else content.GOODS_EN)
+        if name.lower() in a.plan.text.lower():
+            return None
+    return a.ask("yesno", "has_bought" if a.plan.kind in ("receipt", "invoice") else "has_item", a.yes(truth), name)
 
 
 def _named_field(a: Asker) -> QA | None:
@@ -520,7 +549,7 @@ TASKS: dict[str, tuple[Callable[[Asker], QA | None], float, float]] = {
     "yesno": (_yesno, 20, 0.2), "count": (_count, 9, 0.3), "shapes": (_shapes, 60, 0.2), "colour": (figures.colour, 90, 0.2),
     "box": (_box, 64, 0.2), "audit": (_audit, 10, 0.2), "describe": (_describe, 6, 0.2), "refuse": (_cannot, 3.0, 0.4),
     "claims": (_claims, 9, 0.3), "brand": (_brand, 14, 0.3), "position": (figures.position, 60, 0.3),
-    "absent": (_absent, 4.0, 0.5),
+    "absent": (_absent, 4.0, 0.5), "items": (_items, 7.0, 0.3), "has_item": (_has_item, 7.0, 0.3),
 }  # fmt: skip
 _NEEDS_SHAPES = ("shapes", "position")
 _WEIGHT_BY_KIND = {
