@@ -267,7 +267,8 @@ def _by_bisection(scaled: Tensor, top_k: list[int], p: Tensor) -> Tensor:
         middle = least + (most - least) // 2
         enough = torch.where(distance <= middle, weights, 0.0).sum(dim=-1, keepdim=True) >= wanted
         least, most = torch.where(enough, least, middle), torch.where(enough, middle, most)
-    return torch.maximum(kth, -most.view(torch.float32)).squeeze(1)
+    edge = torch.where(p < 1.0, -most.view(torch.float32), -math.inf)  # the last weights may be too small to be felt
+    return torch.maximum(kth, edge).squeeze(1)
 
 
 def _logprobs(logits: Tensor, seqs: Ordered[Sequence], tokens: Tensor) -> Callable[[], list[TokenLogprobs | None]]:
