@@ -168,3 +168,37 @@ def test_prefill_with_the_fused_kernels_gives_the_plain_networks_logits(
             monkeypatch.setattr(norm, "fused", fused)
     assert layers.fused_kernels("cpu") is fused
     torch.testing.assert_close(logits(), wanted, rtol=1e-4, atol=1e-4)
+
+
+def test_a_decode_step_computed_chunk_by_chunk_goes_on_with_the_right_tokens(
+    model: Glm4v, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A step that fails as a whole is computed alone for each sequence; the pending tokens of all must survive that."""
+
+    def answers(fail_at: int) -> dict[str, list[int]]:
+        core = EngineCore(model, EngineConfig(block_size=BLOCK, max_num_seqs=3, kv_cache_bytes=1 << 18, overlap=True))
+        graphs = DecodeGraphs(
+            model.text, core.runner.cache, model.num_real_tokens, 3, core.rules.max_model_len,
+            capture=not INTERPRETED, num_sms=8,
+        )  # fmt: skip
+        core.runner.decoder, launch, count = graphs, graphs.launch, 0
+
+        def failing(numbers: np.ndarray, tables: np.ndarray) -> object:
+            nonlocal count
+            count += numbers.shape[1] > 1
+            outcome = launch(numbers, tables)
+            if numbers.shape[1] > 1 and count == fail_at:
+                raise RuntimeError("after the tokens were overwritten")
+            return outcome
+
+        monkeypatch.setattr(graphs, "launch", failing)
+        for n in range(3):
+            core.submit(ask(f"r{n}", [6 + 9 * n], content=n, max_tokens=6))
+        told: dict[str, list[int]] = {}
+        while core.has_work:
+            for news in core.step():
+                assert isinstance(news, Token), news
+                told.setdefault(news.request_id, []).extend(news.token_ids)
+        return told
+
+    assert answers(fail_at=2) == answers(fail_at=0)

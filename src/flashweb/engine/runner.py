@@ -151,11 +151,12 @@ class ModelRunner:
 
     def _decode(self, batch: Batch, decoder: Decoder) -> _Forward:
         numbers, tables = decode_numbers(batch, self.block_size, self._pending)
-        if self._pending is not None and self._pending.tokens.data_ptr() != decoder.sampled.data_ptr():
+        if self._pending is not None:
             decoder.sampled[: len(self._pending.tokens)].copy_(self._pending.tokens)
         logits, highest, tokens = decoder.launch(numbers, tables)
         seqs = [chunk.seq for chunk in batch.chunks]
-        return _Forward(batch.chunks, sample(logits[:, : self.num_real_tokens], seqs, (highest, tokens)))
+        # A copy: the next launch overwrites them, and of a step that is computed chunk by chunk there are several.
+        return _Forward(batch.chunks, sample(logits[:, : self.num_real_tokens], seqs, (highest, tokens.clone())))
 
     def _run_alone(self, chunk: Chunk, errors: dict[bytes, Exception]) -> _Forward | Exception:
         for picture in chunk.seq.pictures_in(chunk.start, chunk.end):

@@ -11,7 +11,6 @@ Knows nothing of tokenizers, requests, schedules or sampling.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
@@ -23,7 +22,7 @@ from flashweb.errors import ConfigError
 from flashweb.model.attention import KVCache
 from flashweb.model.config import ModelConfig
 from flashweb.model.inputs import ForwardInputs
-from flashweb.model.layers import ColumnMajorLinear, DenseLinear, MakeLinear
+from flashweb.model.layers import ColumnMajorLinear, DenseLinear, MakeLinear, fused_kernels
 from flashweb.model.pixels import PixelStatistics
 from flashweb.model.quant import Int8Linear, require_int8
 from flashweb.model.text import TextDecoder
@@ -42,8 +41,6 @@ from flashweb.types import Grid
 
 if TYPE_CHECKING:
     from flashweb.model.decode_graphs import DecodeGraphs
-
-logger = logging.getLogger(__name__)
 
 DtypeName = Literal["auto", "bfloat16", "float32"]
 LoadFormat = Literal["safetensors", "dummy"]
@@ -136,13 +133,10 @@ class Glm4v:
 
     def new_decoder(self, cache: KVCache, max_batch: int, max_context: int) -> DecodeGraphs | None:
         """Decode steps as captured CUDA graphs; None, with a line in the log, where Triton cannot be imported."""
-        try:
-            from flashweb.model.decode_graphs import DecodeGraphs  # Triton: only where a CUDA device is used
-        except ImportError as error:
-            logger.warning(
-                "decode steps are launched kernel by kernel, which is slower: %s; install the extra gpu", error
-            )
+        if fused_kernels(self.device.type) is None:
             return None
+        from flashweb.model.decode_graphs import DecodeGraphs  # Triton: only where a CUDA device is used
+
         return DecodeGraphs(self.text, cache, self.num_real_tokens, max_batch, max_context)
 
     @torch.inference_mode()
