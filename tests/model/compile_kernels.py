@@ -24,7 +24,7 @@ from triton.backends.compiler import GPUTarget
 from triton.runtime import driver
 from triton.runtime.jit import JITFunction
 
-from flashweb.model.kernels import decode_attention, fused, linear, prefill_attention
+from flashweb.model.kernels import decode_attention, fused, linear, prefill_attention, tower
 
 # KiB that one program may have (CUDA C++ Programming Guide, technical specifications per compute capability).
 SHARED_KIB = {80: 163, 86: 99, 89: 99, 90: 227}
@@ -58,6 +58,8 @@ def launch_all(num_sms: int = 132) -> Iterator[str]:
     positions, frequencies, axes = torch.zeros(3, 7, dtype=torch.int64), torch.zeros(32), torch.zeros(32).long()
     fused.rotation_table(positions, frequencies, axes, bf16)
     yield "hidden 4096"
+    tower.rotate_heads(torch.zeros(2, 36, 128, dtype=bf16)[:, :24], torch.zeros(2, 64, 2))
+    yield "24 heads of the tower"
     cache = torch.zeros(4, 64, 128, dtype=bf16)
     for num_tokens in (1, fused.FEW_TOKENS + 1):
         rotation, slots = torch.zeros(num_tokens, 32, 2, dtype=bf16), torch.zeros(num_tokens, dtype=torch.int64)

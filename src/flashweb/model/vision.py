@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from flashweb.model.config import VisionConfig
-from flashweb.model.layers import DenseLinear, NormedLinear, RmsNorm, gated_silu
+from flashweb.model.layers import DenseLinear, NormedLinear, RmsNorm, gated_silu, kernels
 from flashweb.model.pixels import PixelStatistics
 from flashweb.model.rope import inverse_frequencies, neighbour_pairs, rotate_, vision_rotation
 from flashweb.model.weights import Weights
@@ -23,6 +25,13 @@ from flashweb.types import Grid
 
 # Position rows and rotations kept per grid size; a 1,024-patch grid of a 1536-wide tower takes 6.8 MB.
 GRID_CACHE_BYTES = 128 << 20
+
+_BACKENDS = [
+    SDPBackend.CUDNN_ATTENTION,
+    SDPBackend.FLASH_ATTENTION,
+    SDPBackend.EFFICIENT_ATTENTION,
+    SDPBackend.MATH,
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +79,9 @@ class VisionTower:
         x = self.after_patches(x) + _joined([lattice.positions for lattice in lattices])
         rotation = _joined([lattice.rotation for lattice in lattices])
         runs = _equal_runs([h * w for h, w in frames])
-        for block in self.blocks:
-            block.add_to_(x, rotation, runs)
+        with _attention_backends(self.device):
+            for block in self.blocks:
+                block.add_to_(x, rotation, runs)
         x = self.downsample(self.after_blocks(x).view(x.shape[0] // 4, -1))
         return list(torch.split(self.merger(x), [grid.num_tokens for grid in grids]))
 
@@ -96,6 +106,7 @@ class VisionBlock:
         qkv = weights.take(prefix + "attn.qkv.weight")
         query_key = neighbour_pairs(qkv[: 2 * config.hidden_size], config.head_dim)
         self.shape = (-1, 3, config.num_heads, config.head_dim)
+        self.kernels = kernels("tower", qkv.device.type)
         paired = torch.cat((query_key, qkv[2 * config.hidden_size :]))
         eps = config.rms_norm_eps
         self.normed_qkv = NormedLinear(weights.take(prefix + "norm1.weight"), eps, paired)
@@ -108,7 +119,10 @@ class VisionBlock:
     def add_to_(self, x: Tensor, rotation: Tensor, runs: list[tuple[int, int]]) -> None:
         """x += the block's attention, then x += its MLP."""
         qkv = self.normed_qkv(x).view(self.shape)
-        rotate_(qkv[:, :2], rotation)
+        if self.kernels is None:
+            rotate_(qkv[:, :2], rotation)
+        else:
+            self.kernels.rotate_heads(qkv[:, :2].flatten(1, 2), torch.view_as_real(rotation[:, 0, 0]))
         self.proj.add_to_(x, _attend_frames(qkv, runs))
         self.down.add_to_(x, gated_silu(self.normed_gate_up(x)))
 
@@ -153,6 +167,13 @@ def _sample_bicubic(table: Tensor, side: int, rows: Tensor, columns: Tensor, h: 
     plane = table.view(1, side, side, -1).permute(0, 3, 1, 2)
     sampled = F.grid_sample(plane, at, mode="bicubic", padding_mode="border", align_corners=False)
     return sampled[0, :, :, 0].t().contiguous()
+
+
+def _attention_backends(device: torch.device) -> AbstractContextManager[object]:
+    """On CUDA cuDNN's attention first: at 5,476 patches it takes 0.30 ms where flash attention takes 0.52 (H200)."""
+    if device.type != "cuda":
+        return nullcontext()
+    return sdpa_kernel(_BACKENDS, set_priority=True)
 
 
 def _joined(parts: list[Tensor]) -> Tensor:
