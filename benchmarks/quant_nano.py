@@ -35,7 +35,7 @@ from flashweb.engine.protocol import Failed
 from flashweb.evaluate import Case, load
 from flashweb.media import MediaLoader, MediaSettings
 from flashweb.model.glm4v import Glm4v
-from flashweb.model.layers import ColumnMajorLinear
+from flashweb.model.layers import ColumnMajorLinear, DenseEmbedding
 from flashweb.model.quant_cuda import SHRINKS, quantise_fp8, quantise_int4, quantise_int8, quantise_rows_fp8
 from flashweb.pipeline import Pipeline
 from flashweb.prompt import PromptProcessor
@@ -111,7 +111,7 @@ def model_in(name: str) -> Glm4v:
         for layer in model.text.layers:
             layer.linears = tuple(convert(one, form.layers, form.rounds_layer_inputs) for one in layer.linears)
             layer.qkv, layer.output, layer.gate_up, layer.down = layer.linears
-        model.text.embedding = form.table(model.text.embedding)
+        model.text.embedding = DenseEmbedding(form.table(model.text.embedding.table))
         model.text.head = convert(model.text.head, form.table, form.rounds_head_input)
     return model
 

@@ -100,10 +100,14 @@ def launch_products(arch: int) -> Iterator[str]:
             if arch >= 89:  # Ada, the first with fp8 arithmetic
                 linear.fp8_linear(x.to(fp8), torch.zeros(rows, 1), values.to(fp8), scale, bias)
             yield f"{rows} rows by {size} x {columns}: bf16, int8, int4, fp8 in this order"
+        linear.dequantise_int8(values.to(torch.int8), scale, bf16)
+        linear.dequantise_int4(values[:, ::2].to(torch.uint8), groups, groups.to(torch.uint8), bf16)
+        yield f"{size} x {columns} made plain: int8, int4"
     if arch >= 89:
         x = torch.zeros(2, 4096, dtype=bf16)
         linear.quantise_rows_fp8(x)
         linear.rms_norm_fp8(x, x[0], 1e-5)
+        linear.add_norm_fp8(x, x.clone(), x[0], x[1], 1e-5)
         linear.silu_mul_fp8(torch.zeros(2, 2 * 13696, dtype=bf16))
         yield "rows to fp8"
 

@@ -164,6 +164,7 @@ def test_prefill_with_the_fused_kernels_gives_the_plain_networks_logits(
     monkeypatch.setattr("flashweb.model.attention.kernels", lambda name, device_type: prefill_attention)
     for layer in model.text.layers:
         monkeypatch.setattr(layer, "fused", fused)
+        monkeypatch.setattr(layer, "feed", layers.PlainFeed(fused))
         for norm in (layer.before_attention, layer.after_attention, layer.before_mlp, layer.after_mlp):
             monkeypatch.setattr(norm, "fused", fused)
     assert layers.fused_kernels("cpu") is fused

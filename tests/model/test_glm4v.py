@@ -56,7 +56,9 @@ def test_options_that_cannot_be_are_config_errors_with_the_fix(folder: Path) -> 
     for options, said in (
         ({"dtype": "float16"}, "float16 overflows"),
         ({"load_format": "gguf"}, "use one of safetensors, dummy"),
-        ({"quantization": "int4"}, "leave it off or use int8"),
+        ({"quantization": "int3"}, "leave it off or use one of int8, int4, fp8"),
+        ({"quantization": "int4"}, "int4 is made for CUDA GPUs and the device is cpu; use int8"),
+        ({"quantization": "fp8"}, "fp8 is made for CUDA GPUs"),
         ({"quantization": "int8", "dtype": "bfloat16"}, "needs dtype float32"),
         ({"num_real_tokens": VOCAB + 1}, f"has {VOCAB + 1} ids but the model's embedding {VOCAB} rows"),
         ({"device": "nonsense"}, "use cpu, cuda or cuda:N"),

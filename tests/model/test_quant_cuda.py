@@ -15,6 +15,7 @@ from flashweb.model import quant_cuda
 from flashweb.model.layers import RmsNorm
 from flashweb.model.quant_cuda import (
     Fp8Linear,
+    Fp8Rows,
     Fp8Weight,
     Int4Weight,
     Int4WeightOnly,
@@ -194,7 +195,8 @@ def test_a_finished_weight_is_taken_as_it_is(name: str) -> None:
 def test_rows_rounded_beforehand_give_what_the_map_gives_itself() -> None:
     linear, x = Fp8Linear(matrix(), torch.randn(48).bfloat16()), torch.randn(4, 256).bfloat16()
     normed = RmsNorm(torch.rand(256).bfloat16(), 1e-5)(x)
-    assert torch.equal(linear.quantised(*quantise_rows_fp8(normed)), linear(normed))
+    values, scale = quantise_rows_fp8(normed)
+    assert torch.equal(linear(Fp8Rows(values, scale, torch.bfloat16)), linear(normed))
 
 
 def test_a_row_is_rounded_by_itself_whatever_stands_beside_it() -> None:

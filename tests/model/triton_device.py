@@ -22,7 +22,7 @@ pytest.importorskip("triton", reason="Triton is not installed (extra `gpu`)")
 
 
 def correct_interpreter() -> None:
-    """Makes the interpreter of Triton 3.6 do what a GPU does with bf16, and run with NumPy 2.4."""
+    """Makes the interpreter of Triton 3.6 do what a GPU does with bf16 and fp8, and run with NumPy 2.4."""
     import triton.language as tl
     from triton.runtime import interpreter
 
@@ -30,10 +30,12 @@ def correct_interpreter() -> None:
     create_dot = interpreter.InterpreterBuilder.create_dot
 
     def convert_and_round(values: Any, source: Any, target: Any, rounding: Any) -> Any:
-        """Without this, fp32 becomes bf16 by cutting bits off."""
+        """Without this, fp32 becomes bf16 by cutting bits off, and fp8 without carrying into the exponent."""
         if source == tl.float32 and target == tl.bfloat16:
             rounded = torch.from_numpy(np.array(values, np.float32)).bfloat16()
             return rounded.view(torch.int16).numpy().view(np.uint16)
+        if source == tl.float32 and target == tl.float8e4nv:
+            return torch.from_numpy(np.array(values, np.float32)).to(torch.float8_e4m3fn).view(torch.uint8).numpy()
         return convert_float(values, source, target, rounding)
 
     def create_dot_of_numbers(self: Any, a: Any, b: Any, *rest: Any) -> Any:

@@ -14,13 +14,13 @@ from bisect import bisect_left
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
 from flashweb.model.attention import KVCache
+from flashweb.model.kernels import fused
 from flashweb.model.kernels.decode_attention import DecodeWorkspace, paged_decode
-from flashweb.model.kernels.fused import add_norm, bias_rotate_store, norm_add, rms_norm, rotation_table, silu_mul
+from flashweb.model.kernels.fused import bias_rotate_store, norm_add, rms_norm, rotation_table
 from flashweb.model.text import TextDecoder
 
 # Batch sizes that have a graph of their own; a batch in between is padded to the next.
@@ -35,7 +35,7 @@ class _Static:
     """The tensors that graphs read and write, of the largest batch; a smaller batch uses their beginning."""
 
     def __init__(self, text: TextDecoder, batch: int, width: int, dtype: torch.dtype, device: torch.device) -> None:
-        vocabulary = text.embedding.shape[0]
+        vocabulary = text.config.vocab_size
         # Even rows of 8 bytes: kernels are compiled for addresses that 16 divides, and again for any other.
         self.numbers = torch.zeros(NUM_ROWS, batch + batch % 2, dtype=torch.int64, device=device)
         self.tables = torch.zeros(batch, width, dtype=torch.int32, device=device)
@@ -61,6 +61,7 @@ class DecodeGraphs:
         kernel by kernel, for tests; `num_sms` then stands for a card's multiprocessors.
         """
         self.text, self.cache = text, cache
+        self.feed = text.format.feed(fused)
         self.num_real_tokens = num_real_tokens
         self.max_batch = max_batch
         self.sizes = [size for size in LADDER if size < max_batch] + [max_batch]
@@ -129,28 +130,28 @@ class DecodeGraphs:
 
     def _compute(self, size: int) -> None:
         """The network for `size` rows of the static tensors. This is what a graph holds."""
-        text, static = self.text, self.static
+        text, feed, static = self.text, self.feed, self.static
         numbers = static.numbers[:, :size]
         ids = numbers[TOKEN]
         before = static.sampled.index_select(0, (-1 - ids).clamp_min(0))
-        x = F.embedding(torch.where(ids < 0, before, ids), text.embedding)
+        x = text.embedding(torch.where(ids < 0, before, ids))
         rotation = rotation_table(numbers[POSITIONS], text.frequencies, text.axes, x.dtype)
         slots, context_lens = numbers[SLOT], numbers[CONTEXT].int()
         tables, attended = static.tables[:size], static.attended[:size]
         layers = text.layers
-        h = rms_norm(x, layers[0].before_attention.weight, layers[0].before_attention.eps)
+        h = feed.normed(x, layers[0].before_attention)
         for i, layer in enumerate(layers):
             cache = self.cache.layers[i]
             query = bias_rotate_store(layer.qkv(h), None, rotation, slots, cache)
             paged_decode(query, cache, tables, context_lens, self.cache.block_size, attended, self._workspace)
-            x, h = add_norm(x, layer.output(attended), layer.after_attention.weight, layer.before_mlp.weight, text.eps)
-            y = layer.down(silu_mul(layer.gate_up(h)))
+            x, h = feed.add_normed(x, layer.output(attended), layer.after_attention, layer.before_mlp)
+            y = layer.down(feed.gated(layer.gate_up(h)))
             if i + 1 < len(layers):
-                x, h = add_norm(x, y, layer.after_mlp.weight, layers[i + 1].before_attention.weight, text.eps)
+                x, h = feed.add_normed(x, y, layer.after_mlp, layers[i + 1].before_attention)
             else:
-                x = norm_add(x, y, layer.after_mlp.weight, text.eps)
+                x = norm_add(x, y, layer.after_mlp.weight, layer.after_mlp.eps)
         logits = static.logits[:size]
-        logits.copy_(text.head(rms_norm(x, text.norm.weight, text.eps)))
+        logits.copy_(text.head(rms_norm(x, text.norm.weight, text.norm.eps)))
         if self.num_real_tokens < logits.shape[1]:
             logits[:, self.num_real_tokens :] = float("-inf")
         torch.max(logits, dim=1, out=(static.highest[:size], static.sampled[:size]))

@@ -21,10 +21,10 @@ from torch import Tensor
 from flashweb.errors import ConfigError
 from flashweb.model.attention import KVCache
 from flashweb.model.config import ModelConfig
+from flashweb.model.formats import Quantization, WeightFormat, weight_format
 from flashweb.model.inputs import ForwardInputs
-from flashweb.model.layers import ColumnMajorLinear, DenseLinear, MakeLinear, fused_kernels
+from flashweb.model.layers import fused_kernels
 from flashweb.model.pixels import PixelStatistics
-from flashweb.model.quant import Int8Linear, require_int8
 from flashweb.model.text import TextDecoder
 from flashweb.model.vision import VisionTower
 from flashweb.model.weights import (
@@ -44,7 +44,6 @@ if TYPE_CHECKING:
 
 DtypeName = Literal["auto", "bfloat16", "float32"]
 LoadFormat = Literal["safetensors", "dummy"]
-Quantization = Literal["int8"]
 
 
 class Glm4v:
@@ -54,7 +53,7 @@ class Glm4v:
         self,
         config: ModelConfig,
         weights: Weights,
-        make_linear: MakeLinear,
+        form: WeightFormat,
         pixels: PixelStatistics,
         num_real_tokens: int | None = None,
     ) -> None:
@@ -62,7 +61,7 @@ class Glm4v:
         self.dtype = weights.dtype
         self.device = weights.device
         self.num_real_tokens = _check_real_tokens(config, num_real_tokens)
-        self.text = TextDecoder(config.text, weights.under("text."), make_linear, self.device)
+        self.text = TextDecoder(config.text, weights.under("text."), form, self.device)
         self.vision = VisionTower(config.vision, weights.under("vision."), self.device, pixels)
         assert not weights.left, weights.left
 
@@ -89,15 +88,16 @@ class Glm4v:
         kind = _dtype(dtype, target)
         if load_format not in get_args(LoadFormat):
             raise ConfigError(f"load_format {load_format!r} is unknown; use one of {', '.join(get_args(LoadFormat))}")
-        if quantization is not None and quantization not in get_args(Quantization):
-            raise ConfigError(f"quantization {quantization!r} is unknown; leave it off or use int8")
-        make_linear = _linear_for(target, kind, quantization)
+        form = weight_format(target, kind, quantization)
         config = ModelConfig.read(folder)
         pixels = PixelStatistics.read(folder)
 
         def build(source: Source) -> Glm4v:
             weights = Weights(tensor_table(config), source, kind, target, progress)
-            return Glm4v(config, weights, make_linear, pixels, num_real_tokens)
+            model = Glm4v(config, weights, form, pixels, num_real_tokens)
+            if target.type == "cuda":
+                torch.cuda.empty_cache()  # the room of plain matrices that were quantised is too large to be kept
+            return model
 
         if load_format == "dummy":
             return build(DummySource())
@@ -112,13 +112,10 @@ class Glm4v:
     def weight_bytes(self) -> int:
         """Bytes the weights take; a tied embedding counts again where the head keeps a copy in its own layout."""
         text = self.text
-        linears = [linear for layer in text.layers for linear in layer.linears]
-        if not (isinstance(text.head, DenseLinear) and text.head.weight is text.embedding):
-            linears.append(text.head)
-        in_linears = sum(linear.num_values for linear in linears)
-        copied = text.embedding.numel() if self.config.tie_word_embeddings and text.head in linears else 0
-        others = num_parameters(self.config) + copied - in_linears
-        return others * self.dtype.itemsize + sum(linear.num_values * linear.value_bytes for linear in linears)
+        copied = text.embedding.num_values if self.config.tie_word_embeddings and text.head in text.matrices else 0
+        others = num_parameters(self.config) + copied - sum(matrix.num_values for matrix in text.matrices)
+        kept = sum(matrix.num_values * matrix.value_bytes for matrix in text.matrices)
+        return others * self.dtype.itemsize + round(kept)
 
     def kv_bytes_per_token(self) -> int:
         text = self.config.text
@@ -156,14 +153,6 @@ class Glm4v:
         if self.num_real_tokens < logits.shape[-1]:
             logits[:, self.num_real_tokens :] = float("-inf")
         return logits
-
-
-def _linear_for(device: torch.device, dtype: torch.dtype, quantization: str | None) -> MakeLinear:
-    """The decoder's kind of linear map; the tower's, which sees thousands of rows at once, is always the plain one."""
-    if quantization == "int8":
-        require_int8(device, dtype)
-        return Int8Linear
-    return ColumnMajorLinear if device.type == "cpu" and dtype == torch.float32 else DenseLinear
 
 
 def _check_real_tokens(config: ModelConfig, num_real_tokens: int | None) -> int:

@@ -39,16 +39,67 @@ def kernels(name: str, device_type: str) -> Any:
         return None
 
 
-class Linear(Protocol):
-    """[..., in] -> [..., out]."""
+class Matrix(Protocol):
+    """A weight matrix in the form that it is kept in."""
 
-    num_values: int  # of the weight matrix
-    value_bytes: int
-
-    def __call__(self, x: Tensor) -> Tensor: ...
+    num_values: int
+    value_bytes: float  # scales included
 
 
-MakeLinear = Callable[[Tensor, Tensor | None], Linear]
+class Linear(Matrix, Protocol):
+    """[..., in] -> [..., out]. Takes tensors and, where the format has a form of its own for rows, those (`Feed`)."""
+
+    def __call__(self, x: Any) -> Tensor: ...
+
+
+class Embedding(Matrix, Protocol):
+    """int [n] -> [n, hidden]."""
+
+    @property
+    def table(self) -> Any:
+        """What a tied head is made of."""
+
+    def __call__(self, token_ids: Tensor) -> Tensor: ...
+
+
+MakeLinear = Callable[[Any, Tensor | None], Linear]
+
+
+class Feed(Protocol):
+    """What lies before the products of a layer, in the form that its linears take. Rows are [N, n]."""
+
+    def normed(self, x: Tensor, norm: RmsNorm) -> Any: ...
+
+    def add_normed(self, residual: Tensor, y: Tensor, norm: RmsNorm, next_norm: RmsNorm) -> tuple[Tensor, Any]:
+        """x = residual + norm(y), on CUDA in the residual's place, and next_norm(x)."""
+
+    def gated(self, gate_up: Tensor) -> Any: ...
+
+
+class PlainFeed:
+    """Rows as they are. `fused`: the module `kernels.fused`; None for torch alone."""
+
+    def __init__(self, fused: Any) -> None:
+        self._fused = fused
+
+    def normed(self, x: Tensor, norm: RmsNorm) -> Tensor:
+        if self._fused is None:
+            return norm(x)
+        rows: Tensor = self._fused.rms_norm(x, norm.weight, norm.eps)
+        return rows
+
+    def add_normed(self, residual: Tensor, y: Tensor, norm: RmsNorm, next_norm: RmsNorm) -> tuple[Tensor, Tensor]:
+        if self._fused is None:
+            x = norm.add_to(residual, y)
+            return x, next_norm(x)
+        x, rows = self._fused.add_norm(residual, y, norm.weight, next_norm.weight, norm.eps)
+        return x, rows
+
+    def gated(self, gate_up: Tensor) -> Tensor:
+        if self._fused is None:
+            return gated_silu(gate_up)
+        rows: Tensor = self._fused.silu_mul(gate_up)
+        return rows
 
 
 class DenseLinear:
@@ -60,7 +111,7 @@ class DenseLinear:
         self.weight = weight
         self.bias = bias
         self.num_values = weight.numel()
-        self.value_bytes = weight.itemsize
+        self.value_bytes: float = weight.itemsize
 
     def __call__(self, x: Tensor) -> Tensor:
         return F.linear(x, self.weight, self.bias)
@@ -81,6 +132,20 @@ class ColumnMajorLinear(DenseLinear):
 
     def __init__(self, weight: Tensor, bias: Tensor | None = None) -> None:
         super().__init__(weight.t().contiguous().t(), bias)
+
+
+class DenseEmbedding:
+    """Rows of a table in its own dtype."""
+
+    __slots__ = ("num_values", "table", "value_bytes")
+
+    def __init__(self, table: Tensor) -> None:
+        self.table = table
+        self.num_values = table.numel()
+        self.value_bytes: float = table.itemsize
+
+    def __call__(self, token_ids: Tensor) -> Tensor:
+        return F.embedding(token_ids, self.table)
 
 
 class RmsNorm:

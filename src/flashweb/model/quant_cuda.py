@@ -12,7 +12,7 @@ Formats (w the bf16 weight [N, K], y = x w^T + b):
 - fp8: w = q s[n], q e4m3 (largest value 448); x is rounded in the same way, one scale a row, in every call.
 
 Away from a CUDA device the same numbers are multiplied by plain torch: slow, and good for judging a format. Knows
-nothing of checkpoints, layers or memory budgets.
+nothing of checkpoints, of what a layer is made of, or of memory budgets.
 """
 
 from __future__ import annotations
@@ -20,13 +20,15 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from types import ModuleType
+from importlib import import_module
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from flashweb.errors import ConfigError
+from flashweb.model.layers import RmsNorm, gated_silu, kernels
 
 FP8_LARGEST = 448.0  # of e4m3fn
 FP8_CAPABILITY = (8, 9)  # Ada, the first with fp8 tensor cores
@@ -54,6 +56,10 @@ class Int8Weight:
         return Int8Weight(self.values[ids], self.scale[ids]).dequantised(dtype)
 
     @property
+    def num_values(self) -> int:
+        return self.values.numel()
+
+    @property
     def num_bytes(self) -> int:
         return _num_bytes(self.values, self.scale)
 
@@ -73,6 +79,10 @@ class Fp8Weight:
         # Indexing is not implemented for fp8 on every device; bytes are bytes.
         values = self.values.view(torch.uint8)[ids].view(torch.float8_e4m3fn)
         return Fp8Weight(values, self.scale[ids]).dequantised(dtype)
+
+    @property
+    def num_values(self) -> int:
+        return self.values.numel()
 
     @property
     def num_bytes(self) -> int:
@@ -103,6 +113,10 @@ class Int4Weight:
     def rows(self, ids: Tensor, dtype: torch.dtype) -> Tensor:
         """dequantised(dtype)[ids] for one-dimensional ids, without the rest."""
         return Int4Weight(self.packed[ids], self.scale[ids], self.zero[ids], self.group_size).dequantised(dtype)
+
+    @property
+    def num_values(self) -> int:
+        return 2 * self.packed.numel()
 
     @property
     def num_bytes(self) -> int:
@@ -211,13 +225,11 @@ def quantise_rows_fp8(x: Tensor) -> tuple[Tensor, Tensor]:
 # --- the maps, with the face of `layers.Linear` -----------------------------------------------------------------------
 
 
-def _kernels(device: torch.device) -> ModuleType | None:
-    """The Triton kernels where they can run: on a CUDA device, or anywhere in Triton's interpreter."""
-    if device.type == "cuda" or (os.environ.get("TRITON_INTERPRET") == "1" and device.type == "cpu"):
-        from flashweb.model.kernels import linear
-
-        return linear
-    return None
+def _kernels(device: torch.device) -> Any:
+    """`kernels.linear` where it can run: on a CUDA device, or anywhere in Triton's interpreter. None elsewhere."""
+    if os.environ.get("TRITON_INTERPRET") == "1" and device.type == "cpu":
+        return import_module("flashweb.model.kernels.linear")
+    return kernels("linear", device.type)
 
 
 class SkinnyLinear:
@@ -247,7 +259,7 @@ class Int8WeightOnly:
     def __init__(self, weight: Tensor | Int8Weight, bias: Tensor | None = None) -> None:
         self.weight = weight if isinstance(weight, Int8Weight) else quantise_int8(weight)
         self.bias = bias
-        self.num_values = self.weight.values.numel()
+        self.num_values = self.weight.num_values
         self.value_bytes = self.weight.num_bytes / self.num_values  # the scales included
         self._kernels = _kernels(self.weight.values.device)
 
@@ -267,7 +279,7 @@ class Int4WeightOnly:
     def __init__(self, weight: Tensor | Int4Weight, bias: Tensor | None = None) -> None:
         self.weight = weight if isinstance(weight, Int4Weight) else quantise_int4(weight)
         self.bias = bias
-        self.num_values = 2 * self.weight.packed.numel()
+        self.num_values = self.weight.num_values
         self.value_bytes = self.weight.num_bytes / self.num_values  # scales and zeros included: 0.523 in groups of 128
         self._kernels = _kernels(self.weight.packed.device)
 
@@ -281,10 +293,18 @@ class Int4WeightOnly:
         return y.view(*x.shape[:-1], -1)
 
 
+class Fp8Rows(NamedTuple):
+    """Activations as an `Fp8Linear` multiplies them: values * scale."""
+
+    values: Tensor  # e4m3 [M, K]
+    scale: Tensor  # fp32 [M, 1]
+    dtype: torch.dtype  # of what they were made of and of the product
+
+
 class Fp8Linear:
     """y = x W^T + b with e4m3 weights and activations, one scale a row of each; the output has x's dtype.
 
-    `quantised` takes rows that a fused kernel has rounded already (`rms_norm_fp8`, `silu_mul_fp8`).
+    Takes tensors, which it rounds first, and rows that a fused kernel has rounded already (`Fp8Feed`).
     """
 
     __slots__ = ("_kernels", "bias", "num_values", "value_bytes", "weight")
@@ -293,24 +313,53 @@ class Fp8Linear:
         self.weight = weight if isinstance(weight, Fp8Weight) else quantise_fp8(weight)
         require_fp8(self.weight.values.device)
         self.bias = bias
-        self.num_values = self.weight.values.numel()
+        self.num_values = self.weight.num_values
         self.value_bytes = self.weight.num_bytes / self.num_values  # the scales included
         self._kernels = _kernels(self.weight.values.device)
 
-    def __call__(self, x: Tensor) -> Tensor:
-        rows = x.reshape(-1, x.shape[-1])
+    def __call__(self, x: Tensor | Fp8Rows) -> Tensor:
+        if isinstance(x, Fp8Rows):
+            return self._product(x)
         quantise = quantise_rows_fp8 if self._kernels is None else self._kernels.quantise_rows_fp8
-        values, scale = quantise(rows)
-        return self.quantised(values, scale, x.dtype).view(*x.shape[:-1], -1)
+        values, scale = quantise(x.reshape(-1, x.shape[-1]))
+        return self._product(Fp8Rows(values, scale, x.dtype)).view(*x.shape[:-1], -1)
 
-    def quantised(self, values: Tensor, scale: Tensor, dtype: torch.dtype = torch.bfloat16) -> Tensor:
-        """e4m3 [M, K] and fp32 [M, 1] -> [M, N] of `dtype`."""
-        weight = self.weight
+    def _product(self, rows: Fp8Rows) -> Tensor:
+        weight, (values, scale, dtype) = self.weight, rows
         if self._kernels is None:
             x = (values.float() * scale).to(dtype)
             return F.linear(x, weight.dequantised(dtype), self.bias)
         y: Tensor = self._kernels.fp8_linear(values, scale, weight.values, weight.scale, self.bias, dtype)
         return y
+
+
+class Fp8Feed:
+    """`layers.Feed` for `Fp8Linear`: rows are rounded in the kernel that makes them, for no product gains what a
+    kernel more costs (measured: fp8 products with a quantisation apart are no faster than bf16 ones)."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._kernels = _kernels(device)
+
+    def normed(self, x: Tensor, norm: RmsNorm) -> Fp8Rows:
+        if self._kernels is None:
+            values, scale = quantise_rows_fp8(norm(x))
+        else:
+            values, scale = self._kernels.rms_norm_fp8(x, norm.weight, norm.eps)
+        return Fp8Rows(values, scale, x.dtype)
+
+    def add_normed(self, residual: Tensor, y: Tensor, norm: RmsNorm, next_norm: RmsNorm) -> tuple[Tensor, Fp8Rows]:
+        if self._kernels is None:
+            x = norm.add_to(residual, y)
+            return x, self.normed(x, next_norm)
+        x, (values, scale) = self._kernels.add_norm_fp8(residual, y, norm.weight, next_norm.weight, norm.eps)
+        return x, Fp8Rows(values, scale, x.dtype)
+
+    def gated(self, gate_up: Tensor) -> Fp8Rows:
+        if self._kernels is None:
+            values, scale = quantise_rows_fp8(gated_silu(gate_up))
+        else:
+            values, scale = self._kernels.silu_mul_fp8(gate_up)
+        return Fp8Rows(values, scale, gate_up.dtype)
 
 
 def require_fp8(device: torch.device) -> None:
@@ -325,10 +374,12 @@ def require_fp8(device: torch.device) -> None:
 class QuantisedEmbedding:
     """Rows of a quantised table; a tied head shares the table: `Int8WeightOnly(table)` and the like."""
 
-    __slots__ = ("_dtype", "table")
+    __slots__ = ("_dtype", "num_values", "table", "value_bytes")
 
     def __init__(self, table: Int8Weight | Int4Weight | Fp8Weight, dtype: torch.dtype) -> None:
         self.table = table
+        self.num_values = table.num_values
+        self.value_bytes = table.num_bytes / table.num_values
         self._dtype = dtype
 
     def __call__(self, token_ids: Tensor) -> Tensor:

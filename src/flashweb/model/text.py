@@ -6,33 +6,42 @@ Formulas: fact sheet 1.1 and 1.2. Knows nothing of files, pictures' pixels or re
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from flashweb.model.attention import AttentionPlan, KVCache, attend, mix
 from flashweb.model.config import TextConfig
+from flashweb.model.formats import WeightFormat
 from flashweb.model.inputs import ForwardInputs
-from flashweb.model.layers import MakeLinear, RmsNorm, fused_kernels, gated_silu
+from flashweb.model.layers import Feed, Matrix, RmsNorm, fused_kernels
 from flashweb.model.rope import axis_of_frequency, inverse_frequencies, rotate_, text_rotation
 from flashweb.model.weights import Weights
 
 
 class TextDecoder:
-    def __init__(self, config: TextConfig, weights: Weights, make_linear: MakeLinear, device: torch.device) -> None:
+    def __init__(self, config: TextConfig, weights: Weights, form: WeightFormat, device: torch.device) -> None:
         self.config = config
-        self.eps = config.rms_norm_eps
-        self.embedding = weights.take("embed_tokens.weight")
-        self.layers = [TextLayer(config, weights, f"layers.{i}.", make_linear) for i in range(config.num_layers)]
-        self.norm = RmsNorm(weights.take("norm.weight"), config.rms_norm_eps)
+        self.format = form
+        self.fused = fused_kernels(device.type)
+        feed = form.feed(self.fused)
+        # The largest two first: while they are quantised, memory is otherwise still empty.
+        self.embedding = form.embedding(weights.take("embed_tokens.weight"))
         tied = not weights.has("lm_head.weight")
-        self.head = make_linear(self.embedding if tied else weights.take("lm_head.weight"), None)
+        self.head = form.head(self.embedding.table if tied else weights.take("lm_head.weight"), None)
+        self.layers = [TextLayer(config, weights, f"layers.{i}.", form, feed) for i in range(config.num_layers)]
+        self.norm = RmsNorm(weights.take("norm.weight"), config.rms_norm_eps)
         self.frequencies = inverse_frequencies(config.rotary_dim, config.rope_theta).to(device)
         self.axes = axis_of_frequency(config.mrope_section).to(device)
-        self.fused = fused_kernels(device.type)
+
+    @property
+    def matrices(self) -> list[Matrix]:
+        """What is kept: all linear maps and the embedding; the head only where it has numbers of its own."""
+        kept: list[Matrix] = [linear for layer in self.layers for linear in layer.linears]
+        shared = getattr(self.head, "weight", None) is self.embedding.table
+        return [*kept, self.embedding] if shared else [*kept, self.embedding, self.head]
 
     def forward(self, inputs: ForwardInputs, cache: KVCache) -> Tensor:
         """[N, hidden] before the final norm; only the rows named by `inputs.last_rows` are meaningful."""
-        x = F.embedding(inputs.token_ids, self.embedding)
+        x = self.embedding(inputs.token_ids)
         if inputs.image_features is not None:
             assert inputs.image_rows is not None, "image_features without image_rows"
             x.index_copy_(0, inputs.image_rows, inputs.image_features.to(x.dtype))
@@ -67,7 +76,7 @@ class TextDecoder:
 class TextLayer:
     """x += norm(attention(norm(x))); x += norm(mlp(norm(x))). `post_attention_layernorm` is the norm before the MLP."""
 
-    def __init__(self, config: TextConfig, weights: Weights, prefix: str, make_linear: MakeLinear) -> None:
+    def __init__(self, config: TextConfig, weights: Weights, prefix: str, form: WeightFormat, feed: Feed) -> None:
         def norm(name: str) -> RmsNorm:
             return RmsNorm(weights.take(prefix + name), config.rms_norm_eps)
 
@@ -75,19 +84,20 @@ class TextLayer:
         self.rotated_heads = config.num_heads + config.num_kv_heads
         self.shape = (-1, config.num_heads + 2 * config.num_kv_heads, config.head_dim)
         self.before_attention = norm("input_layernorm.weight")
-        self.qkv = make_linear(weights.take(prefix + "qkv.weight"), weights.take(prefix + "qkv.bias"))
-        self.output = make_linear(weights.take(prefix + "o_proj.weight"), None)
+        self.qkv = form.linear(weights.take(prefix + "qkv.weight"), weights.take(prefix + "qkv.bias"))
+        self.output = form.linear(weights.take(prefix + "o_proj.weight"), None)
         self.after_attention = norm("post_self_attn_layernorm.weight")
         self.before_mlp = norm("post_attention_layernorm.weight")
-        self.gate_up = make_linear(weights.take(prefix + "gate_up.weight"), None)
-        self.down = make_linear(weights.take(prefix + "down_proj.weight"), None)
+        self.gate_up = form.linear(weights.take(prefix + "gate_up.weight"), None)
+        self.down = form.linear(weights.take(prefix + "down_proj.weight"), None)
         self.after_mlp = norm("post_mlp_layernorm.weight")
         self.linears = (self.qkv, self.output, self.gate_up, self.down)
+        self.feed = feed
         self.fused = self.before_attention.fused
 
     def attend(self, x: Tensor, rotation: Tensor, plan: AttentionPlan, index: int) -> Tensor:
         """Mixes over the context: [N, hidden] -> [N, heads * head_dim]."""
-        product = self.qkv(self.before_attention(x))
+        product = self.qkv(self.feed.normed(x, self.before_attention))
         if self.fused is not None:
             query = self.fused.bias_rotate_store(product, None, rotation, plan.slots, plan.cache.layers[index])
             return mix(query, plan, index)
@@ -97,5 +107,5 @@ class TextLayer:
 
     def transform(self, x: Tensor, attended: Tensor) -> Tensor:
         """The rest of the layer, row by row: [n, hidden], [n, heads * head_dim] -> [n, hidden]."""
-        x = self.after_attention.add_to(x, self.output(attended))
-        return self.after_mlp.add_to(x, self.down(gated_silu(self.gate_up(self.before_mlp(x)))))
+        x, rows = self.feed.add_normed(x, self.output(attended), self.after_attention, self.before_mlp)
+        return self.after_mlp.add_to(x, self.down(self.feed.gated(self.gate_up(rows))))

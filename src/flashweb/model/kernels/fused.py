@@ -214,7 +214,7 @@ def _row_blocks(columns: int) -> dict[str, int]:
 
 
 @triton.jit  # type: ignore[untyped-decorator]
-def _normed(x: tl.tensor, weight: tl.tensor, eps: tl.tensor, columns: tl.constexpr, dtype: tl.constexpr) -> tl.tensor:
+def normed(x: tl.tensor, weight: tl.tensor, eps: tl.tensor, columns: tl.tensor, dtype: tl.constexpr) -> tl.tensor:
     """A row's norm: fp32 in, fp32 out, rounded to `dtype` before and after the weight."""
     root = tl.rsqrt(tl.sum(x * x, axis=0) / columns + eps)
     return ((x * root).to(dtype).to(tl.float32) * weight).to(dtype).to(tl.float32)
@@ -235,7 +235,7 @@ def _rms_norm_kernel(
     dtype: tl.constexpr = out_ptr.dtype.element_ty
     x = tl.load(x_ptr + start + columns, mask=inside, other=0.0).to(tl.float32)
     weight = tl.load(weight_ptr + columns, mask=inside, other=0.0).to(tl.float32)
-    tl.store(out_ptr + start + columns, _normed(x, weight, eps, COLUMNS, dtype).to(dtype), mask=inside)
+    tl.store(out_ptr + start + columns, normed(x, weight, eps, COLUMNS, dtype).to(dtype), mask=inside)
 
 
 @triton.jit  # type: ignore[untyped-decorator]
@@ -260,10 +260,10 @@ def _add_norm_kernel(
     weight = tl.load(weight_ptr + columns, mask=inside, other=0.0).to(tl.float32)
     if HAS_NEXT:
         next_weight = tl.load(next_weight_ptr + columns, mask=inside, other=0.0).to(tl.float32)
-    x = (residual + _normed(y, weight, eps, COLUMNS, dtype)).to(dtype)
+    x = (residual + normed(y, weight, eps, COLUMNS, dtype)).to(dtype)
     tl.store(residual_ptr + start + columns, x, mask=inside)
     if HAS_NEXT:
-        h = _normed(x.to(tl.float32), next_weight, eps, COLUMNS, dtype)
+        h = normed(x.to(tl.float32), next_weight, eps, COLUMNS, dtype)
         tl.store(out_ptr + start + columns, h.to(dtype), mask=inside)
 
 

@@ -4,7 +4,9 @@
     int8_linear     int8 weights with a scale a row, any number of rows
     int4_linear     int4 weights in groups along a row, any number of rows
     fp8_linear      e4m3 weights and e4m3 rows, both with a scale a row
-    quantise_rows_fp8, rms_norm_fp8, silu_mul_fp8
+    dequantise_int8, dequantise_int4
+                    the weights as plain numbers, for many rows
+    quantise_rows_fp8, rms_norm_fp8, add_norm_fp8, silu_mul_fp8
                     rows rounded to e4m3 for `fp8_linear`, alone or where they are made
 
 Formats: `quant_cuda.py`. Weights are [N, K] and lie by rows, x is [M, K]. The weights' tile is the left operand of the
@@ -13,12 +15,17 @@ and scales meet the sums, not the values: w = q s loses nothing before the produ
 fill the card, K is split; the last program of a tile to arrive adds the parts up, always in the same order, so results
 do not depend on timing. Which blocks, by shape: `plan_for`; nothing is tuned at run time.
 
+Many rows (prefill) are the tensor cores' work and not the memory's, and libraries do it better: int8 and int4 weights
+are then made plain piece by piece and multiplied by cuBLAS, fp8 goes to `torch._scaled_mm` where that runs.
+
 Every launcher can be captured in a CUDA graph. A tile's arrivals are counted in memory that all launches of a device
 share: launch on one stream at a time. Knows nothing of layers, checkpoints or how weights were quantised.
 """
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -28,11 +35,19 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from flashweb.model.kernels.fused import normed, reference_add_norm
 from flashweb.model.layers import RmsNorm, gated_silu
 from flashweb.model.quant_cuda import FP8_LARGEST, SMALLEST_SCALE, Fp8Weight, Int4Weight, Int8Weight
 from flashweb.model.quant_cuda import quantise_rows_fp8 as reference_quantise_rows_fp8
 
-MAX_SKINNY_ROWS = 64  # up to here our bf16 and fp8 kernels, beyond cuBLAS
+logger = logging.getLogger(__name__)
+
+# Up to so many rows our kernels, beyond them the libraries'. Reckoned, not yet measured on a card: cuBLAS keeps near
+# bandwidth in bf16 from some 16 rows on; narrower weights must be unpacked first, which pays when many rows share it.
+MAX_SKINNY_ROWS = 16
+MAX_FP8_ROWS = 64
+MAX_WEIGHT_ONLY_ROWS = 128
+PLAIN_VALUES = 1 << 25  # of int8 and int4 weights made plain at once: 64 MiB in bf16
 MAX_SPLIT = 8  # parts of K
 MIN_BLOCKS_PER_PART = 4  # of K: shorter loops never fill their pipeline
 PROGRAMS_PER_SM = 2  # that shared memory is planned for
@@ -40,6 +55,7 @@ SHARED_BYTES_PER_PROGRAM = 110 << 10
 SHARED_BYTES_LEFT = 4 << 10  # for what the compiler itself keeps there
 MAX_STAGES = 6
 NUM_COUNTERS = 4096
+DEQUANTISE_COLUMNS = 4096  # that one program makes plain
 
 # Triton's interpreter holds bf16 as bare bits and cannot multiply it: there, and only there, tiles are widened first.
 # The products are the same, for fp32 holds the product of two bf16 numbers exactly.
@@ -150,6 +166,8 @@ def int8_linear(
         plan = row_plan_for(values.shape[0], x.shape[1], 8)
     if isinstance(plan, RowPlan):
         return _one_row(x, values, scale, bias, plan)
+    if plan is None and x.shape[0] > MAX_WEIGHT_ONLY_ROWS:
+        return _by_pieces(x, values.shape[0], lambda n: dequantise_int8(values[n], scale[n], x.dtype), bias)
     plan = plan or _plan(x, values)
     return _tiled(x, None, values, scale, bias, x.dtype, plan)
 
@@ -171,6 +189,8 @@ def int4_linear(
     assert packed.shape[1] * 2 == columns == group * scale.shape[1], "packed, scale and x do not belong together"
     assert group >= 32 and group == triton.next_power_of_2(group), f"groups of {group} have no tile"
     size = packed.shape[0]
+    if plan is None and rows > MAX_WEIGHT_ONLY_ROWS:
+        return _by_pieces(x, size, lambda n: dequantise_int4(packed[n], scale[n], zero[n], x.dtype), bias)
     plan = plan or plan_for(rows, size, columns, 4, x.itemsize, _device(x.device), group)
     out = torch.empty((rows, size), dtype=x.dtype, device=x.device)
     grid, parts, arrivals = _grid(rows, size, plan, x.device)
@@ -199,15 +219,11 @@ def fp8_linear(
 ) -> Tensor:
     """y = (x s_x) (q s)^T + b: e4m3 [M, K], fp32 [M, 1], e4m3 [N, K], fp32 [N], [N] -> [M, N] of `dtype`.
 
-    Beyond MAX_SKINNY_ROWS rows cuBLAS or CUTLASS does it (`torch._scaled_mm`, which gives bf16 alone here), summing in
-    the tensor cores' own registers: on Hopper some bits less than fp32 over a long row, far below fp8's own rounding.
+    Beyond MAX_FP8_ROWS rows cuBLAS or CUTLASS does it, where they can.
     """
     _check(x, values)
-    rows = x.shape[0]
-    if plan is None and rows > MAX_SKINNY_ROWS and x.is_cuda and dtype == torch.bfloat16:
-        return torch._scaled_mm(
-            x, values.t(), scale_a=x_scale, scale_b=scale[None, :], bias=bias, out_dtype=dtype, use_fast_accum=True
-        )
+    if plan is None and x.shape[0] > MAX_FP8_ROWS and _can_scaled_mm(x, values, dtype):
+        return _scaled_mm(x, x_scale, values, scale, bias)
     plan = plan or _plan(x, values)
     return _tiled(x, x_scale, values, scale, bias, dtype, plan)
 
@@ -222,6 +238,40 @@ def reference_fp8_linear(
 ) -> Tensor:
     product = F.linear(x.float() * x_scale, Fp8Weight(values, scale).dequantised())
     return (product if bias is None else product + bias.float()).to(dtype)
+
+
+def dequantise_int8(values: Tensor, scale: Tensor, dtype: torch.dtype) -> Tensor:
+    """q s: int8 [N, K], fp32 [N] -> [N, K] of `dtype`."""
+    assert values.is_contiguous()
+    rows, columns = values.shape
+    out = torch.empty((rows, columns), dtype=dtype, device=values.device)
+    block = min(DEQUANTISE_COLUMNS, triton.next_power_of_2(columns))
+    _dequantise_int8_kernel[(rows, triton.cdiv(columns, block))](
+        values, scale, out, NUM_COLUMNS=columns, BLOCK=block, num_warps=_dequantise_warps(block)
+    )
+    return out
+
+
+def reference_dequantise_int8(values: Tensor, scale: Tensor, dtype: torch.dtype) -> Tensor:
+    return Int8Weight(values, scale).dequantised(dtype)
+
+
+def dequantise_int4(packed: Tensor, scale: Tensor, zero: Tensor, dtype: torch.dtype) -> Tensor:
+    """(q - z) s: uint8 [N, K/2], bf16 [N, K/G], uint8 [N, K/G] -> [N, K] of `dtype`."""
+    assert packed.is_contiguous() and scale.is_contiguous() and zero.is_contiguous()
+    rows, half = packed.shape
+    groups = scale.shape[1]
+    out = torch.empty((rows, 2 * half), dtype=dtype, device=packed.device)
+    block = min(DEQUANTISE_COLUMNS // 2, triton.next_power_of_2(half))
+    _dequantise_int4_kernel[(rows, triton.cdiv(half, block))](
+        packed, scale, zero, out, NUM_GROUPS=groups, HALF=half // groups, BLOCK=block,
+        num_warps=_dequantise_warps(2 * block),
+    )  # fmt: skip
+    return out
+
+
+def reference_dequantise_int4(packed: Tensor, scale: Tensor, zero: Tensor, dtype: torch.dtype) -> Tensor:
+    return Int4Weight(packed, scale, zero, 2 * packed.shape[1] // scale.shape[1]).dequantised(dtype)
 
 
 def quantise_rows_fp8(x: Tensor) -> tuple[Tensor, Tensor]:
@@ -246,6 +296,29 @@ def rms_norm_fp8(x: Tensor, weight: Tensor, eps: float) -> tuple[Tensor, Tensor]
 
 def reference_rms_norm_fp8(x: Tensor, weight: Tensor, eps: float) -> tuple[Tensor, Tensor]:
     return reference_quantise_rows_fp8(RmsNorm(weight, eps)(x))
+
+
+def add_norm_fp8(
+    residual: Tensor, y: Tensor, weight: Tensor, next_weight: Tensor, eps: float
+) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    """`fused.add_norm` with its second result rounded: x = residual + rms(y) * weight in the residual's place, and
+    `quantise_rows_fp8(rms(x) * next_weight)`; [M, K] and [K] of one dtype."""
+    assert residual.shape == y.shape and residual.dtype == y.dtype and residual.is_contiguous() and y.is_contiguous()
+    rows, columns = y.shape
+    values, scale = _fp8_rows(rows, columns, y.device)
+    _add_norm_fp8_kernel[(rows,)](
+        residual, y, weight, next_weight, values, scale, columns, eps, FP8_LARGEST, SMALLEST_SCALE,
+        **_row_blocks(columns),
+    )  # fmt: skip
+    return residual, (values, scale)
+
+
+def reference_add_norm_fp8(
+    residual: Tensor, y: Tensor, weight: Tensor, next_weight: Tensor, eps: float
+) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    """Leaves `residual` as it is."""
+    x, h = reference_add_norm(residual, y, weight, next_weight, eps)
+    return x, reference_quantise_rows_fp8(h)
 
 
 def silu_mul_fp8(gate_up: Tensor) -> tuple[Tensor, Tensor]:
@@ -293,6 +366,47 @@ def _tiled(
     return out
 
 
+def _by_pieces(x: Tensor, size: int, piece: Callable[[slice], Tensor], bias: Tensor | None) -> Tensor:
+    """y = x W^T + b with as many rows of W at once as PLAIN_VALUES allows: `piece` gives W[n] in x's dtype."""
+    step = max(1, PLAIN_VALUES // x.shape[1])
+    if size <= step:
+        return F.linear(x, piece(slice(0, size)), bias)
+    y = torch.empty((x.shape[0], size), dtype=x.dtype, device=x.device)
+    for start in range(0, size, step):
+        n = slice(start, start + step)
+        if bias is None:
+            torch.mm(x, piece(n).t(), out=y[:, n])
+        else:
+            torch.addmm(bias[n], x, piece(n).t(), out=y[:, n])
+    return y
+
+
+def _scaled_mm(x: Tensor, x_scale: Tensor, values: Tensor, scale: Tensor, bias: Tensor | None) -> Tensor:
+    """`fp8_linear` to bf16 by torch, which adds up in the tensor cores' own registers: on Hopper some bits less than
+    fp32 over a long row, far below fp8's own rounding."""
+    return torch._scaled_mm(
+        x, values.t(), scale_a=x_scale, scale_b=scale[None, :], bias=bias, out_dtype=torch.bfloat16, use_fast_accum=True
+    )
+
+
+def _can_scaled_mm(x: Tensor, values: Tensor, dtype: torch.dtype) -> bool:
+    size, columns = values.shape
+    fits = x.is_cuda and dtype == torch.bfloat16 and x.is_contiguous() and size % 16 == columns % 16 == 0
+    return fits and _has_scaled_mm(x.device)
+
+
+@lru_cache
+def _has_scaled_mm(device: torch.device) -> bool:
+    """Whether this torch multiplies fp8 with scales by rows on this card: asked once, by doing it."""
+    x, scale = torch.zeros((128, 64), device=device).to(torch.float8_e4m3fn), torch.ones((128, 1), device=device)
+    try:
+        _scaled_mm(x, scale, x, scale.flatten(), None)
+    except (RuntimeError, ValueError, NotImplementedError) as error:
+        logger.warning("torch has no fp8 product with scales by rows here, so prefill takes our kernel: %s", error)
+        return False
+    return True
+
+
 def _grid(rows: int, size: int, plan: Plan, device: torch.device) -> tuple[tuple[int, int, int], Tensor, Tensor]:
     """The programs, the place for their parts and the counters of those that have arrived.
 
@@ -326,6 +440,10 @@ def _one_row(x: Tensor, weight: Tensor, scale: Tensor | None, bias: Tensor | Non
 def _fp8_rows(rows: int, columns: int, device: torch.device) -> tuple[Tensor, Tensor]:
     values = torch.empty((rows, columns), dtype=torch.float8_e4m3fn, device=device)
     return values, torch.empty((rows, 1), dtype=torch.float32, device=device)
+
+
+def _dequantise_warps(values: int) -> int:
+    return max(1, min(8, values // 512))  # a load of 16 bytes a thread and turn
 
 
 def _row_blocks(columns: int) -> dict[str, int]:
@@ -588,6 +706,47 @@ def _one_row_kernel(
 
 
 @triton.jit  # type: ignore[untyped-decorator]
+def _dequantise_int8_kernel(
+    values: tl.tensor,
+    scale: tl.tensor,
+    out: tl.tensor,
+    NUM_COLUMNS: tl.constexpr,
+    BLOCK: tl.constexpr,
+) -> None:
+    row = tl.program_id(0).to(tl.int64)
+    k = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    place = row * NUM_COLUMNS + k
+    inside = k < NUM_COLUMNS
+    q = tl.load(values + place, mask=inside, other=0).to(tl.float32)
+    tl.store(out + place, (q * tl.load(scale + row)).to(out.dtype.element_ty), mask=inside)
+
+
+@triton.jit  # type: ignore[untyped-decorator]
+def _dequantise_int4_kernel(
+    packed: tl.tensor,
+    scale: tl.tensor,
+    zero: tl.tensor,
+    out: tl.tensor,
+    NUM_GROUPS: tl.constexpr,
+    HALF: tl.constexpr,
+    BLOCK: tl.constexpr,
+) -> None:
+    """A byte's two values lie half a group apart."""
+    row = tl.program_id(0).to(tl.int64)
+    j = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    inside = j < NUM_GROUPS * HALF
+    pairs = tl.load(packed + row * (NUM_GROUPS * HALF) + j, mask=inside, other=0)
+    group = row * NUM_GROUPS + j // HALF
+    step = tl.load(scale + group, mask=inside, other=0.0).to(tl.float32)
+    origin = tl.load(zero + group, mask=inside, other=0).to(tl.float32)
+    place = out + row * (2 * NUM_GROUPS * HALF) + (j // HALF) * (2 * HALF) + j % HALF
+    low = ((pairs & 15).to(tl.float32) - origin) * step
+    high = ((pairs >> 4).to(tl.float32) - origin) * step
+    tl.store(place, low.to(out.dtype.element_ty), mask=inside)
+    tl.store(place + HALF, high.to(out.dtype.element_ty), mask=inside)
+
+
+@triton.jit  # type: ignore[untyped-decorator]
 def _quantise_rows_kernel(
     x: tl.tensor,
     values: tl.tensor,
@@ -622,9 +781,37 @@ def _rms_norm_fp8_kernel(
     inside = k < num_columns
     a = tl.load(x + row * x_stride + k, mask=inside, other=0.0).to(tl.float32)
     w = tl.load(weight + k, mask=inside, other=0.0).to(tl.float32)
-    normed = a * tl.rsqrt(tl.sum(a * a, 0) / num_columns + eps)
-    normed = normed.to(x.dtype.element_ty).to(tl.float32)
-    rounded = (normed * w).to(x.dtype.element_ty).to(tl.float32)
+    rounded = normed(a, w, eps, num_columns, x.dtype.element_ty)
+    _store_fp8_row(rounded, row, values, scale, num_columns, largest, smallest_scale, k)
+
+
+@triton.jit  # type: ignore[untyped-decorator]
+def _add_norm_fp8_kernel(
+    residual: tl.tensor,
+    y: tl.tensor,
+    weight: tl.tensor,
+    next_weight: tl.tensor,
+    values: tl.tensor,
+    scale: tl.tensor,
+    num_columns: tl.tensor,
+    eps: tl.tensor,
+    largest: tl.tensor,
+    smallest_scale: tl.tensor,
+    BLOCK: tl.constexpr,
+) -> None:
+    row = tl.program_id(0).to(tl.int64)
+    k = tl.arange(0, BLOCK)
+    inside = k < num_columns
+    start = row * num_columns
+    dtype: tl.constexpr = residual.dtype.element_ty
+    # All loads stand before the first sum: with one row there is nothing else to hide their latency.
+    a = tl.load(y + start + k, mask=inside, other=0.0).to(tl.float32)
+    before = tl.load(residual + start + k, mask=inside, other=0.0).to(tl.float32)
+    w = tl.load(weight + k, mask=inside, other=0.0).to(tl.float32)
+    next_w = tl.load(next_weight + k, mask=inside, other=0.0).to(tl.float32)
+    x = (before + normed(a, w, eps, num_columns, dtype)).to(dtype)
+    tl.store(residual + start + k, x, mask=inside)
+    rounded = normed(x.to(tl.float32), next_w, eps, num_columns, dtype)
     _store_fp8_row(rounded, row, values, scale, num_columns, largest, smallest_scale, k)
 
 
