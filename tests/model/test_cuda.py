@@ -64,7 +64,7 @@ def answers(model: Glm4v) -> torch.Tensor:
         on = model.device
         inputs = ForwardInputs(
             token_ids=torch.tensor(rows["ids"], device=on),
-            positions=torch.from_numpy(np.concatenate(positions, axis=1)).to(on),
+            positions=torch.from_numpy(np.ascontiguousarray(np.concatenate(positions, axis=1))).to(on),
             slots=torch.tensor(rows["slots"], device=on),
             query_lens=list(lengths),
             context_lens=done,

@@ -135,42 +135,6 @@ def test_the_engine_answers_the_same_with_decode_steps_in_one_launch(
     assert answers(True) == answers(False)
 
 
-def test_prefill_with_the_fused_kernels_gives_the_plain_networks_logits(
-    model: Glm4v, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """On a GPU they are always used; here they are put into the network of the CPU."""
-    if not INTERPRETED:
-        pytest.skip("the network has no other kernels on a GPU; tests/model/test_cuda.py compares it with the CPU's")
-    from flashweb.model import layers
-    from flashweb.model.kernels import fused, prefill_attention
-
-    def logits() -> torch.Tensor:
-        rng = np.random.default_rng(1)
-        cache = model.new_kv_cache(NUM_BLOCKS, BLOCK)
-        lengths, tables = [20, 1, 7], [[3, 8], [5], [1]]
-        inputs = ForwardInputs(
-            token_ids=torch.from_numpy(rng.integers(8, 60, 28)),
-            positions=torch.from_numpy(rng.integers(0, 30, (3, 28))),
-            slots=torch.tensor([t[i // BLOCK] * BLOCK + i % BLOCK for n, t in zip(lengths, tables, strict=True)
-                                for i in range(n)]),
-            query_lens=lengths, context_lens=lengths, block_tables=tables, block_size=BLOCK,
-            last_rows=torch.tensor([19, 20, 27]),
-        )  # fmt: skip
-        return model.logits(model.forward(inputs, cache)[inputs.last_rows])
-
-    wanted = logits()
-    monkeypatch.setattr(model.text, "fused", fused)
-    monkeypatch.setattr("flashweb.model.layers.fused_kernels", lambda device_type: fused)
-    monkeypatch.setattr("flashweb.model.attention.kernels", lambda name, device_type: prefill_attention)
-    for layer in model.text.layers:
-        monkeypatch.setattr(layer, "fused", fused)
-        monkeypatch.setattr(layer, "feed", layers.PlainFeed(fused))
-        for norm in (layer.before_attention, layer.after_attention, layer.before_mlp, layer.after_mlp):
-            monkeypatch.setattr(norm, "fused", fused)
-    assert layers.fused_kernels("cpu") is fused
-    torch.testing.assert_close(logits(), wanted, rtol=1e-4, atol=1e-4)
-
-
 def test_a_decode_step_computed_chunk_by_chunk_goes_on_with_the_right_tokens(
     model: Glm4v, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -69,10 +69,12 @@ def reference(name: str) -> Callable[..., Tensor]:
     }[name]
 
 
-def assert_close(got: Tensor, wanted: Tensor) -> None:
-    """Up to the order of fp32 sums; bf16 results are that and one rounding."""
+def assert_close(got: Tensor, wanted: Tensor, is_fp8: bool = False) -> None:
+    """Up to the order of fp32 sums; bf16 results are that and one rounding. Hopper's fp8 sums have some 14 bits."""
     assert got.shape == wanted.shape and got.dtype == wanted.dtype
     tolerance = 1e-5 if got.dtype == torch.float32 else 2**-7
+    if is_fp8 and not INTERPRETED:
+        tolerance = max(2 * tolerance, 2**-10)
     scale = float(wanted.float().abs().max())
     assert float((got.float() - wanted.float()).abs().max()) <= tolerance * scale
 
@@ -83,8 +85,8 @@ def assert_close(got: Tensor, wanted: Tensor) -> None:
 def test_a_product_equals_its_reference(name: str, shape: tuple[int, int, int], dtype: torch.dtype) -> None:
     given, bias = arguments(name, *shape, dtype), random(shape[1], dtype=dtype, seed=3)
     more = (dtype,) if name == "fp8" else ()
-    assert_close(launcher(name)(*given, bias, *more), reference(name)(*given, bias, *more))
-    assert_close(launcher(name)(*given, None, *more), reference(name)(*given, None, *more))
+    assert_close(launcher(name)(*given, bias, *more), reference(name)(*given, bias, *more), name == "fp8")
+    assert_close(launcher(name)(*given, None, *more), reference(name)(*given, None, *more), name == "fp8")
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -95,7 +97,7 @@ def test_parts_of_a_row_add_up_whatever_their_number(name: str, plan: linear.Pla
     if name == "int4":
         plan = plan._replace(block_k=32)
     got = launcher(name)(*given, bias, plan=plan)
-    assert_close(got, reference(name)(*given, bias))
+    assert_close(got, reference(name)(*given, bias), name == "fp8")
     assert not linear._arrivals(given[0].device).any(), "a counter was left behind"
     assert torch.equal(got, launcher(name)(*given, bias, plan=plan)), "the second launch found other counters"
 
@@ -179,7 +181,7 @@ def test_many_fp8_rows_go_to_torch_on_a_gpu(has_bias: bool) -> None:
     bias = random(4608, dtype=torch.bfloat16, seed=3) if has_bias else None
     assert linear._can_scaled_mm(values, weight.values, torch.bfloat16)
     given = values, scale, weight.values, weight.scale, bias
-    assert_close(linear.fp8_linear(*given), linear.reference_fp8_linear(*given))
+    assert_close(linear.fp8_linear(*given), linear.reference_fp8_linear(*given), is_fp8=True)
 
 
 # --- rows to fp8 ----------------------------------------------------------------------------------------------------
@@ -281,7 +283,7 @@ def test_real_shapes_equal_their_reference_on_a_gpu(name: str, rows: int, shape:
     else:
         f8 = quantise_fp8(w)
         given = (*linear.quantise_rows_fp8(x), f8.values, f8.scale)
-    assert_close(launcher(name)(*given), reference(name)(*given))
+    assert_close(launcher(name)(*given), reference(name)(*given), name == "fp8")
 
 
 @pytest.mark.gpu
@@ -326,4 +328,5 @@ def test_a_plan_fits_the_card_and_leaves_no_part_without_work(
     assert (plan.split - 1) * per_part < blocks
     tiles = -(-rows // plan.block_m) * -(-size // plan.block_n)
     assert plan.split == 1 or tiles <= linear.NUM_COUNTERS
-    assert tiles * plan.split >= 132 or plan.split == linear.MAX_SPLIT or rows > 64
+    straight = bits == 16 and blocks < 2 * linear.MIN_STRAIGHT_BLOCKS_PER_PART
+    assert tiles * plan.split >= 66 or plan.split == linear.MAX_SPLIT or rows > 64 or straight

@@ -58,9 +58,11 @@ class EngineCore:
         self.encoder: EncoderCache[Tensor] = EncoderCache(plan.encoder_cache_bytes)
         self.scheduler = Scheduler(plan.limits, self.blocks, self.encoder)
         self.runner = ModelRunner(model, plan.num_blocks, config.block_size, self.encoder, config.num_real_tokens)
-        if config.decode_graphs and model.device.type == "cuda":
-            self.runner.decoder = model.new_decoder(
-                self.runner.cache, plan.limits.max_num_seqs, plan.limits.max_model_len
+        if config.cuda_graphs and model.device.type == "cuda":
+            limits, cache = plan.limits, self.runner.cache
+            self.runner.decoder = model.new_decoder(cache, limits.max_num_seqs, limits.max_model_len)
+            self.runner.prompts = model.new_prefill_graphs(
+                cache, limits.max_num_batched_tokens, limits.max_num_seqs, limits.max_model_len
             )
         self.num_steps = 0
         # Overlapped: a step is launched before the tokens of the one before it are read, so that the device never
@@ -193,7 +195,7 @@ def _peak_bytes(model: Any, config: EngineConfig) -> int:
         max_model_len=None,
         max_num_seqs=1,
         overlap=False,
-        decode_graphs=False,
+        cuda_graphs=False,
     )
     torch.cuda.reset_peak_memory_stats(model.device)
     _encode_largest_picture(model, config, step.max_num_batched_patches)

@@ -50,6 +50,13 @@ class Decoder(Protocol):
     def launch(self, numbers: NDArray[np.int64], tables: NDArray[np.int32]) -> tuple[Tensor, Tensor, Tensor]: ...
 
 
+class Prompts(Protocol):
+    """The decoder over small steps with prompts in one launch: `flashweb.model.prefill_graphs.PrefillGraphs`."""
+
+    def fits(self, inputs: ForwardInputs) -> bool: ...
+    def forward(self, inputs: ForwardInputs) -> Tensor: ...
+
+
 class DeviceLost(Exception):
     """The accelerator is in a state from which only a new process recovers."""
 
@@ -85,6 +92,7 @@ class ModelRunner:
         self.num_real_tokens = num_real_tokens
         self.cache = model.new_kv_cache(num_blocks, block_size)
         self.decoder: Decoder | None = None
+        self.prompts: Prompts | None = None
         self._pending: PendingTokens | None = None  # of the step launched last
 
     @torch.inference_mode()
@@ -142,7 +150,10 @@ class ModelRunner:
         if self.decoder is not None and len(batch.chunks) <= self.decoder.max_batch and is_decode(batch):
             return self._decode(batch, self.decoder)
         inputs = build_inputs(batch, self.block_size, self.encoder.get, self.model.device, self._pending)
-        hidden = self.model.forward(inputs, self.cache)
+        if self.prompts is not None and self.prompts.fits(inputs):
+            hidden = self.prompts.forward(inputs)
+        else:
+            hidden = self.model.forward(inputs, self.cache)
         seqs = [chunk.seq for chunk in batch.chunks if chunk.samples]
         if not seqs:
             return _Forward(batch.chunks, None)

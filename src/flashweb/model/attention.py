@@ -9,7 +9,7 @@ each sequence's context back. The reference runs on any device through `scaled_d
 - on an accelerator without our kernels, where launches cost more than bytes, the decoding sequences are gathered and
   padded every step, in groups of similar length, none larger than `PADDED_BYTES`.
 
-With our kernels (CUDA) one launch a layer reads every context in place, through the block tables (`PagedRead`).
+With our kernels (CUDA) one launch a layer reads every context in place, through the block tables: `fused_layers.py`.
 
 Knows nothing of layers, rotary embeddings or requests.
 """
@@ -18,7 +18,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
-from typing import Any
 
 import numpy as np
 import torch
@@ -26,7 +25,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from flashweb.model.inputs import ForwardInputs
-from flashweb.model.layers import kernels
 
 # Rows of a prefill chunk that share one score mask; bounds the mask to this many times the context length.
 MASKED_QUERY_ROWS = 512
@@ -229,52 +227,6 @@ class _Decoding:
     table: list[int]
 
 
-@dataclass(frozen=True, slots=True)
-class PagedRead:
-    """What the paged kernel reads besides the cache, int32 on the device: see `kernels.prefill_attention`."""
-
-    launch: Any  # paged_prefill
-    tables: Tensor
-    starts: Tensor
-    context_lens: Tensor
-    tiles: Tensor
-    block_size: int
-
-    @staticmethod
-    def of(inputs: ForwardInputs, num_heads: int, num_kv_heads: int, prefill: Any) -> PagedRead:
-        """`prefill` is the module `kernels.prefill_attention`."""
-        size, lengths = inputs.block_size, inputs.context_lens
-        tables = np.zeros((len(lengths), max(-(-n // size) for n in lengths)), dtype=np.int32)
-        for row, (table, length) in enumerate(zip(inputs.block_tables, lengths, strict=True)):
-            used = -(-length // size)
-            tables[row, :used] = table[:used]
-        starts = np.concatenate(([0], np.cumsum(inputs.query_lens))).astype(np.int32)
-        tiles = prefill.query_tiles(inputs.query_lens, prefill.tokens_per_tile(num_heads, num_kv_heads))
-        parts = (tables, starts, np.array(lengths, dtype=np.int32), tiles)
-        # One copy for all. Each part begins at a multiple of 16 bytes: kernels are compiled again for other addresses.
-        ends = np.cumsum([-(-part.size // 4) * 4 for part in parts])
-        host = np.zeros(ends[-1], dtype=np.int32)
-        for part, end in zip(parts, ends, strict=True):
-            begin = end - -(-part.size // 4) * 4
-            host[begin : begin + part.size] = part.ravel()
-        moved = torch.from_numpy(host)
-        if inputs.slots.device.type != "cpu":
-            moved = moved.pin_memory().to(inputs.slots.device, non_blocking=True)
-        on_device = [
-            moved[end - -(-part.size // 4) * 4 :][: part.size].view(part.shape)
-            for part, end in zip(parts, ends.tolist(), strict=True)
-        ]
-        there, first_rows, seen, programs = on_device
-        return PagedRead(prefill.paged_prefill, there, first_rows, seen, programs, size)
-
-    def attend(self, query: Tensor, cache: Tensor) -> Tensor:
-        """[N, heads, head_dim] over one layer's cache -> [N, heads * head_dim]."""
-        out = query.new_empty(query.shape[0], query.shape[1] * query.shape[2])
-        tensors = (self.tables, self.starts, self.context_lens, self.tiles)
-        mixed: Tensor = self.launch(query, cache, *tensors, self.block_size, out)
-        return mixed
-
-
 class AttentionPlan:
     """Where to write and what to read, the same for every layer of one step."""
 
@@ -289,7 +241,6 @@ class AttentionPlan:
         self.padded: list[_PaddedDecode] = []
         self.steady: _Batch | None = None  # this step's, when it only decodes
         self.window: _WindowRead | None = None
-        self.paged: PagedRead | None = None  # instead of all of these
         self.decode_index: Tensor | None = None  # decode_rows as int64, when they are not all rows
 
     @staticmethod
@@ -298,17 +249,12 @@ class AttentionPlan:
         cache: KVCache,
         pad_decode: bool | None = None,
         padded_bytes: int = PADDED_BYTES,
-        num_heads: int | None = None,
     ) -> AttentionPlan:
-        """`num_heads` query heads are needed for our kernels, where there are any. `pad_decode` gathers decoding
-        sequences together, by default on accelerators only; never more than `padded_bytes` at once."""
+        """`pad_decode` gathers decoding sequences together, by default on accelerators only; never more than
+        `padded_bytes` at once."""
         assert inputs.block_size == cache.block_size, (inputs.block_size, cache.block_size)
         plan = AttentionPlan(cache, inputs.slots)
         device = inputs.slots.device
-        prefill = kernels("prefill_attention", device.type)
-        if prefill is not None and num_heads is not None:
-            plan.paged = PagedRead.of(inputs, num_heads, cache.num_kv_heads, prefill)
-            return plan
         pad = device.type != "cpu" if pad_decode is None else pad_decode
         decoding: list[_Decoding] = []
         if not pad and len(inputs.query_lens) > 1 and inputs.is_decode:
@@ -406,14 +352,6 @@ def attend(query: Tensor, key_value: Tensor, plan: AttentionPlan, layer: int) ->
     cache.index_copy_(1, plan.slots, key_value.transpose(0, 1))
     if plan.window is not None:
         plan.window.window.layers[layer].index_copy_(1, plan.window.slots, key_value.transpose(0, 1))
-    return mix(query, plan, layer)
-
-
-def mix(query: Tensor, plan: AttentionPlan, layer: int) -> Tensor:
-    """`attend` once the new keys and values are stored."""
-    cache = plan.cache.layers[layer]
-    if plan.paged is not None:
-        return plan.paged.attend(query, cache)
     if not plan.chunks:
         return _decode(query, cache, plan, layer)
     n, heads, head_dim = query.shape

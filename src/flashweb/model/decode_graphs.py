@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from flashweb.model.attention import KVCache
-from flashweb.model.kernels import fused
+from flashweb.model.fused_layers import run_layers
 from flashweb.model.kernels.decode_attention import DecodeWorkspace, paged_decode
-from flashweb.model.kernels.fused import bias_rotate_store, norm_add, rms_norm, rotation_table
+from flashweb.model.kernels.fused import rms_norm
 from flashweb.model.text import TextDecoder
 
 # Batch sizes that have a graph of their own; a batch in between is padded to the next.
@@ -61,7 +61,6 @@ class DecodeGraphs:
         kernel by kernel, for tests; `num_sms` then stands for a card's multiprocessors.
         """
         self.text, self.cache = text, cache
-        self.feed = text.format.feed(fused)
         self.num_real_tokens = num_real_tokens
         self.max_batch = max_batch
         self.sizes = [size for size in LADDER if size < max_batch] + [max_batch]
@@ -130,26 +129,18 @@ class DecodeGraphs:
 
     def _compute(self, size: int) -> None:
         """The network for `size` rows of the static tensors. This is what a graph holds."""
-        text, feed, static = self.text, self.feed, self.static
+        text, static, cache = self.text, self.static, self.cache
         numbers = static.numbers[:, :size]
         ids = numbers[TOKEN]
         before = static.sampled.index_select(0, (-1 - ids).clamp_min(0))
         x = text.embedding(torch.where(ids < 0, before, ids))
-        rotation = rotation_table(numbers[POSITIONS], text.frequencies, text.axes, x.dtype)
-        slots, context_lens = numbers[SLOT], numbers[CONTEXT].int()
+        context_lens = numbers[CONTEXT].int()
         tables, attended = static.tables[:size], static.attended[:size]
-        layers = text.layers
-        h = feed.normed(x, layers[0].before_attention)
-        for i, layer in enumerate(layers):
-            cache = self.cache.layers[i]
-            query = bias_rotate_store(layer.qkv(h), None, rotation, slots, cache)
-            paged_decode(query, cache, tables, context_lens, self.cache.block_size, attended, self._workspace)
-            x, h = feed.add_normed(x, layer.output(attended), layer.after_attention, layer.before_mlp)
-            y = layer.down(feed.gated(layer.gate_up(h)))
-            if i + 1 < len(layers):
-                x, h = feed.add_normed(x, y, layer.after_mlp, layers[i + 1].before_attention)
-            else:
-                x = norm_add(x, y, layer.after_mlp.weight, layer.after_mlp.eps)
+
+        def attend(query: Tensor, layer: Tensor) -> Tensor:
+            return paged_decode(query, layer, tables, context_lens, cache.block_size, attended, self._workspace)
+
+        x = run_layers(text, x, numbers[POSITIONS], numbers[SLOT], cache, attend)
         logits = static.logits[:size]
         logits.copy_(text.head(rms_norm(x, text.norm.weight, text.norm.eps)))
         if self.num_real_tokens < logits.shape[1]:

@@ -41,6 +41,7 @@ from flashweb.types import Grid
 
 if TYPE_CHECKING:
     from flashweb.model.decode_graphs import DecodeGraphs
+    from flashweb.model.prefill_graphs import PrefillGraphs
 
 DtypeName = Literal["auto", "bfloat16", "float32"]
 LoadFormat = Literal["safetensors", "dummy"]
@@ -135,6 +136,16 @@ class Glm4v:
         from flashweb.model.decode_graphs import DecodeGraphs  # Triton: only where a CUDA device is used
 
         return DecodeGraphs(self.text, cache, self.num_real_tokens, max_batch, max_context)
+
+    def new_prefill_graphs(
+        self, cache: KVCache, max_tokens: int, max_sequences: int, max_context: int
+    ) -> PrefillGraphs | None:
+        """Steps with prompts of up to `max_tokens` new tokens as captured CUDA graphs; None as for `new_decoder`."""
+        if fused_kernels(self.device.type) is None:
+            return None
+        from flashweb.model.prefill_graphs import PrefillGraphs
+
+        return PrefillGraphs(self.text, cache, max_tokens, max_sequences, max_context)
 
     @torch.inference_mode()
     def encode_images(self, patches: Sequence[Tensor], grids: Sequence[Grid]) -> list[Tensor]:

@@ -245,7 +245,7 @@ class SkinnyLinear:
         self._kernels = _kernels(weight.device)
 
     def __call__(self, x: Tensor) -> Tensor:
-        if self._kernels is None or x.numel() > self._kernels.MAX_SKINNY_ROWS * x.shape[-1]:
+        if self._kernels is None or not self._kernels.is_skinny(x.numel() // x.shape[-1], self.weight.shape[0]):
             return F.linear(x, self.weight, self.bias)
         y: Tensor = self._kernels.skinny_linear(x.reshape(-1, x.shape[-1]), self.weight, self.bias)
         return y.view(*x.shape[:-1], -1)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from flashweb.model.attention import AttentionPlan, KVCache, attend, mix
+from flashweb.model.attention import AttentionPlan, KVCache, attend
 from flashweb.model.config import TextConfig
 from flashweb.model.formats import WeightFormat
 from flashweb.model.inputs import ForwardInputs
@@ -41,12 +41,13 @@ class TextDecoder:
 
     def forward(self, inputs: ForwardInputs, cache: KVCache) -> Tensor:
         """[N, hidden] before the final norm; only the rows named by `inputs.last_rows` are meaningful."""
-        x = self.embedding(inputs.token_ids)
-        if inputs.image_features is not None:
-            assert inputs.image_rows is not None, "image_features without image_rows"
-            x.index_copy_(0, inputs.image_rows, inputs.image_features.to(x.dtype))
-        rotation = self._rotation(inputs.positions, x.dtype)
-        plan = AttentionPlan.of(inputs, cache, num_heads=self.config.num_heads)
+        if self.fused is not None:
+            from flashweb.model import fused_layers  # Triton: only where a CUDA device is used
+
+            return fused_layers.forward(self, inputs, cache)
+        x = self.embed(inputs)
+        rotation = text_rotation(inputs.positions, self.frequencies, self.axes, x.dtype)
+        plan = AttentionPlan.of(inputs, cache)
         for i, layer in enumerate(self.layers[:-1]):
             x = layer.transform(x, layer.attend(x, rotation, plan, i))
         last = self.layers[-1]
@@ -61,12 +62,13 @@ class TextDecoder:
             hidden.index_copy_(0, rows, last.transform(x.index_select(0, rows), attended.index_select(0, rows)))
         return hidden
 
-    def _rotation(self, positions: Tensor, dtype: torch.dtype) -> Tensor:
-        """Each token's rotation in the form that `TextLayer.attend` takes on this device."""
-        if self.fused is None:
-            return text_rotation(positions, self.frequencies, self.axes, dtype)
-        table: Tensor = self.fused.rotation_table(positions, self.frequencies, self.axes, dtype)
-        return table
+    def embed(self, inputs: ForwardInputs) -> Tensor:
+        """[N, hidden]: the words' embeddings, and the pictures' features in their places."""
+        x = self.embedding(inputs.token_ids)
+        if inputs.image_features is not None:
+            assert inputs.image_rows is not None, "image_features without image_rows"
+            x.index_copy_(0, inputs.image_rows, inputs.image_features.to(x.dtype))
+        return x
 
     def logits(self, hidden: Tensor) -> Tensor:
         """[rows, hidden] as `forward` returns them -> fp32 [rows, vocab]."""
@@ -93,14 +95,10 @@ class TextLayer:
         self.after_mlp = norm("post_mlp_layernorm.weight")
         self.linears = (self.qkv, self.output, self.gate_up, self.down)
         self.feed = feed
-        self.fused = self.before_attention.fused
 
     def attend(self, x: Tensor, rotation: Tensor, plan: AttentionPlan, index: int) -> Tensor:
         """Mixes over the context: [N, hidden] -> [N, heads * head_dim]."""
         product = self.qkv(self.feed.normed(x, self.before_attention))
-        if self.fused is not None:
-            query = self.fused.bias_rotate_store(product, None, rotation, plan.slots, plan.cache.layers[index])
-            return mix(query, plan, index)
         qkv = product.view(self.shape)
         rotate_(qkv[:, : self.rotated_heads], rotation)
         return attend(qkv[:, : self.heads], qkv[:, self.heads :], plan, index)

@@ -12,11 +12,12 @@ Knows nothing of layers, weights' storage or requests.
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 import triton
 import triton.language as tl
 from torch import Tensor
 
-from flashweb.model.layers import RmsNorm, gated_silu
+from flashweb.model.layers import RmsNorm
 from flashweb.model.rope import rotate_, text_rotation
 
 VALUES_PER_THREAD = 8  # one load of 16 bytes in bf16
@@ -157,12 +158,19 @@ def bias_rotate_store(
 
 
 def reference_rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
-    return RmsNorm(weight, eps)(x)
+    return _plain_norm(weight, eps)(x)
 
 
 def reference_norm_add(residual: Tensor, y: Tensor, weight: Tensor, eps: float) -> Tensor:
     """Leaves `residual` as it is."""
-    return RmsNorm(weight, eps).add_to(residual, y)
+    return _plain_norm(weight, eps).add_to(residual, y)
+
+
+def _plain_norm(weight: Tensor, eps: float) -> RmsNorm:
+    """In torch alone, on a GPU too: a kernel is no reference for itself."""
+    norm = RmsNorm(weight, eps)
+    norm.fused = None
+    return norm
 
 
 def reference_add_norm(
@@ -174,7 +182,8 @@ def reference_add_norm(
 
 
 def reference_silu_mul(gate_up: Tensor) -> Tensor:
-    return gated_silu(gate_up)
+    gate, up = gate_up.chunk(2, dim=-1)
+    return F.silu(gate) * up
 
 
 def reference_rotation_table(positions: Tensor, frequencies: Tensor, axes: Tensor, dtype: torch.dtype) -> Tensor:

@@ -35,25 +35,27 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from flashweb.model.kernels.fused import normed, reference_add_norm
-from flashweb.model.layers import RmsNorm, gated_silu
+from flashweb.model.kernels.fused import normed, reference_add_norm, reference_rms_norm, reference_silu_mul
 from flashweb.model.quant_cuda import FP8_LARGEST, SMALLEST_SCALE, Fp8Weight, Int4Weight, Int8Weight
 from flashweb.model.quant_cuda import quantise_rows_fp8 as reference_quantise_rows_fp8
 
 logger = logging.getLogger(__name__)
 
-# Up to so many rows our kernels, beyond them the libraries'. Reckoned, not yet measured on a card: cuBLAS keeps near
-# bandwidth in bf16 from some 16 rows on; narrower weights must be unpacked first, which pays when many rows share it.
-MAX_SKINNY_ROWS = 16
+# Up to so many rows our kernels, beyond them the libraries'. Measured on an H100: in bf16 cuBLAS is as near bandwidth
+# from some 16 rows on, from 64 where the weight has many rows; narrower weights must be unpacked first, which pays when
+# many rows share it.
+MAX_SKINNY_ROWS, MAX_SKINNY_ROWS_OF_LARGE, LARGE = 16, 64, 16384
 MAX_FP8_ROWS = 64
 MAX_WEIGHT_ONLY_ROWS = 128
 PLAIN_VALUES = 1 << 25  # of int8 and int4 weights made plain at once: 64 MiB in bf16
 MAX_SPLIT = 8  # parts of K
-MIN_BLOCKS_PER_PART = 4  # of K: shorter loops never fill their pipeline
+# Blocks of K in a part. Shorter loops never fill their pipeline, and adding parts up costs about a microsecond: weights
+# that need no unpacking are faster whole from a few tiles on.
+MIN_BLOCKS_PER_PART, MIN_STRAIGHT_BLOCKS_PER_PART = 4, 32
 PROGRAMS_PER_SM = 2  # that shared memory is planned for
 SHARED_BYTES_PER_PROGRAM = 110 << 10
 SHARED_BYTES_LEFT = 4 << 10  # for what the compiler itself keeps there
-MAX_STAGES = 6
+MAX_STAGES, MAX_INT4_STAGES = 6, 4
 NUM_COUNTERS = 4096
 DEQUANTISE_COLUMNS = 4096  # that one program makes plain
 
@@ -98,22 +100,27 @@ def plan_for(m: int, n: int, k: int, weight_bits: int, x_bytes: int, device: Dev
 
     `group` is int4's, whose block of K is one group.
     """
+    straight = weight_bits == 16 or x_bytes == 1  # multiplied as they are read, without being unpacked
     if m > 64:
         # int4 keeps the sums of a group beside those of the row: half as many, or registers run out.
         block_m, block_n, block_k, num_warps = 64 if weight_bits == 4 else 128, 128, 64, 8
     else:
-        block_m = max(16, triton.next_power_of_2(m))
-        block_n = 64 if n <= 8192 or (weight_bits == 4 and m > 32) else 128
-        block_k, num_warps = (256 if weight_bits == 8 and block_n == 64 else 128), 4
+        block_m, num_warps = max(16, triton.next_power_of_2(m)), 4
+        small = n <= 8192 or (straight and m <= 16) or (weight_bits == 4 and m > 32)
+        block_n = 64 if small and (straight or weight_bits == 4) else 128
+        block_k = 256 if x_bytes == 1 and block_n == 64 else 128
     block_k = group or min(block_k, max(32, triton.next_power_of_2(k)))
-    stage_bytes = block_k * (block_n * weight_bits // 8 + block_m * x_bytes)
-    room = min(SHARED_BYTES_PER_PROGRAM, device.shared_bytes - SHARED_BYTES_LEFT)
-    num_stages = max(2, min(MAX_STAGES, room // stage_bytes))
     tiles = triton.cdiv(m, block_m) * triton.cdiv(n, block_n)
     blocks = triton.cdiv(k, block_k)
-    programs = device.num_sms if m > 64 else PROGRAMS_PER_SM * device.num_sms
-    split = max(1, min(MAX_SPLIT, programs // tiles, blocks // MIN_BLOCKS_PER_PART))
+    one_each = m > 64 or (weight_bits == 8 and not straight)  # program for an SM
+    programs = device.num_sms if one_each else PROGRAMS_PER_SM * device.num_sms
+    least = MIN_STRAIGHT_BLOCKS_PER_PART if straight and m <= 64 else MIN_BLOCKS_PER_PART
+    split = max(1, min(MAX_SPLIT, programs // tiles, blocks // least))
     split = triton.cdiv(blocks, triton.cdiv(blocks, split))  # no part without work
+    alone = tiles * split <= device.num_sms
+    room = min(device.shared_bytes if alone else SHARED_BYTES_PER_PROGRAM, device.shared_bytes - SHARED_BYTES_LEFT)
+    stage_bytes = block_k * (block_n * weight_bits // 8 + block_m * x_bytes)
+    num_stages = max(2, min(MAX_INT4_STAGES if weight_bits == 4 else MAX_STAGES, room // stage_bytes))
     return Plan(block_m, block_n, block_k, split, num_warps, num_stages)
 
 
@@ -130,10 +137,13 @@ class RowPlan(NamedTuple):
     num_warps: int
 
 
-def row_plan_for(n: int, k: int, weight_bits: int) -> RowPlan:
-    """Four loads of 16 bytes a thread and turn: with the programs an SM holds, some 60 KiB are always under way."""
-    block_n = 8 if n > 8192 or weight_bits == 8 else 4
-    return RowPlan(block_n, min(triton.next_power_of_2(k), 1024), 4)
+def row_plan_for(k: int) -> RowPlan:
+    """Four loads of 16 bytes a thread and turn: with the programs an SM holds, some 60 KiB are always under way.
+
+    Few rows of the weight and long pieces of them were fastest at nearly every shape (H100, benchmarks/kernels.py).
+    """
+    block_k = triton.next_power_of_2(k)
+    return RowPlan(2, 2048, 4) if block_k <= 8192 else RowPlan(4, min(block_k, 1024), 4)
 
 
 # --- launchers ------------------------------------------------------------------------------------------------------
@@ -146,11 +156,16 @@ def skinny_linear(x: Tensor, weight: Tensor, bias: Tensor | None = None, plan: P
     """
     _check(x, weight)
     if plan is None and x.shape[0] == 1:
-        plan = row_plan_for(weight.shape[0], x.shape[1], 8 * weight.itemsize)
+        plan = row_plan_for(x.shape[1])
     if isinstance(plan, RowPlan):
         return _one_row(x, weight, None, bias, plan)
     plan = plan or _plan(x, weight)
     return _tiled(x, None, weight, None, bias, x.dtype, plan)
+
+
+def is_skinny(rows: int, size: int) -> bool:
+    """Whether `skinny_linear` is the faster product for so many rows of x and of the weight."""
+    return rows <= (MAX_SKINNY_ROWS_OF_LARGE if size >= LARGE else MAX_SKINNY_ROWS)
 
 
 def reference_skinny_linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -163,7 +178,7 @@ def int8_linear(
     """y = x (q s)^T + b: bf16 or fp32 [M, K], int8 [N, K], fp32 [N], [N] -> [M, N] of x's dtype. Sums are fp32."""
     _check(x, values)
     if plan is None and x.shape[0] == 1:
-        plan = row_plan_for(values.shape[0], x.shape[1], 8)
+        plan = row_plan_for(x.shape[1])
     if isinstance(plan, RowPlan):
         return _one_row(x, values, scale, bias, plan)
     if plan is None and x.shape[0] > MAX_WEIGHT_ONLY_ROWS:
@@ -295,7 +310,7 @@ def rms_norm_fp8(x: Tensor, weight: Tensor, eps: float) -> tuple[Tensor, Tensor]
 
 
 def reference_rms_norm_fp8(x: Tensor, weight: Tensor, eps: float) -> tuple[Tensor, Tensor]:
-    return reference_quantise_rows_fp8(RmsNorm(weight, eps)(x))
+    return reference_quantise_rows_fp8(reference_rms_norm(x, weight, eps))
 
 
 def add_norm_fp8(
@@ -333,7 +348,7 @@ def silu_mul_fp8(gate_up: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def reference_silu_mul_fp8(gate_up: Tensor) -> tuple[Tensor, Tensor]:
-    return reference_quantise_rows_fp8(gated_silu(gate_up))
+    return reference_quantise_rows_fp8(reference_silu_mul(gate_up))
 
 
 # --- between launchers and kernels ----------------------------------------------------------------------------------

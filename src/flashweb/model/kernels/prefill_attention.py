@@ -48,7 +48,7 @@ def paged_prefill(
     block_tables  int32 [S, max_blocks]; entries beyond a context are not read
     starts        int32 [S + 1], each sequence's first row of `query`, then N
     context_lens  int32 [S], with the new tokens
-    tiles         int32 [programs, 2], `query_tiles` with `tokens_per_tile`
+    tiles         int32 [programs, 2], `query_tiles` with `tokens_per_tile`; those of an empty sequence do nothing
     out           [N, heads * head_dim], of the query's dtype
     returns       out
     """
@@ -165,5 +165,6 @@ def _prefill_kernel(
         total = total * shrink + tl.sum(weights, axis=1)
         weighted = tl.dot(weights.to(query.dtype), values, weighted * shrink[:, None], input_precision="ieee")
         maximum = new_maximum
+    total = tl.where(end > 0, total, 1.0)  # a tile of an empty sequence has seen nothing
     result = (weighted / total[:, None]).to(out_ptr.dtype.element_ty)
     tl.store(out_ptr + (row * (KV_HEADS * GROUP * HEAD_DIM) + column)[:, None] + dims, result, mask=wanted)

@@ -1,0 +1,132 @@
+"""Steps with prompts on a GPU as captured CUDA graphs: any mix of chunks and decoding rows of up to N tokens.
+
+A step of a few hundred tokens takes the device some ten milliseconds, and the host twice as long to launch kernel by
+kernel. So the layers are captured once for each size of a ladder, and a step is padded to the next size: padding tokens
+have no slot, belong to no sequence, and nobody reads their rows. Embeddings and pictures' features go into a static
+tensor before, the head is computed after, for the rows that are wanted alone.
+
+The layers are `fused_layers.run_layers`. Knows nothing of requests, schedules or sampling.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from flashweb.model.attention import KVCache
+from flashweb.model.fused_layers import PagedRead, run_layers
+from flashweb.model.inputs import ForwardInputs
+from flashweb.model.kernels.prefill_attention import tokens_per_tile
+from flashweb.model.text import TextDecoder
+
+# Tokens of a step that have a graph of their own. Beyond the last one the device needs longer than the host.
+LADDER = (16, 32, 64, 96, 128, 192, 256, 320, 384, 448, 512, 640, 768, 896, 1024)
+
+
+class PrefillGraphs:
+    def __init__(
+        self,
+        text: TextDecoder,
+        cache: KVCache,
+        max_tokens: int,
+        max_sequences: int,
+        max_context: int,
+        *,
+        capture: bool = True,
+    ) -> None:
+        """Captures a graph for every size of the ladder up to `max_tokens`. `capture` off: every step is launched
+        kernel by kernel, for tests.
+        """
+        self.text, self.cache = text, cache
+        self.sizes = [size for size in LADDER if size <= max_tokens]
+        self.max_sequences = max_sequences
+        config = text.config
+        self._tile = tokens_per_tile(config.num_heads, config.num_kv_heads)
+        dtype, device = cache.storage.dtype, cache.storage.device
+        most = self.sizes[-1] if self.sizes else 0
+        self._x = torch.zeros(most, config.hidden_size, dtype=dtype, device=device)
+        # Zeros, not empty: rows of padding are never written, and are multiplied all the same.
+        self._attended = torch.zeros(most, config.num_heads * config.head_dim, dtype=dtype, device=device)
+        self._positions = torch.zeros(3, most, dtype=torch.int64, device=device)
+        self._slots = torch.full((most,), -1, dtype=torch.int64, device=device)
+        # One sequence more than there can be: it is always empty, and padding tiles belong to it.
+        sequences, width = max_sequences + 1, -(-max_context // cache.block_size)
+        self._read = PagedRead(
+            torch.zeros(sequences, width, dtype=torch.int32, device=device),
+            torch.zeros(sequences + 1, dtype=torch.int32, device=device),
+            torch.zeros(sequences, dtype=torch.int32, device=device),
+            torch.full((self._num_tiles(most), 2), sequences - 1, dtype=torch.int32, device=device),
+            cache.block_size,
+        )
+        self._graphs: dict[int, tuple[torch.cuda.CUDAGraph, Tensor]] = {}
+        if capture:
+            self._capture_all()
+
+    def fits(self, inputs: ForwardInputs) -> bool:
+        """Whether a step is small enough for a graph."""
+        tokens, sequences = inputs.token_ids.shape[0], len(inputs.query_lens)
+        return bool(self.sizes) and tokens <= self.sizes[-1] and sequences <= self.max_sequences
+
+    @torch.inference_mode()
+    def forward(self, inputs: ForwardInputs) -> Tensor:
+        """[N, hidden] before the final norm, all rows; overwritten by the next step, in the stream's order."""
+        tokens = inputs.token_ids.shape[0]
+        size = self.sizes[bisect_left(self.sizes, tokens)]
+        self._bring(inputs, tokens, size)
+        known = self._graphs.get(size)
+        if known is None:
+            return self._compute(size)[:tokens]
+        graph, hidden = known
+        graph.replay()
+        return hidden[:tokens]
+
+    def _bring(self, inputs: ForwardInputs, tokens: int, size: int) -> None:
+        """Puts a step where the graph reads it."""
+        config, static = self.text.config, self._read
+        read = PagedRead.of(
+            inputs, config.num_heads, config.num_kv_heads, self.max_sequences + 1, self._num_tiles(size)
+        )
+        sequences, width = read.tables.shape
+        static.tables[:sequences, :width].copy_(read.tables)
+        static.starts.copy_(read.starts)
+        static.context_lens.copy_(read.context_lens)
+        static.tiles[: len(read.tiles)].copy_(read.tiles)
+        self._x[:tokens].copy_(self.text.embed(inputs))
+        self._x[tokens:size].zero_()  # a graph changes it in place, and numbers would grow from step to step
+        self._positions[:, :tokens].copy_(inputs.positions)
+        self._slots[:tokens].copy_(inputs.slots)
+        self._slots[tokens:size].fill_(-1)
+
+    def _num_tiles(self, tokens: int) -> int:
+        """Programs that any mix of sequences with so many tokens needs at most."""
+        return min(tokens, -(-tokens // self._tile) + self.max_sequences)
+
+    def _compute(self, size: int) -> Tensor:
+        """The layers for `size` rows of the static tensors. This is what a graph holds."""
+        static = self._read
+        read = PagedRead(
+            static.tables, static.starts, static.context_lens, static.tiles[: self._num_tiles(size)], static.block_size
+        )
+        attend = partial(read.attend, out=self._attended[:size])
+        return run_layers(self.text, self._x[:size], self._positions[:, :size], self._slots[:size], self.cache, attend)
+
+    @torch.inference_mode()
+    def _capture_all(self) -> None:
+        """Largest first: the smaller graphs then find room in its memory."""
+        pool = None
+        stream = torch.cuda.Stream(self.cache.storage.device)  # type: ignore[no-untyped-call]
+        stream.wait_stream(torch.cuda.current_stream())
+        for size in reversed(self.sizes):
+            self._x.zero_()
+            with torch.cuda.stream(stream):
+                self._compute(size)  # compiles the kernels and chooses the products' algorithms
+            stream.synchronize()
+            graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph, pool=pool, stream=stream):
+                hidden = self._compute(size)
+            pool = pool or graph.pool()
+            self._graphs[size] = graph, hidden
+        torch.cuda.current_stream().wait_stream(stream)
