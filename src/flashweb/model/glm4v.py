@@ -26,6 +26,7 @@ from flashweb.model.layers import ColumnMajorLinear, DenseLinear, MakeLinear, fu
 from flashweb.model.pixels import PixelStatistics
 from flashweb.model.quant import Int8Linear, require_int8
 from flashweb.model.text import TextDecoder
+from flashweb.model.tower_graphs import TowerGraphs
 from flashweb.model.vision import VisionTower
 from flashweb.model.weights import (
     DummySource,
@@ -138,6 +139,11 @@ class Glm4v:
         from flashweb.model.decode_graphs import DecodeGraphs  # Triton: only where a CUDA device is used
 
         return DecodeGraphs(self.text, cache, self.num_real_tokens, max_batch, max_context)
+
+    def new_tower_graphs(self) -> TowerGraphs | None:
+        """The tower over small pictures as captured CUDA graphs; None, with a line in the log, where flash attention
+        does not compute."""
+        return TowerGraphs(self.vision) if TowerGraphs.available(self.vision) else None
 
     @torch.inference_mode()
     def encode_images(self, patches: Sequence[Tensor], grids: Sequence[Grid]) -> list[Tensor]:
