@@ -42,7 +42,7 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     gpu_memory_utilization: float = 0.85  # share of the device that weights, activations and KV cache may use together
     encoder_cache_bytes: int | None = None  # vision features of pictures seen before; None: 64 MiB on CPU, 512 on CUDA
     enable_prefix_cache: bool = True
-    cuda_graphs: bool = True  # on CUDA: decode steps and small steps with prompts as captured graphs, one launch each
+    cuda_graphs: bool = True  # on CUDA: decode steps, small steps with prompts and small pictures as captured graphs
     overlap: bool | None = None  # launch a step before the last one's tokens are read; None: on accelerators
 
     # --- the process

@@ -49,7 +49,10 @@ class EngineCore:
         self.model = model
         self.config = config
         text, vision = model.config.text, model.config.vision
-        plan = _plan(model, config)
+        graphs = config.cuda_graphs and model.device.type == "cuda"
+        # Before the plan, which gives all the memory that is left to the KV cache.
+        tower = model.new_tower_graphs() if graphs else None
+        plan = _plan(model, config, tower.num_bytes if tower is not None else 0)
         self.plan = plan
         self.rules = SequenceRules(
             plan.limits.max_model_len, text.vocab_size, vision.patch_values, tuple(config.eos_token_ids)
@@ -58,7 +61,8 @@ class EngineCore:
         self.encoder: EncoderCache[Tensor] = EncoderCache(plan.encoder_cache_bytes)
         self.scheduler = Scheduler(plan.limits, self.blocks, self.encoder)
         self.runner = ModelRunner(model, plan.num_blocks, config.block_size, self.encoder, config.num_real_tokens)
-        if config.cuda_graphs and model.device.type == "cuda":
+        self.runner.tower = tower
+        if graphs:
             limits, cache = plan.limits, self.runner.cache
             self.runner.decoder = model.new_decoder(cache, limits.max_num_seqs, limits.max_model_len)
             self.runner.prompts = model.new_prefill_graphs(
@@ -164,11 +168,12 @@ class EngineCore:
             assert self.blocks.num_free_blocks == self.blocks.num_blocks, "idle, but blocks are held"
 
 
-def _plan(model: Any, config: EngineConfig) -> MemoryPlan:
+def _plan(model: Any, config: EngineConfig, graph_bytes: int) -> MemoryPlan:
+    """`graph_bytes`: what the tower's graphs keep, which the measured peak of a step does not show."""
     device: torch.device = model.device
     free_bytes = None
     if device.type == "cuda" and config.kv_cache_bytes is None:
-        free_bytes = measure_free_bytes(config, device, _peak_bytes(model, config))
+        free_bytes = measure_free_bytes(config, device, _peak_bytes(model, config) + graph_bytes)
     return plan_memory(
         config,
         kv_bytes_per_token=model.kv_bytes_per_token(),

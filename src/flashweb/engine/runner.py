@@ -57,6 +57,12 @@ class Prompts(Protocol):
     def forward(self, inputs: ForwardInputs) -> Tensor: ...
 
 
+class Tower(Protocol):
+    """Pictures in few launches, where a device offers that: `flashweb.model.tower_graphs.TowerGraphs`."""
+
+    def encode_images(self, patches: list[Tensor], grids: list[Grid]) -> list[Tensor]: ...
+
+
 class DeviceLost(Exception):
     """The accelerator is in a state from which only a new process recovers."""
 
@@ -93,6 +99,7 @@ class ModelRunner:
         self.cache = model.new_kv_cache(num_blocks, block_size)
         self.decoder: Decoder | None = None
         self.prompts: Prompts | None = None
+        self.tower: Tower | None = None
         self._pending: PendingTokens | None = None  # of the step launched last
 
     @torch.inference_mode()
@@ -140,7 +147,7 @@ class ModelRunner:
         if device.type != "cpu":
             host = [pixels.pin_memory() for pixels in host]  # else the copy would wait for the device
         patches = [pixels.to(device, non_blocking=True) for pixels in host]
-        encoded = self.model.encode_images(patches, [p.grid for p in pictures])
+        encoded = (self.tower or self.model).encode_images(patches, [p.grid for p in pictures])
         for picture, features in zip(pictures, encoded, strict=True):
             # A view would keep the whole step's features alive for as long as one of them is remembered.
             own = features.clone() if features.untyped_storage().nbytes() > features.nbytes else features

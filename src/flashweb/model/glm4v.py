@@ -26,6 +26,7 @@ from flashweb.model.inputs import ForwardInputs
 from flashweb.model.layers import fused_kernels
 from flashweb.model.pixels import PixelStatistics
 from flashweb.model.text import TextDecoder
+from flashweb.model.tower_graphs import TowerGraphs
 from flashweb.model.vision import VisionTower
 from flashweb.model.weights import (
     DummySource,
@@ -146,6 +147,11 @@ class Glm4v:
         from flashweb.model.prefill_graphs import PrefillGraphs
 
         return PrefillGraphs(self.text, cache, max_tokens, max_sequences, max_context)
+
+    def new_tower_graphs(self) -> TowerGraphs | None:
+        """The tower over small pictures as captured CUDA graphs; None, with a line in the log, where flash attention
+        does not compute."""
+        return TowerGraphs(self.vision) if TowerGraphs.available(self.vision) else None
 
     @torch.inference_mode()
     def encode_images(self, patches: Sequence[Tensor], grids: Sequence[Grid]) -> list[Tensor]:

@@ -7,9 +7,10 @@ frame. Knows nothing of files, decoding or prompts.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -25,6 +26,8 @@ from flashweb.types import Grid
 
 # Position rows and rotations kept per grid size; a 1,024-patch grid of a 1536-wide tower takes 6.8 MB.
 GRID_CACHE_BYTES = 128 << 20
+
+Attend = Callable[[Tensor], Tensor]  # queries, keys, values [n, 3, heads, head_dim] -> [n, heads * head_dim]
 
 _BACKENDS = [
     SDPBackend.CUDNN_ATTENTION,
@@ -44,6 +47,20 @@ class _Lattice:
     @property
     def num_bytes(self) -> int:
         return sum(t.numel() * t.element_size() for t in (self.positions, self.rotation))
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Pictures as they enter the tower, in pieces: pixels by picture, everything else by frame."""
+
+    pixels: list[Tensor]
+    positions: list[Tensor]
+    rotations: list[Tensor]
+    lengths: list[int]  # patches of each frame
+
+    @property
+    def num_patches(self) -> int:
+        return sum(self.lengths)
 
 
 class VisionTower:
@@ -70,20 +87,32 @@ class VisionTower:
 
     def encode(self, patches: Sequence[Tensor], grids: Sequence[Grid]) -> list[Tensor]:
         """Features of each picture: uint8 [grid.num_patches, 588] -> [grid.num_tokens, out_hidden_size]."""
+        parts = self.parts(patches, grids)
+        pixels, positions, rotation = map(_joined, (parts.pixels, parts.positions, parts.rotations))
+        with _attention_backends(self.device):
+            x = self.compute(pixels, positions, rotation, partial(_attend_frames, runs=_equal_runs(parts.lengths)))
+        return list(torch.split(x, [grid.num_tokens for grid in grids]))
+
+    def parts(self, patches: Sequence[Tensor], grids: Sequence[Grid]) -> Parts:
         for rows, grid in zip(patches, grids, strict=True):
             assert rows.shape == (grid.num_patches, self.config.patch_values), (rows.shape, grid)
         frames = [(grid.h, grid.w) for grid in grids for _ in range(grid.t)]
         lattices = [self._lattice(h, w) for h, w in frames]
-        pixels = torch.cat([p.to(self.device) for p in patches]) if len(patches) > 1 else patches[0].to(self.device)
+        return Parts(
+            [rows.to(self.device, non_blocking=True) for rows in patches],
+            [lattice.positions for lattice in lattices],
+            [lattice.rotation for lattice in lattices],
+            [h * w for h, w in frames],
+        )
+
+    def compute(self, pixels: Tensor, positions: Tensor, rotation: Tensor, attend: Attend) -> Tensor:
+        """The whole network for n packed patches: uint8 [n, 588] -> [n / 4, out_hidden_size]."""
         x = F.linear(pixels.float(), self.patch_weight, self.patch_bias).to(self.dtype)
-        x = self.after_patches(x) + _joined([lattice.positions for lattice in lattices])
-        rotation = _joined([lattice.rotation for lattice in lattices])
-        runs = _equal_runs([h * w for h, w in frames])
-        with _attention_backends(self.device):
-            for block in self.blocks:
-                block.add_to_(x, rotation, runs)
+        x = self.after_patches(x) + positions
+        for block in self.blocks:
+            block.add_to_(x, rotation, attend)
         x = self.downsample(self.after_blocks(x).view(x.shape[0] // 4, -1))
-        return list(torch.split(self.merger(x), [grid.num_tokens for grid in grids]))
+        return self.merger(x)
 
     def _lattice(self, h: int, w: int) -> _Lattice:
         lattice = self._lattices.get((h, w))
@@ -116,14 +145,14 @@ class VisionBlock:
         )
         self.down = DenseLinear(weights.take(prefix + "mlp.down_proj.weight"))
 
-    def add_to_(self, x: Tensor, rotation: Tensor, runs: list[tuple[int, int]]) -> None:
+    def add_to_(self, x: Tensor, rotation: Tensor, attend: Attend) -> None:
         """x += the block's attention, then x += its MLP."""
         qkv = self.normed_qkv(x).view(self.shape)
         if self.kernels is None:
             rotate_(qkv[:, :2], rotation)
         else:
             self.kernels.rotate_heads(qkv[:, :2].flatten(1, 2), torch.view_as_real(rotation[:, 0, 0]))
-        self.proj.add_to_(x, _attend_frames(qkv, runs))
+        self.proj.add_to_(x, attend(qkv))
         self.down.add_to_(x, gated_silu(self.normed_gate_up(x)))
 
 
