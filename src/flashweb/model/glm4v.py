@@ -21,6 +21,7 @@ from torch import Tensor
 from flashweb.errors import ConfigError
 from flashweb.model.attention import KVCache
 from flashweb.model.config import ModelConfig
+from flashweb.model.footprint import kv_bytes_per_token
 from flashweb.model.formats import Quantization, WeightFormat, weight_format
 from flashweb.model.inputs import ForwardInputs
 from flashweb.model.layers import fused_kernels
@@ -109,6 +110,11 @@ class Glm4v:
         return num_parameters(self.config)
 
     @property
+    def quantization(self) -> str:
+        """The format of the decoder's weights, as the option names it; "none" where they are whole."""
+        return self.text.format.name
+
+    @property
     def weight_bytes(self) -> int:
         """Bytes the weights take; a tied embedding counts again where the head keeps a copy in its own layout."""
         text = self.text
@@ -118,8 +124,7 @@ class Glm4v:
         return others * self.dtype.itemsize + round(kept)
 
     def kv_bytes_per_token(self) -> int:
-        text = self.config.text
-        return 2 * text.num_layers * text.num_kv_heads * text.head_dim * self.dtype.itemsize
+        return kv_bytes_per_token(self.config.text, self.dtype.itemsize)
 
     @torch.inference_mode()
     def new_kv_cache(self, num_blocks: int, block_size: int) -> KVCache:

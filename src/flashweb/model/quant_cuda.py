@@ -28,11 +28,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from flashweb.errors import ConfigError
+from flashweb.model.footprint import FP8_CAPABILITY, GROUP_SIZES
 from flashweb.model.layers import RmsNorm, gated_silu, kernels
 
 FP8_LARGEST = 448.0  # of e4m3fn
-FP8_CAPABILITY = (8, 9)  # Ada, the first with fp8 tensor cores
-GROUP_SIZES = (128, 64, 32)  # columns that share an int4 scale; the first that divides the row is taken
 PIECE_VALUES = 1 << 22  # quantised at once: 16 MiB in fp32, and a few times that in intermediates
 SHRINKS = tuple(1.0 - 0.035 * i for i in range(12))  # of an int4 group's range: 1 is plain min-max, the last 0.615
 SMALLEST_SCALE = 1e-8
