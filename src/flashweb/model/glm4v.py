@@ -26,6 +26,7 @@ from flashweb.model.formats import Quantization, WeightFormat, weight_format
 from flashweb.model.inputs import ForwardInputs
 from flashweb.model.layers import fused_kernels
 from flashweb.model.pixels import PixelStatistics
+from flashweb.model.ready_made import read_scheme
 from flashweb.model.text import TextDecoder
 from flashweb.model.vision import VisionTower
 from flashweb.model.weights import (
@@ -89,8 +90,9 @@ class Glm4v:
         kind = _dtype(dtype, target)
         if load_format not in get_args(LoadFormat):
             raise ConfigError(f"load_format {load_format!r} is unknown; use one of {', '.join(get_args(LoadFormat))}")
-        form = weight_format(target, kind, quantization)
         config = ModelConfig.read(folder)
+        stored = read_scheme(folder) if load_format == "safetensors" else None
+        form = weight_format(target, kind, quantization, stored)
         pixels = PixelStatistics.read(folder)
 
         def build(source: Source) -> Glm4v:
@@ -102,7 +104,7 @@ class Glm4v:
 
         if load_format == "dummy":
             return build(DummySource())
-        with SafetensorsSource(folder, stored_tensors(config)) as source:
+        with SafetensorsSource(folder, stored_tensors(config), fp8=stored == "fp8") as source:
             return build(source)
 
     @property

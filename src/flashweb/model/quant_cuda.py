@@ -361,9 +361,15 @@ class Fp8Feed:
         return Fp8Rows(values, scale, gate_up.dtype)
 
 
+def has_fp8(device: torch.device) -> bool:
+    """Away from CUDA torch stands in for the arithmetic."""
+    return device.type != "cuda" or torch.cuda.get_device_capability(device) >= FP8_CAPABILITY
+
+
 def require_fp8(device: torch.device) -> None:
     """Raises ConfigError, with the reason, where a card has no fp8 arithmetic."""
-    if device.type == "cuda" and (found := torch.cuda.get_device_capability(device)) < FP8_CAPABILITY:
+    if not has_fp8(device):
+        found = torch.cuda.get_device_capability(device)
         raise ConfigError(
             f"quantization fp8 needs a card of compute capability {'.'.join(map(str, FP8_CAPABILITY))} or newer (Ada, "
             f"Hopper) and {torch.cuda.get_device_name(device)} has {'.'.join(map(str, found))}; use int8"
