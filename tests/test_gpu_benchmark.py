@@ -141,7 +141,7 @@ def test_goals_come_first_and_no_point_is_measured_twice(gpu: Any) -> None:
 def test_a_weight_format_the_server_does_not_offer_is_a_reason(gpu: Any) -> None:
     assert gpu.offered("bf16", ("--device", "cuda")) == ""
     assert gpu.offered("fp8", ("--quantization", "int8")) == ""
-    assert "flashweb serve offers --quantization none" in gpu.offered("fp8", ("--quantization", "fp3"))
+    assert "flashweb serve offers --quantization auto, none" in gpu.offered("fp8", ("--quantization", "fp3"))
 
 
 def test_the_verdict_is_that_of_the_median_and_errors_spoil_it(gpu: Any) -> None:

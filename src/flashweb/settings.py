@@ -164,10 +164,11 @@ class ModelSettings(_Section):
     revision: str | None = option(None, "branch, tag or commit of a Hugging Face id")
     dtype: Literal["auto", "bfloat16", "float32"] = option("auto", "number format the model computes in")
     load_format: Literal["auto", "dummy"] = option("auto", "dummy fills random weights, for measuring only")
-    quantization: Literal["none", "int8", "int4", "fp8"] = option(
-        "none",
-        "hold the decoder's weights in fewer bits; int4 and fp8 need a CUDA GPU (fp8 an Ada or Hopper one), and under "
-        "int8 on a CPU an answer may depend on the requests beside it",
+    quantization: Literal["auto", "none", "fp8", "int8", "int4"] = option(
+        "auto",
+        "hold the decoder's weights in fewer bits; auto: on a GPU the widest format that fits its memory, on a CPU "
+        "none. int4 and fp8 need a CUDA GPU (fp8 an Ada or Hopper one); under int8 on a CPU an answer may depend on "
+        "the requests beside it",
     )
 
 

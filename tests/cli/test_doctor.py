@@ -80,22 +80,62 @@ def test_a_large_model_in_bfloat16_fits_a_large_gpu_and_not_a_small_one(flash: P
     assert large.weight_bytes == FLASH_BYTES
     assert large.kv_bytes_per_token == 2 * 40 * 2 * 128 * 2  # keys and values, layers, heads, head size, bytes
     assert large.max_tokens > 1_000_000
-    small = estimate_fit(flash, FLASH_BYTES, settings(), [SMALL_CARD], None)
+    small = estimate_fit(flash, FLASH_BYTES, settings(model__quantization="none"), [SMALL_CARD], None)
     assert small.left_bytes < 0 and small.max_tokens == 0
     (verdict,) = doctor._fit_checks(small)
     assert verdict.verdict == "fail" and "int8" in verdict.fix
 
 
-def test_int8_halves_the_decoders_linears_and_nothing_else(flash: Path) -> None:
-    plain = estimate_fit(flash, FLASH_BYTES, settings(), [SMALL_CARD], None)
-    int8 = estimate_fit(flash, FLASH_BYTES, settings(model__quantization="int8"), [SMALL_CARD], None)
+def test_int8_halves_the_decoder_with_embedding_and_head_and_nothing_else(flash: Path) -> None:
+    plain, int8 = (
+        estimate_fit(flash, FLASH_BYTES, settings(model__quantization=name), [SMALL_CARD], None)
+        for name in ("none", "int8")
+    )
     attention = 4096 * 128 * (32 * 2 + 2 * 2)
-    assert plain.weight_bytes - int8.weight_bytes == 40 * (attention + 3 * 4096 * 13696)
+    values = 40 * (attention + 3 * 4096 * 13696) + 2 * 151552 * 4096
+    rows = 40 * (36 * 128 + 4096 + 2 * 13696 + 4096) + 2 * 151552
+    assert plain.weight_bytes - int8.weight_bytes == values - 4 * rows
+
+
+def gpu(gib: float, capability: tuple[int, int]) -> dict[str, Any]:
+    """A card with nothing on it but CUDA itself."""
+    return {"name": "a card", "capability": capability, "free": int((gib - 0.4) * GIB), "total": int(gib * GIB)}
+
+
+@pytest.mark.parametrize(
+    ("card", "share", "wanted"),
+    [
+        (H200, 0.85, "none"),
+        (gpu(24, (8, 9)), 0.85, "fp8"),
+        (gpu(24, (8, 6)), 0.85, "int8"),
+        (gpu(12.4, (8, 6)), 1.0, "int8"),  # 12 GiB besides the CUDA context
+        (gpu(12, (8, 9)), 0.85, "int4"),
+        (gpu(8.4, (8, 9)), 1.0, "int4"),  # 8 GiB besides the CUDA context
+    ],
+    ids=str,
+)
+def test_the_widest_format_that_fits_the_card_is_chosen(
+    flash: Path, card: dict[str, Any], share: float, wanted: str
+) -> None:
+    fit = estimate_fit(flash, FLASH_BYTES, settings(engine__gpu_memory_utilization=share), [card], None)
+    assert fit.quantization == wanted
+    assert fit.max_tokens >= 8192 and fit.max_pictures >= 5
+    checks = {check.name: check for check in doctor._fit_checks(fit)}
+    assert checks["weight format"].found.startswith(wanted)
+    assert checks["memory fit"].verdict == checks["context"].verdict == "ok"
+    assert "pictures of 1024 px" in checks["context"].found
+
+
+def test_a_card_too_small_for_any_format_gets_the_smallest_and_a_failure_with_figures(flash: Path) -> None:
+    fit = estimate_fit(flash, FLASH_BYTES, settings(), [gpu(6, (8, 6))], None)
+    assert fit.quantization == "int4" and "only 4.7 GiB are there" in fit.quantization_reason
+    assert [check.verdict for check in doctor._fit_checks(fit)] == ["ok", "fail"]
 
 
 def test_on_the_cpu_weights_are_counted_in_the_format_they_are_computed_in(flash: Path) -> None:
     fit = estimate_fit(flash, FLASH_BYTES, settings(), [], 64 * GIB)
     assert (fit.device, fit.dtype, fit.weight_bytes) == ("CPU", "float32", 2 * FLASH_BYTES)
+    assert fit.quantization == "none" and not fit.quantization_reason, "auto is for GPUs"
     forced = estimate_fit(flash, FLASH_BYTES, settings(engine__device="cpu"), [H200], 64 * GIB)
     assert forced.device == "CPU"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from flashweb.engine.config import MIB, EngineConfig
-from flashweb.engine.memory import MemoryPlan, plan_memory
+from flashweb.engine.memory import SMALL_CUDA_BYTES, MemoryPlan, plan_memory, step_limits
 from flashweb.errors import ConfigError
 
 
@@ -48,3 +48,10 @@ def test_the_longest_sequence_is_cut_to_what_fits_unless_a_length_was_asked_for(
 def test_a_gpu_without_room_is_refused_with_the_figures() -> None:
     with pytest.raises(ConfigError, match="0 MiB are there"):
         plan(EngineConfig(), -5 * MIB)
+
+
+def test_a_small_gpu_gets_small_steps_unless_others_are_asked_for() -> None:
+    large, small = step_limits(EngineConfig(), "cuda", SMALL_CUDA_BYTES), step_limits(EngineConfig(), "cuda", 12 << 30)
+    assert large == step_limits(EngineConfig(), "cuda")
+    assert small.max_num_batched_tokens < large.max_num_batched_tokens and small.max_num_seqs < large.max_num_seqs
+    assert step_limits(EngineConfig(max_num_seqs=64), "cuda", 12 << 30).max_num_seqs == 64

@@ -18,6 +18,7 @@ from tests.model.triton_device import DEVICE, INTERPRETED  # before anything wit
 
 # isort: split
 
+from flashweb.model import footprint
 from flashweb.model.config import ModelConfig
 from flashweb.model.formats import cuda_format, plain_format, weight_format
 from flashweb.model.glm4v import Glm4v
@@ -141,6 +142,7 @@ def test_weight_bytes_are_those_of_the_tensors(either: Path, name: str) -> None:
     matrices = [n for n in shapes if n.startswith("text.") and n.endswith(".weight") and len(shapes[n][0].shape) == 2]
     others = sum(int(np.prod(part.shape)) for n, parts in shapes.items() if n not in matrices for part in parts)
     assert model.weight_bytes == 4 * others + sum(weight.num_bytes for weight in kept.values())
+    assert model.weight_bytes == footprint.weight_bytes(model.config, model.num_parameters, 4, name), "the forecast"
 
 
 @pytest.mark.parametrize("name", FORMATS)

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from flashweb.errors import ConfigError
+from flashweb.model import footprint
 from flashweb.model.glm4v import Glm4v
 from flashweb.model.inputs import ForwardInputs
 from flashweb.model.quant import Int8Linear, require_int8
@@ -111,4 +112,8 @@ def test_weight_bytes_count_every_tensor_once_and_copies_again(tied: bool, tmp_p
     head_copy = VOCAB * 64 if tied else 0
     assert plain.weight_bytes == 4 * (plain.num_parameters + head_copy)
     assert Glm4v.load(tmp_path, dtype="bfloat16").weight_bytes == 2 * plain.num_parameters
-    assert Glm4v.load(tmp_path, quantization="int8").weight_bytes == plain.weight_bytes - 3 * matrices
+    int8 = Glm4v.load(tmp_path, quantization="int8")
+    assert int8.weight_bytes == plain.weight_bytes - 3 * matrices
+    for model in (plain, int8):
+        forecast = footprint.weight_bytes(plain.config, plain.num_parameters, 4, model.quantization, on_cpu=True)
+        assert model.weight_bytes == forecast

@@ -341,8 +341,10 @@ def _find_model(name: str, revision: str | None, environ: Mapping[str, str]) -> 
 
 def _fit_checks(fit: Fit) -> Iterator[Check]:
     weights = f"{human_bytes(fit.weight_bytes)} of weights as {fit.dtype}" + (
-        f" with {fit.quantization} linears" if fit.quantization != "none" else ""
+        f" with the decoder in {fit.quantization}" if fit.quantization != "none" else ""
     )
+    if fit.quantization_reason:
+        yield Check("weight format", "ok", f"{fit.quantization} ({fit.quantization_reason})")
     place = f"{human_bytes(fit.budget_bytes)} for it on the {fit.device}" if fit.budget_bytes else "memory unknown"
     if fit.budget_bytes and fit.left_bytes <= 0:
         yield Check("memory fit", "fail", f"{weights}; {place}", _advice(fit))
@@ -350,7 +352,10 @@ def _fit_checks(fit: Fit) -> Iterator[Check]:
     yield Check("memory fit", "ok", f"{weights}; {place}")
     words = f"{human_bytes(fit.kv_bytes_per_token)} of KV cache per token"
     if fit.budget_bytes:
-        words += f"; {fit.max_tokens:,} tokens fit, the model takes {fit.context:,} in one request"
+        words += (
+            f"; {fit.max_tokens:,} tokens fit ({fit.max_pictures:,} pictures of 1024 px with a question), the model "
+            f"takes {fit.context:,} in one request"
+        )
     if fit.budget_bytes and fit.max_tokens < min(4096, fit.context):
         yield Check("context", "warn", words, "pictures alone may need more: " + _advice(fit))
     else:
@@ -360,6 +365,7 @@ def _fit_checks(fit: Fit) -> Iterator[Check]:
 def _advice(fit: Fit) -> str:
     smaller: list[tuple[bool, Callable[[], str]]] = [
         (fit.quantization == "none", lambda: "try --quantization int8"),
+        (fit.quantization in ("int8", "fp8") and fit.device == "GPU", lambda: "try --quantization int4"),
         (fit.dtype == "float32" and fit.device == "GPU", lambda: "try --dtype bfloat16"),
         (True, lambda: f"free memory, or take a machine with {human_bytes(fit.weight_bytes * 1.25)} or more"),
     ]

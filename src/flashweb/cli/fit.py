@@ -12,7 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from flashweb.engine.config import EngineConfig
+from flashweb.engine.memory import Card, besides_bytes, choose_weights
 from flashweb.errors import CheckpointError
+from flashweb.model import footprint
 from flashweb.model.config import ModelConfig
 from flashweb.settings import Settings
 
@@ -21,9 +24,9 @@ DTYPE_BYTES: Mapping[str, float] = {
     "F8_E4M3": 1, "F8_E5M2": 1,
 }  # fmt: skip
 _COMPUTE_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
+PICTURE_TOKENS = 1369 + 69  # a picture of 1024 x 1024 px and a question
 _HEADER_LIMIT = 100 << 20  # safetensors' own limit
-# What a process with torch needs beside weights and cache, and what activations of a long prefill take.
-_OVERHEAD_BYTES = {"CPU": 600 << 20, "GPU": 2 << 30}
+_CPU_OVERHEAD_BYTES = 600 << 20  # what a process with torch needs beside weights and cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +36,13 @@ class Fit:
     device: str
     dtype: str
     quantization: str
+    quantization_reason: str  # why it is that, where the choice was left to us
     weight_bytes: int
     kv_bytes_per_token: int
     budget_bytes: int
     left_bytes: int
     max_tokens: int  # of all requests together
+    max_pictures: int  # of 1024 px, their tokens in the cache at once
     context: int  # the model's own limit for one
 
 
@@ -78,40 +83,58 @@ def estimate_fit(
 ) -> Fit:
     """`stored_bytes` are the weights as they lie on disk; `folder` needs only config.json. Raises CheckpointError."""
     config = ModelConfig.read(folder)
-    wanted = settings.engine.device
-    on_gpu = bool(devices) and wanted != "cpu"
+    on_gpu = bool(devices) and settings.engine.device != "cpu"
     dtype = settings.model.dtype if settings.model.dtype != "auto" else "bfloat16" if on_gpu else "float32"
-    stored = _COMPUTE_BYTES.get(config.dtype or "bfloat16", 2)
-    weights = stored_bytes / stored * _COMPUTE_BYTES[dtype]
-    if settings.model.quantization == "int8":
-        linears = _decoder_linear_params(config)
-        weights -= linears * (_COMPUTE_BYTES[dtype] - 1)
-    text = config.text
-    per_token = 2 * text.num_layers * text.num_kv_heads * text.head_dim * _COMPUTE_BYTES[dtype]
-    device = "GPU" if on_gpu else "CPU"
+    dtype_bytes = _COMPUTE_BYTES[dtype]
+    num_parameters = round(stored_bytes / _COMPUTE_BYTES.get(config.dtype or "bfloat16", 2))
     budget = _budget(settings, devices if on_gpu else (), memory)
-    left = round(budget - weights - _OVERHEAD_BYTES[device]) if budget else 0
+    quantization: str = settings.model.quantization
+    reason, overhead = "", _CPU_OVERHEAD_BYTES
+    if on_gpu:
+        card = _card(devices[0], settings)
+        if quantization == "auto":
+            choice = choose_weights(_engine_config(settings), config, num_parameters, dtype_bytes, card)
+            quantization, reason = choice.quantization, choice.reason
+        overhead = besides_bytes(_engine_config(settings), config, dtype_bytes, card, quantization)
+    elif quantization == "auto":
+        quantization = "none"
+    weights = footprint.weight_bytes(config, num_parameters, dtype_bytes, quantization, on_cpu=not on_gpu)
+    per_token = footprint.kv_bytes_per_token(config.text, dtype_bytes)
+    left = round(budget - weights - overhead) if budget else 0
+    max_tokens = max(0, left // per_token)
     return Fit(
-        device,
+        "GPU" if on_gpu else "CPU",
         dtype,
-        settings.model.quantization,
-        round(weights),
+        quantization,
+        reason,
+        weights,
         per_token,
         budget,
         left,
-        max(0, left // per_token),
-        settings.engine.max_model_len or text.max_position_embeddings,
+        max_tokens,
+        max_tokens // PICTURE_TOKENS,
+        settings.engine.max_model_len or config.text.max_position_embeddings,
     )
+
+
+def _engine_config(settings: Settings) -> EngineConfig:
+    """What the size of a step depends on."""
+    engine = settings.engine
+    return EngineConfig(
+        max_num_seqs=engine.max_num_seqs or None,
+        max_num_batched_tokens=engine.max_num_batched_tokens or None,
+        encoder_cache_bytes=engine.encoder_cache_memory or None,
+        gpu_memory_utilization=engine.gpu_memory_utilization,
+    )
+
+
+def _card(device: Mapping[str, Any], settings: Settings) -> Card:
+    share = int(device["total"] * settings.engine.gpu_memory_utilization)
+    used = device["total"] - device["free"]
+    return Card(share, used, tuple(device["capability"]) >= footprint.FP8_CAPABILITY)
 
 
 def _budget(settings: Settings, devices: Sequence[Mapping[str, Any]], memory: int | None) -> int:
     if devices:
-        share = settings.engine.gpu_memory_utilization
-        return int(min(devices[0]["free"], devices[0]["total"] * share))
+        return _card(devices[0], settings).budget_bytes
     return round(memory * 0.9) if memory else 0
-
-
-def _decoder_linear_params(config: ModelConfig) -> int:
-    text = config.text
-    attention = text.hidden_size * text.head_dim * (2 * text.num_heads + 2 * text.num_kv_heads)
-    return text.num_layers * (attention + 3 * text.hidden_size * text.intermediate_size)

@@ -266,6 +266,8 @@ class EngineClient:
             self._ready, self._was_ready = message, True
             self._device = self._device or message.device.partition(":")[0]
             self._last_progress = self._last_heard
+            if message.quantization_reason:
+                logger.info("weights in %s: %s", message.quantization, message.quantization_reason)
             self._phase, self._error = "ready", ""
             self._settled.set()
         else:

@@ -23,7 +23,7 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"  # auto: float32 on CPU, bfloat16 on CUDA
     device: Literal["auto", "cpu", "cuda"] = "auto"
     load_format: Literal["auto", "dummy"] = "auto"  # dummy: random weights of the right shape, for measuring
-    quantization: Literal["none", "int8", "int4", "fp8"] = "none"
+    quantization: Literal["auto", "none", "int8", "int4", "fp8"] = "none"  # auto: by the device's memory (memory.py)
     eos_token_ids: tuple[int, ...] = ()  # from generation_config and tokenizer; they end a sequence unless ignore_eos
     num_real_tokens: int | None = None  # vocabulary rows from here on are padding and never sampled; None: no padding
 

@@ -24,12 +24,13 @@ from torch import Tensor
 from flashweb.engine.block_manager import BlockManager
 from flashweb.engine.config import EngineConfig
 from flashweb.engine.encoder_cache import EncoderCache
-from flashweb.engine.memory import MemoryPlan, measure_free_bytes, plan_memory, step_limits
+from flashweb.engine.memory import Card, MemoryPlan, measure_free_bytes, plan_memory, step_limits
 from flashweb.engine.protocol import Failed, Ready, Stats, Submit, Token, WireImage, WireSampling
 from flashweb.engine.runner import Launched, ModelRunner
 from flashweb.engine.scheduler import Batch, Scheduler
 from flashweb.engine.sequence import Sequence, SequenceRules
 from flashweb.errors import InvalidRequest
+from flashweb.model.layers import fused_kernels
 from flashweb.types import Grid
 
 logger = logging.getLogger(__name__)
@@ -143,6 +144,7 @@ class EngineCore:
             device=str(model.device),
             weight_bytes=int(getattr(model, "weight_bytes", 0)),
             kv_cache_bytes=plan.kv_cache_bytes,
+            quantization=model.quantization if hasattr(model, "quantization") else "none",
         )
 
     def stats(self) -> Stats:
@@ -171,28 +173,32 @@ class EngineCore:
 def _plan(model: Any, config: EngineConfig, graph_bytes: int) -> MemoryPlan:
     """`graph_bytes`: what the tower's graphs keep, which the measured peak of a step does not show."""
     device: torch.device = model.device
-    free_bytes = None
-    if device.type == "cuda" and config.kv_cache_bytes is None:
-        free_bytes = measure_free_bytes(config, device, _peak_bytes(model, config) + graph_bytes)
+    free_bytes = share_bytes = None
+    if device.type == "cuda":
+        share_bytes = Card.of(config, device).share_bytes
+    if share_bytes is not None and config.kv_cache_bytes is None:
+        free_bytes = measure_free_bytes(config, device, _peak_bytes(model, config, share_bytes) + graph_bytes)
     return plan_memory(
         config,
         kv_bytes_per_token=model.kv_bytes_per_token(),
         checkpoint_len=model.config.text.max_position_embeddings,
         device_type=device.type,
         free_bytes=free_bytes,
+        share_bytes=share_bytes,
     )
 
 
-def _peak_bytes(model: Any, config: EngineConfig) -> int:
+def _peak_bytes(model: Any, config: EngineConfig, share_bytes: int | None = None) -> int:
     """The CUDA allocator's peak over the largest step: weights, activations, and the tower's largest batch.
 
     Measured by encoding the largest picture, then running such a step through a core with a KV cache just large
     enough for it (which counts as activations: a margin). Reckoned on top: the float32 logits of a full house ten
-    times (raw, penalised, scaled, weights, float64 sums, sorted, masks), and one layer's keys and values over the
-    longest past, read and with heads repeated (`model/attention.py`), which a fresh cache cannot show.
+    times (raw, penalised, scaled, weights, float64 sums, sorted, masks), and, without our kernels, one layer's keys
+    and values over the longest past, read and with heads repeated (`model/attention.py`), which a fresh cache cannot
+    show.
     Raises RuntimeError when the step cannot be computed.
     """
-    step = step_limits(config, "cuda")
+    step = step_limits(config, "cuda", share_bytes)
     num_tokens = min(step.max_num_batched_tokens, model.config.text.max_position_embeddings - 1)
     trial = msgspec.structs.replace(
         config,
@@ -220,6 +226,8 @@ def _peak_bytes(model: Any, config: EngineConfig) -> int:
     longest = min(config.max_model_len or text.max_position_embeddings, text.max_position_embeddings)
     item_bytes = getattr(model, "dtype", torch.float32).itemsize
     past = 2 * (text.num_heads + text.num_kv_heads) * text.head_dim * item_bytes * longest
+    if fused_kernels(model.device.type) is not None:
+        past = 0  # they read the cache where it lies
     return int(torch.cuda.max_memory_allocated(model.device)) + int(logits + past)
 
 

@@ -1,4 +1,6 @@
-"""How much memory the engine takes, decided once, after the weights are loaded: one visible formula.
+"""How much memory the engine takes: the weights' format before they are loaded, the KV cache after it.
+
+One visible formula:
 
 block bytes = KV bytes per token x block_size
 KV bytes    = kv_cache_bytes when set
@@ -7,19 +9,29 @@ KV bytes    = kv_cache_bytes when set
                     total x gpu_memory_utilization - others' use - peak of weights and activations, measured
 num_blocks  = KV bytes // block bytes
 max_model_len = min(asked or the checkpoint's, num_blocks x block_size)
+
+A format fits when weights, largest step, encoder cache and the KV of LEAST_TOKENS stay within the same share of the
+device (`model/footprint.py`). torch is imported where something is measured: `flashweb doctor` reckons without it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-import torch
+from typing import TYPE_CHECKING
 
 from flashweb.engine.config import MIB, EngineConfig
 from flashweb.engine.scheduler import Limits
 from flashweb.errors import ConfigError
+from flashweb.model import footprint
+from flashweb.model.config import ModelConfig
 
+if TYPE_CHECKING:
+    import torch
+
+GIB = 1 << 30
 CPU_KV_CACHE_BYTES = 512 * MIB
+SMALL_CUDA_BYTES = 16 * GIB  # a share of a card below this gets smaller steps
+LEAST_TOKENS = 8192  # of KV cache, without which a format does not count as fitting
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +45,13 @@ class Defaults:
 
 
 # CPU: a step of one 448 px picture and its prompt takes about a third of a second on two cores, and bigger steps gain
-# nothing (benchmarks/offline.py). CUDA: enough to keep the matrix units busy.
-DEFAULTS = {"cpu": Defaults(16, 512, 1024, 64 * MIB), "cuda": Defaults(256, 8192, 32768, 512 * MIB)}
+# nothing (benchmarks/offline.py). CUDA: enough to keep the matrix units busy; on a small card what a step holds would
+# be missing from the weights and the cache.
+DEFAULTS = {
+    "cpu": Defaults(16, 512, 1024, 64 * MIB),
+    "cuda": Defaults(256, 8192, 32768, 512 * MIB),
+    "small cuda": Defaults(16, 2048, 8192, 64 * MIB),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +62,12 @@ class MemoryPlan:
     encoder_cache_bytes: int
 
 
-def step_limits(config: EngineConfig, device_type: str) -> Defaults:
-    """Rows, tokens and patches of a step, and the encoder cache: what was asked for, else the device's defaults."""
-    defaults = DEFAULTS.get(device_type, DEFAULTS["cuda"])
+def step_limits(config: EngineConfig, device_type: str, share_bytes: int | None = None) -> Defaults:
+    """Rows, tokens and patches of a step, and the encoder cache: what was asked for, else the device's defaults.
+
+    `share_bytes`: of a CUDA device what the engine may use, `Card.share_bytes`."""
+    small = share_bytes is not None and share_bytes < SMALL_CUDA_BYTES
+    defaults = DEFAULTS["cpu" if device_type == "cpu" else "small cuda" if small else "cuda"]
     max_num_seqs = config.max_num_seqs or defaults.max_num_seqs
     return Defaults(
         max_num_seqs,
@@ -57,14 +77,94 @@ def step_limits(config: EngineConfig, device_type: str) -> Defaults:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A CUDA device before anything is loaded."""
+
+    share_bytes: int  # gpu_memory_utilization of all it has
+    used_bytes: int  # by others, and by CUDA itself
+    has_fp8: bool
+
+    @property
+    def budget_bytes(self) -> int:
+        return self.share_bytes - self.used_bytes
+
+    @staticmethod
+    def of(config: EngineConfig, device: torch.device) -> Card:
+        import torch
+
+        free, total = torch.cuda.mem_get_info(device)
+        has_fp8 = torch.cuda.get_device_capability(device) >= footprint.FP8_CAPABILITY
+        used = total - free - torch.cuda.memory_reserved(device)
+        return Card(int(total * config.gpu_memory_utilization), used, has_fp8)
+
+
+@dataclass(frozen=True, slots=True)
+class WeightChoice:
+    """A format of `flashweb serve --quantization`, and why it is the one."""
+
+    quantization: str
+    reason: str
+    needed_bytes: int
+    fits: bool
+
+
+def choose_weights(
+    config: EngineConfig, network: ModelConfig, num_parameters: int, dtype_bytes: int, card: Card
+) -> WeightChoice:
+    """The widest format that fits the card; the smallest where none does."""
+    named = {
+        name: needed_bytes(config, network, num_parameters, dtype_bytes, card, name)
+        for name in footprint.WIDEST_FIRST
+        if name != "fp8" or card.has_fp8
+    }
+    there = f"{card.budget_bytes / GIB:.1f} GiB are there"
+    tried: list[str] = []
+    for name, needed in named.items():
+        words = f"{name} needs {needed / GIB:.1f} GiB" if name != "none" else f"whole ones need {needed / GIB:.1f} GiB"
+        if needed <= card.budget_bytes:
+            return WeightChoice(name, "; ".join([*tried, f"{words} and {there}"]), needed, fits=True)
+        tried.append(words)
+    return WeightChoice(name, "; ".join([*tried, f"and only {there}"]), needed, fits=False)
+
+
+def needed_bytes(
+    config: EngineConfig, network: ModelConfig, num_parameters: int, dtype_bytes: int, card: Card, quantization: str
+) -> int:
+    """What the engine takes of a card in a format, with a KV cache of LEAST_TOKENS. A forecast."""
+    cache = footprint.kv_bytes_per_token(network.text, dtype_bytes) * LEAST_TOKENS
+    weights = footprint.weight_bytes(network, num_parameters, dtype_bytes, quantization)
+    return weights + cache + besides_bytes(config, network, dtype_bytes, card, quantization)
+
+
+def besides_bytes(config: EngineConfig, network: ModelConfig, dtype_bytes: int, card: Card, quantization: str) -> int:
+    """What the engine takes besides weights and KV cache. A forecast."""
+    step = step_limits(config, "cuda", card.share_bytes)
+    return step.encoder_cache_bytes + footprint.step_bytes(
+        network,
+        dtype_bytes,
+        num_tokens=min(step.max_num_batched_tokens, network.text.max_position_embeddings),
+        num_patches=max(step.max_num_batched_patches, config.max_image_patches),
+        max_num_seqs=step.max_num_seqs,
+        quantization=quantization,
+    )
+
+
 def plan_memory(
-    config: EngineConfig, *, kv_bytes_per_token: int, checkpoint_len: int, device_type: str, free_bytes: int | None
+    config: EngineConfig,
+    *,
+    kv_bytes_per_token: int,
+    checkpoint_len: int,
+    device_type: str,
+    free_bytes: int | None,
+    share_bytes: int | None = None,
 ) -> MemoryPlan:
-    """Sizes the KV cache. `free_bytes`: what measuring left over for it on CUDA, None on a CPU.
+    """Sizes the KV cache. `free_bytes`: what measuring left over for it on CUDA, None on a CPU; `share_bytes` as in
+    `step_limits`.
 
     Raises ConfigError when the sequences asked for do not fit.
     """
-    step = step_limits(config, device_type)
+    step = step_limits(config, device_type, share_bytes)
     wanted_len = min(config.max_model_len or checkpoint_len, checkpoint_len)
     block_bytes = kv_bytes_per_token * config.block_size
     blocks_per_seq = -(-wanted_len // config.block_size)
@@ -96,7 +196,6 @@ def plan_memory(
 
 def measure_free_bytes(config: EngineConfig, device: torch.device, peak_bytes: int) -> int:
     """CUDA bytes left for the KV cache, given the allocator's peak over a step of the largest size."""
-    free, total = torch.cuda.mem_get_info(device)
-    others = total - free - torch.cuda.memory_reserved(device)
-    encoder = step_limits(config, device.type).encoder_cache_bytes
-    return int(total * config.gpu_memory_utilization) - others - peak_bytes - encoder
+    card = Card.of(config, device)
+    encoder = step_limits(config, device.type, card.share_bytes).encoder_cache_bytes
+    return card.budget_bytes - peak_bytes - encoder

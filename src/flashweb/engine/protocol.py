@@ -86,6 +86,8 @@ class Ready(_Message, frozen=True, tag="ready"):
     device: str
     weight_bytes: int
     kv_cache_bytes: int
+    quantization: str = "none"  # the weights' format
+    quantization_reason: str = ""  # why it was chosen, where it was
 
 
 class Token(msgspec.Struct, frozen=True, array_like=True):

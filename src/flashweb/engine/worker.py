@@ -91,6 +91,7 @@ class Worker:
         self.line = line
         self.config = config
         self.core: EngineCore | None = None
+        self.weights_reason = ""  # why they have the format they have, where that was chosen here
         self._last_progress = 0.0
 
     def beat_forever(self) -> None:
@@ -115,13 +116,14 @@ class Worker:
         device = config.device
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
+        quantization = self._choose_weights(device)
         self._progress("weights", 0.0)
         model = Glm4v.load(
             config.model,
             dtype=config.dtype,
             device=device,
             load_format="dummy" if config.load_format == "dummy" else "safetensors",
-            quantization=None if config.quantization == "none" else config.quantization,
+            quantization=None if quantization == "none" else quantization,  # type: ignore[arg-type]
             progress=lambda done: self._progress("weights", done),
             num_real_tokens=config.num_real_tokens,
         )
@@ -130,6 +132,27 @@ class Worker:
         self._progress("warmup", 0.0)
         core.warm_up()
         return core
+
+    def _choose_weights(self, device: str) -> str:
+        """The option's format, or what "auto" comes to on this device. Raises CheckpointError."""
+        config = self.config
+        if config.quantization != "auto":
+            return config.quantization
+        if device == "cpu":
+            return "none"
+        import torch
+
+        from flashweb.engine.memory import Card, choose_weights
+        from flashweb.model.config import ModelConfig
+        from flashweb.model.weights import num_parameters
+
+        network = ModelConfig.read(config.model)
+        dtype_bytes = 4 if config.dtype == "float32" else 2
+        card = Card.of(config, torch.device(device))
+        choice = choose_weights(config, network, num_parameters(network), dtype_bytes, card)
+        self.weights_reason = choice.reason
+        (logger.info if choice.fits else logger.warning)("weights in %s: %s", choice.quantization, choice.reason)
+        return choice.quantization
 
     def run_forever(self, core: EngineCore) -> None:
         """Serves until told to stop. Raises DeviceLost, and AssertionError when the books do not balance."""
@@ -210,7 +233,7 @@ def main(path: str, config: EngineConfig) -> int:
         core = worker.load()
         worker.core = core
         line.send(core.stats())
-        line.send(core.ready())
+        line.send(msgspec.structs.replace(core.ready(), quantization_reason=worker.weights_reason))
         worker.run_forever(core)
         return 0
     except ConfigError as error:

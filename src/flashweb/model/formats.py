@@ -7,6 +7,7 @@
 | int8 | CUDA | int8 by rows | int8 by rows |
 | int4 | CUDA | int4 by groups | int4 by groups |
 | fp8 | CUDA | e4m3 by rows, activations too | int8 by rows: it rounds three times less (docs/experiments.md) |
+| none, the checkpoint's matrices stored in fp8 | CUDA with fp8 | the checkpoint's e4m3, activations too | plain |
 
 The vision tower, which sees thousands of rows at once, the norms and the biases stay in the network's dtype. Matrices
 are quantised one by one as they arrive, on the device, so that beside the finished ones there is never more than one
@@ -40,6 +41,7 @@ from flashweb.model.quant_cuda import (
     Int8WeightOnly,
     QuantisedEmbedding,
     SkinnyLinear,
+    has_fp8,
     quantise_int4,
     quantise_int8,
     require_fp8,
@@ -55,12 +57,17 @@ class WeightFormat:
     embedding: Callable[[Tensor], Embedding]
     head: MakeLinear  # takes the embedding's table as well as a plain matrix
     feed: Callable[[Any], Feed]  # given `kernels.fused`, or None for torch alone
+    keeps_fp8: bool = False  # of a checkpoint that is stored so
 
 
-def weight_format(device: torch.device, dtype: torch.dtype, quantization: str | None) -> WeightFormat:
-    """Raises ConfigError where this device has no such format."""
+def weight_format(
+    device: torch.device, dtype: torch.dtype, quantization: str | None, stored: str | None = None
+) -> WeightFormat:
+    """`stored`: "fp8" where the checkpoint's matrices are; without a quantization a card that can computes with them
+    as they are. Raises ConfigError where this device has no such format."""
     if quantization is None:
-        return plain_format(device, dtype)
+        keeps = stored == "fp8" and device.type == "cuda" and has_fp8(device)
+        return stored_fp8_format(device, dtype) if keeps else plain_format(device, dtype)
     if quantization not in get_args(Quantization):
         known = ", ".join(get_args(Quantization))
         raise ConfigError(f"quantization {quantization!r} is unknown; leave it off or use one of {known}")
@@ -100,4 +107,10 @@ def cuda_format(name: str, device: torch.device, dtype: torch.dtype) -> WeightFo
     if name == "int4":
         return WeightFormat(name, Int4WeightOnly, int4_table, Int4WeightOnly, PlainFeed)
     assert name == "fp8", name
-    return WeightFormat(name, Fp8Linear, int8_table, Int8WeightOnly, lambda _: Fp8Feed(device))
+    return WeightFormat(name, Fp8Linear, int8_table, Int8WeightOnly, lambda _: Fp8Feed(device), keeps_fp8=True)
+
+
+def stored_fp8_format(device: torch.device, dtype: torch.dtype) -> WeightFormat:
+    """Layers in the checkpoint's own fp8, embedding and head plain as it stores them."""
+    plain = plain_format(device, dtype)
+    return WeightFormat("fp8", Fp8Linear, DenseEmbedding, plain.head, lambda _: Fp8Feed(device), keeps_fp8=True)

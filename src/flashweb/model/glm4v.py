@@ -21,10 +21,12 @@ from torch import Tensor
 from flashweb.errors import ConfigError
 from flashweb.model.attention import KVCache
 from flashweb.model.config import ModelConfig
+from flashweb.model.footprint import kv_bytes_per_token
 from flashweb.model.formats import Quantization, WeightFormat, weight_format
 from flashweb.model.inputs import ForwardInputs
 from flashweb.model.layers import fused_kernels
 from flashweb.model.pixels import PixelStatistics
+from flashweb.model.ready_made import read_scheme
 from flashweb.model.text import TextDecoder
 from flashweb.model.tower_graphs import TowerGraphs
 from flashweb.model.vision import VisionTower
@@ -90,8 +92,9 @@ class Glm4v:
         kind = _dtype(dtype, target)
         if load_format not in get_args(LoadFormat):
             raise ConfigError(f"load_format {load_format!r} is unknown; use one of {', '.join(get_args(LoadFormat))}")
-        form = weight_format(target, kind, quantization)
         config = ModelConfig.read(folder)
+        stored = read_scheme(folder) if load_format == "safetensors" else None
+        form = weight_format(target, kind, quantization, stored)
         pixels = PixelStatistics.read(folder)
 
         def build(source: Source) -> Glm4v:
@@ -103,12 +106,17 @@ class Glm4v:
 
         if load_format == "dummy":
             return build(DummySource())
-        with SafetensorsSource(folder, stored_tensors(config)) as source:
+        with SafetensorsSource(folder, stored_tensors(config), fp8=stored == "fp8") as source:
             return build(source)
 
     @property
     def num_parameters(self) -> int:
         return num_parameters(self.config)
+
+    @property
+    def quantization(self) -> str:
+        """The format of the decoder's weights, as the option names it; "none" where they are whole."""
+        return self.text.format.name
 
     @property
     def weight_bytes(self) -> int:
@@ -120,8 +128,7 @@ class Glm4v:
         return others * self.dtype.itemsize + round(kept)
 
     def kv_bytes_per_token(self) -> int:
-        text = self.config.text
-        return 2 * text.num_layers * text.num_kv_heads * text.head_dim * self.dtype.itemsize
+        return kv_bytes_per_token(self.config.text, self.dtype.itemsize)
 
     @torch.inference_mode()
     def new_kv_cache(self, num_blocks: int, block_size: int) -> KVCache:

@@ -28,11 +28,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from flashweb.errors import ConfigError
+from flashweb.model.footprint import FP8_CAPABILITY, GROUP_SIZES
 from flashweb.model.layers import RmsNorm, gated_silu, kernels
 
 FP8_LARGEST = 448.0  # of e4m3fn
-FP8_CAPABILITY = (8, 9)  # Ada, the first with fp8 tensor cores
-GROUP_SIZES = (128, 64, 32)  # columns that share an int4 scale; the first that divides the row is taken
 PIECE_VALUES = 1 << 22  # quantised at once: 16 MiB in fp32, and a few times that in intermediates
 SHRINKS = tuple(1.0 - 0.035 * i for i in range(12))  # of an int4 group's range: 1 is plain min-max, the last 0.615
 SMALLEST_SCALE = 1e-8
@@ -362,9 +361,15 @@ class Fp8Feed:
         return Fp8Rows(values, scale, gate_up.dtype)
 
 
+def has_fp8(device: torch.device) -> bool:
+    """Away from CUDA torch stands in for the arithmetic."""
+    return device.type != "cuda" or torch.cuda.get_device_capability(device) >= FP8_CAPABILITY
+
+
 def require_fp8(device: torch.device) -> None:
     """Raises ConfigError, with the reason, where a card has no fp8 arithmetic."""
-    if device.type == "cuda" and (found := torch.cuda.get_device_capability(device)) < FP8_CAPABILITY:
+    if not has_fp8(device):
+        found = torch.cuda.get_device_capability(device)
         raise ConfigError(
             f"quantization fp8 needs a card of compute capability {'.'.join(map(str, FP8_CAPABILITY))} or newer (Ada, "
             f"Hopper) and {torch.cuda.get_device_name(device)} has {'.'.join(map(str, found))}; use int8"

@@ -13,6 +13,7 @@ from flashweb.model.config import TextConfig
 from flashweb.model.formats import WeightFormat
 from flashweb.model.inputs import ForwardInputs
 from flashweb.model.layers import Feed, Matrix, RmsNorm, fused_kernels
+from flashweb.model.quant_cuda import Fp8Weight
 from flashweb.model.rope import axis_of_frequency, inverse_frequencies, rotate_, text_rotation
 from flashweb.model.weights import Weights
 
@@ -82,16 +83,19 @@ class TextLayer:
         def norm(name: str) -> RmsNorm:
             return RmsNorm(weights.take(prefix + name), config.rms_norm_eps)
 
+        def matrix(name: str) -> Tensor | Fp8Weight:
+            return weights.take_matrix(prefix + name, keep_fp8=form.keeps_fp8)
+
         self.heads = config.num_heads
         self.rotated_heads = config.num_heads + config.num_kv_heads
         self.shape = (-1, config.num_heads + 2 * config.num_kv_heads, config.head_dim)
         self.before_attention = norm("input_layernorm.weight")
-        self.qkv = form.linear(weights.take(prefix + "qkv.weight"), weights.take(prefix + "qkv.bias"))
-        self.output = form.linear(weights.take(prefix + "o_proj.weight"), None)
+        self.qkv = form.linear(matrix("qkv.weight"), weights.take(prefix + "qkv.bias"))
+        self.output = form.linear(matrix("o_proj.weight"), None)
         self.after_attention = norm("post_self_attn_layernorm.weight")
         self.before_mlp = norm("post_attention_layernorm.weight")
-        self.gate_up = form.linear(weights.take(prefix + "gate_up.weight"), None)
-        self.down = form.linear(weights.take(prefix + "down_proj.weight"), None)
+        self.gate_up = form.linear(matrix("gate_up.weight"), None)
+        self.down = form.linear(matrix("down_proj.weight"), None)
         self.after_mlp = norm("post_mlp_layernorm.weight")
         self.linears = (self.qkv, self.output, self.gate_up, self.down)
         self.feed = feed

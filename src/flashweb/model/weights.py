@@ -21,11 +21,13 @@ from torch import Tensor
 
 from flashweb.errors import CheckpointError
 from flashweb.model.config import ModelConfig
+from flashweb.model.quant_cuda import Fp8Weight
 
 OnProgress = Callable[[float], None]  # 0..1 of the checkpoint's values
 
 MAX_NAMES_IN_ERROR = 20  # per kind
 READABLE_DTYPES = {"F32", "F16", "BF16"}
+FP8 = "F8_E4M3"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +127,11 @@ def _vision_table(config: ModelConfig) -> Table:
 class Source(Protocol):
     """Where stored tensors come from."""
 
-    def copy_into(self, target: Tensor, stored: StoredTensor) -> None: ...
+    def copy_into(self, target: Tensor, stored: StoredTensor) -> None:
+        """As plain numbers, whatever it is stored as."""
+
+    def fp8_rows(self, stored: StoredTensor) -> tuple[Tensor, Tensor] | None:
+        """e4m3 [N, K] and fp32 [N] of a matrix that is stored so, on the CPU."""
 
 
 class Weights:
@@ -165,10 +171,26 @@ class Weights:
         for part in parts:
             self._source.copy_into(target[row : row + part.shape[0]], part)
             row += part.shape[0]
-        self._done[0] += target.numel()
+        self._count(target.numel())
+        return target
+
+    def take_matrix(self, name: str, *, keep_fp8: bool) -> Tensor | Fp8Weight:
+        """`take`, but with `keep_fp8` a matrix that is stored in fp8 keeps its numbers."""
+        stored = [self._source.fp8_rows(part) for part in self._table[self._prefix + name]] if keep_fp8 else []
+        parts = [part for part in stored if part is not None]
+        if not parts or len(parts) < len(stored):
+            return self.take(name)
+        self._table.pop(self._prefix + name)
+        # As bytes: not every operation knows fp8.
+        values = torch.cat([values.view(torch.uint8).to(self.device) for values, _ in parts])
+        scale = torch.cat([scale.to(self.device) for _, scale in parts])
+        self._count(values.numel())
+        return Fp8Weight(values.view(torch.float8_e4m3fn), scale)
+
+    def _count(self, num_values: int) -> None:
+        self._done[0] += num_values
         if self._progress is not None:
             self._progress(self._done[0] / self._done[1])
-        return target
 
     @property
     def left(self) -> list[str]:
@@ -185,12 +207,17 @@ class DummySource:
         else:
             target.uniform_(-0.02, 0.02)
 
+    def fp8_rows(self, stored: StoredTensor) -> None:
+        return None
+
 
 class SafetensorsSource:
     """The `*.safetensors` of a folder, a single file or shards under an index, memory-mapped. A context manager."""
 
-    def __init__(self, folder: str | Path, expected: Mapping[str, tuple[int, ...]]) -> None:
+    def __init__(self, folder: str | Path, expected: Mapping[str, tuple[int, ...]], *, fp8: bool = False) -> None:
+        """`fp8`: matrices may be stored in e4m3, each with a scale a row beside it (`ready_made.py`)."""
         self.folder = Path(folder)
+        self._fp8 = fp8
         self._stack = ExitStack()
         self._files: dict[str, Any] = {}
         try:
@@ -209,7 +236,19 @@ class SafetensorsSource:
         self._stack.close()
 
     def copy_into(self, target: Tensor, stored: StoredTensor) -> None:
-        target.copy_(self._files[stored.name].get_tensor(stored.name))
+        rows = self.fp8_rows(stored)
+        if rows is None:
+            target.copy_(self._files[stored.name].get_tensor(stored.name))
+            return
+        values, scale = (part.to(target.device) for part in rows)
+        target.copy_(Fp8Weight(values, scale).dequantised(target.dtype))
+
+    def fp8_rows(self, stored: StoredTensor) -> tuple[Tensor, Tensor] | None:
+        file = self._files[stored.name]
+        if not self._fp8 or file.get_slice(stored.name).get_dtype() != FP8:
+            return None
+        name = _scale_name(stored.name)
+        return file.get_tensor(stored.name), self._files[name].get_tensor(name).float().flatten()
 
     def _open(self, path: Path) -> None:
         try:
@@ -227,15 +266,26 @@ class SafetensorsSource:
                 raise CheckpointError(f"tensor {name} is in two files of {self.folder}; remove the stale *.safetensors")
             self._files[name] = file
 
+    def _scales(self, expected: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
+        """The scales that belong to the matrices stored in fp8, with their shapes, [N] (or [N, 1])."""
+        if not self._fp8:
+            return {}
+        matrices = [n for n, shape in expected.items() if len(shape) == 2 and n in self._files]
+        stored = [n for n in matrices if self._files[n].get_slice(n).get_dtype() == FP8]
+        return {_scale_name(n): (expected[n][0],) for n in stored}
+
     def _check(self, expected: Mapping[str, tuple[int, ...]]) -> None:
+        scales = self._scales(expected)
+        expected = {**expected, **scales}
         missing = sorted(expected.keys() - self._files.keys())
         extra = sorted(self._files.keys() - expected.keys())
         shapes, dtypes = [], []
         for name in sorted(expected.keys() & self._files.keys()):
             piece = self._files[name].get_slice(name)
-            if tuple(piece.get_shape()) != expected[name]:
+            flat = [piece.get_shape()[0]] if name in scales and piece.get_shape()[1:] == [1] else piece.get_shape()
+            if tuple(flat) != expected[name]:
                 shapes.append(f"{name} is {list(piece.get_shape())}, config.json asks for {list(expected[name])}")
-            if piece.get_dtype() not in READABLE_DTYPES:
+            if piece.get_dtype() not in READABLE_DTYPES and _scale_name(name) not in scales:
                 dtypes.append(f"{name} is {piece.get_dtype()}")
         kinds = (
             ("missing", missing),
@@ -249,6 +299,10 @@ class SafetensorsSource:
                 f"the tensors in {self.folder} do not fit its config.json (tensors " + "; ".join(problems) + "). "
                 "Use the config.json and the *.safetensors of the same, unquantised checkpoint"
             )
+
+
+def _scale_name(name: str) -> str:
+    return name + "_scale"
 
 
 def _list(names: list[str]) -> str:
