@@ -88,7 +88,7 @@ class Ready(_Message, frozen=True, tag="ready"):
     kv_cache_bytes: int
 
 
-class Token(msgspec.Struct, frozen=True, array_like=True):
+class Token(msgspec.Struct, frozen=True, array_like=True, gc=False):
     request_id: str
     token_ids: tuple[int, ...]
     finish: Literal["stop", "length"] | None

@@ -12,6 +12,7 @@ or a service manager sends them to every process of a group, and the web side mu
 from __future__ import annotations
 
 import faulthandler
+import gc
 import logging
 import os
 import signal
@@ -209,6 +210,8 @@ def main(path: str, config: EngineConfig) -> int:
     try:
         core = worker.load()
         worker.core = core
+        gc.collect()
+        gc.freeze()  # torch and the model are here to stay: no later collection need walk through them
         line.send(core.stats())
         line.send(core.ready())
         worker.run_forever(core)
