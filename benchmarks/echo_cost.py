@@ -18,7 +18,6 @@ import base64
 import http.client
 import io
 import json
-import os
 import random
 import signal
 import statistics
@@ -26,10 +25,9 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 from typing import Any
 
-from common import free_port, machine, write_result
+from common import free_port, machine, process_cpu_seconds, write_result
 from PIL import Image, ImageDraw
 
 LIMIT_MS = 5.0
@@ -116,19 +114,11 @@ def run_load(port: int, bodies: list[bytes], concurrency: int, *, least_events: 
     return time.perf_counter() - started
 
 
-def cpu_seconds(pid: int) -> float:
-    """CPU time of all threads of the process, to the nanosecond."""
-    total = 0
-    for thread in os.listdir(f"/proc/{pid}/task"):
-        total += int(Path(f"/proc/{pid}/task/{thread}/schedstat").read_text().split()[0])
-    return total / 1e9
-
-
 def one_round(pid: int, port: int, bodies: list[bytes], concurrency: int) -> tuple[float, float]:
     """(ms of CPU per request, requests per second)."""
-    before = cpu_seconds(pid)
+    before = process_cpu_seconds(pid)
     seconds = run_load(port, bodies, concurrency)
-    return (cpu_seconds(pid) - before) / len(bodies) * 1000, len(bodies) / seconds
+    return (process_cpu_seconds(pid) - before) / len(bodies) * 1000, len(bodies) / seconds
 
 
 def measure(rounds: int, requests: int, concurrency: int) -> dict[str, dict[str, Any]]:

@@ -160,7 +160,8 @@ class Pipeline:
         return True
 
     async def _answer_warm_up(self, *parts: Part) -> None:
-        async for _ in self._answer(Chat((Message("user", parts),)), SamplingParams(max_tokens=2, ignore_eos=True)):
+        chat, params = Chat((Message("user", parts),)), SamplingParams(max_tokens=2, ignore_eos=True)
+        async for _ in await self._answer(chat, params):
             pass
 
     def close(self) -> None:
@@ -310,19 +311,19 @@ class Pipeline:
         Overloaded, NotReady; EngineDied may come at any time.
         """
         with self.admit(n) if ticket is None else _in_this_task(ticket):
-            async with aclosing(self._answer(chat, params, n)) as pieces:
+            async with aclosing(await self._answer(chat, params, n)) as pieces:
                 async for piece in pieces:
                     yield piece
 
     async def _answer(self, chat: Chat, params: SamplingParams, n: int = 1) -> AsyncGenerator[_Piece, None]:
+        """The pieces of an answer, once its pictures and prompt are ready; not a generator itself, because every
+        token pays for each one that it passes through."""
         self._check_text_length(chat)
         images = await self._loader.load(chat.images, self._check_picture_sizes)
         prompt = await self._build(chat, images)
         params = self._fit(prompt, params)
         choices = [self._choice(index, chat, prompt, _nth(params, index)) for index in range(n)]
-        async with aclosing(choices[0] if n == 1 else _merge(choices)) as pieces:
-            async for piece in pieces:
-                yield piece
+        return choices[0] if n == 1 else _merge(choices)
 
     def _check_picture_sizes(self, sizes: Sequence[tuple[int, int]]) -> None:
         """Known from the headers alone: pictures that cannot fit are refused before any of them is decoded."""

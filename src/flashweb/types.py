@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal, TypeAlias
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -165,17 +166,17 @@ class Prompt:
 
 
 # --- what comes back --------------------------------------------------------------------------------------------
+# msgspec's structs: two are made per token of every stream, at a third of what a frozen dataclass costs. They hold no
+# cycles, so the collector need not look at them.
 
 
-@dataclass(frozen=True, slots=True)
-class TokenLogprob:
+class TokenLogprob(msgspec.Struct, frozen=True, gc=False):
     token_id: int
     logprob: float
     top: tuple[tuple[int, float], ...] = ()  # (token id, logprob), most likely first
 
 
-@dataclass(frozen=True, slots=True)
-class TokenOut:
+class TokenOut(msgspec.Struct, frozen=True, gc=False):
     """One step's news about one request: usually one token, several when the reader was slow.
 
     `finish` is set on the last one. A stop or eos token is included in `token_ids` and counted; `output/text.py`
@@ -197,8 +198,7 @@ class Usage:
     reasoning_tokens: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Delta:
+class Delta(msgspec.Struct, frozen=True, gc=False):
     """A piece of the answer as the caller may see it; the last one carries `finish` and `usage`."""
 
     text: str = ""

@@ -91,6 +91,7 @@ class EventStream(Response):
         self._started = False
         self._is_sending = False
         self._last_sent = 0.0
+        self._clock = asyncio.get_running_loop().time  # kept: asking for the running loop is a system call
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -124,11 +125,10 @@ class EventStream(Response):
     async def _keep_alive(self, send: Send, pump: asyncio.Task[Any] | None) -> None:
         """Fill silences with comments, and end the pump when its client has read nothing for too long (a watch
         beside the pump costs less than a time limit around every piece)."""
-        loop = asyncio.get_running_loop()
-        self._last_sent = loop.time()
+        self._last_sent = self._clock()
         while True:
             await asyncio.sleep(min(self._keep_alive_seconds, self._send_timeout_seconds) / 4)
-            silence = loop.time() - self._last_sent
+            silence = self._clock() - self._last_sent
             if self._is_sending and silence >= self._send_timeout_seconds:
                 assert pump is not None
                 pump.cancel()
@@ -137,7 +137,7 @@ class EventStream(Response):
                 await self._write(send, KEEP_ALIVE)
 
     async def _write(self, send: Send, chunk: bytes) -> None:
-        self._last_sent = asyncio.get_running_loop().time()
+        self._last_sent = self._clock()
         if not self._started:
             self._started = True
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})

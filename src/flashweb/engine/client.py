@@ -150,13 +150,15 @@ class EngineClient:
             connection = await self._until_connected()
             wire_id = str(next(self._wire_ids))
             frame = self._encode(wire_id, prompt, params)
-            stream = self._streams[wire_id] = _Stream()
+            stream = self._streams[wire_id] = _Stream(asyncio.get_running_loop())
             try:
                 connection.write(frame)
                 del frame  # pictures are large; the answer is long
                 await connection.drained()
                 while True:
-                    out = await stream.next()
+                    while not stream.has_news:
+                        await stream.wait()
+                    out = stream.take()
                     yield out
                     if out.finish is not None:
                         return
@@ -450,9 +452,10 @@ class EngineClient:
 class _Stream:
     """The news of one request, collected until its reader takes them: several steps become one TokenOut."""
 
-    __slots__ = ("_cached", "_error", "_finish", "_logprobs", "_tokens", "_waiter", "ended")
+    __slots__ = ("_cached", "_error", "_finish", "_logprobs", "_loop", "_tokens", "_waiter", "ended")
 
-    def __init__(self) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop  # kept: asking for the running one is a system call, once per token
         self.ended = False  # the engine holds nothing of it any more
         self._tokens: list[int] = []
         self._logprobs: list[TokenLogprob] = []
@@ -463,13 +466,17 @@ class _Stream:
 
     def put(self, token: Token) -> None:
         self._tokens += token.token_ids
-        for token_id, (logprob, top) in zip(token.token_ids, token.logprobs, strict=False):
-            self._logprobs.append(TokenLogprob(token_id, logprob, top))
+        if token.logprobs:
+            self._put_logprobs(token)
         self._cached = token.num_cached_tokens
         if token.finish is not None:
             self._finish = FinishReason(token.finish)
             self.ended = True
         self._wake()
+
+    def _put_logprobs(self, token: Token) -> None:
+        for token_id, (logprob, top) in zip(token.token_ids, token.logprobs, strict=False):
+            self._logprobs.append(TokenLogprob(token_id, logprob, top))
 
     def fail(self, error: FlashwebError) -> None:
         if not self.ended:
@@ -478,15 +485,26 @@ class _Stream:
             self._wake()
 
     def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
 
-    async def next(self) -> TokenOut:
-        while not self._tokens and self._finish is None:
-            if self._error is not None:
-                raise self._error
-            self._waiter = asyncio.get_running_loop().create_future()
-            await self._waiter
+    @property
+    def has_news(self) -> bool:
+        """Raises what failed it, once everything before that was taken."""
+        if self._tokens or self._finish is not None:
+            return True
+        if self._error is not None:
+            raise self._error
+        return False
+
+    def wait(self) -> asyncio.Future[None]:
+        """Done when there may be news. For one reader at a time."""
+        self._waiter = self._loop.create_future()
+        return self._waiter
+
+    def take(self) -> TokenOut:
+        """All news so far, as one."""
         out = TokenOut(tuple(self._tokens), self._finish, tuple(self._logprobs), self._cached)
         self._tokens, self._logprobs = [], []
         return out

@@ -90,7 +90,7 @@ class Ready(_Message, frozen=True, tag="ready"):
     quantization_reason: str = ""  # why it was chosen, where it was
 
 
-class Token(msgspec.Struct, frozen=True, array_like=True):
+class Token(msgspec.Struct, frozen=True, array_like=True, gc=False):
     request_id: str
     token_ids: tuple[int, ...]
     finish: Literal["stop", "length"] | None

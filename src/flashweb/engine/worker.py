@@ -12,6 +12,7 @@ or a service manager sends them to every process of a group, and the web side mu
 from __future__ import annotations
 
 import faulthandler
+import gc
 import logging
 import os
 import signal
@@ -232,6 +233,8 @@ def main(path: str, config: EngineConfig) -> int:
     try:
         core = worker.load()
         worker.core = core
+        gc.collect()
+        gc.freeze()  # torch and the model are here to stay: no later collection need walk through them
         line.send(core.stats())
         line.send(msgspec.structs.replace(core.ready(), quantization_reason=worker.weights_reason))
         worker.run_forever(core)

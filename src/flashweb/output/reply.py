@@ -7,13 +7,12 @@ out, so text counts as thinking until `</think>`. Knows nothing of tokens: the s
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 THINK_TAGS = ("<think>", "</think>")
 
 
-@dataclass(frozen=True, slots=True)
-class ReplyText:
+class ReplyText(NamedTuple):
     """New text since the last call."""
 
     reasoning: str = ""

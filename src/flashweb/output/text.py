@@ -44,7 +44,7 @@ class TextStream:
         self._tokenizer = tokenizer
         self._stop_token_ids = frozenset(stop_token_ids)
         self._kept = {id for name in keep_control if (id := tokenizer.control_id(name)) is not None}
-        self._decode = codecs.getincrementaldecoder("utf-8")(errors="replace").decode
+        self._unfinished = b""  # bytes of a character that has not come whole
         self._matcher = StopMatcher(stop, include_stop=include_stop)
         self._min_tokens = min_tokens
         self.num_tokens = 0
@@ -52,12 +52,21 @@ class TextStream:
 
     def feed(self, token: TokenOut) -> str:
         """The text that may be sent now. Once `stopped`, always empty."""
+        if len(token.token_ids) == 1 and not self.stopped:
+            return self._feed_id(token.token_ids[0])
         pieces = [self._feed_id(id) for id in token.token_ids if not self.stopped]
         return "".join(pieces)
 
     def flush(self) -> str:
         """What was held back, at the end of the answer. Bytes of a character that never came whole are dropped."""
         return "" if self.stopped else self._matcher.flush()
+
+    def _decode(self, raw: bytes) -> str:
+        """What `codecs`' incremental decoder does, without its two calls in Python per token."""
+        raw = self._unfinished + raw
+        text, used = codecs.utf_8_decode(raw, "replace", False)
+        self._unfinished = raw[used:]
+        return text
 
     def _feed_id(self, id: int) -> str:
         self.num_tokens += 1
