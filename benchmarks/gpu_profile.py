@@ -118,14 +118,18 @@ def prefill_rows(
         yield {"what": "first token", "side": side} | watch.measure(lambda s=side: answer(67, s), repeats)
 
 
-def tower_rows(model: Glm4v, watch: Stopwatch, repeats: int, limits: argparse.Namespace) -> Iterator[dict[str, Any]]:
+def tower_rows(
+    core: EngineCore, watch: Stopwatch, repeats: int, limits: argparse.Namespace
+) -> Iterator[dict[str, Any]]:
+    model = core.model
+    tower = core.runner.tower or model
     for side, count in SIDES:
         if side > limits.side:
             continue
         grid = Grid(1, side // 28 * 2, side // 28 * 2)
         shape = (grid.num_patches, model.config.vision.patch_values)
         patches = [torch.zeros(shape, dtype=torch.uint8, device=model.device) for _ in range(count)]
-        row = watch.measure(lambda p=patches, g=[grid] * count: model.encode_images(p, g), repeats)
+        row = watch.measure(lambda p=patches, g=[grid] * count: tower.encode_images(p, g), repeats)
         yield {"what": "tower", "side": side, "pictures": count} | row
 
 
@@ -146,6 +150,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--trace", action="store_true")
     parser.add_argument("--load-format", default="dummy", choices=("dummy", "auto"))
+    parser.add_argument("--quantization", default="none", choices=("none", "int8", "int4", "fp8"))
     parser.add_argument("--batch", type=int, default=max(BATCHES), help="largest batch")
     parser.add_argument("--context", type=int, default=max(CONTEXTS), help="longest context")
     parser.add_argument("--side", type=int, default=1024, help="largest picture, px")
@@ -154,8 +159,9 @@ def main() -> None:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     began = time.perf_counter()
     model = Glm4v.load(
-        args.folder, device=device, load_format="dummy" if args.load_format == "dummy" else "safetensors"
-    )
+        args.folder, device=device, load_format="dummy" if args.load_format == "dummy" else "safetensors",
+        quantization=None if args.quantization == "none" else args.quantization,
+    )  # fmt: skip
     loaded = time.perf_counter()
     core = EngineCore(model, EngineConfig(max_num_seqs=min(256, args.batch), enable_prefix_cache=False))
     core.warm_up()
@@ -168,7 +174,7 @@ def main() -> None:
     for source in (
         decode_rows(core, requests, watch, max(10, 2 * args.repeats), args),
         prefill_rows(core, requests, watch, args.repeats // 4 + 1, args),
-        tower_rows(model, watch, args.repeats // 4 + 1, args),
+        tower_rows(core, watch, args.repeats // 4 + 1, args),
     ):
         for row in source:
             rows.append(row)
@@ -182,7 +188,7 @@ def main() -> None:
         core.submit(requests.make(325, 30))
         for name, call in (
             ("prefill of 325 tokens", core.step), ("decode of 1", core.step),
-            ("tower", lambda: model.encode_images([patches], [grid])),
+            ("tower", lambda: (core.runner.tower or model).encode_images([patches], [grid])),
         ):  # fmt: skip
             rows.append({"what": "trace", "of": name, "kernels": traced(call, watch)})
             print(json.dumps(rows[-1], indent=1), flush=True)

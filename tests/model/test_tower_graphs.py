@@ -113,7 +113,7 @@ def test_without_flash_attention_there_are_no_graphs_and_the_log_says_so(
     model: Glm4v, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def missing(*_: object) -> torch.Tensor:
-        raise RuntimeError("not enabled for build")
+        raise RuntimeError("not enabled for build\nand a page of more")
 
     monkeypatch.setattr("flashweb.model.tower_graphs.attend_packed", missing)
     with caplog.at_level(logging.WARNING):

@@ -49,7 +49,7 @@ class Defaults:
 # be missing from the weights and the cache.
 DEFAULTS = {
     "cpu": Defaults(16, 512, 1024, 64 * MIB),
-    "cuda": Defaults(256, 8192, 32768, 512 * MIB),
+    "cuda": Defaults(256, 1024, 6144, 512 * MIB),
     "small cuda": Defaults(16, 2048, 8192, 64 * MIB),
 }
 

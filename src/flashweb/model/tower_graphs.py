@@ -1,10 +1,10 @@
 """Small pictures on a GPU: the vision tower as one captured CUDA graph per number of patches.
 
-Launched kernel by kernel, a small picture keeps the host busy for several times as long as the GPU. Here
-pictures are copied into static tensors, one behind the other, and one launch replays everything from pixels to
-features. Their sizes are numbers that the attention reads on the device, so one graph serves every mix of pictures; the
-patches that pad it to its size are a frame of their own, which no picture sees. What no graph has room for goes the
-tower's usual way, where the GPU is the slower of the two.
+Launched kernel by kernel, a small picture keeps the host busy for several times as long as the GPU. Here pictures are
+copied into static tensors, one behind the other, and one launch replays everything from pixels to features. Their sizes
+are numbers that the attention reads on the device, so one graph serves every mix of pictures; the patches that pad it
+to its size are a frame of their own, which no picture sees. What no graph has room for goes the tower's usual way: with
+so many patches the GPU is the slower of the two.
 
 The network is `VisionTower.compute`. Knows nothing of requests, caches or schedules.
 """
@@ -72,7 +72,8 @@ class TowerGraphs:
         try:
             attend_packed(qkv, offsets, 4)
         except RuntimeError as error:  # a build without it, float32, a head or a card that it does not take
-            logger.warning("small pictures are encoded without CUDA graphs, which is slower: %s", error)
+            reason = str(error).partition("\n")[0]  # torch adds a page
+            logger.warning("small pictures are encoded without CUDA graphs, which is slower: %s", reason)
             return False
         return True
 
