@@ -125,7 +125,7 @@ def main() -> None:
     parser.add_argument("model", nargs="?", default=str(NANO), help="checkpoint folder (default: the bundled one)")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--threads", type=int, default=None, help="default: all cores of this process")
-    parser.add_argument("--quantization", choices=["none", "int8"], default="none")
+    parser.add_argument("--quantization", choices=["none", "fp8", "int8", "int4"], default="none")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--json", type=Path, help="write the result here as well")
     args = parser.parse_args()
