@@ -50,7 +50,7 @@ class Defaults:
 DEFAULTS = {
     "cpu": Defaults(16, 512, 1024, 64 * MIB),
     "cuda": Defaults(256, 1024, 6144, 512 * MIB),
-    "small cuda": Defaults(16, 2048, 8192, 64 * MIB),
+    "small cuda": Defaults(16, 512, 4096, 64 * MIB),
 }
 
 
