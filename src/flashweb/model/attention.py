@@ -25,7 +25,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from flashweb.model.inputs import ForwardInputs
+from flashweb.model.inputs import BlockTables, ForwardInputs
 from flashweb.model.layers import kernels
 
 # Rows of a prefill chunk that share one score mask; bounds the mask to this many times the context length.
@@ -244,10 +244,7 @@ class PagedRead:
     def of(inputs: ForwardInputs, num_heads: int, num_kv_heads: int, prefill: Any) -> PagedRead:
         """`prefill` is the module `kernels.prefill_attention`."""
         size, lengths = inputs.block_size, inputs.context_lens
-        tables = np.zeros((len(lengths), max(-(-n // size) for n in lengths)), dtype=np.int32)
-        for row, (table, length) in enumerate(zip(inputs.block_tables, lengths, strict=True)):
-            used = -(-length // size)
-            tables[row, :used] = table[:used]
+        tables = BlockTables(size).rows(inputs.block_tables, lengths)
         starts = np.concatenate(([0], np.cumsum(inputs.query_lens))).astype(np.int32)
         tiles = prefill.query_tiles(inputs.query_lens, prefill.tokens_per_tile(num_heads, num_kv_heads))
         parts = (tables, starts, np.array(lengths, dtype=np.int32), tiles)
