@@ -63,7 +63,10 @@ def main() -> int:
     command = [sys.executable, "benchmarks/stub_server.py", "--port", str(port), "--ui-port", "0", "--no-access-log"]
     command += ["--media-resize", args.resize]
     os.environ["STUB_STEP_MS"] = "1"
-    with tempfile.TemporaryDirectory() as folder, running(command, url, Path(folder) / "log", "/health/ready") as started:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        running(command, url, Path(folder) / "log", "/health/ready") as started,
+    ):
         found = run_quickly(measure(url, started[0], args.rounds))
     rows: dict[str, dict[str, Any]] = {}
     for side, measured in found.items():
