@@ -104,10 +104,12 @@ def flashweb_command(port: int, *flags: str) -> list[str]:
 
 def process_cpu_seconds(pid: int) -> float:
     """Processor time of one process so far, all its threads but no children, to the nanosecond."""
-    total = 0
-    for thread in os.listdir(f"/proc/{pid}/task"):
-        total += int(Path(f"/proc/{pid}/task/{thread}/schedstat").read_text().split()[0])
-    return total / 1e9
+    return sum(thread_cpu_seconds(pid, int(thread)) for thread in os.listdir(f"/proc/{pid}/task"))
+
+
+def thread_cpu_seconds(pid: int, thread: int) -> float:
+    """Of one thread; a process's first has its number."""
+    return int(Path(f"/proc/{pid}/task/{thread}/schedstat").read_text().split()[0]) / 1e9
 
 
 def tree_memory_mib(pid: int) -> float:

@@ -16,6 +16,7 @@ import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from typing import Any, Literal, Protocol, TypeAlias, cast
 
 from flashweb.engine import Engine
@@ -195,7 +196,7 @@ class Pipeline:
 
     # --- what callers may ask about the model ---------------------------------------------------------------------
 
-    @property
+    @cached_property
     def generation_defaults(self) -> Mapping[str, Any]:
         """The checkpoint's own sampling, for parameters a caller leaves out."""
         return asdict(self.processor.generation_defaults)

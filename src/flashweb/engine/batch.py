@@ -16,7 +16,7 @@ from torch import Tensor
 
 from flashweb.engine.scheduler import Batch, Chunk
 from flashweb.engine.sequence import PENDING, Sequence
-from flashweb.model.inputs import ForwardInputs
+from flashweb.model.inputs import BlockTables, ForwardInputs
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +79,12 @@ def is_decode(batch: Batch) -> bool:
 
 
 def decode_numbers(
-    batch: Batch, block_size: int, pending: PendingTokens | None
+    batch: Batch, tables: BlockTables, pending: PendingTokens | None
 ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
     """A decode step for `DecodeGraphs`: int64 [6, B] (token id or -1 - row of the pending ones, three positions, slot,
-    context length) and the block tables, int32 [B, longest]."""
-    numbers = np.empty((6, len(batch.chunks)), dtype=np.int64)
-    width = max(-(-chunk.end // block_size) for chunk in batch.chunks)
-    tables = np.zeros((len(batch.chunks), width), dtype=np.int32)
-    for column, chunk in enumerate(batch.chunks):
+    context length) and the block tables, int32 [B, longest], which `tables` keeps until its next step."""
+    columns, block_size = [], tables.block_size
+    for chunk in batch.chunks:
         seq, start = chunk.seq, chunk.start
         token = seq.token_ids[start]
         if token == PENDING:
@@ -94,10 +92,11 @@ def decode_numbers(
             token = PENDING - pending.row_of[seq]
         position = start + seq.position_delta
         slot = seq.block_table[start // block_size] * block_size + start % block_size
-        numbers[:, column] = (token, position, position, position, slot, chunk.end)
-        used = -(-chunk.end // block_size)
-        tables[column, :used] = seq.block_table[:used]
-    return numbers, tables
+        columns.append((token, position, position, position, slot, chunk.end))
+    chunks = batch.chunks
+    return np.array(columns, dtype=np.int64).T, tables.rows(
+        [c.seq.block_table for c in chunks], [c.end for c in chunks]
+    )
 
 
 def _fill(columns: NDArray[np.int64], chunk: Chunk, block_size: int) -> None:

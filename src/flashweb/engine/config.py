@@ -30,9 +30,13 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     # --- limits
     max_model_len: int | None = None  # tokens of prompt + answer; None: the checkpoint's, bounded by the KV cache
     max_num_seqs: int | None = None  # sequences running at once; None: 16 on CPU, 256 on CUDA
-    max_num_batched_tokens: int | None = None  # new tokens per step; None: 512 on CPU, 1024 on CUDA, 512 on a small card
+    max_num_batched_tokens: int | None = (
+        None  # new tokens per step; None: 512 on CPU, 1024 on CUDA, 512 on a small card
+    )
     max_image_patches: int = 24576  # of the largest picture the checkpoint's preprocessor makes; sizes the CUDA trial
-    max_num_batched_patches: int | None = None  # vision patches per step (one picture always fits); None: 1024, 6144, 4096
+    max_num_batched_patches: int | None = (
+        None  # vision patches per step (one picture always fits); None: 1024, 6144, 4096
+    )
     max_waiting: int | None = None  # queued sequences before Overloaded; None: 4 x max_num_seqs
     max_waiting_bytes: int = 2048 * MIB  # pixels held by requests in the engine before Overloaded
 

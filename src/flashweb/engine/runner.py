@@ -24,7 +24,7 @@ from flashweb.engine.sampler import Sampling, sample
 from flashweb.engine.scheduler import Batch, Chunk, Result
 from flashweb.engine.sequence import Picture, Sequence
 from flashweb.errors import FlashwebError
-from flashweb.model.inputs import ForwardInputs
+from flashweb.model.inputs import BlockTables, ForwardInputs
 from flashweb.types import Grid
 
 
@@ -100,6 +100,7 @@ class ModelRunner:
         self.decoder: Decoder | None = None
         self.prompts: Prompts | None = None
         self.tower: Tower | None = None
+        self._tables = BlockTables(block_size)
         self._pending: PendingTokens | None = None  # of the step launched last
 
     @torch.inference_mode()
@@ -168,7 +169,7 @@ class ModelRunner:
         return _Forward(batch.chunks, sample(logits, seqs))
 
     def _decode(self, batch: Batch, decoder: Decoder) -> _Forward:
-        numbers, tables = decode_numbers(batch, self.block_size, self._pending)
+        numbers, tables = decode_numbers(batch, self._tables, self._pending)
         if self._pending is not None:
             decoder.sampled[: len(self._pending.tokens)].copy_(self._pending.tokens)
         logits, highest, tokens = decoder.launch(numbers, tables)

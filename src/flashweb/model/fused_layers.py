@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from flashweb.model.attention import KVCache
-from flashweb.model.inputs import ForwardInputs
+from flashweb.model.inputs import BlockTables, ForwardInputs
 from flashweb.model.kernels import fused
 from flashweb.model.kernels.fused import bias_rotate_store, norm_add, rotation_table
 from flashweb.model.kernels.prefill_attention import paged_prefill, query_tiles, tokens_per_tile
@@ -76,10 +76,7 @@ class PagedRead:
         """`num_sequences` and `num_tiles`: filled up to so many, with empty sequences behind the real ones (but for
         `tables`) and with tiles of the last of them, which therefore has to be an empty one."""
         size, lengths = inputs.block_size, inputs.context_lens
-        tables = np.zeros((len(lengths), max(-(-n // size) for n in lengths)), dtype=np.int32)
-        for row, (table, length) in enumerate(zip(inputs.block_tables, lengths, strict=True)):
-            used = -(-length // size)
-            tables[row, :used] = table[:used]
+        tables = BlockTables(size).rows(inputs.block_tables, lengths)
         counts = np.zeros(max(num_sequences, len(lengths)), dtype=np.int32)
         counts[: len(lengths)] = inputs.query_lens
         seen = np.zeros_like(counts)

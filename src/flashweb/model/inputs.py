@@ -6,8 +6,11 @@ a context of `context_lens[i] - query_lens[i]` tokens already in the paged KV ca
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 
@@ -41,3 +44,37 @@ class ForwardInputs:
     @property
     def is_decode(self) -> bool:
         return all(n == 1 for n in self.query_lens)
+
+
+class BlockTables:
+    """Block tables side by side, as kernels read them, kept from step to step: a table that is still in its place is
+    not laid out again, only what it has grown by.
+
+    A table is known by its list, which may grow but not change otherwise: who gets other blocks gets another list.
+    """
+
+    def __init__(self, block_size: int) -> None:
+        self.block_size = block_size
+        self._rows = np.zeros((0, 0), dtype=np.int32)
+        self._tables: list[list[int]] = []  # whose blocks lie in the rows
+        self._filled: list[int] = []  # and how many of them
+
+    def rows(self, tables: Sequence[list[int]], context_lens: Sequence[int]) -> NDArray[np.int32]:
+        """int32 [len(tables), blocks of the longest context]; behind a context's blocks lies anything. Good until the
+        next call."""
+        used = [-(-length // self.block_size) for length in context_lens]
+        width = max(used)
+        self._make_room(len(tables), width)
+        for row, (table, count) in enumerate(zip(tables, used, strict=True)):
+            begin = self._filled[row] if self._tables[row] is table else 0
+            if begin < count:
+                self._rows[row, begin:count] = table[begin:count]
+                self._tables[row], self._filled[row] = table, count
+        return self._rows[: len(tables), :width]
+
+    def _make_room(self, num_rows: int, width: int) -> None:
+        if num_rows > self._rows.shape[0] or width > self._rows.shape[1]:
+            # Twice as wide as it must be: contexts grow by a block every few steps.
+            self._rows = np.zeros((max(num_rows, len(self._rows)), 2 * width), dtype=np.int32)
+            self._tables = [[] for _ in self._rows]
+            self._filled = [0] * len(self._rows)
