@@ -60,6 +60,9 @@ class FakeCache:
         for block in blocks:
             self.storage[:, block * self.block_size : (block + 1) * self.block_size] = 0
 
+    def wipe_slots(self, slots: list[int]) -> None:
+        self.storage[:, slots] = 0
+
 
 @dataclass
 class FakeModel:

@@ -43,6 +43,7 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     encoder_cache_bytes: int | None = None  # vision features of pictures seen before; None: 64 MiB on CPU, 512 on CUDA
     enable_prefix_cache: bool = True
     decode_graphs: bool = True  # on CUDA: decode steps as captured graphs, one launch each
+    speculation: Literal["auto", "on", "off"] = "auto"  # drafts from repetitions; auto: where it was measured to pay
     overlap: bool | None = None  # launch a step before the last one's tokens are read; None: on accelerators
 
     # --- the process

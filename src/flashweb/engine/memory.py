@@ -30,11 +30,12 @@ class Defaults:
     max_num_batched_tokens: int
     max_num_batched_patches: int
     encoder_cache_bytes: int
+    max_speculating: int  # sequences running, while speculation is auto
 
 
 # CPU: a step of one 448 px picture and its prompt takes about a third of a second on two cores, and bigger steps gain
 # nothing (benchmarks/offline.py). CUDA: enough to keep the matrix units busy.
-DEFAULTS = {"cpu": Defaults(16, 512, 1024, 64 * MIB), "cuda": Defaults(256, 8192, 32768, 512 * MIB)}
+DEFAULTS = {"cpu": Defaults(16, 512, 1024, 64 * MIB, 1), "cuda": Defaults(256, 8192, 32768, 512 * MIB, 4)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,7 @@ def step_limits(config: EngineConfig, device_type: str) -> Defaults:
         max(config.max_num_batched_tokens or defaults.max_num_batched_tokens, max_num_seqs),
         config.max_num_batched_patches or defaults.max_num_batched_patches,
         defaults.encoder_cache_bytes if config.encoder_cache_bytes is None else config.encoder_cache_bytes,
+        {"auto": defaults.max_speculating, "on": max_num_seqs, "off": 0}[config.speculation],
     )
 
 
@@ -90,6 +92,7 @@ def plan_memory(
         max_num_batched_patches=step.max_num_batched_patches,
         max_waiting=config.waiting_limit(step.max_num_seqs),
         max_waiting_bytes=config.max_waiting_bytes,
+        max_speculating=step.max_speculating,
     )
     return MemoryPlan(limits, num_blocks, num_blocks * block_bytes, step.encoder_cache_bytes)
 

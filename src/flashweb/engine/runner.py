@@ -10,7 +10,8 @@ at fault gets the error; writing a slot twice with the same values does no harm.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any, Protocol
 
 import numpy as np
@@ -21,7 +22,7 @@ from torch import Tensor
 from flashweb.engine.batch import PendingTokens, build_inputs, decode_numbers, is_decode
 from flashweb.engine.encoder_cache import EncoderCache
 from flashweb.engine.sampler import Sampling, sample
-from flashweb.engine.scheduler import Batch, Chunk, Result
+from flashweb.engine.scheduler import Batch, Chunk, Row
 from flashweb.engine.sequence import Picture, Sequence
 from flashweb.errors import FlashwebError
 from flashweb.model.inputs import ForwardInputs
@@ -56,9 +57,10 @@ class DeviceLost(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Launched:
-    """A step under way. `read` waits for its end: one result per chunk, in order. Raises DeviceLost."""
+    """A step under way. `read` waits for its end: per chunk, in order, what its rows were sampled to, or the one error
+    of a chunk that could not be computed. Raises DeviceLost."""
 
-    read: Callable[[], list[Result]]
+    read: Callable[[], list[list[Row]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +70,11 @@ class _Forward:
     chunks: list[Chunk]
     sampling: Sampling | None
 
-    def read(self) -> list[Result]:
+    def read(self) -> list[list[Row]]:
         if self.sampling is None:
-            return [None] * len(self.chunks)
-        sampled = iter(self.sampling.read())
-        return [next(sampled) if chunk.samples else None for chunk in self.chunks]
+            return [[] for _ in self.chunks]
+        rows = iter(self.sampling.read())
+        return [list(islice(rows, chunk.num_sampled)) for chunk in self.chunks]
 
 
 class ModelRunner:
@@ -106,6 +108,9 @@ class ModelRunner:
         """Zeroes blocks: attention over padded rows multiplies what lies there by 0, and 0 * NaN is NaN."""
         if blocks:
             self.cache.wipe(blocks)
+
+    def wipe_slots(self, slots: list[int]) -> None:
+        self.cache.wipe_slots(slots)
 
     def _encode(self, pictures: list[Picture]) -> dict[bytes, Exception]:
         """Puts the pictures' features into the encoder cache; the errors of those that failed, by digest."""
@@ -143,11 +148,11 @@ class ModelRunner:
             return self._decode(batch, self.decoder)
         inputs = build_inputs(batch, self.block_size, self.encoder.get, self.model.device, self._pending)
         hidden = self.model.forward(inputs, self.cache)
-        seqs = [chunk.seq for chunk in batch.chunks if chunk.samples]
-        if not seqs:
+        rows = [(chunk.seq, ahead) for chunk in batch.chunks for ahead in range(chunk.num_sampled)]
+        if not rows:
             return _Forward(batch.chunks, None)
         logits = self.model.logits(hidden[inputs.last_rows])[:, : self.num_real_tokens]
-        return _Forward(batch.chunks, sample(logits, seqs))
+        return _Forward(batch.chunks, sample(logits, [seq for seq, _ in rows], ahead=[ahead for _, ahead in rows]))
 
     def _decode(self, batch: Batch, decoder: Decoder) -> _Forward:
         numbers, tables = decode_numbers(batch, self.block_size, self._pending)
@@ -162,6 +167,8 @@ class ModelRunner:
         for picture in chunk.seq.pictures_in(chunk.start, chunk.end):
             if picture.digest in errors:
                 return errors[picture.digest]
+        if chunk.drafts:  # a guess may be what broke the step
+            chunk = replace(chunk, end=chunk.end - len(chunk.drafts), drafts=())
         try:
             return self._forward(Batch([chunk], num_tokens=chunk.end - chunk.start))
         except Exception as error:
@@ -173,22 +180,24 @@ def _pending_of(parts: list[_Forward | Exception]) -> PendingTokens | None:
     """Everything that was sampled in a step, as one tensor."""
     rows: dict[Sequence, int] = {}
     tokens: list[Tensor] = []
+    num_rows = 0
     for part in parts:
         if isinstance(part, _Forward) and part.sampling is not None:
             tokens.append(part.sampling.tokens)
             for chunk in part.chunks:
                 if chunk.samples:
-                    rows[chunk.seq] = len(rows)
+                    rows[chunk.seq] = num_rows
+                num_rows += chunk.num_sampled
     if not tokens:
         return None
     return PendingTokens(tokens[0] if len(tokens) == 1 else torch.cat(tokens), rows)
 
 
-def _read(parts: list[_Forward | Exception]) -> list[Result]:
-    results: list[Result] = []
+def _read(parts: list[_Forward | Exception]) -> list[list[Row]]:
+    results: list[list[Row]] = []
     for part in parts:
         try:
-            results += [part] if isinstance(part, Exception) else part.read()
+            results += [[part]] if isinstance(part, Exception) else part.read()
         except Exception as error:
             _raise_if_device_lost(error)
             raise
