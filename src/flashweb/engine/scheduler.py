@@ -23,7 +23,6 @@ from bisect import insort
 from collections import Counter, deque
 from collections.abc import Sequence as Ordered
 from dataclasses import dataclass, field
-from itertools import zip_longest
 from typing import Any, Literal, TypeAlias
 
 from flashweb.engine.block_manager import BlockManager
@@ -407,9 +406,10 @@ def accept(rows: Ordered[Row], drafts: Ordered[int]) -> Result:
 
     Each was sampled as it would have been without drafts, from what the network made of the right tokens before it.
     A row that broke behind the first does not count: without the draft it comes again, and says whether it is so.
+    There is one row alone where a step was computed again without drafts.
     """
     tokens: list[Sampled] = []
-    for row, draft in zip_longest(rows, drafts):
+    for row, draft in zip(rows, (*drafts, None), strict=False):
         if isinstance(row, Exception):
             return tuple(tokens) or row
         tokens.append(row)
