@@ -21,7 +21,7 @@ from torch import Tensor
 
 from flashweb.engine.batch import PendingTokens, build_inputs, decode_numbers, is_decode
 from flashweb.engine.encoder_cache import EncoderCache
-from flashweb.engine.sampler import Sampling, sample
+from flashweb.engine.sampler import Sampling, on_device, sample
 from flashweb.engine.scheduler import Batch, Chunk, Row
 from flashweb.engine.sequence import Picture, Sequence
 from flashweb.errors import FlashwebError
@@ -177,20 +177,26 @@ class ModelRunner:
 
 
 def _pending_of(parts: list[_Forward | Exception]) -> PendingTokens | None:
-    """Everything that was sampled in a step, as one tensor."""
+    """Everything that was sampled in a step, as one tensor. A sequence with drafts waits for its tokens instead: how
+    many of its rows count is not known on the device."""
     rows: dict[Sequence, int] = {}
     tokens: list[Tensor] = []
+    kept: list[int] = []
     num_rows = 0
     for part in parts:
         if isinstance(part, _Forward) and part.sampling is not None:
             tokens.append(part.sampling.tokens)
             for chunk in part.chunks:
-                if chunk.samples:
-                    rows[chunk.seq] = num_rows
+                if chunk.samples and not chunk.drafts:
+                    rows[chunk.seq] = len(rows)
+                    kept.append(num_rows)
                 num_rows += chunk.num_sampled
-    if not tokens:
+    if not rows:
         return None
-    return PendingTokens(tokens[0] if len(tokens) == 1 else torch.cat(tokens), rows)
+    together = tokens[0] if len(tokens) == 1 else torch.cat(tokens)
+    if len(kept) < num_rows:
+        together = together.index_select(0, on_device(kept, torch.int64, together.device))
+    return PendingTokens(together, rows)
 
 
 def _read(parts: list[_Forward | Exception]) -> list[list[Row]]:
