@@ -85,7 +85,7 @@ def asked_again(chat: Chat, answer: str) -> Chat:
 
 
 def decode(core: EngineCore, messages: Sequence[Submit]) -> Decoding:
-    """Answers all at once; the clock runs when every one has begun, until the first has ended or, alone, the last."""
+    """Answers all at once; the clock runs from when every one has begun until the last has ended."""
     done = Decoding(answers=[[] for _ in messages])
     for number, message in enumerate(messages):
         core.submit(msgspec.structs.replace(message, request_id=str(number)))
@@ -128,10 +128,8 @@ def compare(off: EngineCore, on: EngineCore, groups: Sequence[Sequence[Submit]],
                     both[drafts].step_seconds[rows] += times
         ratios.append(seconds[True] / seconds[False])
     after = on.stats()
-    drafted, accepted = (
-        after.num_draft_tokens - before.num_draft_tokens,
-        (after.num_accepted_tokens - before.num_accepted_tokens),
-    )
+    drafted = after.num_draft_tokens - before.num_draft_tokens
+    accepted = after.num_accepted_tokens - before.num_accepted_tokens
     verified = after.num_verifications - before.num_verifications
     one_row = statistics.median(both[False].step_seconds.get(1, [0.0]))
     return {
@@ -139,7 +137,7 @@ def compare(off: EngineCore, on: EngineCore, groups: Sequence[Sequence[Submit]],
         "tokens_per_answer": round(both[True].tokens / rounds / sum(map(len, groups)), 1),
         "tokens_per_step": round(both[True].tokens / both[True].steps, 3),
         "without": round(both[False].tokens / both[False].steps, 3),
-        "steps_with_drafts": round(verified / both[True].steps, 3),
+        "verifications_per_step": round(verified / both[True].steps, 3),
         "accepted": round(accepted / drafted, 3) if drafted else None,
         "accepted_per_verification": round(accepted / verified, 2) if verified else None,
         "time": round(statistics.median(ratios), 3),
@@ -175,9 +173,8 @@ def main() -> None:
         "model": NANO.name, "device": args.device, "dtype": str(model.dtype).removeprefix("torch."),
         "threads": torch.get_num_threads(), "rounds": args.rounds, "max_tokens": MAX_TOKENS, "greedy": True,
     }  # fmt: skip
-    write_result(
-        "speculation" if args.device == "cpu" else f"speculation_{args.device}", {"setup": setup, "rows": rows}
-    )
+    name = "speculation" if args.sequences == "1" else "speculation_several"
+    write_result(name if args.device == "cpu" else f"{name}_{args.device}", {"setup": setup, "rows": rows})
 
 
 if __name__ == "__main__":

@@ -233,9 +233,9 @@ def test_sequences_without_drafts_go_on_overlapping() -> None:
     assert core.stats().num_draft_tokens == 0 and under_way == core.num_steps == 40
 
 
-@pytest.mark.parametrize(("running", "drafts"), [(1, True), (2, False)])
-def test_auto_drafts_on_a_cpu_only_for_a_sequence_alone(running: int, drafts: bool) -> None:
-    core = make_core(FakeModel(letters=FEW))
+@pytest.mark.parametrize(("running", "drafts"), [(4, True), (5, False)])
+def test_auto_drafts_for_four_sequences_and_not_for_five(running: int, drafts: bool) -> None:
+    core = make_core(FakeModel(letters=FEW), max_num_seqs=5, max_num_batched_tokens=64, kv_cache_bytes=8 * 4 * 100)
     run(core, *[request(f"r{n}", text(n, 5), max_tokens=60, ignore_eos=True) for n in range(running)])
     assert (core.stats().num_draft_tokens > 0) is drafts
 

@@ -35,7 +35,7 @@ class Defaults:
 
 # CPU: a step of one 448 px picture and its prompt takes about a third of a second on two cores, and bigger steps gain
 # nothing (benchmarks/offline.py). CUDA: enough to keep the matrix units busy.
-DEFAULTS = {"cpu": Defaults(16, 512, 1024, 64 * MIB, 1), "cuda": Defaults(256, 8192, 32768, 512 * MIB, 4)}
+DEFAULTS = {"cpu": Defaults(16, 512, 1024, 64 * MIB, 4), "cuda": Defaults(256, 8192, 32768, 512 * MIB, 4)}
 
 
 @dataclass(frozen=True, slots=True)
