@@ -189,6 +189,9 @@ class EngineSettings(_Section):
         0, "memory for recent pictures' features; 0 means by device", unit="bytes", ge=0
     )
     prefix_cache: bool = option(True, "reuse the KV cache of earlier prompts that begin alike")
+    speculation: Literal["auto", "on", "off"] = option(
+        "auto", "compute likely next tokens together where an answer repeats its prompt or itself; never changes it"
+    )
     lazy_load: bool = option(False, "be ready at once and load the model on the first request")
 
 

@@ -37,11 +37,15 @@ def chain(before: int, value: int, positions: tuple[int, int, int]) -> int:
     return before
 
 
-def row_of_logits(state: int) -> NDArray[np.float32]:
-    """Pseudo-random logits with one clear winner."""
+def row_of_logits(state: int, letters: int = VOCAB) -> NDArray[np.float32]:
+    """Pseudo-random logits with one clear winner. With few letters answers repeat themselves, and seldom end."""
     rng = np.random.default_rng(state)
     row = rng.normal(size=VOCAB).astype(np.float32)
     row[BROKEN_TOKEN:] = -60.0  # only a prompt can bring these
+    if letters < VOCAB:
+        row[8 + letters :] = -60.0
+        row[:8] -= 2.5
+        row[8] += 1.5
     return row
 
 
@@ -60,6 +64,9 @@ class FakeCache:
         for block in blocks:
             self.storage[:, block * self.block_size : (block + 1) * self.block_size] = 0
 
+    def wipe_slots(self, slots: list[int]) -> None:
+        self.storage[:, slots] = 0
+
 
 @dataclass
 class FakeModel:
@@ -67,6 +74,7 @@ class FakeModel:
     device: torch.device = torch.device("cpu")
     num_pictures_encoded: int = 0
     num_forwards: int = 0
+    letters: int = VOCAB
 
     def __post_init__(self) -> None:
         self.config = SimpleNamespace(
@@ -120,7 +128,7 @@ class FakeModel:
         return hidden
 
     def logits(self, hidden_rows: Tensor) -> Tensor:
-        rows = [row_of_logits(state) if state != MODULUS else np.full(VOCAB, np.nan, np.float32)
+        rows = [row_of_logits(state, self.letters) if state != MODULUS else np.full(VOCAB, np.nan, np.float32)
                 for state in hidden_rows[:, 0].tolist()]  # fmt: skip
         return torch.from_numpy(np.stack(rows))
 
@@ -182,7 +190,9 @@ def request(request_id: str, pieces: Sequence[int | FakePicture], **changes: obj
     return Submit(request_id, tuple(token_ids), positions.tobytes(), delta, tuple(images), sampling(**changes))
 
 
-def expected_answer(message: Submit, max_model_len: int = 1 << 30, eos: Sequence[int] = (EOS,)) -> list[int]:
+def expected_answer(
+    message: Submit, max_model_len: int = 1 << 30, eos: Sequence[int] = (EOS,), letters: int = VOCAB
+) -> list[int]:
     """The greedy answer, computed in one pass without cache, batch or engine."""
     values = list(message.token_ids)
     for image in message.images:
@@ -198,7 +208,7 @@ def expected_answer(message: Submit, max_model_len: int = 1 << 30, eos: Sequence
     limit = min(message.sampling.max_tokens, max_model_len - len(values))
     stops = set(message.sampling.stop_token_ids) | (set() if message.sampling.ignore_eos else set(eos))
     while True:
-        token = int(np.argmax(row_of_logits(state)))
+        token = int(np.argmax(row_of_logits(state, letters)))
         answer.append(token)
         if token in stops or len(answer) == limit:
             return answer

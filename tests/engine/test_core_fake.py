@@ -630,13 +630,27 @@ class RandomTraffic(RuleBasedStateMachine):
         cache=st.booleans(),
         encoder_bytes=st.sampled_from([0, 100, 10_000]),
         overlap=st.booleans(),
+        letters=st.sampled_from([2, VOCAB]),
+        speculation=st.sampled_from(["on", "auto", "off"]),
     )
     def start(
-        self, blocks: int, seqs: int, tokens: int, patches: int, cache: bool, encoder_bytes: int, overlap: bool
+        self,
+        blocks: int,
+        seqs: int,
+        tokens: int,
+        patches: int,
+        cache: bool,
+        encoder_bytes: int,
+        overlap: bool,
+        letters: int,
+        speculation: str,
     ) -> None:
         self.idle = 0  # steps in a row that computed nothing although there was work
+        self.letters = letters
         self.core = make_core(
+            FakeModel(letters=letters),
             overlap=overlap,
+            speculation=speculation,
             kv_cache_bytes=8 * 4 * blocks,
             max_num_seqs=seqs,
             max_num_batched_tokens=tokens,
@@ -697,7 +711,9 @@ class RandomTraffic(RuleBasedStateMachine):
                 answer.extend(news.token_ids)
                 if news.finish:
                     message = self.messages.pop(news.request_id)
-                    assert self.answers.pop(news.request_id) == expected_answer(message, self.max_model_len)
+                    assert self.answers.pop(news.request_id) == expected_answer(
+                        message, self.max_model_len, letters=self.letters
+                    )
             self.idle = self.idle + 1 if had_work and self.core.num_steps == before else 0
             assert self.idle <= self.core.overlap, "work was waiting and nothing moved"
             self.core.check_integrity()

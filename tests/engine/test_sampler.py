@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from flashweb.engine import sampler
 from flashweb.engine.sampler import uniform
-from flashweb.engine.scheduler import Result, Sampled
+from flashweb.engine.scheduler import Row, Sampled
 from flashweb.engine.sequence import Sequence, SequenceRules
 from tests.engine.fake_model import PATCH_VALUES, VOCAB, request
 
@@ -27,7 +27,7 @@ def sequence(prompt: list[int] | None = None, answer: tuple[int, ...] = (), **pa
     return seq
 
 
-def sample(logits: torch.Tensor, seqs: list[Sequence]) -> list[Result]:
+def sample(logits: torch.Tensor, seqs: list[Sequence]) -> list[Row]:
     """What is read, after a look at what the next step would go on with: the same tokens."""
     chosen = sampler.sample(logits, seqs)
     results = chosen.read()

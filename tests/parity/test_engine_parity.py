@@ -64,10 +64,12 @@ class Recorder:
         self.answers: dict[str, list[int]] = {}
         self.cached: dict[str, int] = {}
 
-        def recording(logits: torch.Tensor, seqs: list[Any]) -> Any:
-            for row, seq in zip(logits, seqs, strict=True):
-                self.rows.setdefault(seq.request_id, []).append(row.clone())
-            return sample(logits, seqs)
+        def recording(logits: torch.Tensor, seqs: list[Any], ahead: list[int]) -> Any:
+            for row, seq, guessed in zip(logits, seqs, ahead, strict=True):
+                # A later row of the same place comes from the right tokens: what a wrong draft led to is forgotten.
+                rows = self.rows.setdefault(seq.request_id, [])
+                rows[seq.num_answer_tokens + guessed :] = [row.clone()]
+            return sample(logits, seqs, ahead=ahead)
 
         monkeypatch.setattr(runner_module, "sample", recording)
 
@@ -204,6 +206,29 @@ def test_sixteen_mixed_requests_in_one_batch(model: Glm4v, folder: Path, monkeyp
     recorder.run(*messages)
     for message in messages:
         recorder.check(folder, message)
+
+
+@pytest.mark.parametrize("overlap", [False, True], ids=["in turn", "overlapped"])
+@pytest.mark.parametrize("sampling", [{}, {"temperature": 1.0, "top_k": 4}], ids=["greedy", "seeded"])
+def test_drafts_change_no_logits_and_no_token(
+    model: Glm4v, folder: Path, monkeypatch: pytest.MonkeyPatch, sampling: dict[str, Any], overlap: bool
+) -> None:
+    """Few letters to choose from make answers that repeat themselves, rightly and wrongly."""
+    letters = {NUM_SPECIAL + 1 + n: 60.0 for n in range(3)}
+    messages = [
+        ask(f"r{n}", [12, Grid(1, 4, 4 + 2 * n), 5], content=n, max_tokens=40, seed=n, logit_bias=letters, **sampling)
+        for n in range(3)
+    ]
+    plain = Recorder(model, monkeypatch, speculation="off")
+    plain.run(*messages)
+    drafting = Recorder(model, monkeypatch, speculation="on", overlap=overlap)
+    drafting.run(*messages)
+    assert drafting.answers == plain.answers
+    stats = drafting.core.stats()
+    assert stats.num_accepted_tokens > 0 and (stats.num_accepted_tokens < stats.num_draft_tokens or not sampling)
+    assert drafting.core.num_steps < plain.core.num_steps
+    for message in messages:
+        drafting.check(folder, message)
 
 
 # --- the same answer alone and in a crowd ----------------------------------------------------------------------------

@@ -100,7 +100,7 @@ def decode_numbers(
 
 
 def _fill(columns: NDArray[np.int64], chunk: Chunk, block_size: int) -> None:
-    """Writes one chunk: rows are token id, three position axes, slot."""
+    """Writes one chunk: rows are token id, three position axes, slot. Drafts are the chunk's last tokens."""
     seq, start, end = chunk.seq, chunk.start, chunk.end
     if end - start == 1:
         token = seq.token_ids[start]
@@ -109,7 +109,9 @@ def _fill(columns: NDArray[np.int64], chunk: Chunk, block_size: int) -> None:
             position = start + seq.position_delta
             columns[:, 0] = (token, position, position, position, slot)
             return
-    columns[0] = seq.token_ids[start:end]
+    known = end - start - len(chunk.drafts)
+    columns[0, :known] = seq.token_ids[start : start + known]
+    columns[0, known:] = chunk.drafts
     inside = min(end, seq.num_prompt_tokens)
     split = max(0, inside - start)
     columns[1:4, :split] = seq.positions[:, start:inside]
@@ -121,11 +123,11 @@ def _fill(columns: NDArray[np.int64], chunk: Chunk, block_size: int) -> None:
 
 
 def _last_rows(batch: Batch) -> list[int]:
-    rows, row = [], 0
+    rows: list[int] = []
+    row = 0
     for chunk in batch.chunks:
         row += chunk.end - chunk.start
-        if chunk.samples:
-            rows.append(row - 1)
+        rows.extend(range(row - chunk.num_sampled, row))
     return rows
 
 

@@ -85,10 +85,15 @@ class BlockManager:
             return True
         if self.num_free_blocks == 0:
             return False
-        block = self._take_one(seq.block_table[-1])
-        self._refs[block] = 1
-        seq.block_table.append(block)
+        self._append_block(seq)
         return True
+
+    def reserve(self, seq: Sequence, count: int, keep_free: int) -> int:
+        """Slots for `count` tokens behind the newest one, as far as `keep_free` blocks are left over; how many there
+        are."""
+        while self.num_blocks_for(seq.num_tokens + count) > len(seq.block_table) and self.num_free_blocks > keep_free:
+            self._append_block(seq)
+        return min(count, len(seq.block_table) * self.block_size - seq.num_tokens)
 
     def register(self, seq: Sequence, num_computed: int) -> None:
         """Remembers the blocks of `seq` that became full since the last call, of its first `num_computed` tokens."""
@@ -199,6 +204,11 @@ class BlockManager:
         while self._free.num_free < count:
             self._evict_oldest()
         return self._free.take_scattered(count)
+
+    def _append_block(self, seq: Sequence) -> None:
+        block = self._take_one(seq.block_table[-1])
+        self._refs[block] = 1
+        seq.block_table.append(block)
 
     def _take_one(self, after: int) -> int:
         """One more block for the sequence whose last one is `after`."""

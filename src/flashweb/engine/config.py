@@ -30,13 +30,9 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     # --- limits
     max_model_len: int | None = None  # tokens of prompt + answer; None: the checkpoint's, bounded by the KV cache
     max_num_seqs: int | None = None  # sequences running at once; None: 16 on CPU, 256 on CUDA
-    max_num_batched_tokens: int | None = (
-        None  # new tokens per step; None: 512 on CPU, 1024 on CUDA, 512 on a small card
-    )
+    max_num_batched_tokens: int | None = None  # new tokens per step; None: `memory.DEFAULTS`
     max_image_patches: int = 24576  # of the largest picture the checkpoint's preprocessor makes; sizes the CUDA trial
-    max_num_batched_patches: int | None = (
-        None  # vision patches per step (one picture always fits); None: 1024, 6144, 4096
-    )
+    max_num_batched_patches: int | None = None  # vision patches per step (one picture always fits); None: `DEFAULTS`
     max_waiting: int | None = None  # queued sequences before Overloaded; None: 4 x max_num_seqs
     max_waiting_bytes: int = 2048 * MIB  # pixels held by requests in the engine before Overloaded
 
@@ -47,6 +43,7 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     encoder_cache_bytes: int | None = None  # vision features of pictures seen before; None: 64 MiB on CPU, 512 on CUDA
     enable_prefix_cache: bool = True
     cuda_graphs: bool = True  # on CUDA: decode steps, small steps with prompts and small pictures as captured graphs
+    speculation: Literal["auto", "on", "off"] = "auto"  # drafts from repetitions; auto: where it was measured to pay
     overlap: bool | None = None  # launch a step before the last one's tokens are read; None: on accelerators
 
     # --- the process

@@ -27,7 +27,7 @@ from flashweb.engine.encoder_cache import EncoderCache
 from flashweb.engine.memory import Card, MemoryPlan, measure_free_bytes, plan_memory, step_limits
 from flashweb.engine.protocol import Failed, Ready, Stats, Submit, Token, WireImage, WireSampling
 from flashweb.engine.runner import Launched, ModelRunner
-from flashweb.engine.scheduler import Batch, Scheduler
+from flashweb.engine.scheduler import Batch, Chunk, Result, Row, Scheduler, accept
 from flashweb.engine.sequence import Sequence, SequenceRules
 from flashweb.errors import InvalidRequest
 from flashweb.model.layers import fused_kernels
@@ -92,6 +92,10 @@ class EngineCore:
     def step(self) -> list[Token | Failed]:
         """Launches one step and reads one (overlapped: the step before, else the same): the new tokens, and the
         requests that cannot go on. Raises DeviceLost."""
+        news: list[Token | Failed] = []
+        if self._under_way is not None and self.scheduler.wants_tokens:
+            before, self._under_way = self._under_way, None
+            news = self._finish(*before)
         batch, launched = self.scheduler.schedule(), None
         if batch.chunks:
             launched = batch, self.runner.launch(batch)
@@ -99,18 +103,30 @@ class EngineCore:
             self.num_steps += 1
         if self.overlap:
             launched, self._under_way = self._under_way, launched
-        return [] if launched is None else self._finish(*launched)
+        return news if launched is None else news + self._finish(*launched)
 
     def _finish(self, batch: Batch, step: Launched) -> list[Token | Failed]:
-        results = step.read()
-        for chunk, result in zip(batch.chunks, results, strict=True):
-            if isinstance(result, Exception):
-                self._clean_up_after(chunk.seq, result)
+        results = [self._accept(chunk, rows) for chunk, rows in zip(batch.chunks, step.read(), strict=True)]
         return self.scheduler.commit(batch, results)
+
+    def _accept(self, chunk: Chunk, rows: list[Row]) -> Result:
+        result = accept(rows, chunk.drafts)
+        if isinstance(result, Exception):
+            self._clean_up_after(chunk.seq, result)
+        elif chunk.drafts and any(isinstance(row, Exception) for row in rows):
+            self._clean_up_behind(chunk, len(result))
+        return result
 
     def _clean_up_after(self, seq: Sequence, error: Exception) -> None:
         logger.error("request %s failed: %r", seq.request_id, error)
         self.runner.wipe(self.blocks.blocks_to_wipe(seq))
+
+    def _clean_up_behind(self, chunk: Chunk, num_computed: int) -> None:
+        """A draft that broke left what it came to in slots that nobody may read, not even multiplied by 0."""
+        seq, size = chunk.seq, self.config.block_size
+        if chunk.life == seq.num_preemptions and seq.block_table:
+            places = range(chunk.start + num_computed, chunk.end)
+            self.runner.wipe_slots([seq.block_table[place // size] * size + place % size for place in places])
 
     def warm_up(self) -> float:
         """Computes a picture and two tokens through the whole path; the seconds it took.
@@ -161,6 +177,9 @@ class EngineCore:
             encoder_queries=self.encoder.queries,
             encoder_hits=self.encoder.hits,
             encoder_bytes=self.encoder.num_bytes,
+            num_verifications=self.scheduler.num_verifications,
+            num_draft_tokens=self.scheduler.num_draft_tokens,
+            num_accepted_tokens=self.scheduler.num_accepted_tokens,
         )
 
     def check_integrity(self) -> None:

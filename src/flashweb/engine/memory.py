@@ -42,15 +42,17 @@ class Defaults:
     max_num_batched_tokens: int
     max_num_batched_patches: int
     encoder_cache_bytes: int
+    max_speculating: int  # sequences running, while speculation is auto
 
 
 # CPU: a step of one 448 px picture and its prompt takes about a third of a second on two cores, and bigger steps gain
-# nothing (benchmarks/offline.py). CUDA: enough to keep the matrix units busy; on a small card what a step holds would
-# be missing from the weights and the cache.
+# nothing (benchmarks/offline.py). CUDA: enough to keep the matrix units busy, and few enough that decoding rows ride
+# along with prompts instead of waiting for them; on a small card what a step holds would be missing from weights and
+# cache. Drafts on CUDA have not been measured, so "auto" makes none there.
 DEFAULTS = {
-    "cpu": Defaults(16, 512, 1024, 64 * MIB),
-    "cuda": Defaults(256, 1024, 6144, 512 * MIB),
-    "small cuda": Defaults(16, 512, 4096, 64 * MIB),
+    "cpu": Defaults(16, 512, 1024, 64 * MIB, 4),
+    "cuda": Defaults(256, 1024, 6144, 512 * MIB, 0),
+    "small cuda": Defaults(16, 512, 4096, 64 * MIB, 0),
 }
 
 
@@ -74,6 +76,7 @@ def step_limits(config: EngineConfig, device_type: str, share_bytes: int | None 
         max(config.max_num_batched_tokens or defaults.max_num_batched_tokens, max_num_seqs),
         config.max_num_batched_patches or defaults.max_num_batched_patches,
         defaults.encoder_cache_bytes if config.encoder_cache_bytes is None else config.encoder_cache_bytes,
+        {"auto": defaults.max_speculating, "on": max_num_seqs, "off": 0}[config.speculation],
     )
 
 
@@ -190,6 +193,7 @@ def plan_memory(
         max_num_batched_patches=step.max_num_batched_patches,
         max_waiting=config.waiting_limit(step.max_num_seqs),
         max_waiting_bytes=config.max_waiting_bytes,
+        max_speculating=step.max_speculating,
     )
     return MemoryPlan(limits, num_blocks, num_blocks * block_bytes, step.encoder_cache_bytes)
 

@@ -127,6 +127,9 @@ class Stats(_Message, frozen=True, tag="stats"):
     encoder_queries: int  # pictures looked up
     encoder_hits: int
     encoder_bytes: int
+    num_verifications: int = 0  # times that drafts were computed and compared
+    num_draft_tokens: int = 0
+    num_accepted_tokens: int = 0  # drafts that were right
 
 
 class Fatal(_Message, frozen=True, tag="fatal"):

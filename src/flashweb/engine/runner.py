@@ -10,7 +10,8 @@ at fault gets the error; writing a slot twice with the same values does no harm.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any, Protocol
 
 import numpy as np
@@ -20,8 +21,8 @@ from torch import Tensor
 
 from flashweb.engine.batch import PendingTokens, build_inputs, decode_numbers, is_decode
 from flashweb.engine.encoder_cache import EncoderCache
-from flashweb.engine.sampler import Sampling, sample
-from flashweb.engine.scheduler import Batch, Chunk, Result
+from flashweb.engine.sampler import Sampling, on_device, sample
+from flashweb.engine.scheduler import Batch, Chunk, Row
 from flashweb.engine.sequence import Picture, Sequence
 from flashweb.errors import FlashwebError
 from flashweb.model.inputs import BlockTables, ForwardInputs
@@ -69,9 +70,10 @@ class DeviceLost(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Launched:
-    """A step under way. `read` waits for its end: one result per chunk, in order. Raises DeviceLost."""
+    """A step under way. `read` waits for its end: per chunk, in order, what its rows were sampled to, or the one error
+    of a chunk that could not be computed. Raises DeviceLost."""
 
-    read: Callable[[], list[Result]]
+    read: Callable[[], list[list[Row]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +83,11 @@ class _Forward:
     chunks: list[Chunk]
     sampling: Sampling | None
 
-    def read(self) -> list[Result]:
+    def read(self) -> list[list[Row]]:
         if self.sampling is None:
-            return [None] * len(self.chunks)
-        sampled = iter(self.sampling.read())
-        return [next(sampled) if chunk.samples else None for chunk in self.chunks]
+            return [[] for _ in self.chunks]
+        rows = iter(self.sampling.read())
+        return [list(islice(rows, chunk.num_sampled)) for chunk in self.chunks]
 
 
 class ModelRunner:
@@ -122,6 +124,9 @@ class ModelRunner:
         """Zeroes blocks: attention over padded rows multiplies what lies there by 0, and 0 * NaN is NaN."""
         if blocks:
             self.cache.wipe(blocks)
+
+    def wipe_slots(self, slots: list[int]) -> None:
+        self.cache.wipe_slots(slots)
 
     def _encode(self, pictures: list[Picture]) -> dict[bytes, Exception]:
         """Puts the pictures' features into the encoder cache; the errors of those that failed, by digest."""
@@ -162,11 +167,11 @@ class ModelRunner:
             hidden = self.prompts.forward(inputs)
         else:
             hidden = self.model.forward(inputs, self.cache)
-        seqs = [chunk.seq for chunk in batch.chunks if chunk.samples]
-        if not seqs:
+        rows = [(chunk.seq, ahead) for chunk in batch.chunks for ahead in range(chunk.num_sampled)]
+        if not rows:
             return _Forward(batch.chunks, None)
         logits = self.model.logits(hidden[inputs.last_rows])[:, : self.num_real_tokens]
-        return _Forward(batch.chunks, sample(logits, seqs))
+        return _Forward(batch.chunks, sample(logits, [seq for seq, _ in rows], ahead=[ahead for _, ahead in rows]))
 
     def _decode(self, batch: Batch, decoder: Decoder) -> _Forward:
         numbers, tables = decode_numbers(batch, self._tables, self._pending)
@@ -181,6 +186,8 @@ class ModelRunner:
         for picture in chunk.seq.pictures_in(chunk.start, chunk.end):
             if picture.digest in errors:
                 return errors[picture.digest]
+        if chunk.drafts:  # a guess may be what broke the step
+            chunk = replace(chunk, end=chunk.end - len(chunk.drafts), drafts=())
         try:
             return self._forward(Batch([chunk], num_tokens=chunk.end - chunk.start))
         except Exception as error:
@@ -189,25 +196,33 @@ class ModelRunner:
 
 
 def _pending_of(parts: list[_Forward | Exception]) -> PendingTokens | None:
-    """Everything that was sampled in a step, as one tensor."""
+    """Everything that was sampled in a step, as one tensor. A sequence with drafts waits for its tokens instead: how
+    many of its rows count is not known on the device."""
     rows: dict[Sequence, int] = {}
     tokens: list[Tensor] = []
+    kept: list[int] = []
+    num_rows = 0
     for part in parts:
         if isinstance(part, _Forward) and part.sampling is not None:
             tokens.append(part.sampling.tokens)
             for chunk in part.chunks:
-                if chunk.samples:
+                if chunk.samples and not chunk.drafts:
                     rows[chunk.seq] = len(rows)
-    if not tokens:
+                    kept.append(num_rows)
+                num_rows += chunk.num_sampled
+    if not rows:
         return None
-    return PendingTokens(tokens[0] if len(tokens) == 1 else torch.cat(tokens), rows)
+    together = tokens[0] if len(tokens) == 1 else torch.cat(tokens)
+    if len(kept) < num_rows:
+        together = together.index_select(0, on_device(kept, torch.int64, together.device))
+    return PendingTokens(together, rows)
 
 
-def _read(parts: list[_Forward | Exception]) -> list[Result]:
-    results: list[Result] = []
+def _read(parts: list[_Forward | Exception]) -> list[list[Row]]:
+    results: list[list[Row]] = []
     for part in parts:
         try:
-            results += [part] if isinstance(part, Exception) else part.read()
+            results += [[part]] if isinstance(part, Exception) else part.read()
         except Exception as error:
             _raise_if_device_lost(error)
             raise

@@ -21,7 +21,7 @@ from hashlib import blake2b
 import torch
 from torch import Tensor
 
-from flashweb.engine.scheduler import Result, Sampled, TokenLogprobs
+from flashweb.engine.scheduler import Row, Sampled, TokenLogprobs
 from flashweb.engine.sequence import Sequence
 from flashweb.errors import FlashwebError
 
@@ -35,14 +35,19 @@ class Sampling:
     """Chosen tokens: on the device at once, for the next step to go on with, and as results when they are read."""
 
     tokens: Tensor  # int64 [rows]; any id where a row is broken
-    read: Callable[[], list[Result]]
+    read: Callable[[], list[Row]]
 
 
-def sample(logits: Tensor, seqs: Ordered[Sequence], largest: tuple[Tensor, Tensor] | None = None) -> Sampling:
+def sample(
+    logits: Tensor,
+    seqs: Ordered[Sequence],
+    largest: tuple[Tensor, Tensor] | None = None,
+    ahead: Ordered[int] | None = None,
+) -> Sampling:
     """The next token of each row, or the error of that row alone. Nothing waits for the device before `read`.
 
     logits: float32 [len(seqs), vocabulary], padding rows of the vocabulary already cut off; `largest` is their
-    `max(dim=-1)` where it is known.
+    `max(dim=-1)` where it is known. `ahead`: how many guessed tokens lie between the sequence's own and each row.
     """
     # A NaN anywhere in the row comes out as the maximum.
     highest, tokens = logits.max(dim=-1) if largest is None else largest
@@ -50,12 +55,13 @@ def sample(logits: Tensor, seqs: Ordered[Sequence], largest: tuple[Tensor, Tenso
     processed = [i for i, seq in enumerate(seqs) if not _is_plain(seq)]
     if processed:
         rows = on_device(processed, torch.int64, logits.device)
-        picked, picked_from = _process(logits.index_select(0, rows), [seqs[i] for i in processed])
+        places = [seqs[i].num_answer_tokens + (ahead[i] if ahead else 0) for i in processed]
+        picked, picked_from = _process(logits.index_select(0, rows), [seqs[i] for i in processed], places)
         tokens, peaks = tokens.index_copy(0, rows, picked), highest.index_copy(0, rows, picked_from)
     numbers = to_host(torch.stack((highest.double(), peaks.double(), tokens.double())))  # exact: ids are below 2^53
     logprobs = _logprobs(logits, seqs, tokens)
 
-    def read() -> list[Result]:
+    def read() -> list[Row]:
         rows = zip(*numbers().tolist(), logprobs(), strict=True)
         return [
             Sampled(int(token), logprob) if math.isfinite(peak) and math.isfinite(choice) else _broken(peak)
@@ -119,9 +125,10 @@ def _holds_back_stops(seq: Sequence) -> bool:
     return seq.num_answer_tokens < seq.sampling.min_tokens and bool(seq.stop_token_ids)
 
 
-def _process(work: Tensor, seqs: Ordered[Sequence]) -> tuple[Tensor, Tensor]:
+def _process(work: Tensor, seqs: Ordered[Sequence], places: Ordered[int]) -> tuple[Tensor, Tensor]:
     """(tokens int64, the largest logit each was chosen from) of rows that need more than the raw maximum; where that
-    is not finite nothing can be chosen. `work` is a copy of the rows and is written to."""
+    is not finite nothing can be chosen. `work` is a copy of the rows and is written to; `places` are the tokens'
+    places in their answers."""
     _penalise_repetition(work, seqs)
     _penalise_presence(work, seqs)
     _bias(work, seqs)
@@ -129,7 +136,8 @@ def _process(work: Tensor, seqs: Ordered[Sequence]) -> tuple[Tensor, Tensor]:
     drawing = [i for i, seq in enumerate(seqs) if seq.sampling.temperature >= MIN_TEMPERATURE]
     if drawing:
         rows = on_device(drawing, torch.int64, work.device)
-        picked = picked.index_copy(0, rows, _draw(work.index_select(0, rows), [seqs[i] for i in drawing]))
+        drawn = _draw(work.index_select(0, rows), [seqs[i] for i in drawing], [places[i] for i in drawing])
+        picked = picked.index_copy(0, rows, drawn)
     return picked, highest
 
 
@@ -189,7 +197,7 @@ def _columns(cells: list[tuple[int, int, float]], device: torch.device) -> tuple
     )
 
 
-def _draw(work: Tensor, seqs: Ordered[Sequence]) -> Tensor:
+def _draw(work: Tensor, seqs: Ordered[Sequence], places: Ordered[int]) -> Tensor:
     """Draws one token per row. work: float32 [rows, vocabulary], penalties and biases applied."""
     device = work.device
     temperature = on_device([s.sampling.temperature for s in seqs], torch.float32, device).unsqueeze(1)
@@ -197,7 +205,8 @@ def _draw(work: Tensor, seqs: Ordered[Sequence]) -> Tensor:
     threshold = _thresholds(scaled, seqs)
     weights = scaled.exp().masked_fill_(scaled < threshold.unsqueeze(1), 0.0)
     cumulative = weights.cumsum(dim=-1, dtype=torch.float64)
-    noise = on_device([uniform(s.seed, s.num_answer_tokens) for s in seqs], torch.float64, device)
+    numbers = [uniform(s.seed, place) for s, place in zip(seqs, places, strict=True)]
+    noise = on_device(numbers, torch.float64, device)
     total = cumulative[:, -1]
     # Strictly below the total, so that the first larger sum exists and belongs to a token of positive weight.
     target = torch.minimum(noise * total, torch.nextafter(total, torch.zeros_like(total)))

@@ -9,6 +9,10 @@ A step may be scheduled before the tokens of the one before it are known (`advan
 a sequence whose token is pending is computed on with the token where it is, on the device. What turns out to have
 been its end makes that one step's work for it void; a length limit is known before and makes none.
 
+Where few sequences run and one of them repeats itself, the tokens that should follow are computed with its newest one
+(drafts, `speculation.py`). They stand in the chunk only: a sequence's own tokens are never guesses. The right ones
+count as computed at `commit`; the slots of the others are written again. Until then such a sequence waits.
+
 When blocks run out, the youngest sequence gives all of its own back and waits at the front of the queue; it is
 computed again later and goes on with the same tokens. The oldest is never touched, so there is always progress.
 """
@@ -40,17 +44,28 @@ class Limits:
     max_num_batched_patches: int  # vision patches per step, unless a single picture has more
     max_waiting: int  # sequences queued behind the running ones
     max_waiting_bytes: int  # pixels held by all sequences
+    max_speculating: int = 0  # with more sequences running there are no drafts
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Tokens [start, end) of one sequence, computed in this step; `samples` when the next token comes out of it."""
+    """Tokens [start, end) of one sequence, computed in this step; `samples` when the next token comes out of it.
+
+    The last of them may be `drafts`, guesses behind the sequence's newest token: then every row from that token on
+    is sampled from.
+    """
 
     seq: Sequence
     start: int
     end: int
     samples: bool
     life: int  # the sequence's num_preemptions when this was scheduled
+    drafts: tuple[int, ...] = ()
+
+    @property
+    def num_sampled(self) -> int:
+        """Rows that the next tokens are sampled from, the last ones."""
+        return 1 + len(self.drafts) if self.samples else 0
 
 
 @dataclass(slots=True)
@@ -69,8 +84,10 @@ class Sampled:
     logprobs: TokenLogprobs | None = None
 
 
-# What a chunk came to: a token, nothing yet (prompt not finished), or an error that concerns this sequence alone.
-Result: TypeAlias = Sampled | None | Exception
+# What a row was sampled to, or the error that concerns its sequence alone.
+Row: TypeAlias = Sampled | Exception
+# What a chunk came to: a token, several where drafts were right, none yet where a prompt is not finished, or an error.
+Result: TypeAlias = tuple[Sampled, ...] | Exception
 
 
 class Scheduler:
@@ -81,6 +98,9 @@ class Scheduler:
         self.blocks = blocks
         self.encoder = encoder
         self.num_preemptions = 0
+        self.num_verifications = 0  # chunks with drafts
+        self.num_draft_tokens = 0
+        self.num_accepted_tokens = 0  # of these
         self._sequences: dict[str, Sequence] = {}
         self._waiting: deque[Sequence] = deque()  # oldest first
         self._running: list[Sequence] = []  # oldest first
@@ -173,12 +193,39 @@ class Scheduler:
             while not self.blocks.append_slot(seq):
                 if self._preempt_youngest() is seq:
                     return
-            self._put(batch, seq, 1)
+            drafts = self._draft(seq, batch, num_behind=len(self._running) - index) if self._speculates else ()
+            self._put(batch, seq, 1, drafts)
 
     @staticmethod
     def _must_wait_for_token(seq: Sequence) -> bool:
         """Whether the pending token must be known first: it is the last one, or the next choice depends on it."""
-        return seq.is_pending and (seq.needs_known_tokens or seq.num_answer_tokens >= seq.max_new_tokens)
+        return seq.is_pending and (
+            seq.needs_known_tokens or seq.num_drafts > 0 or seq.num_answer_tokens >= seq.max_new_tokens
+        )
+
+    @property
+    def _speculates(self) -> bool:
+        return len(self._running) <= self.limits.max_speculating
+
+    @property
+    def wants_tokens(self) -> bool:
+        """Whether the step under way had better be read before the next is scheduled: it verifies drafts, or a
+        sequence repeats itself and could be drafted if its newest token were known."""
+        return self._speculates and any(
+            seq.num_drafts > 0 or seq.speculation.is_repeating(seq.token_ids, seq.num_tokens - 1)
+            for seq in self._running
+            if seq.is_pending and seq.can_speculate
+        )
+
+    def _draft(self, seq: Sequence, batch: Batch, num_behind: int) -> tuple[int, ...]:
+        """Tokens guessed behind the newest one of a decoding sequence; none takes a slot or a place in the step that
+        the sequences behind it need, and none is beyond the answer's last."""
+        if seq.is_pending or not seq.can_speculate:
+            return ()
+        room = self.limits.max_num_batched_tokens - batch.num_tokens - 1 - num_behind
+        most = min(room, seq.max_new_tokens - seq.num_answer_tokens - 1)
+        drafts = seq.speculation.drafts(seq.token_ids, seq.num_tokens, most)
+        return drafts[: self.blocks.reserve(seq, len(drafts), keep_free=len(self._running))] if drafts else ()
 
     def _schedule_prefill(self, seq: Sequence, batch: Batch) -> None:
         count = min(seq.num_uncomputed_tokens, self.limits.max_num_batched_tokens - batch.num_tokens)
@@ -208,11 +255,11 @@ class Scheduler:
             self._schedule_prefill(seq, batch)
 
     @staticmethod
-    def _put(batch: Batch, seq: Sequence, count: int) -> None:
+    def _put(batch: Batch, seq: Sequence, count: int, drafts: tuple[int, ...] = ()) -> None:
         start = seq.num_computed_tokens
-        end = start + count
-        batch.chunks.append(Chunk(seq, start, end, end == seq.num_tokens, seq.num_preemptions))
-        batch.num_tokens += count
+        end = start + count + len(drafts)
+        batch.chunks.append(Chunk(seq, start, end, start + count == seq.num_tokens, seq.num_preemptions, drafts))
+        batch.num_tokens += end - start
 
     def _count_prefix(self, seq: Sequence) -> None:
         if seq.was_admitted:
@@ -282,7 +329,8 @@ class Scheduler:
     def advance(self, batch: Batch) -> None:
         """Books that a step is under way: its tokens count as computed, the sampled ones are pending."""
         for chunk in batch.chunks:
-            chunk.seq.num_computed_tokens = chunk.end
+            chunk.seq.num_computed_tokens = chunk.end - len(chunk.drafts)
+            chunk.seq.num_drafts = len(chunk.drafts)
             if chunk.samples:
                 chunk.seq.append_pending()
 
@@ -297,26 +345,48 @@ class Scheduler:
                 self._remove(seq, forget=True)
                 news.append(failure(seq.request_id, result))
                 continue
+            assert bool(result) is chunk.samples, "a finished prompt must give a token"
+            token = self._append(seq, result) if result else None
+            num_accepted = self._count_drafts(chunk, token) if token and chunk.drafts else 0
             if chunk.life == seq.num_preemptions:
+                seq.num_computed_tokens += num_accepted
                 if seq.pinned:
                     self._unpin_finished(seq)
-                self.blocks.register(seq, chunk.end)
-            if chunk.samples:
-                assert result is not None, "a finished prompt must give a token"
-                news.append(self._append(seq, result))
+                self.blocks.register(seq, chunk.end - len(chunk.drafts) + num_accepted)
+            if token is not None:
+                news.append(token)
+                if token.finish:
+                    self._remove(seq)
         return news
 
-    def _append(self, seq: Sequence, sampled: Sampled) -> Token:
-        length = seq.append(sampled.token_id)
+    def _count_drafts(self, chunk: Chunk, token: Token) -> int:
+        """Books how many drafts were right: all but the last of the tokens that came."""
+        num_accepted = len(token.token_ids) - 1
+        self.num_verifications += 1
+        self.num_draft_tokens += len(chunk.drafts)
+        self.num_accepted_tokens += num_accepted
+        chunk.seq.num_drafts = 0
+        chunk.seq.speculation.learn(num_accepted, chunk.seq.num_tokens)
+        return num_accepted
+
+    @staticmethod
+    def _append(seq: Sequence, sampled: tuple[Sampled, ...]) -> Token:
+        """The tokens up to the one that ends the answer."""
+        token_ids: list[int] = []
+        logprobs: list[TokenLogprobs] = []
         finish: Literal["stop", "length"] | None = None
-        if sampled.token_id in seq.stop_token_ids and length > seq.sampling.min_tokens:
-            finish = "stop"
-        elif length >= seq.max_new_tokens:
-            finish = "length"
-        if finish:
-            self._remove(seq)
-        logprobs = () if sampled.logprobs is None else (sampled.logprobs,)
-        return Token(seq.request_id, (sampled.token_id,), finish, seq.num_cached_tokens, logprobs)
+        for one in sampled:
+            length = seq.append(one.token_id)
+            token_ids.append(one.token_id)
+            if one.logprobs is not None:
+                logprobs.append(one.logprobs)
+            if one.token_id in seq.stop_token_ids and length > seq.sampling.min_tokens:
+                finish = "stop"
+            elif length >= seq.max_new_tokens:
+                finish = "length"
+            if finish:
+                break
+        return Token(seq.request_id, tuple(token_ids), finish, seq.num_cached_tokens, tuple(logprobs))
 
     def check_integrity(self) -> None:
         """Raises AssertionError unless queues, blocks and pins agree with each other."""
@@ -329,6 +399,23 @@ class Scheduler:
         assert self._num_pixel_bytes == sum(seq.num_pixel_bytes for seq in self._sequences.values())
         self.blocks.check_integrity(self._running)
         self.encoder.check_integrity(Counter(d for seq in self._running for d in seq.pinned))
+
+
+def accept(rows: Ordered[Row], drafts: Ordered[int]) -> Result:
+    """Of the rows behind a sequence's newest token and its drafts: tokens up to the first that is not as guessed.
+
+    Each was sampled as it would have been without drafts, from what the network made of the right tokens before it.
+    A row that broke behind the first does not count: without the draft it comes again, and says whether it is so.
+    There is one row alone where a step was computed again without drafts.
+    """
+    tokens: list[Sampled] = []
+    for row, draft in zip(rows, (*drafts, None), strict=False):
+        if isinstance(row, Exception):
+            return tuple(tokens) or row
+        tokens.append(row)
+        if row.token_id != draft:
+            break
+    return tuple(tokens)
 
 
 def failure(request_id: str, error: Exception) -> Failed:

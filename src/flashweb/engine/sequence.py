@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flashweb.engine.protocol import Submit, WireImage, WireSampling
+from flashweb.engine.speculation import Speculation
 from flashweb.errors import ContextLengthExceeded, InvalidRequest
 from flashweb.types import Grid
 
@@ -70,6 +71,8 @@ class Sequence:
     was_admitted: bool = False
     num_preemptions: int = 0  # how often its blocks were taken back: what was computed before counts no more
     pinned: set[bytes] = field(default_factory=set)  # digests held in the encoder cache for this sequence
+    num_drafts: int = 0  # tokens guessed in the step under way: how many are right is known after it
+    speculation: Speculation = field(default_factory=Speculation)
     _answer_counts: Counter[int] | None = None
 
     @classmethod
@@ -145,6 +148,11 @@ class Sequence:
         """Whether the choice of a token depends on the ones before it beyond what the model sees."""
         s = self.sampling
         return s.repetition_penalty != 1.0 or s.presence_penalty != 0.0 or s.frequency_penalty != 0.0
+
+    @property
+    def can_speculate(self) -> bool:
+        """Whether a guessed token can be verified by its own row of logits alone, with the noise of its own place."""
+        return not self.needs_known_tokens and self.num_answer_tokens >= self.sampling.min_tokens
 
     def append_pending(self) -> None:
         """A token will come: it has a place, a position and a slot, but no value yet."""

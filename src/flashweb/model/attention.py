@@ -87,6 +87,10 @@ class KVCache:
         view = self.storage.view(*self.storage.shape[:2], self.num_blocks, -1)
         view[:, :, blocks] = 0
 
+    def wipe_slots(self, slots: list[int]) -> None:
+        self._steady = None
+        self.storage[:, :, slots] = 0
+
     @property
     def num_bytes(self) -> int:
         return self.storage.numel() * self.storage.element_size()
