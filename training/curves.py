@@ -72,7 +72,8 @@ def svg(result: dict[str, Any]) -> str:
         parts.append(line([(0, share), (minutes, share)], "#eee"))
     for minute in range(0, int(minutes) + 1, 4):
         parts.append(text(x(minute), HEIGHT - 8, f"{minute} min", "#444", "middle"))
-    names = [("answer loss", "#222"), ("reading loss", "#999"), ("learning rate", "#aaa"), *SHOWN.items()]
+    names = [("answer loss", "#222"), ("reading loss", "#999"), ("learning rate", "#aaa")]
+    names += list(SHOWN.items()) if scores else []
     for task, colour in SHOWN.items():
         known = [(event["minutes"], event["unseen_all"].get(task, [None])[0]) for event in scores]
         points = [(minute, percent / 100) for minute, percent in known if percent is not None]

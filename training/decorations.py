@@ -606,6 +606,74 @@ def ribbon(scene: Scene) -> bool:
     return True
 
 
+# --- grounds for pages of shapes: marks that are none of the shapes --------------------------------------------------
+
+
+def graph_paper(scene: Scene) -> bool:
+    """Straight lines both ways, or one way only, faint."""
+    r, plan, colour = scene.r, scene.plan, scene.faint()
+    step, ways = r.randint(10, 44), r.choice(("both", "both", "across", "down"))
+    for x in range(r.randint(0, step), plan.width, step) if ways != "across" else ():
+        scene.draw.line((x, 0, x, plan.height), fill=colour, width=1)
+    for y in range(r.randint(0, step), plan.height, step) if ways != "down" else ():
+        scene.draw.line((0, y, plan.width, y), fill=colour, width=1)
+    return True
+
+
+def dot_grid(scene: Scene) -> bool:
+    """Small dots in rows, too small for circles."""
+    r, plan, colour = scene.r, scene.plan, scene.faint()
+    step, size = r.randint(9, 30), r.choice((1, 1, 2))
+    for y in range(r.randint(2, step), plan.height, step):
+        for x in range(r.randint(2, step), plan.width, step):
+            scene.draw.rectangle((x, y, x + size, y + size), fill=colour)
+    return True
+
+
+def edge_ticks(scene: Scene) -> bool:
+    """A ruler's ticks along one side."""
+    r, plan, colour = scene.r, scene.plan, scene.accent(40)
+    step, length, side = r.randint(8, 30), r.randint(4, 12), r.randrange(4)
+    for k, at in enumerate(range(r.randint(0, step), plan.width if side < 2 else plan.height, step)):
+        far = length if k % 5 else int(1.6 * length)
+        if side < 2:
+            y = 0 if side == 0 else plan.height - 1 - far
+            scene.draw.line((at, y, at, y + far), fill=colour, width=1)
+        else:
+            x = 0 if side == 2 else plan.width - 1 - far
+            scene.draw.line((x, at, x + far, at), fill=colour, width=1)
+    return True
+
+
+def panel(scene: Scene) -> bool:
+    """A part of the page in another tint, round or square at its corners, with or without an outline."""
+    r, plan = scene.r, scene.plan
+    wide, high = int(plan.width * r.uniform(0.3, 0.9)), int(plan.height * r.uniform(0.3, 0.9))
+    x, y = r.randint(0, plan.width - wide), r.randint(0, plan.height - high)
+    outline = scene.accent(40) if r.random() < 0.5 else None
+    scene.draw.rounded_rectangle(
+        (x, y, x + wide - 1, y + high - 1), radius=r.choice((0, 6, 14)), fill=scene.faint(), outline=outline
+    )
+    return True
+
+
+def loose_lines(scene: Scene) -> bool:
+    """One to four straight lines somewhere, across or down, whole or in part."""
+    r, plan = scene.r, scene.plan
+    for _ in range(r.randint(1, 4)):
+        colour, width = scene.accent(40), r.choice((1, 1, 2, 3))
+        x0, x1 = sorted((r.randint(0, plan.width), r.randint(0, plan.width)))
+        y0, y1 = sorted((r.randint(0, plan.height), r.randint(0, plan.height)))
+        line = (x0, y0, x1, y0) if r.random() < 0.5 else (x0, y0, x0, y1)
+        scene.draw.line(line, fill=colour, width=width)
+    return True
+
+
+# What pages of shapes and coloured text may have in training, beside "frame" and "side_stripe".
+GROUNDS: dict[str, Callable[[Scene], bool]] = {
+    "panel": panel, "graph_paper": graph_paper, "dot_grid": dot_grid, "loose_lines": loose_lines,
+    "edge_ticks": edge_ticks,
+}  # fmt: skip
 TRAIN: dict[str, tuple[Callable[[Scene], bool], float]] = {
     "desk": (desk, 4), "split_paper": (split_paper, 3), "header": (header, 6), "zebra": (zebra, 9),
     "frame": (frame, 12),
@@ -621,8 +689,8 @@ HELDOUT: dict[str, tuple[Callable[[Scene], bool], float]] = {
 
 def decorate(scene: Scene, names: list[str]) -> tuple[str, ...]:
     """Draw the named decorations in the order of the tables; gives those that found something to do."""
-    table = {**TRAIN, **HELDOUT}
-    return tuple(name for name in table if name in names and table[name][0](scene))
+    table = GROUNDS | {name: draw for name, (draw, _) in (TRAIN | HELDOUT).items()}
+    return tuple(name for name in table if name in names and table[name](scene))
 
 
 # --- what happens to the finished picture ----------------------------------------------------------------------------

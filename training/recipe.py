@@ -235,7 +235,10 @@ def _choose_decorations(r: Random, plan: Plan, wish: Wish) -> list[str]:
     count = r.choices((1, 2, 3, 4), (30, 35, 25, 10))[0]
     if plan.about_colours:
         unseen = wish.split in ("unseen_decorations", "unseen_all")
-        return r.sample(("brackets", "hatching") if unseen else ("frame", "side_stripe"), 1) if r.random() < 0.5 else []
+        if unseen:
+            return r.sample(("brackets", "hatching"), 1) if r.random() < 0.5 else []
+        grounds = ("frame", "side_stripe", *decorations.GROUNDS)
+        return r.sample(grounds, r.choice((1, 1, 1, 2))) if r.random() < 0.7 else []
     names = list(decorations.TRAIN)
     weights = [decorations.TRAIN[name][1] for name in names]
     if plan.items:

@@ -25,8 +25,8 @@ TRAIN: dict[str, tuple[Callable[[Sheet], Plan], float, int, int]] = {
     "details": (forms.details, 6, 196, 112),
     "card": (forms.card, 7, 140, 112),
     "flyer": (forms.flyer, 10, 140, 112),
-    "shapes": (shapes.shapes, 40, 84, 84),
-    "figures": (shapes.figures, 14, 140, 140),
+    "shapes": (shapes.shapes, 55, 84, 84),
+    "figures": (shapes.figures, 18, 140, 140),
     "coloured": (shapes.coloured, 13, 112, 56),
     "blank": (shapes.blank, 0.7, 56, 56),
 }
