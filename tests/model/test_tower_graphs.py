@@ -180,6 +180,6 @@ def test_eager_attention_on_a_gpu_copies_nothing_behind_the_kernel(monkeypatch: 
 def test_the_engine_has_graphs_of_the_tower_where_graphs_are_on(folder: Path) -> None:
     model = Glm4v.load(folder, device="cuda", dtype="bfloat16")
     for graphs in (True, False):
-        core = EngineCore(model, EngineConfig(kv_cache_bytes=1 << 20, max_num_seqs=2, decode_graphs=graphs))
+        core = EngineCore(model, EngineConfig(kv_cache_bytes=1 << 20, max_num_seqs=2, cuda_graphs=graphs))
         assert (core.runner.tower is not None) is graphs
         core.warm_up()
