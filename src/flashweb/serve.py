@@ -90,6 +90,7 @@ def engine_config(settings: Settings, folder: Path, processor: PromptProcessor) 
         "kv_cache_bytes": engine.kv_cache_memory or None,
         "gpu_memory_utilization": engine.gpu_memory_utilization,
         "enable_prefix_cache": engine.prefix_cache,
+        "prefer": engine.prefer,
         "speculation": engine.speculation,
         "threads": engine.threads or None,
         "lazy_load": engine.lazy_load,

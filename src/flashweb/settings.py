@@ -189,6 +189,11 @@ class EngineSettings(_Section):
         0, "memory for recent pictures' features; 0 means by device", unit="bytes", ge=0
     )
     prefix_cache: bool = option(True, "reuse the KV cache of earlier prompts that begin alike")
+    prefer: Literal["throughput", "latency"] = option(
+        "throughput",
+        "latency: prompts and pictures that arrive are computed in smaller pieces, so that running streams hardly "
+        "pause; fewer requests per second",
+    )
     speculation: Literal["auto", "on", "off"] = option(
         "auto", "compute likely next tokens together where an answer repeats its prompt or itself; never changes it"
     )

@@ -7,7 +7,7 @@ positions. The next token is a function of the newest slot. `expected_answer` co
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
 
@@ -73,6 +73,7 @@ class FakeModel:
     max_position_embeddings: int = 128
     device: torch.device = torch.device("cpu")
     num_pictures_encoded: int = 0
+    num_slices_encoded: int = 0  # but the last of each
     num_forwards: int = 0
     letters: int = VOCAB
 
@@ -101,6 +102,12 @@ class FakeModel:
             if picture[0, 0] == BROKEN_PIXEL:
                 raise ValueError("a picture that the tower cannot take")
         return [torch.tensor(features_of(p.numpy())).unsqueeze(1) for p in patches]
+
+    def encode_in_slices(self, patches: Tensor, grid: Grid, slices: int) -> Iterator[Tensor | None]:
+        for _ in range(slices - 1):
+            self.num_slices_encoded += 1
+            yield None
+        yield self.encode_images([patches], [grid])[0]
 
     def forward(self, inputs: ForwardInputs, cache: FakeCache) -> Tensor:
         self.num_forwards += 1

@@ -162,6 +162,52 @@ def test_decoding_goes_on_while_pictures_wait_for_the_tower() -> None:
     run(core)
 
 
+def test_where_latency_is_preferred_a_large_picture_is_encoded_in_slices_beside_decoding_rows() -> None:
+    """24 patches and 12 tokens a step are 12 and 3 beside decoding rows: 32 patches are three slices."""
+    model = FakeModel()
+    core = make_core(model, prefer="latency")
+    core.submit(request("text", text(1, 4), max_tokens=30, ignore_eos=True))
+    core.step()
+    picture = request("p", [8, FakePicture(1, TALL), 9], max_tokens=3, ignore_eos=True)
+    core.submit(picture)
+    seen = []
+    for _ in range(5):
+        news = core.step()
+        assert "text" in {n.request_id for n in news}, "the decoding row stalled"
+        computed = {seq.request_id: seq.num_computed_tokens for seq in core.scheduler._running}
+        seen.append((model.num_slices_encoded, model.num_pictures_encoded, computed.get("p")))
+        core.check_integrity()
+    assert seen == [(1, 0, 1), (2, 0, 1), (2, 1, 1), (2, 1, 4), (2, 1, 7)]
+    assert run(core)["p"] == expected_answer(picture)
+
+
+def test_a_picture_half_through_the_tower_is_encoded_whole_once_nobody_decodes() -> None:
+    model = FakeModel()
+    core = make_core(model, prefer="latency")
+    core.submit(request("text", text(1, 4), max_tokens=4, ignore_eos=True))
+    core.step()
+    picture = request("p", [8, FakePicture(1, TALL), 9], max_tokens=3, ignore_eos=True)
+    core.submit(picture)
+    assert run(core)["p"] == expected_answer(picture)
+    assert model.num_pictures_encoded == 1 and not core.runner._begun and not core.scheduler._slices_left
+
+
+def test_a_sliced_picture_whose_request_is_aborted_leaves_nothing_and_can_be_asked_about_again() -> None:
+    core = make_core(prefer="latency")
+    core.submit(request("text", text(1, 4), max_tokens=40, ignore_eos=True))
+    core.step()
+    for name in ("first", "second", "third"):
+        core.submit(request(name, [8, FakePicture(1, TALL), 9], max_tokens=3, ignore_eos=True))
+        core.step()
+        core.step()
+        assert core.abort(name)
+        core.check_integrity()
+        assert not core.scheduler._slices_left and len(core.runner._begun) <= 1
+    again = request("again", [8, FakePicture(1, TALL), 9], max_tokens=3, ignore_eos=True)
+    core.submit(again)
+    assert run(core)["again"] == expected_answer(again)
+
+
 def test_a_picture_larger_than_the_towers_budget_still_gets_its_turn() -> None:
     message = request("a", [FakePicture(1, Grid(1, 16, 8)), *text(1, 3)])
     assert run(make_core(max_num_batched_patches=8), message)["a"] == expected_answer(message)
@@ -632,6 +678,7 @@ class RandomTraffic(RuleBasedStateMachine):
         overlap=st.booleans(),
         letters=st.sampled_from([2, VOCAB]),
         speculation=st.sampled_from(["on", "auto", "off"]),
+        prefer=st.sampled_from(["throughput", "latency"]),
     )
     def start(
         self,
@@ -644,6 +691,7 @@ class RandomTraffic(RuleBasedStateMachine):
         overlap: bool,
         letters: int,
         speculation: str,
+        prefer: str,
     ) -> None:
         self.idle = 0  # steps in a row that computed nothing although there was work
         self.letters = letters
@@ -651,6 +699,7 @@ class RandomTraffic(RuleBasedStateMachine):
             FakeModel(letters=letters),
             overlap=overlap,
             speculation=speculation,
+            prefer=prefer,
             kv_cache_bytes=8 * 4 * blocks,
             max_num_seqs=seqs,
             max_num_batched_tokens=tokens,

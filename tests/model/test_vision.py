@@ -42,6 +42,16 @@ def test_pictures_of_many_sizes_in_one_call_equal_each_alone(model: Glm4v) -> No
         assert torch.allclose(features, model.encode_images([rows], [grid])[0], atol=1e-5)
 
 
+@torch.inference_mode()
+@pytest.mark.parametrize("slices", [1, 2, 3, 50])
+def test_a_picture_in_slices_is_the_picture_at_once(model: Glm4v, slices: int) -> None:
+    [rows], [grid] = pictures([(16, 10)])
+    *before, features = model.encode_in_slices(rows, grid, slices)
+    depth = model.config.vision.depth
+    assert before == [None] * (-(-depth // -(-depth // slices)) - 1)
+    assert features is not None and torch.equal(features, model.encode_images([rows], [grid])[0])
+
+
 def test_features_equal_the_reference_tower(folder: Path, model: Glm4v) -> None:
     patches, grids = pictures(SIZES)
     tower = reference_model(folder).model.visual

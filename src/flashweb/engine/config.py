@@ -44,6 +44,7 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     enable_prefix_cache: bool = True
     cuda_graphs: bool = True  # on CUDA: decode steps, small steps with prompts and small pictures as captured graphs
     speculation: Literal["auto", "on", "off"] = "auto"  # drafts from repetitions; auto: where it was measured to pay
+    prefer: Literal["throughput", "latency"] = "throughput"  # latency: little beside a step's decoding rows
     overlap: bool | None = None  # launch a step before the last one's tokens are read; None: on accelerators
 
     # --- the process

@@ -9,7 +9,7 @@ at fault gets the error; writing a slot twice with the same values does no harm.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, Protocol
@@ -22,11 +22,13 @@ from torch import Tensor
 from flashweb.engine.batch import PendingTokens, build_inputs, decode_numbers, is_decode
 from flashweb.engine.encoder_cache import EncoderCache
 from flashweb.engine.sampler import Sampling, on_device, sample
-from flashweb.engine.scheduler import Batch, Chunk, Row
+from flashweb.engine.scheduler import Batch, Chunk, Row, Slice
 from flashweb.engine.sequence import Picture, Sequence
 from flashweb.errors import FlashwebError
 from flashweb.model.inputs import BlockTables, ForwardInputs
 from flashweb.types import Grid
+
+MAX_BEGUN = 2  # pictures half through the tower that are kept
 
 
 class Model(Protocol):
@@ -37,6 +39,7 @@ class Model(Protocol):
     def kv_bytes_per_token(self) -> int: ...
     def new_kv_cache(self, num_blocks: int, block_size: int) -> Any: ...
     def encode_images(self, patches: list[Tensor], grids: list[Grid]) -> list[Tensor]: ...
+    def encode_in_slices(self, patches: Tensor, grid: Grid, slices: int) -> Iterator[Tensor | None]: ...
     def forward(self, inputs: ForwardInputs, cache: Any) -> Tensor: ...
     def logits(self, hidden_rows: Tensor) -> Tensor: ...
 
@@ -103,11 +106,14 @@ class ModelRunner:
         self.prompts: Prompts | None = None
         self.tower: Tower | None = None
         self._tables = BlockTables(block_size)
+        self._begun: dict[bytes, Iterator[Tensor | None]] = {}  # pictures half through the tower, oldest first
         self._pending: PendingTokens | None = None  # of the step launched last
 
     @torch.inference_mode()
     def launch(self, batch: Batch) -> Launched:
         """Raises DeviceLost."""
+        if batch.slice is not None:
+            self._encode_slice(batch.slice)
         errors = self._encode(batch.pictures)
         parts: list[_Forward | Exception] = []
         if not errors:
@@ -147,17 +153,43 @@ class ModelRunner:
         return errors
 
     def _encode_together(self, pictures: list[Picture]) -> None:
-        device = self.model.device
-        # np.array copies: the bytes of a message are read-only, which torch does not know how to promise.
-        host = [torch.from_numpy(np.array(p.patches)) for p in pictures]
-        if device.type != "cpu":
-            host = [pixels.pin_memory() for pixels in host]  # else the copy would wait for the device
-        patches = [pixels.to(device, non_blocking=True) for pixels in host]
+        patches = [self._on_device(picture) for picture in pictures]
         encoded = (self.tower or self.model).encode_images(patches, [p.grid for p in pictures])
         for picture, features in zip(pictures, encoded, strict=True):
-            # A view would keep the whole step's features alive for as long as one of them is remembered.
-            own = features.clone() if features.untyped_storage().nbytes() > features.nbytes else features
-            self.encoder.put(picture.digest, own, own.nbytes)
+            self._keep(picture, features)
+            self._begun.pop(picture.digest, None)
+
+    def _encode_slice(self, part: Slice) -> None:
+        """Takes a picture some blocks further. What fails here is encoded anew, whole, when it is needed."""
+        picture = part.picture
+        if picture.digest in self.encoder:
+            return
+        begun = self._begun.pop(picture.digest, None)
+        try:
+            if begun is None:
+                begun = self.model.encode_in_slices(self._on_device(picture), picture.grid, part.of)
+            features = next(begun)
+        except Exception as error:
+            _raise_if_device_lost(error)
+            return
+        if features is not None:
+            self._keep(picture, features)
+            return
+        while len(self._begun) >= MAX_BEGUN:  # of requests that are gone
+            del self._begun[next(iter(self._begun))]
+        self._begun[picture.digest] = begun
+
+    def _on_device(self, picture: Picture) -> Tensor:
+        # np.array copies: the bytes of a message are read-only, which torch does not know how to promise.
+        pixels = torch.from_numpy(np.array(picture.patches))
+        if self.model.device.type != "cpu":
+            pixels = pixels.pin_memory()  # else the copy would wait for the device
+        return pixels.to(self.model.device, non_blocking=True)
+
+    def _keep(self, picture: Picture, features: Tensor) -> None:
+        # A view would keep the whole step's features alive for as long as one of them is remembered.
+        own = features.clone() if features.untyped_storage().nbytes() > features.nbytes else features
+        self.encoder.put(picture.digest, own, own.nbytes)
 
     def _forward(self, batch: Batch) -> _Forward:
         if self.decoder is not None and len(batch.chunks) <= self.decoder.max_batch and is_decode(batch):

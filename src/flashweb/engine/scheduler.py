@@ -45,6 +45,17 @@ class Limits:
     max_waiting: int  # sequences queued behind the running ones
     max_waiting_bytes: int  # pixels held by all sequences
     max_speculating: int = 0  # with more sequences running there are no drafts
+    # What a step that also decodes may have beside it, so that no stream waits long; None: as much as any other step.
+    max_tokens_beside: int | None = None  # of prompts
+    max_patches_beside: int | None = None  # of the tower: larger pictures are encoded in slices, a slice a step
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """One of `of` parts of the tower's blocks for one picture; the last one gives its features."""
+
+    picture: Picture
+    of: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +81,14 @@ class Chunk:
 
 @dataclass(slots=True)
 class Batch:
-    """One step: chunks in order, and the pictures that the tower must encode first."""
+    """One step: chunks in order, the pictures that the tower must encode first, and a slice of one that is not needed
+    in this step yet."""
 
     chunks: list[Chunk] = field(default_factory=list)
     pictures: list[Picture] = field(default_factory=list)
+    slice: Slice | None = None
     num_tokens: int = 0
+    num_decoded: int = 0  # of these, of sequences that decode
     num_patches: int = 0
 
 
@@ -106,6 +120,7 @@ class Scheduler:
         self._running: list[Sequence] = []  # oldest first
         self._num_arrivals = 0
         self._num_pixel_bytes = 0
+        self._slices_left: dict[bytes, int] = {}  # of pictures that have been begun, by digest
 
     @property
     def num_running(self) -> int:
@@ -162,6 +177,8 @@ class Scheduler:
         self._num_pixel_bytes -= seq.num_pixel_bytes
         (self._running if seq.block_table else self._waiting).remove(seq)
         self._unpin(seq, seq.pinned.copy())
+        for picture in seq.pictures:
+            self._slices_left.pop(picture.digest, None)
         self.blocks.free(seq, forget)
         if forget:
             for picture in seq.pictures:
@@ -173,6 +190,7 @@ class Scheduler:
         """The next step; an empty batch when there is nothing to do."""
         batch = Batch()
         self._schedule_decodes(batch)
+        batch.num_decoded = batch.num_tokens
         for seq in self._running:
             if not seq.is_decoding:
                 self._schedule_prefill(seq, batch)
@@ -228,18 +246,24 @@ class Scheduler:
         return drafts[: self.blocks.reserve(seq, len(drafts), keep_free=len(self._running))] if drafts else ()
 
     def _schedule_prefill(self, seq: Sequence, batch: Batch) -> None:
-        count = min(seq.num_uncomputed_tokens, self.limits.max_num_batched_tokens - batch.num_tokens)
+        count = min(seq.num_uncomputed_tokens, self._room(batch))
         if count > 0:
             count = self._claim_pictures(seq, count, batch)
         if count > 0:
             self._put(batch, seq, count)
 
+    def _room(self, batch: Batch) -> int:
+        """Prompt tokens that a step can still take."""
+        limits = self.limits
+        if batch.slice is not None:
+            return 0
+        most = limits.max_num_batched_tokens
+        if batch.num_decoded and limits.max_tokens_beside is not None:
+            most = min(most, batch.num_decoded + limits.max_tokens_beside)
+        return most - batch.num_tokens
+
     def _admit(self, batch: Batch) -> None:
-        while (
-            self._waiting
-            and len(self._running) < self.limits.max_num_seqs
-            and batch.num_tokens < self.limits.max_num_batched_tokens
-        ):
+        while self._waiting and len(self._running) < self.limits.max_num_seqs and self._room(batch) > 0:
             seq = self._waiting[0]
             if seq.is_pending:  # preempted a moment ago: its newest token is known after this step
                 return
@@ -285,19 +309,50 @@ class Scheduler:
         that can really be computed, cut before a picture for which this step's tower budget is too small."""
         start = seq.num_computed_tokens
         for picture in seq.pictures_in(start, start + count):
-            if picture.digest in seq.pinned:
+            known = picture.digest in self.encoder
+            if known and picture.digest in seq.pinned:
                 continue
-            known = picture.digest in self.encoder or any(p.digest == picture.digest for p in batch.pictures)
-            if not known and not self._fits_tower(picture, batch):
+            known = known or any(p.digest == picture.digest for p in batch.pictures)
+            if not known and (self._is_sliced(seq, picture, batch) or not self._fits_tower(picture, batch)):
                 return max(0, picture.start - start)
-            self.encoder.queries += 1
-            self.encoder.hits += known
-            self.encoder.pin(picture.digest)
-            seq.pinned.add(picture.digest)
+            self._pin(seq, picture, known)
             if not known:
                 batch.pictures.append(picture)
                 batch.num_patches += picture.grid.num_patches
         return count
+
+    def _pin(self, seq: Sequence, picture: Picture, known: bool) -> None:
+        if picture.digest in seq.pinned:
+            return
+        self.encoder.queries += 1
+        self.encoder.hits += known
+        self.encoder.pin(picture.digest)
+        seq.pinned.add(picture.digest)
+
+    def _is_sliced(self, seq: Sequence, picture: Picture, batch: Batch) -> bool:
+        """Whether a picture is not encoded whole in this step, because sequences that decode would wait too long: then
+        one more slice of it is, if the step has nothing else beside its decoding rows."""
+        of = self._num_slices(picture, batch)
+        if of == 1:
+            self._slices_left.pop(picture.digest, None)
+            return False
+        if self._can_take_slice(batch):
+            self._pin(seq, picture, known=False)
+            batch.slice = Slice(picture, of)
+            left = self._slices_left.get(picture.digest, of) - 1
+            self._slices_left[picture.digest] = left
+            if left == 0:
+                del self._slices_left[picture.digest]
+        return True
+
+    def _num_slices(self, picture: Picture, batch: Batch) -> int:
+        """How many steps a picture's tower takes beside the rows that decode in this one."""
+        most = self.limits.max_patches_beside
+        return -(-picture.grid.num_patches // most) if most is not None and batch.num_decoded else 1
+
+    @staticmethod
+    def _can_take_slice(batch: Batch) -> bool:
+        return batch.num_tokens == batch.num_decoded and batch.slice is None and not batch.pictures
 
     def _fits_tower(self, picture: Picture, batch: Batch) -> bool:
         with_it = batch.num_patches + picture.grid.num_patches
@@ -306,10 +361,10 @@ class Scheduler:
     def _must_wait_for_tower(self, seq: Sequence, num_cached: int, batch: Batch) -> bool:
         """Whether a new sequence could compute less than a block now because its picture does not fit into the
         step: then it is better admitted in the next one, when the prefix cache may know more."""
-        if batch.num_patches == 0:
-            return False
         for picture in seq.pictures_in(num_cached, num_cached + self.blocks.block_size):
             known = picture.digest in self.encoder or any(p.digest == picture.digest for p in batch.pictures)
+            if not known and self._num_slices(picture, batch) > 1:
+                return not self._can_take_slice(batch)
             if not known:
                 return not self._fits_tower(picture, batch)
         return False

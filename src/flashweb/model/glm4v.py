@@ -11,7 +11,7 @@ Knows nothing of tokenizers, requests, schedules or sampling.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -164,6 +164,10 @@ class Glm4v:
     def encode_images(self, patches: Sequence[Tensor], grids: Sequence[Grid]) -> list[Tensor]:
         """uint8 [grid.num_patches, 588] per picture -> [grid.num_tokens, hidden] per picture, in order."""
         return self.vision.encode(patches, grids) if patches else []
+
+    def encode_in_slices(self, patches: Tensor, grid: Grid, slices: int) -> Iterator[Tensor | None]:
+        """`encode_images` of one picture in parts, to be taken one by one: see `VisionTower.encode_in_slices`."""
+        return self.vision.encode_in_slices(patches, grid, slices)
 
     @torch.inference_mode()
     def forward(self, inputs: ForwardInputs, cache: KVCache) -> Tensor:

@@ -7,7 +7,7 @@ frame. Knows nothing of files, decoding or prompts.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -105,14 +105,34 @@ class VisionTower:
             [h * w for h, w in frames],
         )
 
+    def encode_in_slices(self, patches: Tensor, grid: Grid, slices: int) -> Iterator[Tensor | None]:
+        """`encode` of one picture in at most so many parts of about equal work: None after each but the last."""
+        parts = self.parts([patches], [grid])
+        positions, rotation = _joined(parts.positions), _joined(parts.rotations)
+        attend = partial(_attend_frames, runs=_equal_runs(parts.lengths))
+        x = self._enter(parts.pixels[0], positions)
+        step = -(-len(self.blocks) // slices)
+        for begin in range(0, len(self.blocks), step):
+            if begin:
+                yield None
+            with _attention_backends(self.device):
+                for block in self.blocks[begin : begin + step]:
+                    block.add_to_(x, rotation, attend)
+        yield self._leave(x)
+
     def compute(self, pixels: Tensor, positions: Tensor, rotation: Tensor, attend: Attend) -> Tensor:
         """The whole network for n packed patches: uint8 [n, 588] -> [n / 4, out_hidden_size]."""
-        x = F.linear(pixels.float(), self.patch_weight, self.patch_bias).to(self.dtype)
-        x = self.after_patches(x) + positions
+        x = self._enter(pixels, positions)
         for block in self.blocks:
             block.add_to_(x, rotation, attend)
-        x = self.downsample(self.after_blocks(x).view(x.shape[0] // 4, -1))
-        return self.merger(x)
+        return self._leave(x)
+
+    def _enter(self, pixels: Tensor, positions: Tensor) -> Tensor:
+        x = F.linear(pixels.float(), self.patch_weight, self.patch_bias).to(self.dtype)
+        return self.after_patches(x) + positions
+
+    def _leave(self, x: Tensor) -> Tensor:
+        return self.merger(self.downsample(self.after_blocks(x).view(x.shape[0] // 4, -1)))
 
     def _lattice(self, h: int, w: int) -> _Lattice:
         lattice = self._lattices.get((h, w))
