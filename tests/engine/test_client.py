@@ -21,7 +21,7 @@ import pytest
 
 from flashweb.engine import EngineClient, EngineConfig
 from flashweb.engine import client as client_module
-from flashweb.engine.protocol import FrameError, FrameReader, Progress, Ready, Shutdown, Stats, encode_frame
+from flashweb.engine.protocol import FrameError, FrameReader, Progress, Ready, Shutdown, Stats, Submit, encode_frame
 from flashweb.errors import (
     CheckpointError,
     ConfigError,
@@ -137,6 +137,62 @@ async def test_requests_abort_and_overload_share_one_process() -> None:
         process_id = client.process_id
     assert client.state.phase == "stopped"
     assert process_id is not None and not _alive(process_id)
+
+
+async def test_pixels_cross_the_line_only_when_the_engine_needs_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    with_pixels: list[bool] = []  # of each request sent
+    really = client_module.to_submit
+
+    def to_submit(*args: Any) -> Submit:
+        message = really(*args)
+        with_pixels.append(all(image.patches is not None for image in message.images))
+        return message
+
+    monkeypatch.setattr(client_module, "to_submit", to_submit)
+    async with running(enable_prefix_cache=False) as client:
+        first = tokens(await collect(client, prompt()))
+        assert prompt().spans[0].image.digest in client._encoded
+        assert tokens(await collect(client, prompt())) == first
+        assert with_pixels == [True, False]
+
+        # The web side is wrong: it is asked, and its caller notices nothing.
+        unknown = prompt(1)
+        client._encoded.add(unknown.spans[0].image.digest)
+        asked = await collect(client, unknown)
+        assert with_pixels[2:] == [False, True]
+        client._encoded.clear()
+        del with_pixels[:]
+        assert tokens(await collect(client, unknown)) == tokens(asked)
+        assert with_pixels == [True]
+
+        # Many at once bring a new picture once.
+        del with_pixels[:]
+        crowd = await asyncio.gather(*(collect(client, prompt(2)) for _ in range(6)))
+        assert len({tuple(tokens(outs)) for outs in crowd}) == 1 and len(tokens(crowd[0])) == 6
+        assert sorted(with_pixels) == [False] * 5 + [True]
+
+        # Leaving while the engine asks is no trouble.
+        client._encoded.add(prompt(3).spans[0].image.digest)
+        leaves = asyncio.create_task(collect(client, prompt(3)))
+        await asyncio.sleep(0)
+        leaves.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await leaves
+
+        # A new process knows nothing.
+        assert client.process_id is not None
+        os.kill(client.process_id, signal.SIGKILL)
+        await until(lambda: client.state.num_restarts == 1 and client.state.phase == "ready")
+        del with_pixels[:]
+        assert tokens(await collect(client, prompt())) == first
+        assert with_pixels == [True]
+
+
+async def test_pictures_that_the_engine_had_no_room_for_come_with_pixels_again() -> None:
+    async with running(encoder_cache_bytes=0) as client:
+        first = tokens(await collect(client, prompt()))
+        assert not client._encoded
+        assert tokens(await collect(client, prompt())) == first
 
 
 async def test_a_slow_reader_gets_all_tokens_in_fewer_pieces() -> None:

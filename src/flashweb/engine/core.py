@@ -80,7 +80,7 @@ class EngineCore:
         return self.scheduler.has_work or self._under_way is not None
 
     def submit(self, message: Submit) -> None:
-        """Queues a request. Raises InvalidRequest, ContextLengthExceeded, Overloaded."""
+        """Queues a request. Raises InvalidRequest, ContextLengthExceeded, Overloaded, PixelsNeeded."""
         if message.request_id in self.scheduler:
             raise InvalidRequest(f"request id {message.request_id!r} is in use; every request needs its own")
         self.scheduler.add(Sequence.from_submit(message, self.rules))

@@ -27,7 +27,9 @@ class WireImage(msgspec.Struct, frozen=True, array_like=True):
     start: int  # first `<|image|>` token of the run
     grid: tuple[int, int, int]  # t, h, w in patches
     digest: bytes  # 32 bytes
-    patches: bytes  # uint8, row-major [t*h*w, len / (t*h*w)]
+    # uint8, row-major [t*h*w, len / (t*h*w)]; None: the engine has its features, or its pixels from another request
+    # that it holds, as far as the web side knows. If not, it answers NeedPixels.
+    patches: bytes | None
 
 
 class WireSampling(msgspec.Struct, frozen=True, array_like=True):
@@ -113,6 +115,20 @@ class Failed(_Message, frozen=True, tag="failed"):
     message: str
 
 
+class NeedPixels(_Message, frozen=True, tag="need_pixels"):
+    """A request whose pictures came without pixels was not taken, because the features of one are not here: it has to
+    come again, with pixels."""
+
+    request_id: str
+
+
+class Encoded(_Message, frozen=True, tag="encoded"):
+    """Digests whose features came into the encoder cache or left it (evicted, or no longer to be trusted)."""
+
+    added: tuple[bytes, ...]
+    dropped: tuple[bytes, ...]
+
+
 class Stats(_Message, frozen=True, tag="stats"):
     """Heartbeat, at least once a second; `num_steps` must grow while anything is running."""
 
@@ -136,7 +152,7 @@ class Fatal(_Message, frozen=True, tag="fatal"):
     message: str
 
 
-FromEngine: TypeAlias = Progress | Ready | Tokens | Failed | Stats | Fatal
+FromEngine: TypeAlias = Progress | Ready | Tokens | Failed | NeedPixels | Encoded | Stats | Fatal
 
 
 # --- frames -----------------------------------------------------------------------------------------------------

@@ -144,7 +144,9 @@ class ModelRunner:
     def _encode_together(self, pictures: list[Picture]) -> None:
         device = self.model.device
         # np.array copies: the bytes of a message are read-only, which torch does not know how to promise.
-        host = [torch.from_numpy(np.array(p.patches)) for p in pictures]
+        # Without pixels a picture is never scheduled for the tower.
+        host = [torch.from_numpy(np.array(p.patches)) for p in pictures if p.patches is not None]
+        assert len(host) == len(pictures)
         if device.type != "cpu":
             host = [pixels.pin_memory() for pixels in host]  # else the copy would wait for the device
         patches = [pixels.to(device, non_blocking=True) for pixels in host]

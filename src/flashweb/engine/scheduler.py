@@ -18,11 +18,11 @@ from __future__ import annotations
 from bisect import insort
 from collections import Counter, deque
 from collections.abc import Sequence as Ordered
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
 from flashweb.engine.block_manager import BlockManager
-from flashweb.engine.encoder_cache import EncoderCache
+from flashweb.engine.encoder_cache import EncoderCache, PixelsNeeded
 from flashweb.engine.protocol import Failed, Token
 from flashweb.engine.sequence import Picture, Sequence
 from flashweb.errors import FlashwebError, Overloaded
@@ -105,7 +105,11 @@ class Scheduler:
     # --- coming and going --------------------------------------------------------------------------------------------
 
     def add(self, seq: Sequence) -> None:
-        """Queues a sequence. Raises Overloaded when the queue is full; asserts that its id is new."""
+        """Queues a sequence. Raises Overloaded when the queue is full, PixelsNeeded; asserts that its id is new.
+
+        The features of pictures without pixels are pinned from here to the end of the sequence: it can be preempted
+        and computed again at any time.
+        """
         assert seq.request_id not in self._sequences, f"request id {seq.request_id} is in use"
         most = self.limits.max_num_seqs + self.limits.max_waiting
         if len(self._sequences) >= most:
@@ -113,6 +117,7 @@ class Scheduler:
                 f"{self.num_running} requests are running and {self.num_waiting} waiting; the limit is {most} in all: "
                 "try again shortly"
             )
+        seq.pictures = tuple(self._with_pixels_if_needed(picture) for picture in seq.pictures)
         num_bytes = seq.num_pixel_bytes
         if self._num_pixel_bytes and self._num_pixel_bytes + num_bytes > self.limits.max_waiting_bytes:
             raise Overloaded(
@@ -122,8 +127,20 @@ class Scheduler:
         self._num_pixel_bytes += num_bytes
         self._num_arrivals += 1
         seq.arrival = self._num_arrivals
+        for digest in seq.pixelless:
+            self.encoder.pin(digest)
         self._sequences[seq.request_id] = seq
         self._waiting.append(seq)
+
+    def _with_pixels_if_needed(self, picture: Picture) -> Picture:
+        """A picture without pixels or features gets the pixels of a sequence that brought them. Raises PixelsNeeded."""
+        if picture.patches is not None or picture.digest in self.encoder:
+            return picture
+        for seq in self._sequences.values():
+            for other in seq.pictures:
+                if other.digest == picture.digest and other.grid == picture.grid and other.patches is not None:
+                    return replace(picture, patches=other.patches)
+        raise PixelsNeeded
 
     def abort(self, request_id: str) -> bool:
         """Forgets a sequence, whatever it is doing, and frees all it holds. False when there is none of that name."""
@@ -142,6 +159,8 @@ class Scheduler:
         self._num_pixel_bytes -= seq.num_pixel_bytes
         (self._running if seq.block_table else self._waiting).remove(seq)
         self._unpin(seq, seq.pinned.copy())
+        for digest in seq.pixelless:
+            self.encoder.unpin(digest)
         self.blocks.free(seq, forget)
         if forget:
             for picture in seq.pictures:
@@ -240,7 +259,7 @@ class Scheduler:
         for picture in seq.pictures_in(start, start + count):
             if picture.digest in seq.pinned:
                 continue
-            known = picture.digest in self.encoder or any(p.digest == picture.digest for p in batch.pictures)
+            known = self._is_known(picture, batch)
             if not known and not self._fits_tower(picture, batch):
                 return max(0, picture.start - start)
             self.encoder.queries += 1
@@ -252,6 +271,12 @@ class Scheduler:
                 batch.num_patches += picture.grid.num_patches
         return count
 
+    def _is_known(self, picture: Picture, batch: Batch) -> bool:
+        """Whether its features are here, or will be when this step needs them. Without pixels they are pinned."""
+        if picture.patches is None or picture.digest in self.encoder:
+            return True
+        return any(p.digest == picture.digest for p in batch.pictures)
+
     def _fits_tower(self, picture: Picture, batch: Batch) -> bool:
         with_it = batch.num_patches + picture.grid.num_patches
         return batch.num_patches == 0 or with_it <= self.limits.max_num_batched_patches
@@ -262,8 +287,7 @@ class Scheduler:
         if batch.num_patches == 0:
             return False
         for picture in seq.pictures_in(num_cached, num_cached + self.blocks.block_size):
-            known = picture.digest in self.encoder or any(p.digest == picture.digest for p in batch.pictures)
-            if not known:
+            if not self._is_known(picture, batch):
                 return not self._fits_tower(picture, batch)
         return False
 
@@ -328,7 +352,9 @@ class Scheduler:
         assert arrivals == sorted(arrivals), "somebody was overtaken"
         assert self._num_pixel_bytes == sum(seq.num_pixel_bytes for seq in self._sequences.values())
         self.blocks.check_integrity(self._running)
-        self.encoder.check_integrity(Counter(d for seq in self._running for d in seq.pinned))
+        pins = Counter(d for seq in self._running for d in seq.pinned)
+        pins.update(d for seq in self._sequences.values() for d in seq.pixelless)
+        self.encoder.check_integrity(pins)
 
 
 def failure(request_id: str, error: Exception) -> Failed:

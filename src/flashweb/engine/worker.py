@@ -27,13 +27,16 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from flashweb.engine.config import EngineConfig
+from flashweb.engine.encoder_cache import PixelsNeeded
 from flashweb.engine.protocol import (
     Abort,
+    Encoded,
     Failed,
     Fatal,
     FrameError,
     FrameReader,
     FromEngine,
+    NeedPixels,
     Progress,
     Shutdown,
     Stats,
@@ -172,6 +175,9 @@ class Worker:
                 if not self._handle(message, core):
                     return
             news = core.step()
+            added, dropped = core.encoder.take_changes()
+            if added or dropped:
+                line.send(Encoded(added, dropped))  # before the tokens: who got them may ask again at once
             tokens = tuple(n for n in news if isinstance(n, Token))
             if tokens:
                 line.send(Tokens(tokens))
@@ -190,6 +196,8 @@ class Worker:
     def _submit(self, message: Submit, core: EngineCore) -> None:
         try:
             core.submit(message)
+        except PixelsNeeded:
+            self.line.send(NeedPixels(message.request_id))
         except FlashwebError as error:
             self.line.send(Failed(message.request_id, error.code or "invalid_request", error.message))
         except Exception as error:
