@@ -21,7 +21,18 @@ import pytest
 
 from flashweb.engine import EngineClient, EngineConfig
 from flashweb.engine import client as client_module
-from flashweb.engine.protocol import FrameError, FrameReader, Progress, Ready, Shutdown, Stats, Submit, encode_frame
+from flashweb.engine.protocol import (
+    FrameError,
+    FrameReader,
+    Progress,
+    Ready,
+    Shutdown,
+    Stats,
+    Submit,
+    encode_frame,
+    receive_frame,
+)
+from flashweb.engine.sequence import Sequence, SequenceRules
 from flashweb.errors import (
     CheckpointError,
     ConfigError,
@@ -468,6 +479,35 @@ def test_frames_survive_any_cut_and_a_mad_length_is_an_error() -> None:
         assert len(frames) == 10
     with pytest.raises(FrameError):
         list(FrameReader().feed(b"\xff\xff\xff\xff"))
+
+
+def test_a_frame_is_received_whole_and_a_line_that_ends_inside_one_is_closed() -> None:
+    frame = bytes(encode_frame(Progress("weights", 0.5)))
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        for byte in frame + frame[:-1]:
+            theirs.send(bytes([byte]))
+        theirs.shutdown(socket.SHUT_WR)
+        received = receive_frame(ours)
+        assert received is not None and msgspec.msgpack.decode(received, type=Progress) == Progress("weights", 0.5)
+        assert receive_frame(ours) is None
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.sendall(b"\xff\xff\xff\xff")
+        with pytest.raises(FrameError):
+            receive_frame(ours)
+
+
+def test_a_pictures_pixels_are_a_view_of_its_frame() -> None:
+    """Nothing is copied between the socket and the device: the view can be written to, as torch wants it."""
+    frame = encode_frame(client_module.to_submit("1", prompt(), SHORT))
+    message = msgspec.msgpack.decode(memoryview(frame)[4:], type=Submit)
+    pixels = prompt().spans[0].image.patches
+    patches = message.images[0].patches
+    assert patches is not None and np.array_equal(np.frombuffer(patches, np.uint8).reshape(pixels.shape), pixels)
+    frame[:] = bytes(len(frame))
+    assert not any(patches)
+    assert Sequence.from_submit(message, SequenceRules(1024, 2000, 588)).pictures[0].patches.flags.writeable  # type: ignore[union-attr]
 
 
 def test_the_web_half_never_imports_torch() -> None:

@@ -29,7 +29,6 @@ from typing import cast
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from flashweb.engine.config import EngineConfig
 from flashweb.engine.face import EnginePhase, EngineState
@@ -608,7 +607,7 @@ def to_submit(wire_id: str, prompt: Prompt, params: SamplingParams, known: Colle
             start=span.start,
             grid=(span.image.grid.t, span.image.grid.h, span.image.grid.w),
             digest=span.image.digest,
-            patches=_bytes_of(span.image.patches) if span.image.digest not in known else None,
+            patches=np.ascontiguousarray(span.image.patches).data.cast("B") if span.image.digest not in known else None,
         )
         for span in prompt.spans
     )
@@ -636,10 +635,6 @@ def to_submit(wire_id: str, prompt: Prompt, params: SamplingParams, known: Colle
         images=images,
         sampling=sampling,
     )
-
-
-def _bytes_of(patches: NDArray[np.uint8]) -> bytes:
-    return np.ascontiguousarray(patches).data.cast("B")  # type: ignore[return-value]
 
 
 async def _ends_within(process: subprocess.Popen[bytes], seconds: float) -> bool:

@@ -245,5 +245,5 @@ def _trial_request(rules: SequenceRules, num_tokens: int, grid: Grid) -> Submit:
     pixels = (np.arange(num_values) % 251).astype(np.uint8)
     # Plain positions, not a picture's: this checks that every part computes, not what it says.
     positions = np.tile(np.arange(num_tokens, dtype=np.int32), (3, 1))
-    image = WireImage(0, (grid.t, grid.h, grid.w), bytes(32), pixels.tobytes())
+    image = WireImage(0, (grid.t, grid.h, grid.w), bytes(32), pixels.data)
     return Submit(TRIAL_ID, (0,) * num_tokens, positions.tobytes(), 0, (image,), GREEDY)

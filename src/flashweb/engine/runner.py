@@ -143,10 +143,7 @@ class ModelRunner:
 
     def _encode_together(self, pictures: list[Picture]) -> None:
         device = self.model.device
-        # np.array copies: the bytes of a message are read-only, which torch does not know how to promise.
-        # Without pixels a picture is never scheduled for the tower.
-        host = [torch.from_numpy(np.array(p.patches)) for p in pictures if p.patches is not None]
-        assert len(host) == len(pictures)
+        host = [_as_tensor(picture) for picture in pictures]
         if device.type != "cpu":
             host = [pixels.pin_memory() for pixels in host]  # else the copy would wait for the device
         patches = [pixels.to(device, non_blocking=True) for pixels in host]
@@ -188,6 +185,13 @@ class ModelRunner:
         except Exception as error:
             _raise_if_device_lost(error)
             return _named(error)
+
+
+def _as_tensor(picture: Picture) -> Tensor:
+    """The picture's own memory, uint8 [num_patches, patch_values]; a copy where it is read-only, because torch does not
+    know how to promise that."""
+    assert picture.patches is not None, "without pixels a picture is never scheduled for the tower"
+    return torch.from_numpy(picture.patches if picture.patches.flags.writeable else picture.patches.copy())
 
 
 def _pending_of(parts: list[_Forward | Exception]) -> PendingTokens | None:

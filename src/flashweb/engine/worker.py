@@ -34,7 +34,6 @@ from flashweb.engine.protocol import (
     Failed,
     Fatal,
     FrameError,
-    FrameReader,
     FromEngine,
     NeedPixels,
     Progress,
@@ -45,6 +44,7 @@ from flashweb.engine.protocol import (
     Token,
     Tokens,
     encode_frame,
+    receive_frame,
 )
 from flashweb.errors import CheckpointError, ConfigError, FlashwebError
 
@@ -80,14 +80,12 @@ class Line:
         os._exit(0)
 
     def _read(self) -> None:
-        reader = FrameReader()
         decoder = msgspec.msgpack.Decoder(ToEngine)
-        while data := self._connection.recv(1 << 20):
-            for frame in reader.feed(data):
-                try:
-                    self.inbox.put(decoder.decode(frame))
-                except (msgspec.DecodeError, UnicodeDecodeError) as error:
-                    logger.error("a frame of %d bytes is no message and was dropped: %s", len(frame), error)
+        while (frame := receive_frame(self._connection)) is not None:
+            try:
+                self.inbox.put(decoder.decode(frame))
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                logger.error("a frame of %d bytes is no message and was dropped: %s", len(frame), error)
 
 
 class Worker:
