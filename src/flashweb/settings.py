@@ -152,6 +152,9 @@ class MediaSettings(_Section):
     media_resize: Literal["exact", "fast"] = option(
         "exact", "exact gives the reference's pixels; fast is within 2 of 255 levels, in processes of 220 MB each"
     )
+    media_cache_memory: Size = option(
+        256 << 20, "memory for recent pictures, decoded and resized; 0 prepares every one anew", unit="bytes", ge=0
+    )
 
 
 class ModelSettings(_Section):

@@ -197,12 +197,20 @@ def request(request_id: str, pieces: Sequence[int | FakePicture], **changes: obj
     return Submit(request_id, tuple(token_ids), positions.tobytes(), delta, tuple(images), sampling(**changes))
 
 
+def without_pixels(message: Submit) -> Submit:
+    """The same request for an engine that has seen its pictures."""
+    return msgspec.structs.replace(
+        message, images=tuple(msgspec.structs.replace(image, patches=None) for image in message.images)
+    )
+
+
 def expected_answer(
     message: Submit, max_model_len: int = 1 << 30, eos: Sequence[int] = (EOS,), letters: int = VOCAB
 ) -> list[int]:
     """The greedy answer, computed in one pass without cache, batch or engine."""
     values = list(message.token_ids)
     for image in message.images:
+        assert image.patches is not None
         patches = np.frombuffer(image.patches, np.uint8).reshape(-1, PATCH_VALUES)
         for offset, feature in enumerate(features_of(patches)):
             values[image.start + offset] = feature

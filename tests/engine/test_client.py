@@ -21,7 +21,18 @@ import pytest
 
 from flashweb.engine import EngineClient, EngineConfig
 from flashweb.engine import client as client_module
-from flashweb.engine.protocol import FrameError, FrameReader, Progress, Ready, Shutdown, Stats, encode_frame
+from flashweb.engine.protocol import (
+    FrameError,
+    FrameReader,
+    Progress,
+    Ready,
+    Shutdown,
+    Stats,
+    Submit,
+    encode_frame,
+    receive_frame,
+)
+from flashweb.engine.sequence import Sequence, SequenceRules
 from flashweb.errors import (
     CheckpointError,
     ConfigError,
@@ -137,6 +148,62 @@ async def test_requests_abort_and_overload_share_one_process() -> None:
         process_id = client.process_id
     assert client.state.phase == "stopped"
     assert process_id is not None and not _alive(process_id)
+
+
+async def test_pixels_cross_the_line_only_when_the_engine_needs_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    with_pixels: list[bool] = []  # of each request sent
+    really = client_module.to_submit
+
+    def to_submit(*args: Any) -> Submit:
+        message = really(*args)
+        with_pixels.append(all(image.patches is not None for image in message.images))
+        return message
+
+    monkeypatch.setattr(client_module, "to_submit", to_submit)
+    async with running(enable_prefix_cache=False) as client:
+        first = tokens(await collect(client, prompt()))
+        assert prompt().spans[0].image.digest in client._encoded
+        assert tokens(await collect(client, prompt())) == first
+        assert with_pixels == [True, False]
+
+        # The web side is wrong: it is asked, and its caller notices nothing.
+        unknown = prompt(1)
+        client._encoded.add(unknown.spans[0].image.digest)
+        asked = await collect(client, unknown)
+        assert with_pixels[2:] == [False, True]
+        client._encoded.clear()
+        del with_pixels[:]
+        assert tokens(await collect(client, unknown)) == tokens(asked)
+        assert with_pixels == [True]
+
+        # Many at once bring a new picture once.
+        del with_pixels[:]
+        crowd = await asyncio.gather(*(collect(client, prompt(2)) for _ in range(6)))
+        assert len({tuple(tokens(outs)) for outs in crowd}) == 1 and len(tokens(crowd[0])) == 6
+        assert sorted(with_pixels) == [False] * 5 + [True]
+
+        # Leaving while the engine asks is no trouble.
+        client._encoded.add(prompt(3).spans[0].image.digest)
+        leaves = asyncio.create_task(collect(client, prompt(3)))
+        await asyncio.sleep(0)
+        leaves.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await leaves
+
+        # A new process knows nothing.
+        assert client.process_id is not None
+        os.kill(client.process_id, signal.SIGKILL)
+        await until(lambda: client.state.num_restarts == 1 and client.state.phase == "ready")
+        del with_pixels[:]
+        assert tokens(await collect(client, prompt())) == first
+        assert with_pixels == [True]
+
+
+async def test_pictures_that_the_engine_had_no_room_for_come_with_pixels_again() -> None:
+    async with running(encoder_cache_bytes=0) as client:
+        first = tokens(await collect(client, prompt()))
+        assert not client._encoded
+        assert tokens(await collect(client, prompt())) == first
 
 
 async def test_a_slow_reader_gets_all_tokens_in_fewer_pieces() -> None:
@@ -412,6 +479,35 @@ def test_frames_survive_any_cut_and_a_mad_length_is_an_error() -> None:
         assert len(frames) == 10
     with pytest.raises(FrameError):
         list(FrameReader().feed(b"\xff\xff\xff\xff"))
+
+
+def test_a_frame_is_received_whole_and_a_line_that_ends_inside_one_is_closed() -> None:
+    frame = bytes(encode_frame(Progress("weights", 0.5)))
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        for byte in frame + frame[:-1]:
+            theirs.send(bytes([byte]))
+        theirs.shutdown(socket.SHUT_WR)
+        received = receive_frame(ours)
+        assert received is not None and msgspec.msgpack.decode(received, type=Progress) == Progress("weights", 0.5)
+        assert receive_frame(ours) is None
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.sendall(b"\xff\xff\xff\xff")
+        with pytest.raises(FrameError):
+            receive_frame(ours)
+
+
+def test_a_pictures_pixels_are_a_view_of_its_frame() -> None:
+    """Nothing is copied between the socket and the device: the view can be written to, as torch wants it."""
+    frame = encode_frame(client_module.to_submit("1", prompt(), SHORT))
+    message = msgspec.msgpack.decode(memoryview(frame)[4:], type=Submit)
+    pixels = prompt().spans[0].image.patches
+    patches = message.images[0].patches
+    assert patches is not None and np.array_equal(np.frombuffer(patches, np.uint8).reshape(pixels.shape), pixels)
+    frame[:] = bytes(len(frame))
+    assert not any(patches)
+    assert Sequence.from_submit(message, SequenceRules(1024, 2000, 588)).pictures[0].patches.flags.writeable  # type: ignore[union-attr]
 
 
 def test_the_web_half_never_imports_torch() -> None:

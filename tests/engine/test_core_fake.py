@@ -17,6 +17,7 @@ from torch import Tensor
 from flashweb.engine import core as core_module
 from flashweb.engine.config import EngineConfig
 from flashweb.engine.core import EngineCore
+from flashweb.engine.encoder_cache import PixelsNeeded
 from flashweb.engine.protocol import Failed, Submit, Token
 from flashweb.engine.scheduler import Batch
 from flashweb.errors import ConfigError, ContextLengthExceeded, InvalidRequest, Overloaded
@@ -33,6 +34,7 @@ from tests.engine.fake_model import (
     FakePicture,
     expected_answer,
     request,
+    without_pixels,
 )
 
 SMALL = Grid(1, 4, 4)
@@ -326,6 +328,112 @@ def test_a_picture_token_left_over_alone_at_the_end_of_a_prompt_is_computed_from
     assert run(make_core(), message)["a"] == expected_answer(message)
 
 
+# --- pictures that come without pixels -----------------------------------------------------------------------------
+
+
+def test_a_picture_that_was_encoded_needs_no_pixels_again() -> None:
+    model = FakeModel()
+    core = make_core(model, enable_prefix_cache=False)
+    first = request("a", [*text(1, 3), FakePicture(1, TALL), 9])
+    second = request("b", [*text(2, 5), FakePicture(1, TALL), 10])
+    run(core, first)
+    assert core.encoder.take_changes() == ((first.images[0].digest,), ())
+    assert run(core, without_pixels(second))["b"] == expected_answer(second)
+    assert model.num_pictures_encoded == 1
+
+
+def test_pixels_are_asked_for_when_the_features_are_gone_and_nothing_is_queued() -> None:
+    core = make_core(encoder_cache_bytes=64)  # TALL's 8 features of 8 bytes
+    first, other = (request(f"{n}", [FakePicture(n, TALL), 9]) for n in (1, 2))
+    with pytest.raises(PixelsNeeded):
+        core.submit(without_pixels(first))
+    assert not core.has_work
+    run(core, first, other)
+    assert core.encoder.take_changes() == ((other.images[0].digest,), (first.images[0].digest,))
+    with pytest.raises(PixelsNeeded):  # though the prefix cache covers it: those blocks may go at any time
+        core.submit(without_pixels(first))
+    core.check_integrity()
+    assert run(core, first)["1"] == expected_answer(first)
+
+
+def test_features_stay_from_submit_to_the_end_of_a_request_without_pixels() -> None:
+    core = make_core(encoder_cache_bytes=64, max_num_seqs=1, enable_prefix_cache=False)
+    asked = request("asked", [*text(1, 3), FakePicture(1, TALL), 9])
+    run(core, asked)
+    core.submit(request("before", [FakePicture(2, TALL), 9]))
+    core.submit(without_pixels(asked))
+    answers = run(core)  # the picture in front drives out whatever nobody holds
+    assert answers["asked"] == expected_answer(asked)
+    core.submit(without_pixels(asked))
+    core.abort("asked")
+    core.check_integrity()
+
+
+def test_a_preempted_request_without_pixels_is_computed_again() -> None:
+    core = make_core(kv_cache_bytes=8 * 4 * 16, max_num_seqs=2, max_num_batched_tokens=8, enable_prefix_cache=False)
+    old = request("old", text(1, 4), max_tokens=40, ignore_eos=True)
+    young = request("young", [FakePicture(1, Grid(1, 16, 8)), 9], max_tokens=20, ignore_eos=True)
+    run(core, young)
+    core.submit(old)
+    core.step()
+    answers: dict[str, list[int]] = {}
+    core.submit(without_pixels(young))
+    others = (request(f"other{n}", [FakePicture(3 + n, TALL), 9], max_tokens=1) for n in range(5))
+    core.abort("old")
+    core.submit(old)
+    for other in others:
+        core.submit(other)
+    while core.has_work:
+        for news in core.step():
+            assert isinstance(news, Token)
+            answers.setdefault(news.request_id, []).extend(news.token_ids)
+        core.check_integrity()
+    assert core.scheduler.num_preemptions > 0
+    assert answers["young"] == expected_answer(young)
+
+
+def test_a_request_without_pixels_may_use_those_of_one_that_waits() -> None:
+    model = FakeModel()
+    core = make_core(model, max_num_seqs=1, encoder_cache_bytes=0, enable_prefix_cache=False)
+    messages = [request(name, [FakePicture(1, TALL), *text(n, 2)]) for n, name in enumerate("abc")]
+    core.submit(messages[0])
+    core.submit(without_pixels(messages[1]))
+    core.abort("a")
+    core.submit(without_pixels(messages[2]))
+    answers = run(core)
+    assert answers == {m.request_id: expected_answer(m) for m in messages[1:]}
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_features_of_a_request_that_failed_are_not_known_any_more(held: bool) -> None:
+    """Held: by another request without pixels, which goes on with them."""
+    model = FakeModel()
+    core = make_core(model, max_num_batched_tokens=64, enable_prefix_cache=False)
+    good = request("good", [8, FakePicture(1, SMALL), 9], max_tokens=12, ignore_eos=True)
+    run(core, good)
+    answer: list[int] = []
+    if held:
+        core.submit(without_pixels(good))
+    core.submit(request("bad", [FakePicture(1, SMALL), NAN_TOKEN]))
+    for news in core.step():
+        if isinstance(news, Token):
+            answer += news.token_ids
+    assert core.encoder.take_changes()[1] == (good.images[0].digest,)
+    for _ in range(2):
+        with pytest.raises(PixelsNeeded):
+            core.submit(without_pixels(request("next", [FakePicture(1, SMALL), 9])))
+    core.check_integrity()
+    again = request("again", [FakePicture(1, SMALL), 10])
+    core.submit(again)
+    assert model.num_pictures_encoded == 1
+    answers = run(core)
+    assert model.num_pictures_encoded == 2
+    assert answers["again"] == expected_answer(again)
+    if held:
+        assert answer + answers["good"] == expected_answer(good)
+    assert again.images[0].digest in core.encoder
+
+
 # --- refused, and failing alone ----------------------------------------------------------------------------------
 
 
@@ -348,7 +456,7 @@ def test_sampling_parameters_that_cannot_work_are_refused_by_name(changes: dict[
 
 
 @pytest.mark.parametrize("damage", ["ids", "negative", "positions", "delta", "grid", "overlap", "outside", "bytes",
-                                    "digest", "empty", "values"])  # fmt: skip
+                                    "digest", "digest alone", "empty", "values"])  # fmt: skip
 def test_a_damaged_message_is_refused_before_it_can_hurt(damage: str) -> None:
     good = request("a", [8, FakePicture(1, SMALL), 9, FakePicture(2, SMALL)])
     first, second = good.images
@@ -362,8 +470,9 @@ def test_a_damaged_message_is_refused_before_it_can_hurt(damage: str) -> None:
         "grid": lambda: replace(good, images=(replace(first, grid=(1, 3, 4)), second)),
         "overlap": lambda: replace(good, images=(first, replace(second, start=3))),
         "outside": lambda: replace(good, images=(first, replace(second, start=8))),
-        "bytes": lambda: replace(good, images=(replace(first, patches=first.patches[:-1]), second)),
+        "bytes": lambda: replace(good, images=(replace(first, patches=(first.patches or b"")[:-1]), second)),
         "digest": lambda: replace(good, images=(replace(first, digest=b"short"), second)),
+        "digest alone": lambda: replace(good, images=(replace(first, digest=b"short", patches=None), second)),
         "empty": lambda: replace(good, token_ids=(), positions=b"", images=()),
     }[damage]()
     core = make_core()
@@ -721,9 +830,18 @@ class RandomTraffic(RuleBasedStateMachine):
         second=st.booleans(),
         tail=st.integers(1, 6),
         max_tokens=st.sampled_from([1, 3, 10, 60]),
+        pixels=st.booleans(),
     )
     def arrive(
-        self, prefix: int, prefix_length: int, picture: int, grid: Grid, second: bool, tail: int, max_tokens: int
+        self,
+        prefix: int,
+        prefix_length: int,
+        picture: int,
+        grid: Grid,
+        second: bool,
+        tail: int,
+        max_tokens: int,
+        pixels: bool,
     ) -> None:
         pieces: list[Any] = text(prefix, prefix_length)
         if picture >= 0:
@@ -733,7 +851,11 @@ class RandomTraffic(RuleBasedStateMachine):
         self.count += 1
         message = request(f"r{self.count}", [*pieces, *text(50 + tail % 2, tail)], max_tokens=max_tokens)
         try:
-            self.core.submit(message)
+            try:
+                self.core.submit(message if pixels else without_pixels(message))
+            except PixelsNeeded:
+                self.core.check_integrity()
+                self.core.submit(message)
         except Overloaded:
             assert len(self.messages) >= self.core.plan.limits.max_num_seqs + 20
         except ContextLengthExceeded:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from time import perf_counter
+from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from flashweb.errors import FlashwebError, InvalidImage, InvalidRequest, TooLarge
@@ -19,6 +23,20 @@ from tests.media.pictures import encoded, noise, png_claiming
 
 def part(image: Image.Image, format: str = "PNG") -> ImagePart:
     return ImagePart(data=encoded(image, format))
+
+
+def count_preparations(monkeypatch: pytest.MonkeyPatch, before: Callable[[], object] = lambda: None) -> list[bytes]:
+    """The files that are really prepared from now on, `before` each."""
+    made: list[bytes] = []
+
+    def prepare(data: bytes, *others: Any) -> NDArray[np.uint8]:
+        made.append(data)
+        before()
+        return really(data, *others)
+
+    really = loader_module.prepare
+    monkeypatch.setattr(loader_module, "prepare", prepare)
+    return made
 
 
 async def test_pictures_come_back_in_the_order_given() -> None:
@@ -39,6 +57,68 @@ async def test_the_same_picture_has_one_digest_whichever_way_it_comes() -> None:
         *images, other = await loader.load([*parts, part(noise(60, 80), "BMP")])
     assert len({image.digest for image in images}) == 1
     assert other.digest != images[0].digest  # another file, though its pixels are the same
+
+
+async def test_the_digest_tells_how_a_picture_is_prepared() -> None:
+    data = encoded(noise(100, 140))
+    digests = set()
+    for settings in (MediaSettings(), MediaSettings(resize="fast", num_workers=1), MediaSettings(max_image_size=56)):
+        async with MediaLoader(settings) as loader:
+            (image,) = await loader.load([ImagePart(data=data)])
+            digests.add(image.digest)
+    assert len(digests) == 3
+
+
+async def test_the_same_file_is_prepared_once_also_when_many_ask_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = count_preparations(monkeypatch)
+    same, other = part(noise(300, 400)), part(noise(300, 400, seed=1))
+    async with MediaLoader(MediaSettings(num_workers=4)) as loader:
+        many = [loader.load([same]) for _ in range(8)]
+        first, *others = await asyncio.gather(*many, loader.load([same, other, same]))
+        assert len(made) == 2
+        assert all(one[0] is first[0] for one in others)
+        assert others[-1][1].digest != first[0].digest
+        with pytest.raises(ValueError, match="read-only"):
+            first[0].patches[0, 0] = 1
+
+
+async def test_a_cache_of_no_bytes_prepares_every_request_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = count_preparations(monkeypatch)
+    async with MediaLoader(MediaSettings(cache_bytes=0)) as loader:
+        one, two = [await loader.load([part(noise(60, 80))]) for _ in range(2)]
+    assert len(made) == 2
+    assert one[0].digest == two[0].digest and np.array_equal(one[0].patches, two[0].patches)
+
+
+async def test_who_waits_for_a_picture_gets_it_though_its_first_caller_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+    made = count_preparations(monkeypatch, lambda: (begun.set(), go_on.wait(10)))
+    async with MediaLoader(MediaSettings(num_workers=2)) as loader:
+        first = asyncio.create_task(loader.load([part(noise(60, 80))]))
+        await asyncio.to_thread(begun.wait, 10)
+        second, third = (asyncio.create_task(loader.load([part(noise(60, 80))])) for _ in range(2))
+        await asyncio.sleep(0.1)  # both wait for the first one's
+        for leaves in (first, third):
+            leaves.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await leaves
+        go_on.set()
+        assert len(await second) == 1
+    assert len(made) == 1
+
+
+async def test_a_known_picture_meets_every_check_again() -> None:
+    known = part(noise(60, 80))
+    async with MediaLoader(MediaSettings(max_request_pixels=12_000)) as loader:
+        await loader.load([known])
+        with pytest.raises(TooLarge, match="14,400 pixels together"):
+            await loader.load([known] * 3)
+
+        def refuse(sizes: Sequence[tuple[int, int]]) -> None:
+            raise InvalidRequest(f"no room for {sizes}")
+
+        with pytest.raises(InvalidRequest, match="no room"):
+            await loader.load([known], refuse)
 
 
 async def test_a_large_data_url_is_read_like_a_small_one() -> None:
@@ -191,11 +271,11 @@ def test_every_setting_of_the_tree_reaches_the_loader() -> None:
     changed = Options(
         max_upload_size=2048, max_image_size=0, max_image_pixels=100, max_aspect_ratio=3, max_images=2,
         media_allow_hosts=("a.test",), fetch_timeout=1, max_fetch_size=4096, max_redirects=0, media_workers=3,
-        media_resize="fast",
+        media_resize="fast", media_cache_memory=5,
     )  # fmt: skip
     expected = MediaSettings(
         max_image_bytes=2048, max_image_size=0, max_pixels=100, max_request_pixels=400, max_aspect_ratio=3,
         max_images=2, allow_hosts=("a.test",), fetch_timeout_seconds=1, fetch_max_bytes=4096,
-        fetch_max_redirects=0, num_workers=3, resize="fast",
+        fetch_max_redirects=0, num_workers=3, resize="fast", cache_bytes=5,
     )  # fmt: skip
     assert MediaSettings.from_options(changed) == expected

@@ -22,7 +22,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -34,11 +34,13 @@ from flashweb.engine.config import EngineConfig
 from flashweb.engine.face import EnginePhase, EngineState
 from flashweb.engine.protocol import (
     Abort,
+    Encoded,
     Failed,
     Fatal,
     FrameError,
     FrameReader,
     FromEngine,
+    NeedPixels,
     Progress,
     Ready,
     Shutdown,
@@ -98,6 +100,7 @@ class EngineClient:
         self._num_requests = 0
         self._wire_ids = itertools.count(1)
         self._streams: dict[str, _Stream] = {}
+        self._encoded: set[bytes] = set()  # digests of pictures whose features the engine has, by its own word
         self._connection: _Connection | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._fatal: Fatal | None = None
@@ -148,16 +151,24 @@ class EngineClient:
         self._num_requests += 1
         try:
             connection = await self._until_connected()
+            self._check_length(prompt)
             wire_id = str(next(self._wire_ids))
-            frame = self._encode(wire_id, prompt, params)
-            stream = self._streams[wire_id] = _Stream(asyncio.get_running_loop())
+            pictures = {span.image.digest for span in prompt.spans}
+            known = self._known(pictures)
+            frame = self._encode(wire_id, prompt, params, known)
+            stream = self._streams[wire_id] = _Stream(asyncio.get_running_loop(), pictures - known)
             try:
                 connection.write(frame)
                 del frame  # pictures are large; the answer is long
                 await connection.drained()
                 while True:
                     while not stream.has_news:
-                        await stream.wait()
+                        if stream.needs_pixels:
+                            stream.needs_pixels, stream.pictures = False, pictures
+                            connection.write(self._encode(wire_id, prompt, params))
+                            await connection.drained()
+                        else:
+                            await stream.wait()
                     out = stream.take()
                     yield out
                     if out.finish is not None:
@@ -230,15 +241,26 @@ class EngineClient:
             raise NotReady(f"the engine is not advancing: {self._error}; try again shortly", retry_after_seconds=5.0)
         return connection
 
-    def _encode(self, wire_id: str, prompt: Prompt, params: SamplingParams) -> bytearray:
+    def _known(self, pictures: set[bytes]) -> set[bytes]:
+        """Those of these digests that can be sent without pixels: the engine has their features or, from an open
+        request, pixels. That may have changed when it reads the message; then it asks for them."""
+        return {
+            digest
+            for digest in pictures
+            if digest in self._encoded or any(digest in stream.pictures for stream in self._streams.values())
+        }
+
+    def _check_length(self, prompt: Prompt) -> None:
         assert self._ready is not None
         if prompt.num_tokens >= self._ready.max_model_len:
             raise ContextLengthExceeded(
                 f"the prompt has {prompt.num_tokens} tokens; the context holds {self._ready.max_model_len}, at least "
                 "one of them for the answer: shorten the text or send fewer or smaller pictures"
             )
+
+    def _encode(self, wire_id: str, prompt: Prompt, params: SamplingParams, known: Collection[bytes] = ()) -> bytearray:
         try:
-            return encode_frame(to_submit(wire_id, prompt, params))
+            return encode_frame(to_submit(wire_id, prompt, params, known))
         except (OverflowError, FrameError) as error:
             raise InvalidRequest(f"this request cannot be sent to the engine: {error}") from None
 
@@ -262,6 +284,13 @@ class EngineClient:
             if stream is not None:
                 kind = FAILURES.get(message.code)
                 stream.fail(kind(message.message) if kind else FlashwebError(message.message, code=message.code))
+        elif isinstance(message, Encoded):
+            self._encoded.update(message.added)
+            self._encoded.difference_update(message.dropped)
+        elif isinstance(message, NeedPixels):
+            stream = self._streams.get(message.request_id)
+            if stream is not None:
+                stream.ask_for_pixels()
         elif isinstance(message, Progress):
             self._stage, self._progress = message.stage, message.done
         elif isinstance(message, Ready):
@@ -315,6 +344,7 @@ class EngineClient:
             finally:
                 served = self._ready is not None
                 self._connection, self._ready, self._stats = None, None, NO_STATS
+                self._encoded = set()
             if self._stopping:
                 return
             self._book_death()
@@ -452,9 +482,13 @@ class EngineClient:
 class _Stream:
     """The news of one request, collected until its reader takes them: several steps become one TokenOut."""
 
-    __slots__ = ("_cached", "_error", "_finish", "_logprobs", "_loop", "_tokens", "_waiter", "ended")
+    __slots__ = (
+        "_cached", "_error", "_finish", "_logprobs", "_loop", "_tokens", "_waiter", "ended", "needs_pixels", "pictures",
+    )  # fmt: skip
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, pictures: set[bytes]) -> None:
+        self.pictures = pictures  # digests of those that were sent with their pixels
+        self.needs_pixels = False  # the engine did not take the request without
         self._loop = loop  # kept: asking for the running one is a system call, once per token
         self.ended = False  # the engine holds nothing of it any more
         self._tokens: list[int] = []
@@ -483,6 +517,10 @@ class _Stream:
             self._error = error
             self.ended = True
             self._wake()
+
+    def ask_for_pixels(self) -> None:
+        self.needs_pixels = True
+        self._wake()
 
     def _wake(self) -> None:
         waiter, self._waiter = self._waiter, None
@@ -561,14 +599,15 @@ class _Connection(asyncio.Protocol):
             self._transport.close()
 
 
-def to_submit(wire_id: str, prompt: Prompt, params: SamplingParams) -> Submit:
-    """A request as its message. Pixels are handed over as views: the frame holds their only copy."""
+def to_submit(wire_id: str, prompt: Prompt, params: SamplingParams, known: Collection[bytes] = ()) -> Submit:
+    """A request as its message. Pictures whose digest is in `known` go without pixels; those of the others are handed
+    over as views: the frame holds their only copy."""
     images = tuple(
         WireImage(
             start=span.start,
             grid=(span.image.grid.t, span.image.grid.h, span.image.grid.w),
             digest=span.image.digest,
-            patches=np.ascontiguousarray(span.image.patches).data.cast("B"),  # type: ignore[arg-type]
+            patches=np.ascontiguousarray(span.image.patches).data.cast("B") if span.image.digest not in known else None,
         )
         for span in prompt.spans
     )

@@ -80,7 +80,7 @@ class EngineCore:
         return self.scheduler.has_work or self._under_way is not None
 
     def submit(self, message: Submit) -> None:
-        """Queues a request. Raises InvalidRequest, ContextLengthExceeded, Overloaded."""
+        """Queues a request. Raises InvalidRequest, ContextLengthExceeded, Overloaded, PixelsNeeded."""
         if message.request_id in self.scheduler:
             raise InvalidRequest(f"request id {message.request_id!r} is in use; every request needs its own")
         self.scheduler.add(Sequence.from_submit(message, self.rules))
@@ -264,5 +264,5 @@ def _trial_request(rules: SequenceRules, num_tokens: int, grid: Grid) -> Submit:
     pixels = (np.arange(num_values) % 251).astype(np.uint8)
     # Plain positions, not a picture's: this checks that every part computes, not what it says.
     positions = np.tile(np.arange(num_tokens, dtype=np.int32), (3, 1))
-    image = WireImage(0, (grid.t, grid.h, grid.w), bytes(32), pixels.tobytes())
+    image = WireImage(0, (grid.t, grid.h, grid.w), bytes(32), pixels.data)
     return Submit(TRIAL_ID, (0,) * num_tokens, positions.tobytes(), 0, (image,), GREEDY)

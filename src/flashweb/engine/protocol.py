@@ -7,6 +7,7 @@ as raw bytes. Knows nothing of torch, HTTP or text.
 
 from __future__ import annotations
 
+import socket
 import struct
 from collections.abc import Iterator
 from typing import Literal, TypeAlias
@@ -27,7 +28,9 @@ class WireImage(msgspec.Struct, frozen=True, array_like=True):
     start: int  # first `<|image|>` token of the run
     grid: tuple[int, int, int]  # t, h, w in patches
     digest: bytes  # 32 bytes
-    patches: bytes  # uint8, row-major [t*h*w, len / (t*h*w)]
+    # uint8, row-major [t*h*w, len / (t*h*w)], a view of the frame. None: the engine has its features, or its pixels
+    # from another request that it holds, as far as the web side knows. If not, it answers NeedPixels.
+    patches: memoryview | None
 
 
 class WireSampling(msgspec.Struct, frozen=True, array_like=True):
@@ -113,6 +116,20 @@ class Failed(_Message, frozen=True, tag="failed"):
     message: str
 
 
+class NeedPixels(_Message, frozen=True, tag="need_pixels"):
+    """A request whose pictures came without pixels was not taken, because the features of one are not here: it has to
+    come again, with pixels."""
+
+    request_id: str
+
+
+class Encoded(_Message, frozen=True, tag="encoded"):
+    """Digests whose features came into the encoder cache or left it (evicted, or no longer to be trusted)."""
+
+    added: tuple[bytes, ...]
+    dropped: tuple[bytes, ...]
+
+
 class Stats(_Message, frozen=True, tag="stats"):
     """Heartbeat, at least once a second; `num_steps` must grow while anything is running."""
 
@@ -139,7 +156,7 @@ class Fatal(_Message, frozen=True, tag="fatal"):
     message: str
 
 
-FromEngine: TypeAlias = Progress | Ready | Tokens | Failed | Stats | Fatal
+FromEngine: TypeAlias = Progress | Ready | Tokens | Failed | NeedPixels | Encoded | Stats | Fatal
 
 
 # --- frames -----------------------------------------------------------------------------------------------------
@@ -161,6 +178,32 @@ def encode_frame(message: ToEngine | FromEngine) -> bytearray:
         raise FrameError(f"a message of {length} bytes is over the limit of {MAX_FRAME_BYTES}")
     _LENGTH.pack_into(frame, 0, length)
     return frame
+
+
+def receive_frame(line: socket.socket) -> bytearray | None:
+    """The next frame of a blocking socket, without its length; None when the other end has closed.
+
+    Received where it stays, in one call that does not hold the interpreter's lock: a picture comes in dozens of pieces,
+    and to hand over each of them, the reading thread would have to wait for the one that computes. Raises FrameError.
+    """
+    head = _receive(line, _LENGTH.size)
+    if head is None:
+        return None
+    (length,) = _LENGTH.unpack(head)
+    if length > MAX_FRAME_BYTES:
+        raise FrameError(f"a frame of {length} bytes was announced; the limit is {MAX_FRAME_BYTES}")
+    return _receive(line, length)
+
+
+def _receive(line: socket.socket, num_bytes: int) -> bytearray | None:
+    data = bytearray(num_bytes)
+    rest = memoryview(data)
+    while rest:  # MSG_WAITALL may be cut short by a signal
+        received = line.recv_into(rest, 0, socket.MSG_WAITALL)
+        if received == 0:
+            return None
+        rest = rest[received:]
+    return data
 
 
 class FrameReader:

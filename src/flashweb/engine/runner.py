@@ -180,8 +180,7 @@ class ModelRunner:
         self._begun[picture.digest] = begun
 
     def _on_device(self, picture: Picture) -> Tensor:
-        # np.array copies: the bytes of a message are read-only, which torch does not know how to promise.
-        pixels = torch.from_numpy(np.array(picture.patches))
+        pixels = _as_tensor(picture)
         if self.model.device.type != "cpu":
             pixels = pixels.pin_memory()  # else the copy would wait for the device
         return pixels.to(self.model.device, non_blocking=True)
@@ -225,6 +224,13 @@ class ModelRunner:
         except Exception as error:
             _raise_if_device_lost(error)
             return _named(error)
+
+
+def _as_tensor(picture: Picture) -> Tensor:
+    """The picture's own memory, uint8 [num_patches, patch_values]; a copy where it is read-only, because torch does not
+    know how to promise that."""
+    assert picture.patches is not None, "without pixels a picture is never scheduled for the tower"
+    return torch.from_numpy(picture.patches if picture.patches.flags.writeable else picture.patches.copy())
 
 
 def _pending_of(parts: list[_Forward | Exception]) -> PendingTokens | None:

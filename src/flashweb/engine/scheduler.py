@@ -22,11 +22,11 @@ from __future__ import annotations
 from bisect import insort
 from collections import Counter, deque
 from collections.abc import Sequence as Ordered
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
 from flashweb.engine.block_manager import BlockManager
-from flashweb.engine.encoder_cache import EncoderCache
+from flashweb.engine.encoder_cache import EncoderCache, PixelsNeeded
 from flashweb.engine.protocol import Failed, Token
 from flashweb.engine.sequence import Picture, Sequence
 from flashweb.errors import FlashwebError, Overloaded
@@ -140,7 +140,11 @@ class Scheduler:
     # --- coming and going --------------------------------------------------------------------------------------------
 
     def add(self, seq: Sequence) -> None:
-        """Queues a sequence. Raises Overloaded when the queue is full; asserts that its id is new."""
+        """Queues a sequence. Raises Overloaded when the queue is full, PixelsNeeded; asserts that its id is new.
+
+        The features of pictures without pixels are pinned from here to the end of the sequence: it can be preempted
+        and computed again at any time.
+        """
         assert seq.request_id not in self._sequences, f"request id {seq.request_id} is in use"
         most = self.limits.max_num_seqs + self.limits.max_waiting
         if len(self._sequences) >= most:
@@ -148,6 +152,7 @@ class Scheduler:
                 f"{self.num_running} requests are running and {self.num_waiting} waiting; the limit is {most} in all: "
                 "try again shortly"
             )
+        seq.pictures = tuple(self._with_pixels_if_needed(picture) for picture in seq.pictures)
         num_bytes = seq.num_pixel_bytes
         if self._num_pixel_bytes and self._num_pixel_bytes + num_bytes > self.limits.max_waiting_bytes:
             raise Overloaded(
@@ -157,8 +162,20 @@ class Scheduler:
         self._num_pixel_bytes += num_bytes
         self._num_arrivals += 1
         seq.arrival = self._num_arrivals
+        for digest in seq.pixelless:
+            self.encoder.pin(digest)
         self._sequences[seq.request_id] = seq
         self._waiting.append(seq)
+
+    def _with_pixels_if_needed(self, picture: Picture) -> Picture:
+        """A picture without pixels or features gets the pixels of a sequence that brought them. Raises PixelsNeeded."""
+        if picture.patches is not None or picture.digest in self.encoder:
+            return picture
+        for seq in self._sequences.values():
+            for other in seq.pictures:
+                if other.digest == picture.digest and other.grid == picture.grid and other.patches is not None:
+                    return replace(picture, patches=other.patches)
+        raise PixelsNeeded
 
     def abort(self, request_id: str) -> bool:
         """Forgets a sequence, whatever it is doing, and frees all it holds. False when there is none of that name."""
@@ -179,6 +196,8 @@ class Scheduler:
         self._unpin(seq, seq.pinned.copy())
         for picture in seq.pictures:
             self._slices_left.pop(picture.digest, None)
+        for digest in seq.pixelless:
+            self.encoder.unpin(digest)
         self.blocks.free(seq, forget)
         if forget:
             for picture in seq.pictures:
@@ -309,10 +328,9 @@ class Scheduler:
         that can really be computed, cut before a picture for which this step's tower budget is too small."""
         start = seq.num_computed_tokens
         for picture in seq.pictures_in(start, start + count):
-            known = picture.digest in self.encoder
+            known = self._is_known(picture, batch)
             if known and picture.digest in seq.pinned:
                 continue
-            known = known or any(p.digest == picture.digest for p in batch.pictures)
             if not known and (self._is_sliced(seq, picture, batch) or not self._fits_tower(picture, batch)):
                 return max(0, picture.start - start)
             self._pin(seq, picture, known)
@@ -354,6 +372,12 @@ class Scheduler:
     def _can_take_slice(batch: Batch) -> bool:
         return batch.num_tokens == batch.num_decoded and batch.slice is None and not batch.pictures
 
+    def _is_known(self, picture: Picture, batch: Batch) -> bool:
+        """Whether its features are here, or will be when this step needs them. Without pixels they are pinned."""
+        if picture.patches is None or picture.digest in self.encoder:
+            return True
+        return any(p.digest == picture.digest for p in batch.pictures)
+
     def _fits_tower(self, picture: Picture, batch: Batch) -> bool:
         with_it = batch.num_patches + picture.grid.num_patches
         return batch.num_patches == 0 or with_it <= self.limits.max_num_batched_patches
@@ -362,11 +386,11 @@ class Scheduler:
         """Whether a new sequence could compute less than a block now because its picture does not fit into the
         step: then it is better admitted in the next one, when the prefix cache may know more."""
         for picture in seq.pictures_in(num_cached, num_cached + self.blocks.block_size):
-            known = picture.digest in self.encoder or any(p.digest == picture.digest for p in batch.pictures)
-            if not known and self._num_slices(picture, batch) > 1:
+            if self._is_known(picture, batch):
+                continue
+            if self._num_slices(picture, batch) > 1:
                 return not self._can_take_slice(batch)
-            if not known:
-                return not self._fits_tower(picture, batch)
+            return not self._fits_tower(picture, batch)
         return False
 
     def _unpin(self, seq: Sequence, digests: set[bytes]) -> None:
@@ -453,7 +477,9 @@ class Scheduler:
         assert arrivals == sorted(arrivals), "somebody was overtaken"
         assert self._num_pixel_bytes == sum(seq.num_pixel_bytes for seq in self._sequences.values())
         self.blocks.check_integrity(self._running)
-        self.encoder.check_integrity(Counter(d for seq in self._running for d in seq.pinned))
+        pins = Counter(d for seq in self._running for d in seq.pinned)
+        pins.update(d for seq in self._sequences.values() for d in seq.pixelless)
+        self.encoder.check_integrity(pins)
 
 
 def accept(rows: Ordered[Row], drafts: Ordered[int]) -> Result:

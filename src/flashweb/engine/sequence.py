@@ -46,7 +46,7 @@ class Picture:
     end: int
     digest: bytes
     grid: Grid
-    patches: NDArray[np.uint8]  # [grid.num_patches, patch_values]
+    patches: NDArray[np.uint8] | None  # [grid.num_patches, patch_values]; None: its features are in the encoder cache
 
 
 @dataclass(slots=True, eq=False)
@@ -70,7 +70,7 @@ class Sequence:
     num_cached_tokens: int = 0  # prompt tokens that the prefix cache answered at first admission
     was_admitted: bool = False
     num_preemptions: int = 0  # how often its blocks were taken back: what was computed before counts no more
-    pinned: set[bytes] = field(default_factory=set)  # digests held in the encoder cache for this sequence
+    pinned: set[bytes] = field(default_factory=set)  # digests held in the encoder cache while their tokens are computed
     num_drafts: int = 0  # tokens guessed in the step under way: how many are right is known after it
     speculation: Speculation = field(default_factory=Speculation)
     _answer_counts: Counter[int] | None = None
@@ -129,7 +129,12 @@ class Sequence:
 
     @property
     def num_pixel_bytes(self) -> int:
-        return sum(p.patches.nbytes for p in self.pictures)
+        return sum(p.patches.nbytes for p in self.pictures if p.patches is not None)
+
+    @property
+    def pixelless(self) -> set[bytes]:
+        """Digests of pictures that came without pixels: pinned in the encoder cache from `Scheduler.add` to the end."""
+        return {p.digest for p in self.pictures if p.patches is None}
 
     @property
     def answer_counts(self) -> Counter[int]:
@@ -208,15 +213,22 @@ def _read_pictures(images: tuple[WireImage, ...], num_tokens: int, patch_values:
             raise InvalidRequest(
                 f"a picture's tokens {image.start}..{end} overlap another picture or leave the {num_tokens} tokens"
             )
-        if len(image.patches) != grid.num_patches * patch_values or len(image.digest) != 32:
-            raise InvalidRequest(
-                f"a picture of {grid.num_patches} patches came with {len(image.patches)} bytes and a digest of "
-                f"{len(image.digest)}; {grid.num_patches * patch_values} and 32 are needed"
-            )
-        patches = np.frombuffer(image.patches, dtype=np.uint8).reshape(grid.num_patches, patch_values)
-        pictures.append(Picture(image.start, end, image.digest, grid, patches))
+        pictures.append(Picture(image.start, end, image.digest, grid, _read_patches(image, grid, patch_values)))
         free_from = end
     return tuple(pictures)
+
+
+def _read_patches(image: WireImage, grid: Grid, patch_values: int) -> NDArray[np.uint8] | None:
+    num_bytes = grid.num_patches * patch_values
+    if len(image.digest) != 32:
+        raise InvalidRequest(f"a picture came with a digest of {len(image.digest)} bytes; 32 are needed")
+    if image.patches is None:
+        return None
+    if len(image.patches) != num_bytes:
+        raise InvalidRequest(
+            f"a picture of {grid.num_patches} patches came with {len(image.patches)} bytes; {num_bytes} are needed"
+        )
+    return np.frombuffer(image.patches, dtype=np.uint8).reshape(grid.num_patches, patch_values)
 
 
 def _check_sampling(s: WireSampling, vocab_size: int) -> None:

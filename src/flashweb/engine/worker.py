@@ -27,13 +27,15 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from flashweb.engine.config import EngineConfig
+from flashweb.engine.encoder_cache import PixelsNeeded
 from flashweb.engine.protocol import (
     Abort,
+    Encoded,
     Failed,
     Fatal,
     FrameError,
-    FrameReader,
     FromEngine,
+    NeedPixels,
     Progress,
     Shutdown,
     Stats,
@@ -42,6 +44,7 @@ from flashweb.engine.protocol import (
     Token,
     Tokens,
     encode_frame,
+    receive_frame,
 )
 from flashweb.errors import CheckpointError, ConfigError, FlashwebError
 
@@ -77,14 +80,12 @@ class Line:
         os._exit(0)
 
     def _read(self) -> None:
-        reader = FrameReader()
         decoder = msgspec.msgpack.Decoder(ToEngine)
-        while data := self._connection.recv(1 << 20):
-            for frame in reader.feed(data):
-                try:
-                    self.inbox.put(decoder.decode(frame))
-                except (msgspec.DecodeError, UnicodeDecodeError) as error:
-                    logger.error("a frame of %d bytes is no message and was dropped: %s", len(frame), error)
+        while (frame := receive_frame(self._connection)) is not None:
+            try:
+                self.inbox.put(decoder.decode(frame))
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                logger.error("a frame of %d bytes is no message and was dropped: %s", len(frame), error)
 
 
 class Worker:
@@ -172,6 +173,9 @@ class Worker:
                 if not self._handle(message, core):
                     return
             news = core.step()
+            added, dropped = core.encoder.take_changes()
+            if added or dropped:
+                line.send(Encoded(added, dropped))  # before the tokens: who got them may ask again at once
             tokens = tuple(n for n in news if isinstance(n, Token))
             if tokens:
                 line.send(Tokens(tokens))
@@ -190,6 +194,8 @@ class Worker:
     def _submit(self, message: Submit, core: EngineCore) -> None:
         try:
             core.submit(message)
+        except PixelsNeeded:
+            self.line.send(NeedPixels(message.request_id))
         except FlashwebError as error:
             self.line.send(Failed(message.request_id, error.code or "invalid_request", error.message))
         except Exception as error:

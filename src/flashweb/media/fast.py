@@ -17,15 +17,14 @@ from pathlib import Path
 from typing import IO
 
 import numpy as np
+from numpy.typing import NDArray
 
 import flashweb
 from flashweb import errors
 from flashweb.errors import FlashwebError, InvalidImage
 from flashweb.media.decode import Header
 from flashweb.media.geometry import ImageGeometry
-from flashweb.media.patches import digest
 from flashweb.media.wire import Done, Job, receive_answer, send_job
-from flashweb.types import PixelPatches
 
 _SECONDS_PER_PICTURE = 60.0  # the worker's start included
 
@@ -43,7 +42,7 @@ class PictureWorkers:
         for worker in self._workers:
             self._free.put(worker)
 
-    def prepare(self, data: bytes, header: Header, geometry: ImageGeometry, max_image_size: int) -> PixelPatches:
+    def prepare(self, data: bytes, header: Header, geometry: ImageGeometry, max_image_size: int) -> NDArray[np.uint8]:
         """A checked picture -> its patches, within two levels of the exact ones. Raises InvalidImage, TooLarge."""
         grid = geometry.grid(header.height, header.width, max_image_size)
         target = geometry.target_size(header.height, header.width, max_image_size)
@@ -58,8 +57,7 @@ class PictureWorkers:
                 self._free.put(worker)
             # The mapping outlives the descriptor; it is unmapped with the last array that looks into it.
             shared = mmap.mmap(memory.fileno(), grid.num_patches * columns)
-        patches = np.frombuffer(shared, dtype=np.uint8).reshape(grid.num_patches, columns)
-        return PixelPatches(patches, grid, digest(data, grid, geometry, "fast"), (header.height, header.width))
+        return np.frombuffer(shared, dtype=np.uint8).reshape(grid.num_patches, columns)
 
     def close(self) -> None:
         """End every worker. Idempotent."""

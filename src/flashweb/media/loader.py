@@ -1,7 +1,8 @@
 """`MediaLoader`: all pictures of one chat, concurrently, in order, off the event loop.
 
 The order of work is the order of cost: count, then bytes (with caps), then headers, then the request's budget, and
-only when all pictures have passed, decoding. Knows nothing of prompts, HTTP requests or engines.
+only when all pictures have passed, decoding, unless the same file was prepared a moment ago. Knows nothing of prompts,
+HTTP requests or engines.
 """
 
 from __future__ import annotations
@@ -10,15 +11,20 @@ import asyncio
 import os
 import threading
 from collections.abc import Callable, Coroutine, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from flashweb.errors import InvalidRequest, TooLarge
+from flashweb.media.cache import PictureCache
 from flashweb.media.decode import Header, read_header
 from flashweb.media.fast import PictureWorkers
 from flashweb.media.fetch import Fetcher
 from flashweb.media.geometry import ImageGeometry
+from flashweb.media.patches import digest
 from flashweb.media.prepare import prepare
 from flashweb.media.settings import MediaSettings
 from flashweb.media.sources import read_inline
@@ -49,6 +55,7 @@ class MediaLoader:
         # Takes half of a large picture while there are workers with nothing to do; never waits for anything itself.
         self._helpers = ThreadPoolExecutor(max(1, self._num_workers // 2), thread_name_prefix="flashweb-media-half")
         self._fast = PictureWorkers(self._num_workers) if settings.resize == "fast" else None
+        self._cache = PictureCache(settings.cache_bytes)
         self._num_busy = 0
         self._busy_lock = threading.Lock()
 
@@ -87,11 +94,11 @@ class MediaLoader:
             )
         sources = await self._read_all(parts)
         if len(sources) == 1:  # nothing to wait for between its header and its pixels: one job for both
-            return [await self._run(self._check_and_prepare, sources[0], check_sizes)]
+            return [await self._prepared(self._check_and_prepare, sources[0], check_sizes)]
         headers = await _all([self._run(read_header, source, self.settings) for source in sources])
         self._check(headers, check_sizes)
         jobs = zip(sources, headers, strict=True)
-        return await _all([self._run(self._prepare, source, header) for source, header in jobs])
+        return await _all([self._prepared(self._prepare, source, header) for source, header in jobs])
 
     async def _read_all(self, parts: Sequence[ImagePart]) -> list[bytes]:
         gate = asyncio.Semaphore(_FETCHES_AT_ONCE)
@@ -113,7 +120,10 @@ class MediaLoader:
 
         return await _all([read(part) for part in parts])
 
-    def _check_and_prepare(self, source: bytes, check_sizes: CheckSizes | None) -> PixelPatches:
+    async def _prepared(self, job: Callable[..., Future[PixelPatches]], *args: object) -> PixelPatches:
+        return await asyncio.wrap_future(await self._run(job, *args))
+
+    def _check_and_prepare(self, source: bytes, check_sizes: CheckSizes | None) -> Future[PixelPatches]:
         """Runs in a worker thread."""
         header = read_header(source, self.settings)
         self._check([header], check_sizes)
@@ -130,8 +140,17 @@ class MediaLoader:
         if check_sizes is not None:
             check_sizes([(header.height, header.width) for header in headers])
 
-    def _prepare(self, source: bytes, header: Header) -> PixelPatches:
-        """Runs in a worker thread."""
+    def _prepare(self, source: bytes, header: Header) -> Future[PixelPatches]:
+        """Runs in a worker thread, and leaves it to others when this picture is being prepared already."""
+        grid = self.geometry.grid(header.height, header.width, self.settings.max_image_size)
+        key = digest(source, grid, self.geometry, self.settings.resize)
+
+        def make() -> PixelPatches:
+            return PixelPatches(self._make_patches(source, header), grid, key, (header.height, header.width))
+
+        return self._cache.get(key, make)
+
+    def _make_patches(self, source: bytes, header: Header) -> NDArray[np.uint8]:
         if self._fast is not None:
             return self._fast.prepare(source, header, self.geometry, self.settings.max_image_size)
         with self._busy_lock:

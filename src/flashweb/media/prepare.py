@@ -1,20 +1,22 @@
-"""One picture from bytes to patches: decode, resize, cut, hash. Plain functions for worker threads; no event loop."""
+"""One picture from bytes to patches: decode, resize, cut. Plain functions for worker threads; no event loop."""
 
 from __future__ import annotations
 
 from concurrent.futures import Executor
 
+import numpy as np
+from numpy.typing import NDArray
+
 from flashweb.media.decode import Header, decode
 from flashweb.media.geometry import ImageGeometry
-from flashweb.media.patches import digest, empty_patches, place_patches
+from flashweb.media.patches import empty_patches, place_patches
 from flashweb.media.resize import Piece, pieces, resize_piece
-from flashweb.types import PixelPatches
 
 
 def prepare(
     data: bytes, header: Header, geometry: ImageGeometry, max_image_size: int = 0, helper: Executor | None = None
-) -> PixelPatches:
-    """A checked picture -> its patches. `helper` may take half of the work of a large one.
+) -> NDArray[np.uint8]:
+    """A checked picture -> its patches (see `empty_patches`). `helper` may take half of the work of a large one.
 
     Raises InvalidImage, TooLarge.
     """
@@ -30,6 +32,4 @@ def prepare(
     make(first)
     for piece in pending:
         piece.result()
-    grid = geometry.grid(header.height, header.width, max_image_size)
-    source_size = (header.height, header.width)
-    return PixelPatches(patches, grid, digest(data, grid, geometry, "exact"), source_size)
+    return patches

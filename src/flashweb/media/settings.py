@@ -35,6 +35,8 @@ class MediaOptions(Protocol):
     def media_workers(self) -> int: ...
     @property
     def media_resize(self) -> ResizeMode: ...
+    @property
+    def media_cache_memory(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +47,7 @@ class MediaSettings:
     (multipart). max_image_size: longest side the model sees, 0 = only the checkpoint's own rule. max_pixels: of one
     picture, max_request_pixels and max_request_bytes: of all pictures of one request together; all refused before
     anything is decoded. resize: "exact" gives Pillow's (and so the reference's) pixels, "fast" is within two levels.
+    cache_bytes: of prepared pictures kept for the next request with the same file, 0 = none.
     """
 
     max_image_bytes: int = 10 * MiB
@@ -61,6 +64,7 @@ class MediaSettings:
     allow_hosts: tuple[str, ...] = ()
     num_workers: int = 0  # 0 = one per core
     resize: ResizeMode = "exact"
+    cache_bytes: int = 256 * MiB
 
     @classmethod
     def from_options(cls, options: MediaOptions) -> MediaSettings:
@@ -78,4 +82,5 @@ class MediaSettings:
             allow_hosts=options.media_allow_hosts,
             num_workers=options.media_workers,
             resize=options.media_resize,
+            cache_bytes=options.media_cache_memory,
         )
