@@ -30,15 +30,16 @@ def cases() -> Iterator[Case]:
         yield Case(f"rotation_table {tokens}", partial(rotation_table, tokens))
         yield Case(f"bias_rotate_store {tokens}", partial(bias_rotate_store, tokens))
     for batch in BATCHES:
-        for context in CONTEXTS:
-            yield Case(f"paged_decode {batch}x{context}", partial(paged_decode, [context] * batch, context))
-    # What a graph for long contexts costs while contexts are short, and unequal lengths side by side.
+        yield Case(f"plan of decoding {batch}", partial(decode_plan, batch))
     for batch in BATCHES:
-        name = f"paged_decode {batch}x1024, graph for {CONTEXTS[-1]}"
-        yield Case(name, partial(paged_decode, [1024] * batch, CONTEXTS[-1]))
+        for context in CONTEXTS:
+            yield Case(f"paged_decode {batch}x{context}", partial(paged_decode, [context] * batch))
+    # Short contexts, unequal ones side by side, and what padding costs.
+    yield Case("paged_decode 1x128", partial(paged_decode, [128]))
+    yield Case("paged_decode 60x1500 + 196 empty", partial(paged_decode, [1500] * 60 + [0] * 196))
     for batch in BATCHES[1:]:
         name = f"paged_decode {batch - 1}x1024 + 1x{CONTEXTS[-1]}"
-        yield Case(name, partial(paged_decode, [CONTEXTS[-1]] + [1024] * (batch - 1), CONTEXTS[-1]))
+        yield Case(name, partial(paged_decode, [CONTEXTS[-1]] + [1024] * (batch - 1)))
 
 
 def randn(*shape: int) -> torch.Tensor:
@@ -85,7 +86,15 @@ def bias_rotate_store(tokens: int) -> Prepared:
     return Prepared(lambda: fused.bias_rotate_store(qkv, bias, rotation, slots, cache, out), num_bytes, 0)
 
 
-def paged_decode(lengths: list[int], max_context: int) -> Prepared:
+def decode_plan(batch: int) -> Prepared:
+    """Once a step, not once a layer."""
+    device = torch.device("cuda")
+    context_lens = torch.full((batch,), CONTEXTS[-1], dtype=torch.int32, device=device)
+    workspace = decode_attention.DecodeWorkspace.allocate(batch, HEADS, KV_HEADS, HEAD_DIM, DTYPE, device)
+    return Prepared(lambda: workspace.plan(context_lens), 4 * batch, 0)
+
+
+def paged_decode(lengths: list[int]) -> Prepared:
     """Contexts on shuffled blocks; a launch takes the next of several caches, as a step takes the next layer."""
     batch, blocks = len(lengths), [-(-n // BLOCK_SIZE) for n in lengths]
     num_bytes = sum(lengths) * SLOT_BYTES + 2 * batch * HEADS * HEAD_DIM * VALUE
@@ -97,10 +106,11 @@ def paged_decode(lengths: list[int], max_context: int) -> Prepared:
         tables[row, : len(table)] = table
     tables, context_lens = tables.cuda(), torch.tensor(lengths, dtype=torch.int32, device="cuda")
     device = torch.device("cuda")
-    workspace = decode_attention.DecodeWorkspace.allocate(batch, HEADS, KV_HEADS, HEAD_DIM, max_context, DTYPE, device)
+    workspace = decode_attention.DecodeWorkspace.allocate(batch, HEADS, KV_HEADS, HEAD_DIM, DTYPE, device)
+    plan = workspace.plan(context_lens)  # once a step, so not timed with every layer
     query, out = randn(batch, HEADS, HEAD_DIM), torch.empty(batch, HEADS * HEAD_DIM, dtype=DTYPE, device=device)
 
     def launch(layer: torch.Tensor) -> None:
-        decode_attention.paged_decode(query, layer, tables, context_lens, BLOCK_SIZE, out, workspace)
+        decode_attention.paged_decode(query, layer, tables, plan, BLOCK_SIZE, out)
 
     return Prepared(turning(launch, layers), num_bytes, 4 * sum(lengths) * HEADS * HEAD_DIM)

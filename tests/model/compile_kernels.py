@@ -69,9 +69,10 @@ def launch_all(num_sms: int = 132) -> Iterator[str]:
     for dtype, head_dim, batch in ((bf16, 128, 1), (bf16, 128, 256), (bf16, 64, 1), (torch.float32, 128, 1)):
         cache = torch.zeros(4, 64, head_dim, dtype=dtype)
         tables, lengths = torch.zeros(batch, 1024, dtype=torch.int32), torch.ones(batch, dtype=torch.int32)
-        workspace = decode_attention.DecodeWorkspace.allocate(batch, 32, 2, head_dim, 16384, dtype, CPU, num_sms)
+        workspace = decode_attention.DecodeWorkspace.allocate(batch, 32, 2, head_dim, dtype, CPU, num_sms)
         query, out = torch.zeros(batch, 32, head_dim, dtype=dtype), torch.zeros(batch, 32 * head_dim, dtype=dtype)
-        decode_attention.paged_decode(query, cache, tables, lengths, 16, out, workspace)
+        entries = torch.zeros(batch, 2, dtype=torch.int32) if batch > 1 else None
+        decode_attention.paged_decode(query, cache, tables, workspace.plan(lengths, entries), 16, out)
         yield f"{dtype}, head_dim {head_dim}, batch {batch}, {workspace.memory.numel() * 4 >> 10} KiB of workspace"
 
 

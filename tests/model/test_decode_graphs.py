@@ -122,8 +122,8 @@ def test_the_engine_answers_the_same_with_decode_steps_in_one_launch(
                 model.text, core.runner.cache, model.num_real_tokens, 3, core.rules.max_model_len,
                 capture=not INTERPRETED, num_sms=8,
             )  # fmt: skip
-        for n in range(5):
-            core.submit(ask(f"r{n}", [6 + 9 * n], content=n, max_tokens=5 + n, **sampling))
+        for n in range(4):
+            core.submit(ask(f"r{n}", [6 + 9 * n], content=n, max_tokens=3 + n, **sampling))
         told: dict[str, list[int]] = {}
         while core.has_work:
             for news in core.step():
@@ -158,7 +158,7 @@ def test_a_decode_step_computed_chunk_by_chunk_goes_on_with_the_right_tokens(
 
         monkeypatch.setattr(graphs, "launch", failing)
         for n in range(3):
-            core.submit(ask(f"r{n}", [6 + 9 * n], content=n, max_tokens=6))
+            core.submit(ask(f"r{n}", [6 + 9 * n], content=n, max_tokens=5))
         told: dict[str, list[int]] = {}
         while core.has_work:
             for news in core.step():

@@ -1,10 +1,12 @@
-"""Causal attention of many new tokens over the paged cache: prompts, chunks of prompts and decoding rows in one launch.
+"""Causal attention of many new tokens over the paged cache: prompts and chunks of prompts in one launch.
 
 A program computes some neighbouring tokens of one sequence for all query heads that share a key head: those are the
 rows of one matrix product, so keys and values are read once for all of them. Knows nothing of layers or requests.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -23,9 +25,9 @@ def tokens_per_tile(heads: int, kv_heads: int) -> int:
     return max(1, ROWS // int(triton.next_power_of_2(heads // kv_heads)))
 
 
-def query_tiles(query_lens: list[int], tokens: int) -> NDArray[np.int32]:
-    """What each program computes: [programs, 2], the sequence and its first new token, counted within the step."""
-    counts = -(-np.array(query_lens, dtype=np.int32) // tokens)
+def query_tiles(query_lens: Sequence[int] | NDArray[np.int32], tokens: int) -> NDArray[np.int32]:
+    """What each program computes: [programs, 2], the sequence and its first new token, counted from its first."""
+    counts = -(-np.asarray(query_lens, dtype=np.int32) // tokens)
     sequences = np.repeat(np.arange(len(query_lens), dtype=np.int32), counts)
     within = np.arange(counts.sum(), dtype=np.int32) - np.repeat(np.cumsum(counts, dtype=np.int32) - counts, counts)
     return np.stack((sequences, within * tokens), axis=1).astype(np.int32)
@@ -132,6 +134,8 @@ def _prefill_kernel(
     begin = tl.load(starts_ptr + sequence)
     num_new = tl.load(starts_ptr + sequence + 1) - begin
     past = tl.load(context_lens_ptr + sequence) - num_new
+    if first >= num_new:  # a tile of an empty sequence
+        return
 
     rows = tl.arange(0, TOKENS * PADDED)
     token, head = first + rows // PADDED, rows % PADDED
@@ -165,6 +169,5 @@ def _prefill_kernel(
         total = total * shrink + tl.sum(weights, axis=1)
         weighted = tl.dot(weights.to(query.dtype), values, weighted * shrink[:, None], input_precision="ieee")
         maximum = new_maximum
-    total = tl.where(end > 0, total, 1.0)  # a tile of an empty sequence has seen nothing
     result = (weighted / total[:, None]).to(out_ptr.dtype.element_ty)
     tl.store(out_ptr + (row * (KV_HEADS * GROUP * HEAD_DIM) + column)[:, None] + dims, result, mask=wanted)
