@@ -76,15 +76,17 @@ def launch_all(num_sms: int = 132) -> Iterator[str]:
         yield f"{dtype}, head_dim {head_dim}, batch {batch}, {workspace.memory.numel() * 4 >> 10} KiB of workspace"
 
 
-def launch_prefill() -> Iterator[str]:
-    """`launch_all` of the attention of many new tokens."""
-    for dtype, head_dim, heads in ((torch.bfloat16, 128, 32), (torch.bfloat16, 64, 6), (torch.float32, 64, 6)):
+def launch_prefill(arch: int) -> Iterator[str]:
+    """`launch_all` of the attention of many new tokens; on Hopper by every plan that may be tried there."""
+    others = prefill_attention.OTHERS if arch == 90 else ()
+    cases = [(torch.bfloat16, 128, 32, plan) for plan in (None, *others)]
+    for dtype, head_dim, heads, plan in [*cases, (torch.bfloat16, 64, 6, None), (torch.float32, 64, 6, None)]:
         cache = torch.zeros(4, 64, head_dim, dtype=dtype)
         query, out = torch.zeros(20, heads, head_dim, dtype=dtype), torch.zeros(20, heads * head_dim, dtype=dtype)
         starts, tables = torch.tensor([0, 20], dtype=torch.int32), torch.zeros(1, 64, dtype=torch.int32)
-        tiles = prefill_attention.query_tiles([20], prefill_attention.tokens_per_tile(heads, 2))
-        prefill_attention.paged_prefill(query, cache, tables, starts, starts[1:], torch.from_numpy(tiles), 16, out)
-        yield f"{dtype}, head_dim {head_dim}, {heads} heads"
+        tiles = torch.zeros(3, 2, dtype=torch.int32)
+        prefill_attention.paged_prefill(query, cache, tables, starts, starts[1:], tiles, 16, out, plan)
+        yield f"{dtype}, head_dim {head_dim}, {heads} heads, {plan or 'the best plan'}"
 
 
 def launch_products(arch: int) -> Iterator[str]:
@@ -123,7 +125,7 @@ def main(arch: int, folder: Path | None) -> int:
 
     JITFunction.run = only_compile
     too_large = 0
-    for i, what in enumerate(chain(launch_all(), launch_prefill(), launch_products(arch))):
+    for i, what in enumerate(chain(launch_all(), launch_prefill(arch), launch_products(arch))):
         for name, kernel in compiled:
             shared = kernel.metadata.shared / 1024
             too_large += shared > SHARED_KIB[arch]

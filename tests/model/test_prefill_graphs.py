@@ -126,6 +126,12 @@ def test_any_mix_of_sequences_has_tiles_enough(model: Glm4v, sequences: int) -> 
         assert len(lists.entries) <= graphs._num_entries(total)
 
 
+def test_tiles_are_for_chunks_alone_and_the_longest_come_first() -> None:
+    lists = StepLists.of(step(DEVICE, [40, 1, 33, 1], [0, 30, 50, 3]), num_heads=32, num_kv_heads=2)
+    assert lists.tiles.tolist() == [[2, 32], [2, 24], [2, 16], [2, 8], [2, 0], *([0, n] for n in (32, 24, 16, 8, 0))]
+    assert lists.entries.tolist() == [[1, 40], [3, 74]]
+
+
 def test_the_engine_answers_the_same_with_prompts_in_one_launch(model: Glm4v) -> None:
     def answers(with_graphs: bool) -> dict[str, list[int]]:
         config = EngineConfig(block_size=BLOCK, max_num_seqs=3, kv_cache_bytes=1 << 18, max_num_batched_tokens=16,

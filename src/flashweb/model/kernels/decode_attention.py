@@ -33,6 +33,8 @@ WHOLE_TILES = tl.constexpr(4)
 UNROLLED = tl.constexpr(4)
 # Up to so many sequences every head is combined by a program of its own; beyond, programs take several.
 FEW_ROWS, HEADS_OF_MANY = 16, 4
+# Fewer entries are planned as if there were so many: one kernel less to compile for each size.
+LEAST_PLANNED = 16
 # int32 values of a piece as the planning kernel leaves it (the last ones are not used).
 PIECE = tl.constexpr(8)
 
@@ -102,7 +104,7 @@ class DecodeWorkspace:
         assert 0 < batch < self.bounds.shape[0], (batch, self.bounds.shape)
         # At most so many pieces: each takes the average share of the card at least, or is the last of its row.
         plan = DecodePlan(self.pieces[: batch + self.filling], self.bounds[: batch + 1], entries, self.memory)
-        padded = triton.next_power_of_2(batch)
+        padded = max(LEAST_PLANNED, triton.next_power_of_2(batch))
         _plan_kernel[(1,)](
             context_lens,
             context_lens if entries is None else entries,
@@ -113,7 +115,7 @@ class DecodeWorkspace:
             HAS_ENTRIES=entries is not None,
             BATCH=padded,
             TILE=self.tile,
-            num_warps=min(8, max(1, padded // 32)),
+            num_warps=min(4, max(1, padded // 32)),
         )
         return plan
 
