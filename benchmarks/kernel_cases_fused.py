@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 
 import torch
 from kernel_cases import Case, Prepared, num_copies, turning
 
+from flashweb.model.fused_layers import PagedRead, StepLists
+from flashweb.model.inputs import ForwardInputs
 from flashweb.model.kernels import decode_attention, fused
+from flashweb.model.kernels.prefill_attention import (
+    BEST,
+    OTHERS,
+    PrefillPlan,
+    paged_prefill,
+    query_tiles,
+    tokens_per_tile,
+)
 from flashweb.model.rope import axis_of_frequency, inverse_frequencies
 
 HIDDEN, MLP, HEADS, KV_HEADS, HEAD_DIM, BLOCK_SIZE = 4096, 13696, 32, 2, 128, 16
@@ -20,6 +31,15 @@ SLOT_BYTES = 2 * KV_HEADS * HEAD_DIM * VALUE
 BATCHES = (1, 8, 32, 64, 128, 256)
 PREFILL_TOKENS = 2048
 CONTEXTS = (1024, 4096, 16384)
+# (new tokens, tokens before them) of every sequence of a step.
+CHUNKS = {
+    "1x325": [(325, 0)],
+    "1x1024": [(1024, 0)],
+    "1x414 after 1024": [(414, 1024)],
+    "4x1438": [(1438, 0)] * 4,
+    "960 after 4096": [(960, 4096)],
+}
+MIXED = [(1, 1499)] * 64 + [(960, 0)]
 
 
 def cases() -> Iterator[Case]:
@@ -30,19 +50,35 @@ def cases() -> Iterator[Case]:
         yield Case(f"rotation_table {tokens}", partial(rotation_table, tokens))
         yield Case(f"bias_rotate_store {tokens}", partial(bias_rotate_store, tokens))
     for batch in BATCHES:
-        for context in CONTEXTS:
-            yield Case(f"paged_decode {batch}x{context}", partial(paged_decode, [context] * batch, context))
-    # What a graph for long contexts costs while contexts are short, and unequal lengths side by side.
+        yield Case(f"plan of decoding {batch}", partial(decode_plan, batch))
     for batch in BATCHES:
-        name = f"paged_decode {batch}x1024, graph for {CONTEXTS[-1]}"
-        yield Case(name, partial(paged_decode, [1024] * batch, CONTEXTS[-1]))
+        for context in CONTEXTS:
+            yield Case(f"paged_decode {batch}x{context}", partial(paged_decode, [context] * batch))
+    # Short contexts, unequal ones side by side, and what padding costs.
+    yield Case("paged_decode 1x128", partial(paged_decode, [128]))
+    yield Case("paged_decode 60x1500 + 196 empty", partial(paged_decode, [1500] * 60 + [0] * 196))
     for batch in BATCHES[1:]:
         name = f"paged_decode {batch - 1}x1024 + 1x{CONTEXTS[-1]}"
-        yield Case(name, partial(paged_decode, [CONTEXTS[-1]] + [1024] * (batch - 1), CONTEXTS[-1]))
+        yield Case(name, partial(paged_decode, [CONTEXTS[-1]] + [1024] * (batch - 1)))
+    yield from attention_of_prompts()
+
+
+def attention_of_prompts() -> Iterator[Case]:
+    for what, chunks in CHUNKS.items():
+        for plan in (BEST, *OTHERS):
+            yield Case(f"prefill {what}, {named(plan)}", partial(paged_read, chunks, plan))
+    yield Case("mixed 64 decode x 1500 + 960 chunk", partial(paged_read, MIXED, None))
+    yield Case("mixed 64 decode x 1500 alone", partial(paged_read, MIXED[:-1], None))
+    yield Case("mixed 960 chunk alone", partial(paged_read, MIXED[-1:], None))
 
 
 def randn(*shape: int) -> torch.Tensor:
     return torch.randn(*shape, dtype=DTYPE, device="cuda")
+
+
+def named(plan: PrefillPlan) -> str:
+    limit = "" if plan.registers is None else f" <={plan.registers}"
+    return f"{plan.rows}x{plan.tile} {plan.warps}w {plan.stages}s{limit}"
 
 
 # Activations come from the L2 cache in a real step too: the kernel before has just written them. So they are not
@@ -85,7 +121,15 @@ def bias_rotate_store(tokens: int) -> Prepared:
     return Prepared(lambda: fused.bias_rotate_store(qkv, bias, rotation, slots, cache, out), num_bytes, 0)
 
 
-def paged_decode(lengths: list[int], max_context: int) -> Prepared:
+def decode_plan(batch: int) -> Prepared:
+    """Once a step, not once a layer."""
+    device = torch.device("cuda")
+    context_lens = torch.full((batch,), CONTEXTS[-1], dtype=torch.int32, device=device)
+    workspace = decode_attention.DecodeWorkspace.allocate(batch, HEADS, KV_HEADS, HEAD_DIM, DTYPE, device)
+    return Prepared(lambda: workspace.plan(context_lens), 4 * batch, 0)
+
+
+def paged_decode(lengths: list[int]) -> Prepared:
     """Contexts on shuffled blocks; a launch takes the next of several caches, as a step takes the next layer."""
     batch, blocks = len(lengths), [-(-n // BLOCK_SIZE) for n in lengths]
     num_bytes = sum(lengths) * SLOT_BYTES + 2 * batch * HEADS * HEAD_DIM * VALUE
@@ -97,10 +141,44 @@ def paged_decode(lengths: list[int], max_context: int) -> Prepared:
         tables[row, : len(table)] = table
     tables, context_lens = tables.cuda(), torch.tensor(lengths, dtype=torch.int32, device="cuda")
     device = torch.device("cuda")
-    workspace = decode_attention.DecodeWorkspace.allocate(batch, HEADS, KV_HEADS, HEAD_DIM, max_context, DTYPE, device)
+    workspace = decode_attention.DecodeWorkspace.allocate(batch, HEADS, KV_HEADS, HEAD_DIM, DTYPE, device)
+    plan = workspace.plan(context_lens)  # once a step, so not timed with every layer
     query, out = randn(batch, HEADS, HEAD_DIM), torch.empty(batch, HEADS * HEAD_DIM, dtype=DTYPE, device=device)
 
     def launch(layer: torch.Tensor) -> None:
-        decode_attention.paged_decode(query, layer, tables, context_lens, BLOCK_SIZE, out, workspace)
+        decode_attention.paged_decode(query, layer, tables, plan, BLOCK_SIZE, out)
 
     return Prepared(turning(launch, layers), num_bytes, 4 * sum(lengths) * HEADS * HEAD_DIM)
+
+
+def paged_read(chunks: list[tuple[int, int]], plan: PrefillPlan | None) -> Prepared:
+    """One layer's attention of a step as `fused_layers` computes it; with a plan, that of its prompts by that plan."""
+    news, contexts = [new for new, _ in chunks], [new + past for new, past in chunks]
+    blocks = [-(-n // BLOCK_SIZE) for n in contexts]
+    device, total = torch.device("cuda"), sum(news)
+    # Every row reads the keys up to its own; each key and value comes from memory once.
+    pairs = sum(new * past + new * (new + 1) // 2 for new, past in chunks)
+    num_bytes = sum(contexts) * SLOT_BYTES + 2 * total * HEADS * HEAD_DIM * VALUE
+    layers = [randn(2 * KV_HEADS, sum(blocks) * BLOCK_SIZE, HEAD_DIM) for _ in range(num_copies(num_bytes))]
+    nothing = torch.zeros(total, dtype=torch.int64, device=device)
+    inputs = ForwardInputs(
+        token_ids=nothing, positions=nothing.expand(3, -1), slots=nothing, query_lens=news, context_lens=contexts,
+        block_tables=[table.tolist() for table in torch.randperm(sum(blocks)).split(blocks)], block_size=BLOCK_SIZE,
+        last_rows=nothing,
+    )  # fmt: skip
+    lists = StepLists.of(inputs, HEADS, KV_HEADS)
+    if plan is not None and plan.rows != BEST.rows:
+        tiles = torch.from_numpy(query_tiles(news, tokens_per_tile(HEADS, KV_HEADS, plan.rows)))
+        lists = replace(lists, tiles=tiles[tiles[:, 1].argsort(descending=True)].to(device))  # as `StepLists` does
+    workspace = decode_attention.DecodeWorkspace.allocate(total, HEADS, KV_HEADS, HEAD_DIM, DTYPE, device)
+    read = PagedRead.of(lists, workspace, BLOCK_SIZE)
+    query, out = randn(total, HEADS, HEAD_DIM), torch.empty(total, HEADS * HEAD_DIM, dtype=DTYPE, device=device)
+
+    def launch(layer: torch.Tensor) -> None:
+        if plan is None:
+            read.attend(query, layer, out)
+        else:
+            where = lists.tables, lists.starts, lists.context_lens, lists.tiles
+            paged_prefill(query, layer, *where, BLOCK_SIZE, out, plan)
+
+    return Prepared(turning(launch, layers), num_bytes, 4 * pairs * HEADS * HEAD_DIM)

@@ -69,21 +69,24 @@ def launch_all(num_sms: int = 132) -> Iterator[str]:
     for dtype, head_dim, batch in ((bf16, 128, 1), (bf16, 128, 256), (bf16, 64, 1), (torch.float32, 128, 1)):
         cache = torch.zeros(4, 64, head_dim, dtype=dtype)
         tables, lengths = torch.zeros(batch, 1024, dtype=torch.int32), torch.ones(batch, dtype=torch.int32)
-        workspace = decode_attention.DecodeWorkspace.allocate(batch, 32, 2, head_dim, 16384, dtype, CPU, num_sms)
+        workspace = decode_attention.DecodeWorkspace.allocate(batch, 32, 2, head_dim, dtype, CPU, num_sms)
         query, out = torch.zeros(batch, 32, head_dim, dtype=dtype), torch.zeros(batch, 32 * head_dim, dtype=dtype)
-        decode_attention.paged_decode(query, cache, tables, lengths, 16, out, workspace)
+        entries = torch.zeros(batch, 2, dtype=torch.int32) if batch > 1 else None
+        decode_attention.paged_decode(query, cache, tables, workspace.plan(lengths, entries), 16, out)
         yield f"{dtype}, head_dim {head_dim}, batch {batch}, {workspace.memory.numel() * 4 >> 10} KiB of workspace"
 
 
-def launch_prefill() -> Iterator[str]:
-    """`launch_all` of the attention of many new tokens."""
-    for dtype, head_dim, heads in ((torch.bfloat16, 128, 32), (torch.bfloat16, 64, 6), (torch.float32, 64, 6)):
+def launch_prefill(arch: int) -> Iterator[str]:
+    """`launch_all` of the attention of many new tokens; on Hopper by every plan that may be tried there."""
+    others = prefill_attention.OTHERS if arch == 90 else ()
+    cases = [(torch.bfloat16, 128, 32, plan) for plan in (None, *others)]
+    for dtype, head_dim, heads, plan in [*cases, (torch.bfloat16, 64, 6, None), (torch.float32, 64, 6, None)]:
         cache = torch.zeros(4, 64, head_dim, dtype=dtype)
         query, out = torch.zeros(20, heads, head_dim, dtype=dtype), torch.zeros(20, heads * head_dim, dtype=dtype)
         starts, tables = torch.tensor([0, 20], dtype=torch.int32), torch.zeros(1, 64, dtype=torch.int32)
-        tiles = prefill_attention.query_tiles([20], prefill_attention.tokens_per_tile(heads, 2))
-        prefill_attention.paged_prefill(query, cache, tables, starts, starts[1:], torch.from_numpy(tiles), 16, out)
-        yield f"{dtype}, head_dim {head_dim}, {heads} heads"
+        tiles = torch.zeros(3, 2, dtype=torch.int32)
+        prefill_attention.paged_prefill(query, cache, tables, starts, starts[1:], tiles, 16, out, plan)
+        yield f"{dtype}, head_dim {head_dim}, {heads} heads, {plan or 'the best plan'}"
 
 
 def launch_products(arch: int) -> Iterator[str]:
@@ -122,7 +125,7 @@ def main(arch: int, folder: Path | None) -> int:
 
     JITFunction.run = only_compile
     too_large = 0
-    for i, what in enumerate(chain(launch_all(), launch_prefill(), launch_products(arch))):
+    for i, what in enumerate(chain(launch_all(), launch_prefill(arch), launch_products(arch))):
         for name, kernel in compiled:
             shared = kernel.metadata.shared / 1024
             too_large += shared > SHARED_KIB[arch]

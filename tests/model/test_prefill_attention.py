@@ -13,7 +13,10 @@ from tests.model.triton_device import DEVICE
 # isort: split
 
 from flashweb.model.kernels.prefill_attention import (
+    OTHERS,
+    PrefillPlan,
     paged_prefill,
+    plan_for,
     query_tiles,
     reference_paged_prefill,
     tokens_per_tile,
@@ -46,9 +49,9 @@ class Case:
         self.query = product.view(sum(news), -1, head_dim)[:, :heads]  # as the qkv product holds it
         self.out = torch.full((sum(news), heads * head_dim), float("nan"), dtype=dtype, device=DEVICE)
 
-    def check(self) -> None:
+    def check(self, plan: PrefillPlan | None = None) -> None:
         found = paged_prefill(
-            self.query, self.cache, self.tables, self.starts, self.context_lens, self.tiles, BLOCK, self.out
+            self.query, self.cache, self.tables, self.starts, self.context_lens, self.tiles, BLOCK, self.out, plan
         )
         wanted = reference_paged_prefill(self.query, self.cache, self.tables, self.starts, self.context_lens, BLOCK)
         close = 2e-5 if self.out.dtype == torch.float32 else 2e-2
@@ -69,6 +72,29 @@ def test_prompts_chunks_and_decoding_rows_side_by_side(
 )
 def test_any_step_equals_the_reference(shapes: list[tuple[int, int]], seed: int) -> None:
     Case(shapes, 8, 2, 16, torch.float32, seed).check()
+
+
+@pytest.mark.parametrize("plan", OTHERS)
+def test_every_plan_gives_the_same(plan: PrefillPlan) -> None:
+    case = Case([(70, 0), (9, 60), (30, 130)], 32, 2, 16, torch.bfloat16)
+    news = case.starts.diff().tolist()
+    case.tiles = torch.from_numpy(query_tiles(news, tokens_per_tile(32, 2, plan.rows))).to(DEVICE)
+    case.check(plan)
+
+
+def test_a_card_with_little_shared_memory_takes_fewer_keys_a_turn() -> None:
+    assert plan_for(128, torch.bfloat16, 227 << 10).tile == 64
+    assert plan_for(128, torch.bfloat16, 99 << 10).tile == 32
+
+
+def test_tiles_of_an_empty_sequence_write_nothing() -> None:
+    case = Case([(5, 6)], 4, 2, 16, torch.float32)
+    case.starts = torch.cat((case.starts, case.starts[-1:]))
+    case.context_lens = torch.cat((case.context_lens, torch.zeros_like(case.context_lens)))
+    case.tables = case.tables.repeat(2, 1)
+    nothing = torch.tensor([[1, 0]], dtype=torch.int32, device=DEVICE)
+    case.tiles = torch.cat((nothing, case.tiles, nothing))
+    case.check()
 
 
 def test_what_lies_behind_a_context_is_not_looked_at() -> None:

@@ -15,8 +15,9 @@ from tests.model.triton_device import DEVICE, INTERPRETED  # before anything wit
 from flashweb.engine.config import EngineConfig
 from flashweb.engine.core import EngineCore
 from flashweb.engine.protocol import Token
-from flashweb.model import fused_layers, prefill_graphs
+from flashweb.model import fused_layers
 from flashweb.model.attention import KVCache
+from flashweb.model.fused_layers import StepLists
 from flashweb.model.glm4v import Glm4v
 from flashweb.model.inputs import ForwardInputs
 from flashweb.model.prefill_graphs import PrefillGraphs
@@ -44,7 +45,7 @@ def plain(folder: Path) -> Glm4v:
 
 
 def graphs_for(model: Glm4v, cache: KVCache, max_tokens: int = 64, max_sequences: int = 5) -> PrefillGraphs:
-    return PrefillGraphs(model.text, cache, max_tokens, max_sequences, MAX_CONTEXT, capture=not INTERPRETED)
+    return PrefillGraphs(model.text, cache, max_tokens, max_sequences, MAX_CONTEXT, capture=not INTERPRETED, num_sms=1)
 
 
 def step(device: torch.device, new: list[int], past: list[int], pictures: bool = False, seed: int = 0) -> ForwardInputs:
@@ -70,7 +71,8 @@ def step(device: torch.device, new: list[int], past: list[int], pictures: bool =
     )  # fmt: skip
 
 
-STEPS = [([20, 1, 7], [0, 0, 0]), ([5, 1, 30], [20, 1, 7]), ([1, 1, 1], [25, 2, 37]), ([16], [26])]
+# Prompts beside a single token; chunks that continue them, into another block, beside a row that decodes; rows alone.
+STEPS = [([9, 1, 5], [0, 0, 0]), ([3, 1, 12], [9, 1, 5]), ([1, 1, 1], [12, 2, 17])]
 
 
 def logits_of(model: Glm4v, hidden: torch.Tensor, inputs: ForwardInputs) -> torch.Tensor:
@@ -99,11 +101,11 @@ def test_padding_writes_no_slot_and_does_not_grow(model: Glm4v) -> None:
     cache = model.new_kv_cache(NUM_BLOCKS, BLOCK)
     graphs = graphs_for(model, cache)
     graphs._x.fill_(float("nan"))  # what padding rows hold must not matter
-    inputs = step(DEVICE, [9, 3], [0, 0])
+    inputs = step(DEVICE, [14, 3], [0, 0])
     assert graphs.forward(inputs).isfinite().all()
     changed = cache.storage.any(dim=-1).any(dim=0).any(dim=0).nonzero().flatten().tolist()
     assert changed == sorted(inputs.slots.tolist())
-    assert graphs._x[12:16].isfinite().all()
+    assert graphs._x[17:32].isfinite().all()
 
 
 def test_a_step_fits_up_to_the_largest_size_and_number_of_sequences(model: Glm4v) -> None:
@@ -119,21 +121,28 @@ def test_any_mix_of_sequences_has_tiles_enough(model: Glm4v, sequences: int) -> 
     graphs = graphs_for(model, model.new_kv_cache(NUM_BLOCKS, BLOCK), max_sequences=sequences)
     for total in range(sequences, 65):
         new = [total - sequences + 1] + [1] * (sequences - 1)
-        tiles = prefill_graphs.PagedRead.of(step(DEVICE, new, [0] * sequences), 4, 2).tiles
-        assert len(tiles) <= graphs._num_tiles(graphs.sizes[-1]) and len(tiles) <= graphs._num_tiles(total)
+        lists = StepLists.of(step(DEVICE, new, [0] * sequences), 4, 2)
+        assert len(lists.tiles) <= graphs._num_tiles(total) <= graphs._num_tiles(64)
+        assert len(lists.entries) <= graphs._num_entries(total)
+
+
+def test_tiles_are_for_chunks_alone_and_the_longest_come_first() -> None:
+    lists = StepLists.of(step(DEVICE, [40, 1, 33, 1], [0, 30, 50, 3]), num_heads=32, num_kv_heads=2)
+    assert lists.tiles.tolist() == [[2, 32], [2, 24], [2, 16], [2, 8], [2, 0], *([0, n] for n in (32, 24, 16, 8, 0))]
+    assert lists.entries.tolist() == [[1, 40], [3, 74]]
 
 
 def test_the_engine_answers_the_same_with_prompts_in_one_launch(model: Glm4v) -> None:
     def answers(with_graphs: bool) -> dict[str, list[int]]:
-        config = EngineConfig(block_size=BLOCK, max_num_seqs=3, kv_cache_bytes=1 << 18, max_num_batched_tokens=32,
+        config = EngineConfig(block_size=BLOCK, max_num_seqs=2, kv_cache_bytes=1 << 18, max_num_batched_tokens=16,
                               cuda_graphs=False, overlap=True)  # fmt: skip
         core = EngineCore(model, config)
         if with_graphs:
             core.runner.prompts = PrefillGraphs(
-                model.text, core.runner.cache, 32, 3, core.rules.max_model_len, capture=not INTERPRETED
+                model.text, core.runner.cache, 16, 2, core.rules.max_model_len, capture=not INTERPRETED
             )
-        for n in range(5):
-            core.submit(ask(f"r{n}", [6 + 9 * n], content=n, max_tokens=3 + n))
+        for n in range(3):  # the last waits for a place, and its prompt is computed beside a row that decodes
+            core.submit(ask(f"r{n}", [4 + 7 * n], content=n, max_tokens=2 + n % 2))
         told: dict[str, list[int]] = {}
         while core.has_work:
             for news in core.step():

@@ -42,7 +42,8 @@ class _Static:
         self.sampled = torch.zeros(batch, dtype=torch.int64, device=device)
         self.logits = torch.empty(batch, vocabulary, dtype=torch.float32, device=device)
         self.highest = torch.empty(batch, dtype=torch.float32, device=device)
-        self.attended = torch.empty(batch, text.config.num_heads * text.config.head_dim, dtype=dtype, device=device)
+        # Zeros, not empty: rows of padding are never written, and are multiplied all the same.
+        self.attended = torch.zeros(batch, text.config.num_heads * text.config.head_dim, dtype=dtype, device=device)
 
 
 class DecodeGraphs:
@@ -69,7 +70,7 @@ class DecodeGraphs:
         self.static = _Static(text, max_batch, width, dtype, device)
         config = text.config
         self._workspace = DecodeWorkspace.allocate(
-            max_batch, config.num_heads, config.num_kv_heads, config.head_dim, max_context, dtype, device, num_sms
+            max_batch, config.num_heads, config.num_kv_heads, config.head_dim, dtype, device, num_sms
         )
         pinned = device.type == "cuda"
         self._staging = [
@@ -134,11 +135,11 @@ class DecodeGraphs:
         ids = numbers[TOKEN]
         before = static.sampled.index_select(0, (-1 - ids).clamp_min(0))
         x = text.embedding(torch.where(ids < 0, before, ids))
-        context_lens = numbers[CONTEXT].int()
+        plan = self._workspace.plan(numbers[CONTEXT].int())
         tables, attended = static.tables[:size], static.attended[:size]
 
         def attend(query: Tensor, layer: Tensor) -> Tensor:
-            return paged_decode(query, layer, tables, context_lens, cache.block_size, attended, self._workspace)
+            return paged_decode(query, layer, tables, plan, cache.block_size, attended)
 
         x = run_layers(text, x, numbers[POSITIONS], numbers[SLOT], cache, attend)
         logits = static.logits[:size]

@@ -17,6 +17,7 @@ from torch import Tensor
 from flashweb.model.attention import KVCache
 from flashweb.model.inputs import BlockTables, ForwardInputs
 from flashweb.model.kernels import fused
+from flashweb.model.kernels.decode_attention import DecodePlan, DecodeWorkspace, paged_decode
 from flashweb.model.kernels.fused import bias_rotate_store, norm_add, rotation_table
 from flashweb.model.kernels.prefill_attention import paged_prefill, query_tiles, tokens_per_tile
 from flashweb.model.text import TextDecoder
@@ -60,43 +61,88 @@ def run_layers(
 
 
 @dataclass(frozen=True, slots=True)
-class PagedRead:
-    """How `paged_prefill` finds every context of a step, int32 on the device."""
+class StepLists:
+    """Where the contexts of a step lie and who computes them, int32 on the device.
 
-    tables: Tensor  # [S, longest]
-    starts: Tensor  # [S + 1]
-    context_lens: Tensor  # [S]
-    tiles: Tensor  # [programs, 2]
-    block_size: int
+    tables        [S, longest]
+    starts        [S + 1]
+    context_lens  [S]
+    tiles         [programs, 2], sequence and first new token of each program for several new tokens of a sequence
+    entries       [B, 2], sequence and row of each that has a single new token
+    """
+
+    tables: Tensor
+    starts: Tensor
+    context_lens: Tensor
+    tiles: Tensor
+    entries: Tensor
 
     @staticmethod
     def of(
-        inputs: ForwardInputs, num_heads: int, num_kv_heads: int, num_sequences: int = 0, num_tiles: int = 0
-    ) -> PagedRead:
-        """`num_sequences` and `num_tiles`: filled up to so many, with empty sequences behind the real ones (but for
-        `tables`) and with tiles of the last of them, which therefore has to be an empty one."""
-        size, lengths = inputs.block_size, inputs.context_lens
-        tables = BlockTables(size).rows(inputs.block_tables, lengths)
+        inputs: ForwardInputs,
+        num_heads: int,
+        num_kv_heads: int,
+        num_sequences: int = 0,
+        num_tiles: int = 0,
+        num_entries: int = 0,
+    ) -> StepLists:
+        """`num_sequences`, `num_tiles`, `num_entries`: filled up to so many, with empty sequences behind the real ones
+        (but for `tables`) and with tiles and entries of the last of them, which therefore has to be an empty one."""
+        lengths = inputs.context_lens
         counts = np.zeros(max(num_sequences, len(lengths)), dtype=np.int32)
         counts[: len(lengths)] = inputs.query_lens
         seen = np.zeros_like(counts)
         seen[: len(lengths)] = lengths
-        tiles = query_tiles(inputs.query_lens, tokens_per_tile(num_heads, num_kv_heads))
-        if num_tiles > len(tiles):
-            assert counts[-1] == 0, "no empty sequence is left for the tiles that fill up"
-            nothing = np.tile(np.array([[len(counts) - 1, 0]], dtype=np.int32), (num_tiles - len(tiles), 1))
-            tiles = np.concatenate((tiles, nothing))
         starts = np.concatenate(([0], np.cumsum(counts))).astype(np.int32)
-        there, first_rows, context_lens, programs = _on_device((tables, starts, seen, tiles), inputs.slots.device)
-        return PagedRead(there, first_rows, context_lens, programs, size)
+        single = np.flatnonzero(counts == 1).astype(np.int32)
+        tiles = query_tiles(np.where(counts == 1, 0, counts), tokens_per_tile(num_heads, num_kv_heads))
+        # Those with the most to read come first: a long one that begins last would keep the card waiting.
+        tiles = tiles[np.argsort(-((seen - counts)[tiles[:, 0]] + tiles[:, 1]), kind="stable")]
+        parts = (
+            BlockTables(inputs.block_size).rows(inputs.block_tables, lengths),
+            starts,
+            seen,
+            _filled_up(tiles, num_tiles, counts),
+            _filled_up(np.stack((single, starts[single]), axis=1), num_entries, counts),
+        )
+        return StepLists(*_on_device(parts, inputs.slots.device))
+
+
+def _filled_up(pairs: NDArray[np.int32], count: int, query_lens: NDArray[np.int32]) -> NDArray[np.int32]:
+    if len(pairs) >= count:
+        return pairs
+    assert query_lens[-1] == 0, "no empty sequence is left for what fills up"
+    nothing = np.array([[len(query_lens) - 1, 0]], dtype=np.int32)
+    return np.concatenate((pairs, np.repeat(nothing, count - len(pairs), axis=0)))
+
+
+@dataclass(frozen=True, slots=True)
+class PagedRead:
+    """How every layer of a step reads the cache: several new tokens of a sequence by `paged_prefill`, single ones by
+    `paged_decode`, whose programs share a long context."""
+
+    lists: StepLists
+    plan: DecodePlan | None  # of the single ones, if there may be any
+    block_size: int
+
+    @staticmethod
+    def of(lists: StepLists, workspace: DecodeWorkspace | None, block_size: int) -> PagedRead:
+        """`workspace` may be None where nothing decodes. Launches what plans the step."""
+        if not len(lists.entries):
+            return PagedRead(lists, None, block_size)
+        assert workspace is not None, "decoding rows need a workspace"
+        return PagedRead(lists, workspace.plan(lists.context_lens, lists.entries), block_size)
 
     def attend(self, query: Tensor, layer: Tensor, out: Tensor | None = None) -> Tensor:
         """[N, heads, head_dim] over one layer of the cache -> [N, heads * head_dim], in `out` if given, where rows
         that belong to no sequence stay as they are."""
         out = query.new_empty(query.shape[0], query.shape[1] * query.shape[2]) if out is None else out
-        return paged_prefill(
-            query, layer, self.tables, self.starts, self.context_lens, self.tiles, self.block_size, out
-        )
+        lists, size = self.lists, self.block_size
+        if len(lists.tiles):
+            paged_prefill(query, layer, lists.tables, lists.starts, lists.context_lens, lists.tiles, size, out)
+        if self.plan is not None:
+            paged_decode(query, layer, lists.tables, self.plan, size, out)
+        return out
 
 
 def _on_device(parts: Sequence[NDArray[np.int32]], device: torch.device) -> list[Tensor]:
@@ -115,7 +161,17 @@ def _on_device(parts: Sequence[NDArray[np.int32]], device: torch.device) -> list
 def forward(text: TextDecoder, inputs: ForwardInputs, cache: KVCache) -> Tensor:
     """`TextDecoder.forward`, launch by launch."""
     x = text.embed(inputs)
-    read = PagedRead.of(inputs, text.config.num_heads, cache.num_kv_heads)
+    config = text.config
+    lists = StepLists.of(inputs, config.num_heads, config.num_kv_heads)
+    decoding = len(lists.entries)
+    workspace = (
+        DecodeWorkspace.allocate(
+            decoding, config.num_heads, config.num_kv_heads, config.head_dim, cache.storage.dtype, cache.storage.device
+        )
+        if decoding
+        else None
+    )
+    read = PagedRead.of(lists, workspace, inputs.block_size)
     rows = inputs.last_rows
     if rows.shape[0] == x.shape[0]:
         return run_layers(text, x, inputs.positions, inputs.slots, cache, read.attend)

@@ -17,8 +17,9 @@ import torch
 from torch import Tensor
 
 from flashweb.model.attention import KVCache
-from flashweb.model.fused_layers import PagedRead, run_layers
+from flashweb.model.fused_layers import PagedRead, StepLists, run_layers
 from flashweb.model.inputs import ForwardInputs
+from flashweb.model.kernels.decode_attention import DecodeWorkspace
 from flashweb.model.kernels.prefill_attention import tokens_per_tile
 from flashweb.model.text import TextDecoder
 
@@ -36,9 +37,10 @@ class PrefillGraphs:
         max_context: int,
         *,
         capture: bool = True,
+        num_sms: int | None = None,
     ) -> None:
         """Captures a graph for every size of the ladder up to `max_tokens`. `capture` off: every step is launched
-        kernel by kernel, for tests.
+        kernel by kernel, for tests; `num_sms` then stands for a card's multiprocessors.
         """
         self.text, self.cache = text, cache
         self.sizes = [size for size in LADDER if size <= max_tokens]
@@ -52,14 +54,18 @@ class PrefillGraphs:
         self._attended = torch.zeros(most, config.num_heads * config.head_dim, dtype=dtype, device=device)
         self._positions = torch.zeros(3, most, dtype=torch.int64, device=device)
         self._slots = torch.full((most,), -1, dtype=torch.int64, device=device)
-        # One sequence more than there can be: it is always empty, and padding tiles belong to it.
+        # One sequence more than there can be: it is always empty, and padding tiles and entries belong to it.
         sequences, width = max_sequences + 1, -(-max_context // cache.block_size)
-        self._read = PagedRead(
+        entries = self._num_entries(most)
+        self._lists = StepLists(
             torch.zeros(sequences, width, dtype=torch.int32, device=device),
             torch.zeros(sequences + 1, dtype=torch.int32, device=device),
             torch.zeros(sequences, dtype=torch.int32, device=device),
             torch.full((self._num_tiles(most), 2), sequences - 1, dtype=torch.int32, device=device),
-            cache.block_size,
+            torch.full((entries, 2), sequences - 1, dtype=torch.int32, device=device),
+        )
+        self._workspace = DecodeWorkspace.allocate(
+            entries, config.num_heads, config.num_kv_heads, config.head_dim, dtype, device, num_sms
         )
         self._graphs: dict[int, tuple[torch.cuda.CUDAGraph, Tensor]] = {}
         if capture:
@@ -85,15 +91,21 @@ class PrefillGraphs:
 
     def _bring(self, inputs: ForwardInputs, tokens: int, size: int) -> None:
         """Puts a step where the graph reads it."""
-        config, static = self.text.config, self._read
-        read = PagedRead.of(
-            inputs, config.num_heads, config.num_kv_heads, self.max_sequences + 1, self._num_tiles(size)
+        config, static = self.text.config, self._lists
+        lists = StepLists.of(
+            inputs,
+            config.num_heads,
+            config.num_kv_heads,
+            self.max_sequences + 1,
+            self._num_tiles(size),
+            self._num_entries(size),
         )
-        sequences, width = read.tables.shape
-        static.tables[:sequences, :width].copy_(read.tables)
-        static.starts.copy_(read.starts)
-        static.context_lens.copy_(read.context_lens)
-        static.tiles[: len(read.tiles)].copy_(read.tiles)
+        sequences, width = lists.tables.shape
+        static.tables[:sequences, :width].copy_(lists.tables)
+        static.starts.copy_(lists.starts)
+        static.context_lens.copy_(lists.context_lens)
+        static.tiles[: len(lists.tiles)].copy_(lists.tiles)
+        static.entries[: len(lists.entries)].copy_(lists.entries)
         self._x[:tokens].copy_(self.text.embed(inputs))
         self._x[tokens:size].zero_()  # a graph changes it in place, and numbers would grow from step to step
         self._positions[:, :tokens].copy_(inputs.positions)
@@ -101,16 +113,19 @@ class PrefillGraphs:
         self._slots[tokens:size].fill_(-1)
 
     def _num_tiles(self, tokens: int) -> int:
-        """Programs that any mix of sequences with so many tokens needs at most."""
-        return min(tokens, -(-tokens // self._tile) + self.max_sequences)
+        """Programs that any mix of sequences with so many tokens needs at most; those of one token need none."""
+        return min(tokens, -(-tokens // self._tile) + min(self.max_sequences, tokens // 2))
+
+    def _num_entries(self, tokens: int) -> int:
+        """Sequences with a single token that there can be at most."""
+        return min(tokens, self.max_sequences)
 
     def _compute(self, size: int) -> Tensor:
         """The layers for `size` rows of the static tensors. This is what a graph holds."""
-        static = self._read
-        read = PagedRead(
-            static.tables, static.starts, static.context_lens, static.tiles[: self._num_tiles(size)], static.block_size
-        )
-        attend = partial(read.attend, out=self._attended[:size])
+        static = self._lists
+        tiles, entries = static.tiles[: self._num_tiles(size)], static.entries[: self._num_entries(size)]
+        lists = StepLists(static.tables, static.starts, static.context_lens, tiles, entries)
+        attend = partial(PagedRead.of(lists, self._workspace, self.cache.block_size).attend, out=self._attended[:size])
         return run_layers(self.text, self._x[:size], self._positions[:, :size], self._slots[:size], self.cache, attend)
 
     @torch.inference_mode()

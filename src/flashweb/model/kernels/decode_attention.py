@@ -4,9 +4,10 @@ A program takes one key head of one sequence and a piece of its context: the que
 the rows of a tensor-core product, so that keys and values are read once. Pieces of one context leave a partial result
 each (maximum, sum, weighted values), which a second kernel combines; a context in one piece is written at once.
 
-How many pieces there may be is fixed by shapes (`DecodeSplits`), how many there are is worked out on the device from
-the context's length: one CUDA graph serves every length up to the one it was captured for, and a program without a
-piece leaves at once. Knows nothing of layers, of how blocks are given out, or of prefill.
+How contexts are cut is worked out on the device, once per step and for all its layers (`DecodeWorkspace.plan`), from
+all their lengths together: pieces of about equal size, as many as fill the card. One CUDA graph so serves every mix of
+lengths, and a program without a piece leaves at once. Knows nothing of layers, of how blocks are given out, or of
+prompts.
 """
 
 from __future__ import annotations
@@ -26,40 +27,50 @@ DOT_ROWS = 16  # the least a tensor-core product takes; fewer query heads a key 
 # on (seen in the compiled code); with 5 there are two tiles of keys and of values, 70 KiB in all.
 PROGRAMS_PER_SM = 2
 STAGES = 5
-# With many sequences hardly a piece is needed to fill the card, but a long context among short ones must not be the
-# work of one program: it is cut into pieces of so many tokens, at most this many.
-BALANCED_TOKENS, BALANCED_SPLITS = tl.constexpr(2048), 8
-# Pieces combined at a time.
-COMBINED = 32
+# Contexts of so few tiles stay in one piece: to combine costs more than to read them one after the other.
+WHOLE_TILES = tl.constexpr(4)
+# Partial results that are on their way together when pieces are combined.
+UNROLLED = tl.constexpr(4)
+# Up to so many sequences every head is combined by a program of its own; beyond, programs take several.
+FEW_ROWS, HEADS_OF_MANY = 16, 4
+# Fewer entries are planned as if there were so many: one kernel less to compile for each size.
+LEAST_PLANNED = 16
+# int32 values of a piece as the planning kernel leaves it (the last ones are not used).
+PIECE = tl.constexpr(8)
+
+
+def num_filling(kv_heads: int, num_sms: int) -> int:
+    """Pieces that fill the card: each is a program for every key head."""
+    return max(1, PROGRAMS_PER_SM * num_sms // kv_heads)
 
 
 @dataclass(frozen=True, slots=True)
-class DecodeSplits:
-    """At most `count` pieces a context; `filling` of them, tiles permitting, whatever its length."""
+class DecodePlan:
+    """How the contexts of one step are cut. Fewer pieces than the room for them: see `bounds`.
 
-    count: int
-    filling: int
+    pieces   int32 [most, 8]: sequence, row of the query, first token, end, whether it is the only one of its row
+    bounds   int32 [B + 1], the first piece of each entry, then the number of pieces
+    entries  int32 [B, 2] as given to `DecodeWorkspace.plan`, or None
+    memory   fp32, flat: [most, heads, head_dim] values weighted relative to the piece's own maximum, then
+             [most, heads] these maxima (times log2 e) and [most, heads] the sums of weights
+    """
 
-    @staticmethod
-    def of(batch: int, kv_heads: int, max_context: int, num_sms: int, tile: int) -> DecodeSplits:
-        """Enough pieces to fill the card with `batch` contexts, and to balance unequal ones."""
-        assert batch > 0 and max_context > 0, (batch, max_context)
-        filling = max(1, PROGRAMS_PER_SM * num_sms // (batch * kv_heads))
-        balancing = min(BALANCED_SPLITS, max_context // BALANCED_TOKENS.value)
-        return DecodeSplits(min(max(filling, balancing), triton.cdiv(max_context, tile)), filling)
+    pieces: Tensor
+    bounds: Tensor
+    entries: Tensor | None
+    memory: Tensor
 
 
 @dataclass(frozen=True, slots=True)
 class DecodeWorkspace:
-    """Memory for the partial results of one layer: serves all layers and batch sizes that run one after the other.
+    """Memory for the plan of a step and the partial results of one layer: serves all layers, steps and batch sizes
+    that run one after the other."""
 
-    memory  fp32, flat: [B, heads, count, head_dim] values weighted relative to the piece's own maximum, then
-            [B, heads, count] these maxima (times log2 e) and [B, heads, count] the sums of weights
-    """
-
+    pieces: Tensor
+    bounds: Tensor
     memory: Tensor
-    max_context: int
-    num_sms: int
+    filling: int
+    tile: int
 
     @staticmethod
     def allocate(
@@ -67,21 +78,51 @@ class DecodeWorkspace:
         heads: int,
         kv_heads: int,
         head_dim: int,
-        max_context: int,
         dtype: torch.dtype,
         device: torch.device,
         num_sms: int | None = None,
     ) -> DecodeWorkspace:
-        """`dtype` is the cache's; `num_sms` multiprocessors, the device's own if not given. Longer contexts than
-        `max_context` are right too, only cut into fewer pieces than they should be."""
-        if num_sms is None:
-            num_sms = torch.cuda.get_device_properties(device).multi_processor_count
-        tile = tile_tokens(head_dim, dtype)
-        counts = [DecodeSplits.of(b, kv_heads, max_context, num_sms, tile).count for b in range(1, max_batch + 1)]
-        # Contexts in one piece leave nothing here.
-        rows = max(b * heads * count if count > 1 else 0 for b, count in enumerate(counts, start=1))
-        memory = torch.empty(rows * (head_dim + 2), dtype=torch.float32, device=device)
-        return DecodeWorkspace(memory, max_context, num_sms)
+        """`dtype` is the cache's; `num_sms` multiprocessors, the device's own if not given."""
+        filling = num_filling(kv_heads, num_sms or _num_sms(device))
+        most = max_batch + filling
+        return DecodeWorkspace(
+            torch.empty(most, PIECE.value, dtype=torch.int32, device=device),
+            torch.empty(max_batch + 1, dtype=torch.int32, device=device),
+            torch.empty(most * heads * (head_dim + 2), dtype=torch.float32, device=device),
+            filling,
+            tile_tokens(head_dim, dtype),
+        )
+
+    def plan(self, context_lens: Tensor, entries: Tensor | None = None) -> DecodePlan:
+        """Cuts the contexts of one step; the plan is good until the next one is made.
+
+        context_lens  int32 [S]
+        entries       int32 [B, 2], the sequence (of context lengths and block tables) and the row (of query and result)
+                      of each token to decode; None: sequence i is row i. Those of an empty sequence are padding.
+        """
+        batch = context_lens.shape[0] if entries is None else entries.shape[0]
+        assert 0 < batch < self.bounds.shape[0], (batch, self.bounds.shape)
+        # At most so many pieces: each takes the average share of the card at least, or is the last of its row.
+        plan = DecodePlan(self.pieces[: batch + self.filling], self.bounds[: batch + 1], entries, self.memory)
+        padded = max(LEAST_PLANNED, triton.next_power_of_2(batch))
+        _plan_kernel[(1,)](
+            context_lens,
+            context_lens if entries is None else entries,
+            plan.pieces,
+            plan.bounds,
+            batch,
+            self.filling,
+            HAS_ENTRIES=entries is not None,
+            BATCH=padded,
+            TILE=self.tile,
+            num_warps=min(4, max(1, padded // 32)),
+        )
+        return plan
+
+
+def _num_sms(device: torch.device) -> int:
+    """Multiprocessors; an interpreter on a CPU computes one program after the other."""
+    return torch.cuda.get_device_properties(device).multi_processor_count if device.type == "cuda" else 1
 
 
 def tile_tokens(head_dim: int, dtype: torch.dtype) -> int:
@@ -90,44 +131,36 @@ def tile_tokens(head_dim: int, dtype: torch.dtype) -> int:
 
 
 def paged_decode(
-    query: Tensor,
-    cache_layer: Tensor,
-    block_tables: Tensor,
-    context_lens: Tensor,
-    block_size: int,
-    out: Tensor,
-    workspace: DecodeWorkspace,
+    query: Tensor, cache_layer: Tensor, block_tables: Tensor, plan: DecodePlan, block_size: int, out: Tensor
 ) -> Tensor:
     """softmax(q k^T / sqrt(head_dim)) v for the newest token of each sequence, its own key and value included.
 
-    query         [B, heads, head_dim], rotated; rows may be apart (a view of the qkv product)
+    query         [N, heads, head_dim], rotated; rows may be apart (a view of the qkv product)
     cache_layer   [2 * kv_heads, slots, head_dim], keys' heads before values' heads; slot = block * block_size + offset
-    block_tables  int32 [B, max_blocks]; entries beyond a context are not read
-    context_lens  int32 [B], at most max_blocks * block_size; 0 is padding: zeros, nothing of the cache is read
-    out           [B, heads * head_dim], of the query's dtype
-    workspace     `DecodeWorkspace.allocate` for at least B sequences
+    block_tables  int32 [S, max_blocks]; entries beyond a context are not read
+    plan          of this step, by `DecodeWorkspace.plan` for at most max_blocks * block_size tokens a sequence
+    out           [N, heads * head_dim], of the query's dtype; rows that the plan does not name, and those of empty
+                  sequences, stay as they are
     returns       out
     """
-    batch, heads, head_dim = query.shape
+    rows, heads, head_dim = query.shape
     kv_heads = cache_layer.shape[0] // 2
     group = heads // kv_heads
     assert heads == group * kv_heads and group <= DOT_ROWS, (heads, kv_heads)
     assert head_dim == triton.next_power_of_2(head_dim) and head_dim >= 16, head_dim
     assert query.stride()[1:] == (head_dim, 1) and cache_layer.stride()[1:] == (head_dim, 1), "heads in one piece"
-    assert out.shape == (batch, heads * head_dim) and out.is_contiguous(), out.shape
-    assert block_tables.shape[0] == context_lens.shape[0] == batch, (block_tables.shape, context_lens.shape, batch)
+    assert out.shape == (rows, heads * head_dim) and out.is_contiguous(), out.shape
     assert block_tables.stride(1) == 1 or block_tables.shape[1] == 1, block_tables.stride()
-    tile = tile_tokens(head_dim, cache_layer.dtype)
-    splits = DecodeSplits.of(batch, kv_heads, workspace.max_context, workspace.num_sms, tile)
-    results = batch * heads * splits.count
-    partial, scales = workspace.memory[: results * head_dim], workspace.memory[results * head_dim :]
-    assert splits.count == 1 or scales.shape[0] >= 2 * results, f"workspace too small for {(batch, heads, head_dim)}"
-    # The first pieces of all contexts come first, programs that have nothing to do last.
-    _decode_kernel[(batch * kv_heads, splits.count)](
+    most, batch = plan.pieces.shape[0], plan.bounds.shape[0] - 1
+    results = most * heads
+    partial, scales = plan.memory[: results * head_dim], plan.memory[results * head_dim :]
+    assert scales.shape[0] >= 2 * results, f"workspace too small for {(batch, heads, head_dim)}"
+    _decode_kernel[(most * kv_heads,)](
         query,
         cache_layer,
         block_tables,
-        context_lens,
+        plan.pieces,
+        plan.bounds,
         out,
         partial,
         scales,
@@ -136,33 +169,29 @@ def paged_decode(
         cache_layer.stride(0),
         block_tables.stride(0),
         results,
-        splits.count,
-        splits.filling,
+        batch,
         KV_HEADS=kv_heads,
         GROUP=group,
         HEAD_DIM=head_dim,
         BLOCK_SIZE=block_size,
-        TILE=tile,
+        TILE=tile_tokens(head_dim, cache_layer.dtype),
         ROWS=DOT_ROWS,
         num_warps=4,
         num_stages=STAGES,
     )
-    if splits.count > 1:
-        _combine_kernel[(batch, heads)](
-            context_lens,
-            out,
-            partial,
-            scales,
-            results,
-            splits.count,
-            splits.filling,
-            HEADS=heads,
-            HEAD_DIM=head_dim,
-            ALL=triton.next_power_of_2(splits.count),
-            STEP=COMBINED,
-            TILE=tile,
-            num_warps=8,
-        )
+    together = 1 if batch <= FEW_ROWS else min(HEADS_OF_MANY, triton.next_power_of_2(heads))
+    _combine_kernel[(batch, triton.cdiv(heads, together))](
+        plan.pieces,
+        plan.bounds,
+        out,
+        partial,
+        scales,
+        results,
+        HEADS=heads,
+        HEAD_DIM=head_dim,
+        TOGETHER=together,
+        num_warps=together,
+    )
     return out
 
 
@@ -184,20 +213,54 @@ def reference_paged_decode(
     return out.view(batch, heads * head_dim)
 
 
-@triton.jit  # type: ignore[untyped-decorator]
-def _pieces(context_len: tl.tensor, max_splits: tl.tensor, filling: tl.tensor, TILE: tl.constexpr) -> tl.tensor:
-    """(pieces of this context, tokens of each but the last); no piece for an empty context."""
-    wanted = tl.minimum(max_splits, tl.maximum(filling, tl.cdiv(context_len, BALANCED_TOKENS)))
-    tokens = tl.cdiv(tl.cdiv(context_len, wanted), TILE) * TILE
-    return tl.cdiv(context_len, tl.maximum(tokens, 1)), tokens
+@triton.jit(do_not_specialize=["batch", "filling"])  # type: ignore[untyped-decorator]
+def _plan_kernel(
+    context_lens_ptr: tl.tensor,
+    entries_ptr: tl.tensor,
+    pieces_ptr: tl.tensor,
+    bounds_ptr: tl.tensor,
+    batch: tl.tensor,
+    filling: tl.tensor,
+    HAS_ENTRIES: tl.constexpr,
+    BATCH: tl.constexpr,
+    TILE: tl.constexpr,
+) -> None:
+    entry = tl.arange(0, BATCH)
+    there = entry < batch
+    sequence, row = entry, entry
+    if HAS_ENTRIES:
+        sequence = tl.load(entries_ptr + 2 * entry, mask=there, other=0)
+        row = tl.load(entries_ptr + 2 * entry + 1, mask=there, other=0)
+    length = tl.load(context_lens_ptr + sequence, mask=there, other=0)
+    tiles = tl.cdiv(length, TILE)
+    # A context a little longer than its share is not cut for that.
+    share = tl.maximum(tl.cdiv(tl.sum(tiles, axis=0), filling), 1)
+    share += share // 4
+    wanted = tl.where(tiles <= WHOLE_TILES, tl.minimum(tiles, 1), tl.cdiv(tiles, share))
+    each = tl.cdiv(tiles, tl.maximum(wanted, 1))  # tiles of every piece but the last
+    count = tl.cdiv(tiles, tl.maximum(each, 1))
+    end = tl.cumsum(count, axis=0)
+    begin = end - count
+    tl.store(bounds_ptr + entry, begin, mask=there)
+    tl.store(bounds_ptr + batch, tl.sum(count, axis=0))
+    for number in range(tl.max(count, axis=0)):
+        mine = number < count
+        at = pieces_ptr + (begin + number) * PIECE
+        first = number * each * TILE
+        tl.store(at, sequence, mask=mine)
+        tl.store(at + 1, row, mask=mine)
+        tl.store(at + 2, first, mask=mine)
+        tl.store(at + 3, tl.minimum(first + each * TILE, length), mask=mine)
+        tl.store(at + 4, (count == 1).to(tl.int32), mask=mine)
 
 
-@triton.jit(do_not_specialize=["table_stride", "num_results", "max_splits", "filling"])  # type: ignore[untyped-decorator]
+@triton.jit(do_not_specialize=["table_stride", "num_results", "batch"])  # type: ignore[untyped-decorator]
 def _decode_kernel(
     query_ptr: tl.tensor,
     cache_ptr: tl.tensor,
     tables_ptr: tl.tensor,
-    context_lens_ptr: tl.tensor,
+    pieces_ptr: tl.tensor,
+    bounds_ptr: tl.tensor,
     out_ptr: tl.tensor,
     partial_ptr: tl.tensor,
     scales_ptr: tl.tensor,
@@ -206,8 +269,7 @@ def _decode_kernel(
     head_stride: tl.tensor,
     table_stride: tl.tensor,
     num_results: tl.tensor,
-    max_splits: tl.tensor,
-    filling: tl.tensor,
+    batch: tl.tensor,
     KV_HEADS: tl.constexpr,
     GROUP: tl.constexpr,
     HEAD_DIM: tl.constexpr,
@@ -215,22 +277,17 @@ def _decode_kernel(
     TILE: tl.constexpr,
     ROWS: tl.constexpr,
 ) -> None:
-    row = (tl.program_id(0) // KV_HEADS).to(tl.int64)
+    piece = tl.program_id(0) // KV_HEADS
     kv_head = (tl.program_id(0) % KV_HEADS).to(tl.int64)
-    piece = tl.program_id(1)
+    # All of a piece is asked for before it is known to exist: what is read beyond the last is not used.
+    at = pieces_ptr + piece * PIECE
+    sequence, row = tl.load(at).to(tl.int64), tl.load(at + 1).to(tl.int64)
+    start, end, is_whole = tl.multiple_of(tl.load(at + 2), TILE), tl.load(at + 3), tl.load(at + 4)
+    if piece >= tl.load(bounds_ptr + batch):
+        return
     heads = kv_head * GROUP + tl.arange(0, ROWS)
     in_group = (tl.arange(0, ROWS) < GROUP)[:, None]
     dims = tl.arange(0, HEAD_DIM)[None, :]
-    at_out = out_ptr + (row * (KV_HEADS * GROUP) + heads[:, None]) * HEAD_DIM + dims
-
-    context_len = tl.load(context_lens_ptr + row)
-    num_pieces, tokens = _pieces(context_len, max_splits, filling, TILE)
-    if piece >= num_pieces:
-        if piece == 0:
-            tl.store(at_out, tl.zeros((ROWS, HEAD_DIM), out_ptr.dtype.element_ty), mask=in_group)
-        return
-    start = piece * tokens
-    end = tl.minimum(start + tokens, context_len)
 
     query = tl.load(query_ptr + row * query_stride + heads[:, None] * HEAD_DIM + dims, mask=in_group, other=0.0)
     keys_ptr = cache_ptr + kv_head * head_stride
@@ -242,7 +299,7 @@ def _decode_kernel(
         token = first + tl.arange(0, TILE)
         # Masked loads of values give zeros, not whatever lies there: a weight of 0 times NaN is NaN.
         inside = token < end
-        block = tl.load(tables_ptr + row * table_stride + token // BLOCK_SIZE, mask=inside, other=0)
+        block = tl.load(tables_ptr + sequence * table_stride + token // BLOCK_SIZE, mask=inside, other=0)
         slots = block.to(tl.int64) * BLOCK_SIZE + token % BLOCK_SIZE
         offsets = slots[:, None] * HEAD_DIM + dims
         keys = tl.load(keys_ptr + offsets, mask=inside[:, None], other=0.0).to(query.dtype)
@@ -257,50 +314,47 @@ def _decode_kernel(
         weighted = tl.dot(weights.to(query.dtype), values, weighted * shrink[:, None], input_precision="ieee")
         maximum = new_maximum
 
-    if num_pieces == 1:
+    if is_whole:
+        at_out = out_ptr + (row * (KV_HEADS * GROUP) + heads[:, None]) * HEAD_DIM + dims
         tl.store(at_out, (weighted / total[:, None]).to(out_ptr.dtype.element_ty), mask=in_group)
     else:
-        at = (row * (KV_HEADS * GROUP) + heads) * max_splits + piece
-        tl.store(partial_ptr + at[:, None] * HEAD_DIM + dims, weighted, mask=in_group)
-        tl.store(scales_ptr + at, maximum, mask=tl.arange(0, ROWS) < GROUP)
-        tl.store(scales_ptr + num_results + at, total, mask=tl.arange(0, ROWS) < GROUP)
+        result = piece * (KV_HEADS * GROUP) + heads
+        tl.store(partial_ptr + result[:, None] * HEAD_DIM + dims, weighted, mask=in_group)
+        tl.store(scales_ptr + result, maximum, mask=tl.arange(0, ROWS) < GROUP)
+        tl.store(scales_ptr + num_results + result, total, mask=tl.arange(0, ROWS) < GROUP)
 
 
-@triton.jit(do_not_specialize=["num_results", "max_splits", "filling"])  # type: ignore[untyped-decorator]
+@triton.jit(do_not_specialize=["num_results"])  # type: ignore[untyped-decorator]
 def _combine_kernel(
-    context_lens_ptr: tl.tensor,
+    pieces_ptr: tl.tensor,
+    bounds_ptr: tl.tensor,
     out_ptr: tl.tensor,
     partial_ptr: tl.tensor,
     scales_ptr: tl.tensor,
     num_results: tl.tensor,
-    max_splits: tl.tensor,
-    filling: tl.tensor,
     HEADS: tl.constexpr,
     HEAD_DIM: tl.constexpr,
-    ALL: tl.constexpr,
-    STEP: tl.constexpr,
-    TILE: tl.constexpr,
+    TOGETHER: tl.constexpr,
 ) -> None:
-    row = tl.program_id(0).to(tl.int64)
-    context_len = tl.load(context_lens_ptr + row)
-    num_pieces, _ = _pieces(context_len, max_splits, filling, TILE)
-    if num_pieces <= 1:  # written already
+    begin, end = tl.load(bounds_ptr + tl.program_id(0)), tl.load(bounds_ptr + tl.program_id(0) + 1)
+    if end - begin <= 1:  # written already, or padding
         return
-    head = row * HEADS + tl.program_id(1)
-    dims = tl.arange(0, HEAD_DIM)
-    pieces = tl.arange(0, ALL)
-    maxima = tl.load(scales_ptr + head * max_splits + pieces, mask=pieces < num_pieces, other=float("-inf"))
-    maximum = tl.max(maxima, axis=0)
-    # Summed up once at the end: a reduction crosses the warps, and would stand between one load and the next.
-    weighted = tl.zeros((STEP, HEAD_DIM), tl.float32)
-    total = tl.zeros((STEP,), tl.float32)
-    for first in range(0, num_pieces, STEP):
-        piece = first + tl.arange(0, STEP)
-        inside = piece < num_pieces
-        at = head * max_splits + piece
-        shrink = tl.exp2(tl.load(scales_ptr + at, mask=inside, other=float("-inf")) - maximum)
-        total += shrink * tl.load(scales_ptr + num_results + at, mask=inside, other=0.0)
-        partial = tl.load(partial_ptr + at[:, None] * HEAD_DIM + dims[None, :], mask=inside[:, None], other=0.0)
-        weighted += shrink[:, None] * partial
-    average = tl.sum(weighted, axis=0) / tl.sum(total, axis=0)
-    tl.store(out_ptr + head * HEAD_DIM + dims, average.to(out_ptr.dtype.element_ty))
+    row = tl.load(pieces_ptr + begin * PIECE + 1).to(tl.int64)
+    # Heads lie one behind the other: a thread has its columns of all pieces, and nothing crosses from one to the next.
+    columns = tl.program_id(1) * (TOGETHER * HEAD_DIM) + tl.arange(0, TOGETHER * HEAD_DIM)
+    inside = columns < HEADS * HEAD_DIM
+    head = columns // HEAD_DIM
+    maximum = tl.full((TOGETHER * HEAD_DIM,), float("-inf"), tl.float32)
+    total = tl.zeros((TOGETHER * HEAD_DIM,), tl.float32)
+    weighted = tl.zeros((TOGETHER * HEAD_DIM,), tl.float32)
+    for piece in tl.range(begin, end, loop_unroll_factor=UNROLLED):
+        scales = scales_ptr + piece * HEADS + head
+        piece_maximum = tl.load(scales, mask=inside, other=0.0)
+        piece_total = tl.load(scales + num_results, mask=inside, other=1.0)
+        partial = tl.load(partial_ptr + piece * (HEADS * HEAD_DIM) + columns, mask=inside, other=0.0)
+        new_maximum = tl.maximum(maximum, piece_maximum)
+        shrink, weight = tl.exp2(maximum - new_maximum), tl.exp2(piece_maximum - new_maximum)
+        total = total * shrink + weight * piece_total
+        weighted = weighted * shrink + weight * partial
+        maximum = new_maximum
+    tl.store(out_ptr + row * (HEADS * HEAD_DIM) + columns, (weighted / total).to(out_ptr.dtype.element_ty), mask=inside)

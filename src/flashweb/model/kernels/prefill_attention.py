@@ -1,10 +1,13 @@
-"""Causal attention of many new tokens over the paged cache: prompts, chunks of prompts and decoding rows in one launch.
+"""Causal attention of many new tokens over the paged cache: prompts and chunks of prompts in one launch.
 
 A program computes some neighbouring tokens of one sequence for all query heads that share a key head: those are the
 rows of one matrix product, so keys and values are read once for all of them. Knows nothing of layers or requests.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -13,19 +16,58 @@ import triton.language as tl
 from numpy.typing import NDArray
 from torch import Tensor
 
+from flashweb.model.kernels import linear
+
 LOG2_E = 1.4426950408889634
-ROWS = 128  # query tokens x heads of a program; fewer where a sequence has fewer tokens
-STAGES = 3
 
 
-def tokens_per_tile(heads: int, kv_heads: int) -> int:
+class PrefillPlan(NamedTuple):
+    """How the kernel is compiled.
+
+    rows       query tokens x heads of a program; with fewer, keys and values are read more often
+    tile       keys a turn
+    warps      of a program
+    stages     of the compiler's pipeline
+    registers  a thread may have at most; None: as many as it wants
+    """
+
+    rows: int
+    tile: int
+    warps: int
+    stages: int
+    registers: int | None = None
+
+
+# Keys are found through the block table: with fewer than 5 stages the next tile's are not on their way while this one
+# is worked on (seen in the compiled code); with 5 there are three tiles of keys and of values.
+BEST = PrefillPlan(128, 64, 8, 5)
+# To be timed against it (`benchmarks/kernels.py`): two programs on a multiprocessor, where one computes while the other
+# waits; smaller tiles with their own prefetching, of which two fit as well; half the rows.
+OTHERS = (
+    PrefillPlan(128, 64, 8, 4, registers=128),
+    PrefillPlan(128, 32, 8, 5, registers=128),
+    PrefillPlan(64, 64, 4, 5, registers=168),
+)
+BEST_BYTES = 129 << 10  # that a program of it has for itself, at most (head_dim 128)
+
+
+def plan_for(head_dim: int, dtype: torch.dtype, shared_bytes: int) -> PrefillPlan:
+    """`dtype` of the cache; `shared_bytes` that one program may have."""
+    if dtype.itemsize > 2:
+        return BEST._replace(tile=32, warps=8 if head_dim >= 64 else 4)
+    if head_dim < 64:
+        return BEST._replace(warps=4)
+    return BEST if shared_bytes >= BEST_BYTES else BEST._replace(tile=32)
+
+
+def tokens_per_tile(heads: int, kv_heads: int, rows: int = BEST.rows) -> int:
     """Query tokens of one program."""
-    return max(1, ROWS // int(triton.next_power_of_2(heads // kv_heads)))
+    return max(1, rows // int(triton.next_power_of_2(heads // kv_heads)))
 
 
-def query_tiles(query_lens: list[int], tokens: int) -> NDArray[np.int32]:
-    """What each program computes: [programs, 2], the sequence and its first new token, counted within the step."""
-    counts = -(-np.array(query_lens, dtype=np.int32) // tokens)
+def query_tiles(query_lens: Sequence[int] | NDArray[np.int32], tokens: int) -> NDArray[np.int32]:
+    """What each program computes: [programs, 2], the sequence and its first new token, counted from its first."""
+    counts = -(-np.asarray(query_lens, dtype=np.int32) // tokens)
     sequences = np.repeat(np.arange(len(query_lens), dtype=np.int32), counts)
     within = np.arange(counts.sum(), dtype=np.int32) - np.repeat(np.cumsum(counts, dtype=np.int32) - counts, counts)
     return np.stack((sequences, within * tokens), axis=1).astype(np.int32)
@@ -40,6 +82,7 @@ def paged_prefill(
     tiles: Tensor,
     block_size: int,
     out: Tensor,
+    plan: PrefillPlan | None = None,
 ) -> Tensor:
     """softmax(q k^T / sqrt(head_dim)) v of every new token over its sequence up to itself.
 
@@ -50,6 +93,7 @@ def paged_prefill(
     context_lens  int32 [S], with the new tokens
     tiles         int32 [programs, 2], `query_tiles` with `tokens_per_tile`; those of an empty sequence do nothing
     out           [N, heads * head_dim], of the query's dtype
+    plan          None: the best known; `tiles` were then made with `tokens_per_tile`'s own number of rows
     returns       out
     """
     rows, heads, head_dim = query.shape
@@ -61,6 +105,7 @@ def paged_prefill(
     assert out.shape == (rows, heads * head_dim) and out.is_contiguous(), out.shape
     assert starts.shape[0] == context_lens.shape[0] + 1 == block_tables.shape[0] + 1
     padded = triton.next_power_of_2(group)
+    plan = plan or plan_for(head_dim, cache_layer.dtype, linear._device(query.device).shared_bytes)
     _prefill_kernel[(tiles.shape[0], kv_heads)](
         query,
         cache_layer,
@@ -78,10 +123,11 @@ def paged_prefill(
         PADDED=padded,
         HEAD_DIM=head_dim,
         BLOCK_SIZE=block_size,
-        TOKENS=tokens_per_tile(heads, kv_heads),
-        TILE=64 if cache_layer.dtype.itemsize <= 2 else 32,
-        num_warps=8 if head_dim >= 64 else 4,
-        num_stages=STAGES,
+        TOKENS=tokens_per_tile(heads, kv_heads, plan.rows),
+        TILE=plan.tile,
+        num_warps=plan.warps,
+        num_stages=plan.stages,
+        **({} if plan.registers is None else {"maxnreg": plan.registers}),
     )
     return out
 
@@ -132,6 +178,8 @@ def _prefill_kernel(
     begin = tl.load(starts_ptr + sequence)
     num_new = tl.load(starts_ptr + sequence + 1) - begin
     past = tl.load(context_lens_ptr + sequence) - num_new
+    if first >= num_new:  # a tile of an empty sequence
+        return
 
     rows = tl.arange(0, TOKENS * PADDED)
     token, head = first + rows // PADDED, rows % PADDED
@@ -140,6 +188,7 @@ def _prefill_kernel(
     row, column = (begin + token).to(tl.int64), (kv_head * GROUP + head) * HEAD_DIM
     query = tl.load(query_ptr + (row * query_stride + column)[:, None] + dims, mask=wanted, other=0.0)
     seen = past + token  # the last key that each row may see: its own
+    seen_by_all = past + first + 1
     end = past + tl.minimum(first + TOKENS, num_new)
 
     keys_ptr = cache_ptr + kv_head * head_stride
@@ -156,15 +205,16 @@ def _prefill_kernel(
         offsets = slots[:, None] * HEAD_DIM + dims
         keys = tl.load(keys_ptr + offsets, mask=inside[:, None], other=0.0).to(query.dtype)
         values = tl.load(values_ptr + offsets, mask=inside[:, None], other=0.0).to(query.dtype)
-        scores = tl.dot(query, tl.trans(keys), input_precision="ieee") * scale
-        scores = tl.where(key[None, :] <= seen[:, None], scores, float("-inf"))
+        scores = tl.dot(query, tl.trans(keys), input_precision="ieee")
+        if start + TILE > seen_by_all:  # before that, no row has a key to hide
+            scores = tl.where(key[None, :] <= seen[:, None], scores, float("-inf"))
         # The first tile holds key 0, which every row sees: the maximum is finite from then on.
         new_maximum = tl.maximum(maximum, tl.max(scores, axis=1))
-        shrink = tl.exp2(maximum - new_maximum)
-        weights = tl.exp2(scores - new_maximum[:, None])
+        shrink = tl.exp2((maximum - new_maximum) * scale)
+        # Scaled here and not before, so that scaling and subtracting are one instruction.
+        weights = tl.exp2(scores * scale - (new_maximum * scale)[:, None])
         total = total * shrink + tl.sum(weights, axis=1)
         weighted = tl.dot(weights.to(query.dtype), values, weighted * shrink[:, None], input_precision="ieee")
         maximum = new_maximum
-    total = tl.where(end > 0, total, 1.0)  # a tile of an empty sequence has seen nothing
     result = (weighted / total[:, None]).to(out_ptr.dtype.element_ty)
     tl.store(out_ptr + (row * (KV_HEADS * GROUP * HEAD_DIM) + column)[:, None] + dims, result, mask=wanted)
