@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from tests.model.triton_device import DEVICE, INTERPRETED  # before anything wit
 from flashweb.engine.config import EngineConfig
 from flashweb.engine.core import EngineCore
 from flashweb.engine.protocol import Token
-from flashweb.model import fused_layers
+from flashweb.model import fused_layers, glm4v
 from flashweb.model.attention import KVCache
 from flashweb.model.fused_layers import StepLists
 from flashweb.model.glm4v import Glm4v
@@ -151,3 +152,24 @@ def test_the_engine_answers_the_same_with_prompts_in_one_launch(model: Glm4v) ->
         return told
 
     assert answers(True) == answers(False)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_attention_is_tried_before_it_is_trusted(model: Glm4v, dtype: torch.dtype) -> None:
+    error = fused_layers.attention_error(model.config.text, dtype, DEVICE)
+    assert error < (1e-4 if dtype == torch.float32 else glm4v.KERNEL_TOLERANCE / 2)
+
+
+@pytest.mark.parametrize("broken", ["paged_decode", "paged_prefill"])
+def test_a_card_on_which_attention_is_wrong_is_served_by_torch(
+    folder: Path, broken: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(logging.getLogger("flashweb"), "propagate", True)  # off once a server has run in this process
+    made = Glm4v.load(folder, dtype="float32", device=DEVICE)
+    monkeypatch.setattr(made.text, "fused", fused_layers.fused)
+    made.distrust_kernels()
+    assert made.text.fused is not None and not caplog.records
+    monkeypatch.setattr(fused_layers, broken, lambda query, *rest: rest[-1].fill_(0.1))
+    made.distrust_kernels()
+    assert made.text.fused is None and made.new_decoder(made.new_kv_cache(8, 16), 1, 64) is None
+    assert "off by" in caplog.text

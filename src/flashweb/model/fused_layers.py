@@ -15,11 +15,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from flashweb.model.attention import KVCache
+from flashweb.model.config import TextConfig
 from flashweb.model.inputs import BlockTables, ForwardInputs
 from flashweb.model.kernels import fused
 from flashweb.model.kernels.decode_attention import DecodePlan, DecodeWorkspace, paged_decode
 from flashweb.model.kernels.fused import bias_rotate_store, norm_add, rotation_table
-from flashweb.model.kernels.prefill_attention import paged_prefill, query_tiles, tokens_per_tile
+from flashweb.model.kernels.prefill_attention import (
+    paged_prefill,
+    query_tiles,
+    reference_paged_prefill,
+    tokens_per_tile,
+)
 from flashweb.model.text import TextDecoder
 
 # (rotated queries [N, heads, head_dim], one layer of the cache) -> [N, heads * head_dim]
@@ -178,3 +184,28 @@ def forward(text: TextDecoder, inputs: ForwardInputs, cache: KVCache) -> Tensor:
     # Nothing reads the last layer's other rows: its keys and values are stored, the rest is not computed.
     hidden = torch.zeros_like(x)
     return hidden.index_copy_(0, rows, run_layers(text, x, inputs.positions, inputs.slots, cache, read.attend, rows))
+
+
+def attention_error(config: TextConfig, dtype: torch.dtype, device: torch.device) -> float:
+    """How far our attention is off on this card: the largest difference from attention written out, over the largest
+    value. For a small step of everything a step can hold: prompts, a chunk, decoding rows of short and long contexts.
+    """
+    new, past, size = (40, 1, 9, 1, 1), (0, 300, 70, 0, 2000), 16
+    made = torch.Generator().manual_seed(0)
+    lengths = [n + p for n, p in zip(new, past, strict=True)]
+    needed = [-(-length // size) for length in lengths]
+    order = torch.randperm(sum(needed), generator=made).tolist()
+    tables = [[order.pop() for _ in range(count)] for count in needed]
+    nothing = torch.zeros(sum(new), dtype=torch.int64, device=device)
+    inputs = ForwardInputs(
+        token_ids=nothing, positions=nothing.expand(3, -1), slots=nothing, query_lens=list(new), context_lens=lengths,
+        block_tables=tables, block_size=size, last_rows=nothing,
+    )  # fmt: skip
+    heads, kv_heads, width = config.num_heads, config.num_kv_heads, config.head_dim
+    query = torch.randn(sum(new), heads, width, generator=made).to(device, dtype)
+    layer = torch.randn(2 * kv_heads, sum(needed) * size, width, generator=made).to(device, dtype)
+    lists = StepLists.of(inputs, heads, kv_heads)
+    workspace = DecodeWorkspace.allocate(len(lists.entries), heads, kv_heads, width, dtype, device)
+    found = PagedRead.of(lists, workspace, size).attend(query, layer).float()
+    wanted = reference_paged_prefill(query, layer, lists.tables, lists.starts, lists.context_lens, size).float()
+    return float((found - wanted).abs().max() / wanted.abs().max()) if found.isfinite().all() else float("inf")

@@ -11,6 +11,7 @@ Knows nothing of tokenizers, requests, schedules or sampling.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
@@ -24,7 +25,6 @@ from flashweb.model.config import ModelConfig
 from flashweb.model.footprint import kv_bytes_per_token
 from flashweb.model.formats import Quantization, WeightFormat, weight_format
 from flashweb.model.inputs import ForwardInputs
-from flashweb.model.layers import fused_kernels
 from flashweb.model.pixels import PixelStatistics
 from flashweb.model.ready_made import read_scheme
 from flashweb.model.text import TextDecoder
@@ -47,6 +47,10 @@ if TYPE_CHECKING:
     from flashweb.model.prefill_graphs import PrefillGraphs
 
 DtypeName = Literal["auto", "bfloat16", "float32"]
+logger = logging.getLogger(__name__)
+
+KERNEL_TOLERANCE = 2**-5  # relative to the largest value; bf16 rounds to 2**-9
+
 LoadFormat = Literal["safetensors", "dummy"]
 
 
@@ -102,6 +106,7 @@ class Glm4v:
             model = Glm4v(config, weights, form, pixels, num_real_tokens)
             if target.type == "cuda":
                 torch.cuda.empty_cache()  # the room of plain matrices that were quantised is too large to be kept
+            model.distrust_kernels()
             return model
 
         if load_format == "dummy":
@@ -137,9 +142,25 @@ class Glm4v:
             text.num_layers, num_blocks, block_size, text.num_kv_heads, text.head_dim, self.dtype, self.device
         )
 
+    @torch.inference_mode()
+    def distrust_kernels(self) -> None:
+        """Tries our attention on this card once. Where it is wrong (another compiler, a card nobody had), a line in the
+        log says so, and torch computes instead: slower, but right."""
+        if self.text.fused is None:
+            return
+        from flashweb.model.fused_layers import attention_error  # Triton: only where a CUDA device is used
+
+        error = attention_error(self.config.text, self.dtype, self.device)
+        if error > KERNEL_TOLERANCE:
+            logger.error(
+                "the attention kernels are off by %.2g on this GPU, more than rounding (%.2g): torch computes instead, "
+                "which is slower; please report this with what `flashweb doctor` prints", error, KERNEL_TOLERANCE
+            )  # fmt: skip
+            self.text.fused = None
+
     def new_decoder(self, cache: KVCache, max_batch: int, max_context: int) -> DecodeGraphs | None:
         """Decode steps as captured CUDA graphs; None, with a line in the log, where Triton cannot be imported."""
-        if fused_kernels(self.device.type) is None:
+        if self.text.fused is None:
             return None
         from flashweb.model.decode_graphs import DecodeGraphs  # Triton: only where a CUDA device is used
 
@@ -149,7 +170,7 @@ class Glm4v:
         self, cache: KVCache, max_tokens: int, max_sequences: int, max_context: int
     ) -> PrefillGraphs | None:
         """Steps with prompts of up to `max_tokens` new tokens as captured CUDA graphs; None as for `new_decoder`."""
-        if fused_kernels(self.device.type) is None:
+        if self.text.fused is None:
             return None
         from flashweb.model.prefill_graphs import PrefillGraphs
 
