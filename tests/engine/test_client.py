@@ -532,3 +532,15 @@ async def test_a_memory_cap_on_a_cpu_is_refused_with_the_way_out() -> None:
     with pytest.raises(ConfigError, match=r"cap is enforced by CUDA.*MemoryMax"):
         async with running(memory_cap_bytes=1 << 30):
             pass
+
+
+def test_the_engine_process_keeps_its_compiled_kernels_where_the_user_keeps_his(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TRITON_CACHE_DIR", "/var/cache/flashweb/triton")
+    monkeypatch.setenv("HOME", "/home/somebody")
+    environment = client_module._environment()
+    assert environment["TRITON_CACHE_DIR"] == "/var/cache/flashweb/triton"
+    assert environment["HOME"] == "/home/somebody"
+    monkeypatch.delenv("TRITON_CACHE_DIR")
+    assert "TRITON_CACHE_DIR" not in client_module._environment()

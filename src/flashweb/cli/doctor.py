@@ -77,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
     cap = _memory_cap(args)
     checks, fit, proof = examine(settings, os.environ, proving=args.prove, memory_cap=cap)
     if args.json:
-        found = {"version": __version__, "checks": [asdict(check) for check in checks]}
+        found: dict[str, Any] = {"version": __version__, "checks": [asdict(check) for check in checks]}
         found |= {"fit": asdict(fit) if fit else None} | ({"proof": proof} if args.prove else {})
         print(json.dumps(found, indent=1, ensure_ascii=False))
     else:
