@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterable
 
 Stages = tuple[tuple[str, float], ...]
+OLDEST_SECONDS = 60.0  # some sandboxes give processes no time of birth: one that seems older is not believed
 
 
 class StartClock:
@@ -42,7 +43,7 @@ def process_start() -> float:
         age = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
     except (OSError, ValueError, IndexError, AttributeError):
         age = 0.0
-    return time.monotonic() - max(0.0, age)
+    return time.monotonic() - (age if 0.0 < age < OLDEST_SECONDS else 0.0)
 
 
 def in_words(stages: Iterable[tuple[str, float]]) -> str:
