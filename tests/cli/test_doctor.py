@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import socket
 import struct
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
-from flashweb.cli import doctor, main
+from flashweb.cli import doctor, main, prove
 from flashweb.cli.doctor import Check, check_ports, check_torch, report
 from flashweb.cli.fit import estimate_fit, folder_weights, read_header
+from flashweb.engine import EngineConfig
 from flashweb.errors import CheckpointError
 from flashweb.settings import Settings, load_settings
 
@@ -214,3 +217,72 @@ def test_the_report_colours_only_terminals_and_ends_with_a_verdict() -> None:
     assert "\x1b" not in plain and plain.endswith("1 to mend, 0 to know about") and "-> mend it" in plain
     assert "\x1b[31m" in report(checks, colour=True)
     assert report(checks[:1], colour=False).endswith("nothing stands in the way")
+
+
+# --- the proof ------------------------------------------------------------------------------------------------------
+
+FORECAST = prove.Forecast(weight_bytes=10 * GIB, kv_tokens=8192, peak_bytes=11 * GIB)
+MEASURED = prove.Measured(
+    device="cuda:0", quantization="int8", weight_bytes=10 * GIB, kv_tokens=8192, peak_bytes=11 * GIB, ready_seconds=9.0,
+    stages=(("imports", 3.0), ("weights", 5.0)), picture=(2044, 2044), prompt_tokens=5340, first_token_ms=400.0,
+    ms_per_token=9.0,
+)  # fmt: skip
+
+
+def failed(**changes: Any) -> list[str]:
+    return [c.name for c in prove.compare(FORECAST, replace(MEASURED, **changes)) if c.verdict == "fail"]
+
+
+def test_a_proof_fails_on_what_is_beyond_its_tolerance_and_on_nothing_else() -> None:
+    assert failed() == []
+    assert failed(weight_bytes=int(10.4 * GIB), kv_tokens=7400, peak_bytes=12 * GIB) == []
+    assert failed(weight_bytes=int(9.4 * GIB)) == failed(weight_bytes=int(10.6 * GIB)) == ["proof: weights"]
+    assert failed(kv_tokens=7000) == ["proof: KV cache"] and failed(kv_tokens=100_000) == []
+    assert failed(peak_bytes=int(12.2 * GIB)) == ["proof: memory peak"] and failed(peak_bytes=5 * GIB) == []
+    assert failed(peak_bytes=0) == ["proof: memory peak"]  # it could not be told
+
+
+def test_the_bundled_model_is_proved_on_this_machine(flashweb: Any) -> None:
+    done = flashweb("doctor", "--port", "0", "--ui-port", "0", "--device", "cpu", "--prove", "--json")
+    found = json.loads(done.stdout)
+    assert done.returncode == 0, done.stdout + done.stderr
+    measured, wanted = found["proof"]["measured"], found["proof"]["forecast"]
+    assert measured["weight_bytes"] == wanted["weight_bytes"] and measured["kv_tokens"] == wanted["kv_tokens"]
+    assert 200 << 20 < measured["peak_bytes"] <= wanted["peak_bytes"]
+    assert [name for name, _ in measured["stages"]] == ["imports", "weights", "KV cache", "warm-up"]
+    assert measured["picture"] == [756, 756] and measured["first_token_ms"] > measured["ms_per_token"] > 0
+
+
+def test_a_proof_without_weights_takes_random_ones(known_torch: None, tmp_path: Path, capsys: Any) -> None:
+    nano = Path(doctor.__file__).parents[1] / "models/flashweb-nano"
+    for file in nano.iterdir():
+        if file.is_file() and file.suffix != ".safetensors":
+            (tmp_path / file.name).write_bytes(file.read_bytes())
+    options = ["--load-format", "dummy", "--max-image-size", "280", "--port", "0", "--ui-port", "0"]
+    assert main(["doctor", str(tmp_path), *options, "--prove", "--json"]) == 0
+    captured = capsys.readouterr()
+    measured = json.loads(captured.out)["proof"]["measured"]
+    assert "random weights" in captured.err and measured["picture"] == [280, 280]
+
+
+def test_an_engine_that_does_not_start_fails_the_proof_with_its_words(known_torch: None, capsys: Any) -> None:
+    arguments = ["doctor", "--port", "0", "--ui-port", "0", "--prove", "--max-model-len", "4096"]
+    assert main([*arguments, "--kv-cache-memory", "1MiB"]) == 4
+    assert "✗ proof" in (out := capsys.readouterr().out) and "max_model_len 4096" in out
+
+
+def test_a_memory_cap_needs_a_gpu_and_a_proof(known_torch: None, capsys: Any) -> None:
+    assert main(["doctor", "--prove", "--memory-cap", "12GiB"]) == 3
+    assert "CPU" in (err := capsys.readouterr().err) and "MemoryMax" in err
+    assert main(["doctor", "--memory-cap", "12GiB"]) == 3 and "--prove" in capsys.readouterr().err
+    assert main(["doctor", "--prove", "--memory-cap", "much"]) == 3 and "no size" in capsys.readouterr().err
+
+
+def test_a_memory_cap_takes_the_place_of_the_cards_memory(flash: Path) -> None:
+    engine = EngineConfig(memory_cap_bytes=12 * GIB, gpu_memory_utilization=1.0, quantization="int8")
+    capped = settings(model__quantization="int8")
+    fit = estimate_fit(flash, 0, capped, [H200], None, engine)
+    assert fit.budget_bytes == fit.share_bytes == 12 * GIB and fit.left_bytes > 0
+    assert fit.weight_bytes == pytest.approx(estimate_fit(flash, FLASH_BYTES, capped, [H200], None).weight_bytes, 0.001)
+    wanted = prove.forecast(fit, msgspec.structs.replace(engine, model=str(flash)), 0)
+    assert 8192 <= wanted.kv_tokens < 100_000 and wanted.peak_bytes <= 12 * GIB

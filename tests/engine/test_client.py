@@ -96,6 +96,9 @@ async def test_requests_abort_and_overload_share_one_process() -> None:
     async with running(max_num_seqs=2, max_waiting=1, max_model_len=1024) as client:
         state = client.state
         assert (state.phase, state.max_model_len, state.max_num_seqs) == ("ready", 1024, 2)
+        assert [name for name, _ in state.start_seconds] == ["imports", "weights", "KV cache", "warm-up"]
+        assert all(0 <= seconds < 60 for _, seconds in state.start_seconds) and state.start_seconds[0][1] > 0.2
+        assert state.peak_memory_bytes > 100 << 20
         assert client.ready is not None and client.ready.device == "cpu"
         base = state.num_free_blocks
         assert base == state.num_blocks > 0
@@ -619,3 +622,21 @@ def test_the_engine_keeps_memory_between_steps_unless_the_operator_set_the_alloc
     monkeypatch.setenv(name, "operator")
     environment = client_module._environment()
     assert environment[name] == "operator" and environment.get("GLIBC_TUNABLES") in (None, "operator")
+
+
+async def test_a_memory_cap_on_a_cpu_is_refused_with_the_way_out() -> None:
+    with pytest.raises(ConfigError, match=r"cap is enforced by CUDA.*MemoryMax"):
+        async with running(memory_cap_bytes=1 << 30):
+            pass
+
+
+def test_the_engine_process_keeps_its_compiled_kernels_where_the_user_keeps_his(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TRITON_CACHE_DIR", "/var/cache/flashweb/triton")
+    monkeypatch.setenv("HOME", "/home/somebody")
+    environment = client_module._environment()
+    assert environment["TRITON_CACHE_DIR"] == "/var/cache/flashweb/triton"
+    assert environment["HOME"] == "/home/somebody"
+    monkeypatch.delenv("TRITON_CACHE_DIR")
+    assert "TRITON_CACHE_DIR" not in client_module._environment()

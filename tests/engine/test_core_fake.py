@@ -911,3 +911,37 @@ RandomTraffic.TestCase.settings = settings(max_examples=120, stateful_step_count
 TestRandomTraffic = RandomTraffic.TestCase
 MuchRandomTraffic.TestCase.settings = settings(max_examples=1000, stateful_step_count=60, deadline=None)
 TestMuchRandomTraffic = pytest.mark.slow(MuchRandomTraffic.TestCase)
+
+
+# --- the start ----------------------------------------------------------------------------------------------------
+
+
+def warmed_up(monkeypatch: pytest.MonkeyPatch, on_accelerator: bool, **changes: Any) -> list[Grid]:
+    """The pictures that a warm-up computes."""
+    model = FakeModel(max_position_embeddings=2048, device=torch.device("meta" if on_accelerator else "cpu"))
+    core = make_core(model, kv_cache_bytes=8 * 4 * 600, overlap=False, **changes)
+    tried: list[Grid] = []
+    monkeypatch.setattr(core, "_try", lambda request: tried.append(Grid(*request.images[0].grid)))
+    core.warm_up()
+    return tried
+
+
+def test_an_accelerator_is_warmed_up_with_a_picture_of_a_usual_size_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert warmed_up(monkeypatch, True) == [Grid(1, 16, 16), Grid(1, 74, 74)]
+    assert warmed_up(monkeypatch, False) == [Grid(1, 16, 16)]
+
+
+def test_the_warm_up_picture_is_no_larger_than_a_picture_or_a_sequence_can_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert warmed_up(monkeypatch, True, max_image_patches=1000)[-1] == Grid(1, 30, 30)
+    assert warmed_up(monkeypatch, True, max_model_len=102)[-1] == Grid(1, 20, 20)
+
+
+def test_a_warm_up_names_its_stage_and_leaves_no_figures_behind() -> None:
+    core = make_core(kv_cache_bytes=8 * 4 * 100)
+    core.warm_up()
+    stages = dict(core.ready().start_seconds)
+    assert list(stages) == ["KV cache", "warm-up"] and stages["warm-up"] > 0
+    stats = core.stats()
+    assert stats.num_steps == stats.prefix_queries == stats.encoder_queries == 0
+    assert stats.peak_memory_bytes > 100 << 20  # torch alone is more
+    core.check_integrity()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from flashweb.engine.config import MIB, EngineConfig
-from flashweb.engine.memory import SMALL_CUDA_BYTES, MemoryPlan, plan_memory, step_limits
+from flashweb.engine.memory import SMALL_CUDA_BYTES, Card, MemoryPlan, plan_memory, step_limits
 from flashweb.errors import ConfigError
 
 
@@ -55,3 +55,10 @@ def test_a_small_gpu_gets_small_steps_unless_others_are_asked_for() -> None:
     assert large == step_limits(EngineConfig(), "cuda")
     assert small.max_num_batched_tokens < large.max_num_batched_tokens and small.max_num_seqs < large.max_num_seqs
     assert step_limits(EngineConfig(max_num_seqs=64), "cuda", 12 << 30).max_num_seqs == 64
+
+
+def test_a_memory_cap_stands_for_a_card_of_that_size_with_nobody_on_it() -> None:
+    capped = EngineConfig(memory_cap_bytes=12 << 30, gpu_memory_utilization=0.5)
+    assert Card.planned(capped, 140 << 30, 3 << 30, True) == Card(6 << 30, 0, True)
+    assert Card.planned(EngineConfig(gpu_memory_utilization=0.5), 140 << 30, 3 << 30, True).budget_bytes == 67 << 30
+    assert step_limits(capped, "cuda", 6 << 30) != step_limits(capped, "cuda")

@@ -27,7 +27,8 @@ from flashweb.model.kernels import linear
 from flashweb.model.layers import DenseEmbedding, DenseLinear
 from flashweb.model.pixels import PixelStatistics
 from flashweb.model.quant_cuda import QuantisedEmbedding, SkinnyLinear, quantise_rows_fp8
-from flashweb.model.weights import DummySource, SafetensorsSource, Source, Weights, stored_tensors, tensor_table
+from flashweb.model.tensor_table import stored_tensors, tensor_table
+from flashweb.model.weights import DummySource, SafetensorsSource, Source, Weights
 from tests.model.test_decode_graphs import BLOCK, TEXT, Crowd
 from tests.parity.reference import VOCAB, make_checkpoint
 

@@ -18,7 +18,8 @@ from flashweb.model.glm4v import Glm4v
 from flashweb.model.pixels import PixelStatistics
 from flashweb.model.quant_cuda import quantise_fp8
 from flashweb.model.ready_made import read_scheme
-from flashweb.model.weights import SafetensorsSource, Weights, stored_tensors, tensor_table
+from flashweb.model.tensor_table import stored_tensors, tensor_table
+from flashweb.model.weights import SafetensorsSource, Weights
 from tests.model.test_glm4v import prefill
 from tests.parity.reference import make_checkpoint
 

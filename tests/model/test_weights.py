@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from flashweb.errors import CheckpointError
 from flashweb.model.config import ModelConfig
 from flashweb.model.glm4v import Glm4v
-from flashweb.model.weights import num_parameters, stored_tensors
+from flashweb.model.tensor_table import num_parameters, stored_tensors
 from tests.model.test_config import FLASH
 from tests.parity.reference import make_checkpoint
 

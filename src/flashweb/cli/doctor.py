@@ -2,6 +2,10 @@
 
   flashweb doctor                            the bundled model
   flashweb doctor zai-org/GLM-4.6V-Flash     reads sizes from the hub without downloading the weights
+  flashweb doctor --prove                    starts the engine for real and holds the forecast against what it took
+
+--prove uses random weights where a checkpoint's are not there. --memory-cap 12GiB lets the engine have no more of a
+GPU than that, besides the CUDA context: a large card then proves what runs on a small one.
 
 Exit code 0 when nothing stands in the way, 3 for wrong settings, 4 when something must be mended first.
 """
@@ -26,10 +30,10 @@ import httpx
 
 from flashweb import __version__
 from flashweb.cli.fit import Fit, estimate_fit, folder_weights
-from flashweb.errors import FlashwebError
+from flashweb.errors import ConfigError, FlashwebError
 from flashweb.hub import BUNDLED, Hub, missing_files, resolve_model
 from flashweb.progress import human_bytes
-from flashweb.settings import Settings, load_settings
+from flashweb.settings import Settings, load_settings, parse_size
 from flashweb.settings import add_arguments as add_setting_arguments
 
 Verdict = Literal["ok", "note", "warn", "fail"]
@@ -61,18 +65,36 @@ class Check:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
+    parser.add_argument("--prove", action="store_true", help="start the engine and measure what was forecast")
+    parser.add_argument(
+        "--memory-cap", metavar="SIZE", help="with --prove, on CUDA: let the engine have no more memory"
+    )
     add_setting_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     settings = load_settings(args).settings
-    checks, fit = examine(settings, os.environ)
+    cap = _memory_cap(args)
+    checks, fit, proof = examine(settings, os.environ, proving=args.prove, memory_cap=cap)
     if args.json:
-        found = {"version": __version__, "checks": [asdict(check) for check in checks]}
-        print(json.dumps(found | {"fit": asdict(fit) if fit else None}, indent=1, ensure_ascii=False))
+        found: dict[str, Any] = {"version": __version__, "checks": [asdict(check) for check in checks]}
+        found |= {"fit": asdict(fit) if fit else None} | ({"proof": proof} if args.prove else {})
+        print(json.dumps(found, indent=1, ensure_ascii=False))
     else:
         print(report(checks, colour=sys.stdout.isatty() and "NO_COLOR" not in os.environ))
     return 4 if any(check.verdict == "fail" for check in checks) else 0
+
+
+def _memory_cap(args: argparse.Namespace) -> int | None:
+    """Raises ConfigError."""
+    if args.memory_cap is None:
+        return None
+    if not args.prove:
+        raise ConfigError("--memory-cap is for --prove, which starts an engine; give both")
+    try:
+        return int(parse_size(args.memory_cap))
+    except ValueError as error:
+        raise ConfigError(f"--memory-cap: {error}") from None
 
 
 def report(checks: Sequence[Check], *, colour: bool) -> str:
@@ -91,8 +113,10 @@ def report(checks: Sequence[Check], *, colour: bool) -> str:
     return "\n".join([*lines, "", end])
 
 
-def examine(settings: Settings, environ: Mapping[str, str]) -> tuple[list[Check], Fit | None]:
-    """Every check in the order a person would go through them."""
+def examine(
+    settings: Settings, environ: Mapping[str, str], *, proving: bool = False, memory_cap: int | None = None
+) -> tuple[list[Check], Fit | None, dict[str, Any]]:
+    """Every check in the order a person would go through them, and the figures of the proof. Raises ConfigError."""
     torch = probe_torch()
     memory = available_memory()
     checks = [
@@ -106,8 +130,13 @@ def examine(settings: Settings, environ: Mapping[str, str]) -> tuple[list[Check]
         check_temporary(),
         check_shared_memory(),
     ]
-    model_checks, fit = check_model(settings, environ, torch, memory)
-    return checks + model_checks, fit
+    if memory_cap is not None and (settings.engine.device == "cpu" or not torch["devices"]):
+        raise ConfigError(
+            "--memory-cap is enforced by CUDA's allocator, and the engine would run on the CPU; leave it out, or cap "
+            "the process from outside (systemd-run -p MemoryMax=, a container's limit)"
+        )
+    model_checks, fit, proof = check_model(settings, environ, torch, memory, proving, memory_cap)
+    return checks + model_checks, fit, proof
 
 
 # --- the machine ----------------------------------------------------------------------------------------------------
@@ -305,22 +334,44 @@ def _is_flashweb(host: str, port: int) -> bool:
 
 
 def check_model(
-    settings: Settings, environ: Mapping[str, str], torch: Mapping[str, Any], memory: int | None
-) -> tuple[list[Check], Fit | None]:
-    name = settings.model.model
+    settings: Settings,
+    environ: Mapping[str, str],
+    torch: Mapping[str, Any],
+    memory: int | None,
+    proving: bool = False,
+    memory_cap: int | None = None,
+) -> tuple[list[Check], Fit | None, dict[str, Any]]:
+    name, is_dummy = settings.model.model, settings.model.load_format == "dummy"
+    engine = None
     try:
-        folder, weight_bytes, checks = _find_model(name, settings.model.revision, environ)
-        fit = estimate_fit(folder, weight_bytes, settings, torch["devices"], memory)
+        folder, weight_bytes, checks = _find_model(name, settings.model.revision, environ, is_dummy=is_dummy)
+        if proving:
+            from flashweb.cli import prove  # the engine's client and the prompt's parts: only where they are used
+
+            is_complete = not missing_files(folder)
+            engine = prove.proof_config(settings, folder, is_complete=is_complete, memory_cap=memory_cap)
+        fit = estimate_fit(folder, weight_bytes, settings, torch["devices"], memory, engine)
     except FlashwebError as error:
-        return [Check("model", "fail", f"{name}: {error.message}")], None
-    return [*checks, *_fit_checks(fit)], fit
+        return [Check("model", "fail", f"{name}: {error.message}")], None, {}
+    checks += _fit_checks(fit)
+    if engine is None:
+        return checks, fit, {}
+    if fit.device == "CPU" and fit.budget_bytes and fit.left_bytes <= 0:
+        return [*checks, Check("proof", "fail", "not tried: this machine could come to a halt over it")], fit, {}
+    proof_checks, proof = prove.prove(engine, fit, weight_bytes, settings.media.max_image_size)
+    return [*checks, *proof_checks], fit, proof
 
 
-def _find_model(name: str, revision: str | None, environ: Mapping[str, str]) -> tuple[Path, int, list[Check]]:
-    """The folder with at least the small files, the weights' bytes on disk, and what is to be said about it."""
+def _find_model(
+    name: str, revision: str | None, environ: Mapping[str, str], *, is_dummy: bool = False
+) -> tuple[Path, int, list[Check]]:
+    """The folder with at least the small files, the weights' bytes on disk (0: only config.json tells), and what is to
+    be said about it. `is_dummy`: nobody wants its weights."""
     if name in BUNDLED or Path(name).expanduser().is_dir():
         folder = resolve_model(name, environ=environ)
         missing = missing_files(folder)
+        if is_dummy:
+            return folder, 0, [Check("model", "ok", f"{name}: random weights of its shapes")]
         if missing:
             fix = "make install again" if name in BUNDLED else "complete the folder"
             return folder, 0, [Check("model", "fail", f"{folder} lacks {', '.join(missing)}", fix)]

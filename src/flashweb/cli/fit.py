@@ -17,6 +17,7 @@ from flashweb.engine.memory import Card, besides_bytes, choose_weights
 from flashweb.errors import CheckpointError
 from flashweb.model import footprint
 from flashweb.model.config import ModelConfig
+from flashweb.model.tensor_table import num_parameters
 from flashweb.settings import Settings
 
 DTYPE_BYTES: Mapping[str, float] = {
@@ -44,6 +45,8 @@ class Fit:
     max_tokens: int  # of all requests together
     max_pictures: int  # of 1024 px, their tokens in the cache at once
     context: int  # the model's own limit for one
+    besides_bytes: int = 0  # what the engine takes besides weights and KV cache
+    share_bytes: int = 0  # of a GPU, what the engine may use
 
 
 def folder_weights(folder: Path) -> int:
@@ -79,26 +82,36 @@ def read_header(path: Path) -> dict[str, Any]:
 
 
 def estimate_fit(
-    folder: Path, stored_bytes: int, settings: Settings, devices: Sequence[Mapping[str, Any]], memory: int | None
+    folder: Path,
+    stored_bytes: int,
+    settings: Settings,
+    devices: Sequence[Mapping[str, Any]],
+    memory: int | None,
+    engine: EngineConfig | None = None,
 ) -> Fit:
-    """`stored_bytes` are the weights as they lie on disk; `folder` needs only config.json. Raises CheckpointError."""
+    """`stored_bytes` are the weights as they lie on disk, 0 where there are none (then the config's are counted);
+    `folder` needs only config.json; `engine`: what the engine is really told. Raises CheckpointError."""
     config = ModelConfig.read(folder)
+    engine = engine or _engine_config(settings)
     on_gpu = bool(devices) and settings.engine.device != "cpu"
     dtype = settings.model.dtype if settings.model.dtype != "auto" else "bfloat16" if on_gpu else "float32"
     dtype_bytes = _COMPUTE_BYTES[dtype]
-    num_parameters = round(stored_bytes / _COMPUTE_BYTES.get(config.dtype or "bfloat16", 2))
-    budget = _budget(settings, devices if on_gpu else (), memory)
+    stored_as = _COMPUTE_BYTES.get(config.dtype or "bfloat16", 2)
+    num_values = round(stored_bytes / stored_as) if stored_bytes else num_parameters(config)
+    budget = _budget(engine, devices if on_gpu else (), memory)
+    share = 0
     quantization: str = settings.model.quantization
     reason, overhead = "", _CPU_OVERHEAD_BYTES
     if on_gpu:
-        card = _card(devices[0], settings)
+        card = _card(devices[0], engine)
+        share = card.share_bytes
         if quantization == "auto":
-            choice = choose_weights(_engine_config(settings), config, num_parameters, dtype_bytes, card)
+            choice = choose_weights(engine, config, num_values, dtype_bytes, card)
             quantization, reason = choice.quantization, choice.reason
-        overhead = besides_bytes(_engine_config(settings), config, dtype_bytes, card, quantization)
+        overhead = besides_bytes(engine, config, dtype_bytes, card, quantization)
     elif quantization == "auto":
         quantization = "none"
-    weights = footprint.weight_bytes(config, num_parameters, dtype_bytes, quantization, on_cpu=not on_gpu)
+    weights = footprint.weight_bytes(config, num_values, dtype_bytes, quantization, on_cpu=not on_gpu)
     per_token = footprint.kv_bytes_per_token(config.text, dtype_bytes)
     left = round(budget - weights - overhead) if budget else 0
     max_tokens = max(0, left // per_token)
@@ -114,6 +127,8 @@ def estimate_fit(
         max_tokens,
         max_tokens // PICTURE_TOKENS,
         settings.engine.max_model_len or config.text.max_position_embeddings,
+        overhead,
+        share,
     )
 
 
@@ -128,13 +143,12 @@ def _engine_config(settings: Settings) -> EngineConfig:
     )
 
 
-def _card(device: Mapping[str, Any], settings: Settings) -> Card:
-    share = int(device["total"] * settings.engine.gpu_memory_utilization)
-    used = device["total"] - device["free"]
-    return Card(share, used, tuple(device["capability"]) >= footprint.FP8_CAPABILITY)
+def _card(device: Mapping[str, Any], engine: EngineConfig) -> Card:
+    has_fp8 = tuple(device["capability"]) >= footprint.FP8_CAPABILITY
+    return Card.planned(engine, device["total"], device["total"] - device["free"], has_fp8)
 
 
-def _budget(settings: Settings, devices: Sequence[Mapping[str, Any]], memory: int | None) -> int:
+def _budget(engine: EngineConfig, devices: Sequence[Mapping[str, Any]], memory: int | None) -> int:
     if devices:
-        return _card(devices[0], settings).budget_bytes
+        return _card(devices[0], engine).budget_bytes
     return round(memory * 0.9) if memory else 0

@@ -52,6 +52,7 @@ from flashweb.engine.protocol import (
     WireSampling,
     encode_frame,
 )
+from flashweb.engine.start_clock import in_words
 from flashweb.errors import (
     CheckpointError,
     ConfigError,
@@ -203,6 +204,8 @@ class EngineClient:
             error=self._error,
             was_ready=self._was_ready,
             gave_up=self._gave_up,
+            start_seconds=ready.start_seconds if ready else (),
+            peak_memory_bytes=stats.peak_memory_bytes,
         )
 
     @property
@@ -299,6 +302,8 @@ class EngineClient:
             self._last_progress = self._last_heard
             if message.quantization_reason:
                 logger.info("weights in %s: %s", message.quantization, message.quantization_reason)
+            if message.start_seconds:
+                logger.info("engine ready in %s", in_words(message.start_seconds))
             self._phase, self._error = "ready", ""
             self._settled.set()
         else:

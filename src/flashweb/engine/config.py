@@ -40,6 +40,7 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     block_size: int = 16  # tokens per KV block
     kv_cache_bytes: int | None = None  # None: CPU: what max_num_seqs sequences need, up to 512 MiB; CUDA: measured
     gpu_memory_utilization: float = 0.85  # share of the device that weights, activations and KV cache may use together
+    memory_cap_bytes: int | None = None  # CUDA, enforced: all there is of the card, besides the CUDA context
     encoder_cache_bytes: int | None = None  # vision features of pictures seen before; None: 64 MiB on CPU, 512 on CUDA
     enable_prefix_cache: bool = True
     cuda_graphs: bool = True  # on CUDA: decode steps, small steps with prompts and small pictures as captured graphs
@@ -65,8 +66,8 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         for name in (
             "max_model_len", "max_num_seqs", "max_num_batched_tokens", "max_num_batched_patches", "max_waiting",
             "max_image_patches", "block_size", "kv_cache_bytes", "threads", "num_real_tokens", "max_waiting_bytes",
-            "stall_seconds", "heartbeat_timeout_seconds", "start_timeout_seconds", "restart_backoff_seconds",
-            "shutdown_seconds",
+            "memory_cap_bytes", "stall_seconds", "heartbeat_timeout_seconds", "start_timeout_seconds",
+            "restart_backoff_seconds", "shutdown_seconds",
         ):  # fmt: skip
             value = getattr(self, name)
             least = 0 if name == "max_waiting" else None

@@ -24,11 +24,12 @@ from torch import Tensor
 from flashweb.engine.block_manager import BlockManager
 from flashweb.engine.config import EngineConfig
 from flashweb.engine.encoder_cache import EncoderCache
-from flashweb.engine.memory import Card, MemoryPlan, measure_free_bytes, plan_memory, step_limits
+from flashweb.engine.memory import Card, MemoryPlan, measure_free_bytes, peak_memory_bytes, plan_memory, step_limits
 from flashweb.engine.protocol import Failed, Ready, Stats, Submit, Token, WireImage, WireSampling
 from flashweb.engine.runner import Launched, ModelRunner
 from flashweb.engine.scheduler import Batch, Chunk, Result, Row, Scheduler, accept
 from flashweb.engine.sequence import Sequence, SequenceRules
+from flashweb.engine.start_clock import StartClock
 from flashweb.errors import InvalidRequest
 from flashweb.model.layers import fused_kernels
 from flashweb.types import Grid
@@ -37,6 +38,7 @@ logger = logging.getLogger(__name__)
 
 TRIAL_ID = "\x00trial"
 WARM_UP_GRID = Grid(1, 16, 16)  # 224 x 224 px
+USUAL_GRID = Grid(1, 74, 74)  # 1036 x 1036 px
 GREEDY = WireSampling(
     max_tokens=2, min_tokens=0, temperature=0.0, top_p=1.0, top_k=0, min_p=0.0, repetition_penalty=1.0,
     presence_penalty=0.0, frequency_penalty=0.0, seed=0, logit_bias={}, logprobs=None, stop_token_ids=(),
@@ -45,16 +47,22 @@ GREEDY = WireSampling(
 
 
 class EngineCore:
-    def __init__(self, model: Any, config: EngineConfig) -> None:
-        """`model` is a `flashweb.model.Glm4v` or anything with the same face. Raises ConfigError."""
+    def __init__(self, model: Any, config: EngineConfig, clock: StartClock | None = None) -> None:
+        """`model` is a `flashweb.model.Glm4v` or anything with the same face; `clock` is told the stages of the start.
+        Raises ConfigError."""
+        self.clock = clock = clock or StartClock()
         self.model = model
         self.config = config
         text, vision = model.config.text, model.config.vision
         graphs = config.cuda_graphs and model.device.type == "cuda"
         # Before the plan, which gives all the memory that is left to the KV cache.
         tower = model.new_tower_graphs() if graphs else None
+        if graphs:
+            clock.done("tower graphs")
         plan = _plan(model, config, tower.num_bytes if tower is not None else 0)
         self.plan = plan
+        if model.device.type == "cuda":
+            clock.done("memory trial")
         self.rules = SequenceRules(
             plan.limits.max_model_len, text.vocab_size, vision.patch_values, tuple(config.eos_token_ids)
         )
@@ -63,12 +71,15 @@ class EngineCore:
         self.scheduler = Scheduler(plan.limits, self.blocks, self.encoder)
         self.runner = ModelRunner(model, plan.num_blocks, config.block_size, self.encoder, config.num_real_tokens)
         self.runner.tower = tower
+        clock.done("KV cache")
         if graphs:
             limits, cache = plan.limits, self.runner.cache
             self.runner.decoder = model.new_decoder(cache, limits.max_num_seqs, limits.max_model_len)
+            clock.done("decode graphs")
             self.runner.prompts = model.new_prefill_graphs(
                 cache, limits.max_num_batched_tokens, limits.max_num_seqs, limits.max_model_len
             )
+            clock.done("prompt graphs")
         self.num_steps = 0
         # Overlapped: a step is launched before the tokens of the one before it are read, so that the device never
         # waits for the host. On a CPU both are the same processor and there is nothing to gain.
@@ -129,14 +140,24 @@ class EngineCore:
             self.runner.wipe_slots([seq.block_table[place // size] * size + place % size for place in places])
 
     def warm_up(self) -> float:
-        """Computes a picture and two tokens through the whole path; the seconds it took.
+        """Computes a picture and two tokens through the whole path; the seconds it took. On an accelerator a picture
+        of a usual real size too: sizes beyond the captured graphs have kernels of their own to be loaded.
 
         Raises RuntimeError when the model cannot answer: better at start than in front of the first caller.
         """
         began = time.perf_counter()
-        num_tokens = min(WARM_UP_GRID.num_tokens + self.config.block_size, self.rules.max_model_len - 2)
-        grid = WARM_UP_GRID if num_tokens >= WARM_UP_GRID.num_tokens else Grid(1, 2, 2)
-        self.submit(_trial_request(self.rules, num_tokens, grid))
+        usual = [self._largest_grid(USUAL_GRID)] if self.model.device.type != "cpu" else []
+        for grid in [self._largest_grid(WARM_UP_GRID), *usual]:
+            num_tokens = min(grid.num_tokens + self.config.block_size, self.rules.max_model_len - 2)
+            self._try(_trial_request(self.rules, num_tokens, grid))
+        self.num_steps = 0
+        self.blocks.prefix_queries = self.blocks.prefix_hits = 0
+        self.encoder.queries = self.encoder.hits = 0
+        self.clock.done("warm-up")
+        return time.perf_counter() - began
+
+    def _try(self, request: Submit) -> None:
+        self.submit(request)
         try:
             while self.has_work:
                 for news in self.step():
@@ -144,10 +165,12 @@ class EngineCore:
                         raise RuntimeError(f"the model cannot compute the warm-up request: {news.message}")
         finally:
             self.abort(TRIAL_ID)
-        self.num_steps = 0
-        self.blocks.prefix_queries = self.blocks.prefix_hits = 0
-        self.encoder.queries = self.encoder.hits = 0
-        return time.perf_counter() - began
+
+    def _largest_grid(self, wanted: Grid) -> Grid:
+        """A square picture of the wanted size, or the largest that a sequence and the checkpoint's pictures allow."""
+        most = min(wanted.num_patches, 4 * (self.rules.max_model_len - 2), self.config.max_image_patches)
+        side = 2 * max(1, math.isqrt(most // 4))
+        return Grid(1, side, side)
 
     def ready(self) -> Ready:
         plan, model = self.plan, self.model
@@ -161,6 +184,7 @@ class EngineCore:
             weight_bytes=int(getattr(model, "weight_bytes", 0)),
             kv_cache_bytes=plan.kv_cache_bytes,
             quantization=model.quantization if hasattr(model, "quantization") else "none",
+            start_seconds=self.clock.stages,
         )
 
     def stats(self) -> Stats:
@@ -180,6 +204,7 @@ class EngineCore:
             num_verifications=self.scheduler.num_verifications,
             num_draft_tokens=self.scheduler.num_draft_tokens,
             num_accepted_tokens=self.scheduler.num_accepted_tokens,
+            peak_memory_bytes=peak_memory_bytes(self.model.device),
         )
 
     def check_integrity(self) -> None:
@@ -264,5 +289,6 @@ def _trial_request(rules: SequenceRules, num_tokens: int, grid: Grid) -> Submit:
     pixels = (np.arange(num_values) % 251).astype(np.uint8)
     # Plain positions, not a picture's: this checks that every part computes, not what it says.
     positions = np.tile(np.arange(num_tokens, dtype=np.int32), (3, 1))
-    image = WireImage(0, (grid.t, grid.h, grid.w), bytes(32), pixels.data)
+    digest = repr(grid).encode().ljust(32)
+    image = WireImage(0, (grid.t, grid.h, grid.w), digest, pixels.data)
     return Submit(TRIAL_ID, (0,) * num_tokens, positions.tobytes(), 0, (image,), GREEDY)

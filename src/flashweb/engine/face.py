@@ -35,6 +35,8 @@ class EngineState:
     error: str = ""  # why it is dead, in words for the operator
     was_ready: bool = False  # at least once
     gave_up: bool = False  # dead for good: nothing but a new server helps
+    start_seconds: tuple[tuple[str, float], ...] = ()  # the stages of the start, in order; empty while not ready
+    peak_memory_bytes: int = 0  # CUDA: of torch's allocator; CPU: of the engine process's resident memory
 
 
 class Engine(Protocol):

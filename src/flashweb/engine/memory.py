@@ -99,7 +99,29 @@ class Card:
         free, total = torch.cuda.mem_get_info(device)
         has_fp8 = torch.cuda.get_device_capability(device) >= footprint.FP8_CAPABILITY
         used = total - free - torch.cuda.memory_reserved(device)
-        return Card(int(total * config.gpu_memory_utilization), used, has_fp8)
+        return Card.planned(config, total, used, has_fp8)
+
+    @staticmethod
+    def planned(config: EngineConfig, total_bytes: int, used_bytes: int, has_fp8: bool) -> Card:
+        """A memory cap stands for a card of that size with nobody else on it, besides the CUDA context."""
+        if config.memory_cap_bytes is not None:
+            total_bytes, used_bytes = config.memory_cap_bytes, 0
+        return Card(int(total_bytes * config.gpu_memory_utilization), used_bytes, has_fp8)
+
+
+def peak_memory_bytes(device: torch.device) -> int:
+    """The most that was held so far: on CUDA by torch's allocator (since the memory trial began), elsewhere resident
+    in this process; 0 where it cannot be told."""
+    if device.type == "cuda":
+        import torch
+
+        return int(torch.cuda.max_memory_allocated(device))
+    try:
+        # Not getrusage: that counts what the parent held when it started us.
+        with open("/proc/self/status", encoding="utf-8") as file:
+            return next((int(line.split()[1]) * 1024 for line in file if line.startswith("VmHWM:")), 0)
+    except OSError:
+        return 0
 
 
 @dataclass(frozen=True, slots=True)

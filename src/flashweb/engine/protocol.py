@@ -91,6 +91,7 @@ class Ready(_Message, frozen=True, tag="ready"):
     kv_cache_bytes: int
     quantization: str = "none"  # the weights' format
     quantization_reason: str = ""  # why it was chosen, where it was
+    start_seconds: tuple[tuple[str, float], ...] = ()  # the stages of its start, in order (`start_clock.py`)
 
 
 class Token(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -147,6 +148,7 @@ class Stats(_Message, frozen=True, tag="stats"):
     num_verifications: int = 0  # times that drafts were computed and compared
     num_draft_tokens: int = 0
     num_accepted_tokens: int = 0  # drafts that were right
+    peak_memory_bytes: int = 0  # CUDA: of torch's allocator; CPU: of the process's resident memory
 
 
 class Fatal(_Message, frozen=True, tag="fatal"):

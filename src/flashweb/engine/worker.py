@@ -46,6 +46,7 @@ from flashweb.engine.protocol import (
     encode_frame,
     receive_frame,
 )
+from flashweb.engine.start_clock import StartClock, process_start
 from flashweb.errors import CheckpointError, ConfigError, FlashwebError
 
 if TYPE_CHECKING:
@@ -92,6 +93,7 @@ class Worker:
     def __init__(self, line: Line, config: EngineConfig) -> None:
         self.line = line
         self.config = config
+        self.clock = StartClock(process_start())
         self.core: EngineCore | None = None
         self.weights_reason = ""  # why they have the format they have, where that was chosen here
         self._last_progress = 0.0
@@ -118,6 +120,9 @@ class Worker:
         device = config.device
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
+        self.clock.done("imports")
+        if config.memory_cap_bytes is not None:
+            _cap_memory(config.memory_cap_bytes, device)
         quantization = self._choose_weights(device)
         self._progress("weights", 0.0)
         model = Glm4v.load(
@@ -129,8 +134,11 @@ class Worker:
             progress=lambda done: self._progress("weights", done),
             num_real_tokens=config.num_real_tokens,
         )
+        if device == "cuda":
+            torch.cuda.synchronize()  # else what is still being copied would count as the next stage's
+        self.clock.done("weights")
         self._progress("memory", 0.0)
-        core = EngineCore(model, config)
+        core = EngineCore(model, config, self.clock)
         self._progress("warmup", 0.0)
         core.warm_up()
         return core
@@ -146,7 +154,7 @@ class Worker:
 
         from flashweb.engine.memory import Card, choose_weights
         from flashweb.model.config import ModelConfig
-        from flashweb.model.weights import num_parameters
+        from flashweb.model.tensor_table import num_parameters
 
         network = ModelConfig.read(config.model)
         dtype_bytes = 4 if config.dtype == "float32" else 2
@@ -223,6 +231,22 @@ def available_cores() -> int:
     except (OSError, ValueError):
         pass
     return cores
+
+
+def _cap_memory(cap_bytes: int, device: str) -> None:
+    """Raises ConfigError."""
+    if device == "cpu":
+        raise ConfigError(
+            "a memory cap is enforced by CUDA's allocator and the engine runs on the CPU; leave it out, or cap the "
+            "process from outside (systemd-run -p MemoryMax=, a container's limit)",
+            param="memory_cap_bytes",
+        )
+    import torch
+
+    total = torch.cuda.get_device_properties(0).total_memory
+    if cap_bytes > total:
+        raise ConfigError(f"the memory cap of {cap_bytes} bytes is more than the card's {total}; give less")
+    torch.cuda.set_per_process_memory_fraction(cap_bytes / total, 0)
 
 
 def _start_thread(target: Callable[[], None]) -> None:

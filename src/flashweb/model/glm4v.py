@@ -27,19 +27,11 @@ from flashweb.model.formats import Quantization, WeightFormat, weight_format
 from flashweb.model.inputs import ForwardInputs
 from flashweb.model.pixels import PixelStatistics
 from flashweb.model.ready_made import read_scheme
+from flashweb.model.tensor_table import num_parameters, stored_tensors, tensor_table
 from flashweb.model.text import TextDecoder
 from flashweb.model.tower_graphs import TowerGraphs
 from flashweb.model.vision import VisionTower
-from flashweb.model.weights import (
-    DummySource,
-    OnProgress,
-    SafetensorsSource,
-    Source,
-    Weights,
-    num_parameters,
-    stored_tensors,
-    tensor_table,
-)
+from flashweb.model.weights import DummySource, OnProgress, SafetensorsSource, Source, Weights
 from flashweb.types import Grid
 
 if TYPE_CHECKING:
