@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import pytest
 
 from flashweb.engine.config import MIB, EngineConfig
 from flashweb.engine.memory import SMALL_CUDA_BYTES, Card, MemoryPlan, plan_memory, step_limits
 from flashweb.errors import ConfigError
+from flashweb.model import footprint
+from flashweb.model.config import ModelConfig
 
 
 def plan(
@@ -62,3 +67,11 @@ def test_a_memory_cap_stands_for_a_card_of_that_size_with_nobody_on_it() -> None
     assert Card.planned(capped, 140 << 30, 3 << 30, True) == Card(6 << 30, 0, True)
     assert Card.planned(EngineConfig(gpu_memory_utilization=0.5), 140 << 30, 3 << 30, True).budget_bytes == 67 << 30
     assert step_limits(capped, "cuda", 6 << 30) != step_limits(capped, "cuda")
+
+
+def test_captured_steps_keep_the_largest_layers_tensors_and_the_logits(root: Path, tmp_path: Path) -> None:
+    """GLM-4.6V-Flash, 1,024 tokens and 256 sequences: 4 x 4096 + 3 x 13696 values a token, 151,552 logits a sequence."""
+    shutil.copy(root / "tests" / "model" / "data" / "glm-4.6v-flash.config.json", tmp_path / "config.json")
+    config = ModelConfig.read(tmp_path).text
+    kept = footprint.graph_bytes(config, 2, num_tokens=1024, max_num_seqs=256)
+    assert kept == pytest.approx(1.1 * 2 * 1024 * (4 * 4096 + 3 * 13696) + 256 * 151552 * (2 + 4), rel=1e-6)

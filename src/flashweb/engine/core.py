@@ -31,6 +31,7 @@ from flashweb.engine.scheduler import Batch, Chunk, Result, Row, Scheduler, acce
 from flashweb.engine.sequence import Sequence, SequenceRules
 from flashweb.engine.start_clock import StartClock
 from flashweb.errors import InvalidRequest
+from flashweb.model.footprint import graph_bytes
 from flashweb.model.layers import fused_kernels
 from flashweb.types import Grid
 
@@ -59,7 +60,7 @@ class EngineCore:
         tower = model.new_tower_graphs() if graphs else None
         if graphs:
             clock.done("tower graphs")
-        plan = _plan(model, config, tower.num_bytes if tower is not None else 0)
+        plan = _plan(model, config, tower.num_bytes if tower is not None else 0, graphs)
         self.plan = plan
         if model.device.type == "cuda":
             clock.done("memory trial")
@@ -214,14 +215,21 @@ class EngineCore:
             assert self.blocks.num_free_blocks == self.blocks.num_blocks, "idle, but blocks are held"
 
 
-def _plan(model: Any, config: EngineConfig, graph_bytes: int) -> MemoryPlan:
-    """`graph_bytes`: what the tower's graphs keep, which the measured peak of a step does not show."""
+def _plan(model: Any, config: EngineConfig, tower_bytes: int, graphs: bool) -> MemoryPlan:
+    """`tower_bytes`: what the tower's graphs keep; `graphs`: whether the decoder's will be captured too. The measured
+    peak of a step shows neither."""
     device: torch.device = model.device
     free_bytes = share_bytes = None
     if device.type == "cuda":
         share_bytes = Card.of(config, device).share_bytes
     if share_bytes is not None and config.kv_cache_bytes is None:
-        free_bytes = measure_free_bytes(config, device, _peak_bytes(model, config, share_bytes) + graph_bytes)
+        taken = _peak_bytes(model, config, share_bytes) + tower_bytes
+        if graphs:
+            step, text, item_bytes = step_limits(config, "cuda", share_bytes), model.config.text, model.dtype.itemsize
+            taken += graph_bytes(
+                text, item_bytes, num_tokens=step.max_num_batched_tokens, max_num_seqs=step.max_num_seqs
+            )
+        free_bytes = measure_free_bytes(config, device, taken)
     return plan_memory(
         config,
         kv_bytes_per_token=model.kv_bytes_per_token(),

@@ -56,6 +56,13 @@ def step_bytes(
     return round(SLACK * dtype_bytes * max(tower, decoder)) + made_plain + scores
 
 
+def graph_bytes(config: TextConfig, dtype_bytes: int, *, num_tokens: int, max_num_seqs: int) -> int:
+    """What captured steps keep for themselves: the decoder's largest tensors for so many tokens (smaller graphs share
+    them) and the logits of a full house, plain and in fp32."""
+    layer = num_tokens * (4 * config.hidden_size + 3 * config.intermediate_size)
+    return round(SLACK * dtype_bytes * layer) + (dtype_bytes + 4) * max_num_seqs * config.vocab_size
+
+
 def _layer_matrices(text: TextConfig) -> list[tuple[int, int]]:
     """(rows, columns) of the matrices of all layers."""
     q, kv = text.num_heads * text.head_dim, text.num_kv_heads * text.head_dim
