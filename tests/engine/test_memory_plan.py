@@ -70,7 +70,7 @@ def test_a_memory_cap_stands_for_a_card_of_that_size_with_nobody_on_it() -> None
 
 
 def test_captured_steps_keep_the_largest_layers_tensors_and_the_logits(root: Path, tmp_path: Path) -> None:
-    """GLM-4.6V-Flash, 1,024 tokens and 256 sequences: 4 x 4096 + 3 x 13696 values a token, 151,552 logits a sequence."""
+    """GLM-4.6V-Flash: 4 x 4096 + 3 x 13696 values for each of 1,024 tokens, 151,552 logits for 256 sequences."""
     shutil.copy(root / "tests" / "model" / "data" / "glm-4.6v-flash.config.json", tmp_path / "config.json")
     config = ModelConfig.read(tmp_path).text
     kept = footprint.graph_bytes(config, 2, num_tokens=1024, max_num_seqs=256)
