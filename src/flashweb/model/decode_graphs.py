@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from flashweb.model import graphs
 from flashweb.model.attention import KVCache
 from flashweb.model.fused_layers import run_layers
 from flashweb.model.kernels.decode_attention import DecodeWorkspace, paged_decode
@@ -78,9 +79,7 @@ class DecodeGraphs:
             for _ in range(STAGES)
         ]
         self._steps = 0
-        self._graphs: dict[int, torch.cuda.CUDAGraph] = {}
-        if capture:
-            self._capture_all()
+        self._graphs = graphs.capture(self.sizes, device, self._prepare, self._compute) if capture else {}
 
     @property
     def sampled(self) -> Tensor:
@@ -105,9 +104,9 @@ class DecodeGraphs:
         batch = numbers.shape[1]
         size = self.size_for(batch)
         self._bring(numbers, tables, size)
-        graph = self._graphs.get(size)
-        if graph is not None:
-            graph.replay()
+        known = self._graphs.get(size)
+        if known is not None:
+            known.graph.replay()
         else:
             self._compute(size)
         static = self.static
@@ -148,21 +147,7 @@ class DecodeGraphs:
             logits[:, self.num_real_tokens :] = float("-inf")
         torch.max(logits, dim=1, out=(static.highest[:size], static.sampled[:size]))
 
-    @torch.inference_mode()
-    def _capture_all(self) -> None:
-        """Largest first: the smaller graphs then find room in its memory."""
-        pool = None
-        stream = torch.cuda.Stream(self.cache.storage.device)  # type: ignore[no-untyped-call]
-        stream.wait_stream(torch.cuda.current_stream())
-        for size in reversed(self.sizes):
-            self.static.numbers.zero_()
-            self.static.numbers[SLOT] = -1
-            with torch.cuda.stream(stream):
-                self._compute(size)  # compiles the kernels and chooses the products' algorithms
-            stream.synchronize()
-            graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(graph, pool=pool, stream=stream):
-                self._compute(size)
-            pool = pool or graph.pool()
-            self._graphs[size] = graph
-        torch.cuda.current_stream().wait_stream(stream)
+    def _prepare(self, size: int) -> None:
+        """Nothing but padding."""
+        self.static.numbers.zero_()
+        self.static.numbers[SLOT] = -1

@@ -16,6 +16,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from flashweb.model import graphs
 from flashweb.model.attention import KVCache
 from flashweb.model.fused_layers import PagedRead, StepLists, run_layers
 from flashweb.model.inputs import ForwardInputs
@@ -67,9 +68,7 @@ class PrefillGraphs:
         self._workspace = DecodeWorkspace.allocate(
             entries, config.num_heads, config.num_kv_heads, config.head_dim, dtype, device, num_sms
         )
-        self._graphs: dict[int, tuple[torch.cuda.CUDAGraph, Tensor]] = {}
-        if capture:
-            self._capture_all()
+        self._graphs = graphs.capture(self.sizes, device, self._prepare, self._compute) if capture else {}
 
     def fits(self, inputs: ForwardInputs) -> bool:
         """Whether a step is small enough for a graph."""
@@ -85,9 +84,8 @@ class PrefillGraphs:
         known = self._graphs.get(size)
         if known is None:
             return self._compute(size)[:tokens]
-        graph, hidden = known
-        graph.replay()
-        return hidden[:tokens]
+        known.graph.replay()
+        return known.result[:tokens]
 
     def _bring(self, inputs: ForwardInputs, tokens: int, size: int) -> None:
         """Puts a step where the graph reads it."""
@@ -128,20 +126,6 @@ class PrefillGraphs:
         attend = partial(PagedRead.of(lists, self._workspace, self.cache.block_size).attend, out=self._attended[:size])
         return run_layers(self.text, self._x[:size], self._positions[:, :size], self._slots[:size], self.cache, attend)
 
-    @torch.inference_mode()
-    def _capture_all(self) -> None:
-        """Largest first: the smaller graphs then find room in its memory."""
-        pool = None
-        stream = torch.cuda.Stream(self.cache.storage.device)  # type: ignore[no-untyped-call]
-        stream.wait_stream(torch.cuda.current_stream())
-        for size in reversed(self.sizes):
-            self._x.zero_()
-            with torch.cuda.stream(stream):
-                self._compute(size)  # compiles the kernels and chooses the products' algorithms
-            stream.synchronize()
-            graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(graph, pool=pool, stream=stream):
-                hidden = self._compute(size)
-            pool = pool or graph.pool()
-            self._graphs[size] = graph, hidden
-        torch.cuda.current_stream().wait_stream(stream)
+    def _prepare(self, size: int) -> None:
+        """Nothing but padding."""
+        self._x[:size].zero_()

@@ -20,6 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from flashweb.model import graphs
 from flashweb.model.vision import Parts, VisionTower
 from flashweb.types import Grid
 
@@ -56,12 +57,12 @@ class TowerGraphs:
         assert all(size % 4 == 0 for size in sizes) and list(sizes) == sorted(sizes), sizes
         self.tower = tower
         self.sizes = tuple(sizes)
-        self.num_bytes = 0  # of device memory that the graphs keep for what they compute
-        self._graphs: dict[int, torch.cuda.CUDAGraph] = {}
         with torch.inference_mode():
             self._static = _Static(tower, self.sizes[-1])
-            if capture:
-                self._capture_all()
+        before = _reserved_bytes(tower.device)
+        self._graphs = graphs.capture(sizes, tower.device, self._prepare, self._compute) if capture else {}
+        # Of device memory that the graphs keep for what they compute.
+        self.num_bytes = _reserved_bytes(tower.device) - before if capture else 0
 
     @staticmethod
     def available(tower: VisionTower) -> bool:
@@ -88,9 +89,9 @@ class TowerGraphs:
         if size is None or not patches:
             return self.tower.encode(patches, grids) if patches else []
         self._bring(self.tower.parts(patches, grids), size)
-        graph = self._graphs.get(size)
-        if graph is not None:
-            graph.replay()
+        known = self._graphs.get(size)
+        if known is not None:
+            known.graph.replay()
         else:
             self._compute(size)
         num_tokens = [grid.num_tokens for grid in grids]
@@ -117,25 +118,9 @@ class TowerGraphs:
         features = self.tower.compute(static.pixels[:size], static.positions[:size], static.rotation[:size], attend)
         static.features[: size // 4].copy_(features)
 
-    def _capture_all(self) -> None:
-        """Largest first: the smaller graphs then find room in its memory."""
-        pool = None
-        before = _reserved_bytes(self.tower.device)
-        stream = torch.cuda.Stream(self.tower.device)  # type: ignore[no-untyped-call]
-        stream.wait_stream(torch.cuda.current_stream())
-        for size in reversed(self.sizes):
-            self._static.offsets[1:].fill_(size)
-            stream.wait_stream(torch.cuda.current_stream())
-            with torch.cuda.stream(stream):
-                self._compute(size)  # compiles the kernels and chooses the products' algorithms
-            stream.synchronize()
-            graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(graph, pool=pool, stream=stream):
-                self._compute(size)
-            pool = pool or graph.pool()
-            self._graphs[size] = graph
-        torch.cuda.current_stream().wait_stream(stream)
-        self.num_bytes = _reserved_bytes(self.tower.device) - before
+    def _prepare(self, size: int) -> None:
+        """One frame of whatever lies there, and frames of no length."""
+        self._static.offsets[1:].fill_(size)
 
 
 def attend_packed(qkv: Tensor, offsets: Tensor, longest: int) -> Tensor:
