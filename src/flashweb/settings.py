@@ -153,7 +153,7 @@ class MediaSettings(_Section):
         "exact", "exact gives the reference's pixels; fast is within 2 of 255 levels, in processes of 220 MB each"
     )
     media_cache_memory: Size = option(
-        256 << 20, "memory for recent pictures, decoded and resized; 0 prepares every one anew", unit="bytes", ge=0
+        128 << 20, "memory for recent pictures, decoded and resized; 0 prepares every one anew", unit="bytes", ge=0
     )
 
 

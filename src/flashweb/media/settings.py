@@ -64,7 +64,7 @@ class MediaSettings:
     allow_hosts: tuple[str, ...] = ()
     num_workers: int = 0  # 0 = one per core
     resize: ResizeMode = "exact"
-    cache_bytes: int = 256 * MiB
+    cache_bytes: int = 128 * MiB
 
     @classmethod
     def from_options(cls, options: MediaOptions) -> MediaSettings:
