@@ -1,7 +1,8 @@
-"""What every test may count on: no leftover settings from the developer's shell, and GPU tests skipped without one."""
+"""What every test may count on: settings and loggers as they were, and no GPU tests where there is no GPU."""
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import subprocess
@@ -33,6 +34,17 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith("FLASHWEB_") or name in {"API_KEY_REQUIRED", "VALID_API_KEYS", "HF_TOKEN", "HF_ENDPOINT"}:
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def clean_logging() -> Iterator[None]:
+    """A test that starts a server in this process sets up its loggers; the next one finds them as they were."""
+    loggers = [logging.getLogger(name) for name in ("flashweb", "uvicorn")]
+    before = [(logger.handlers[:], logger.level, logger.propagate) for logger in loggers]
+    yield
+    for logger, (handlers, level, propagate) in zip(loggers, before, strict=True):
+        logger.handlers[:], logger.propagate = handlers, propagate
+        logger.setLevel(level)
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +42,6 @@ def test_a_gpu_gets_what_fits_with_the_reason(
     folder: Path, mib: int, wanted: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(memory.Card, "of", lambda config, device: Card(mib * MIB, 0, has_fp8=True))
-    monkeypatch.setattr(logging.getLogger("flashweb"), "propagate", True)  # off once a server has run in this process
     made = worker(folder)
     with caplog.at_level("INFO"):
         assert made._choose_weights("cuda") == wanted

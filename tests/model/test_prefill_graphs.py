@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 
 import numpy as np
@@ -164,7 +163,6 @@ def test_attention_is_tried_before_it_is_trusted(model: Glm4v, dtype: torch.dtyp
 def test_a_card_on_which_attention_is_wrong_is_served_by_torch(
     folder: Path, broken: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(logging.getLogger("flashweb"), "propagate", True)  # off once a server has run in this process
     made = Glm4v.load(folder, dtype="float32", device=DEVICE)
     monkeypatch.setattr(made.text, "fused", fused_layers.fused)
     made.distrust_kernels()

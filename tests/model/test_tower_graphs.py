@@ -116,7 +116,6 @@ def test_without_flash_attention_there_are_no_graphs_and_the_log_says_so(
         raise RuntimeError("not enabled for build\nand a page of more")
 
     monkeypatch.setattr("flashweb.model.tower_graphs.attend_packed", missing)
-    monkeypatch.setattr(logging.getLogger("flashweb"), "propagate", True)  # off once a server has run in this process
     with caplog.at_level(logging.WARNING):
         assert model.new_tower_graphs() is None
     assert [record.message for record in caplog.records] == [
