@@ -91,15 +91,12 @@ def decode_rows(
     """Steps in which every sequence decodes: by batch at short contexts, then one sequence by context."""
     shapes = [(batch, 67) for batch in BATCHES if batch <= min(limits.batch, core.plan.limits.max_num_seqs)]
     shapes += [(1, context) for context in CONTEXTS if context <= limits.context]
+    shapes += [(batch, 1438) for batch in (64, 128) if batch <= limits.batch and limits.context >= 1438]
     for batch, context in shapes:
-        for _ in range(batch):
-            core.submit(requests.make(context, steps + 8))
-        while core.scheduler.num_waiting or any(not s.is_decoding for s in core.scheduler._running):
-            core.step()
+        start_decoding(core, requests, batch, context, steps + 8)
         row = watch.measure(core.step, steps - 4)
         core.scheduler.abort_all()
-        while core.has_work:
-            core.step()
+        finish(core)
         yield {"what": "decode", "batch": batch, "context": context} | row
 
 
@@ -108,8 +105,7 @@ def prefill_rows(
 ) -> Iterator[dict[str, Any]]:
     def answer(num_tokens: int, side: int) -> None:
         core.submit(requests.make(num_tokens, 1, side))
-        while core.has_work:
-            core.step()
+        finish(core)
 
     for num_tokens in PROMPTS:
         if num_tokens <= limits.context:
@@ -142,6 +138,47 @@ def traced(call: Callable[[], object], watch: Stopwatch) -> list[dict[str, Any]]
     field = "self_device_time_total" if watch.on_gpu else "self_cpu_time_total"
     rows = sorted(profile.key_averages(), key=lambda row: -getattr(row, field))[:TRACED_ROWS]
     return [{"name": r.key[:90], "calls": r.count, "us": round(getattr(r, field), 1)} for r in rows]
+
+
+def traces(
+    core: EngineCore, requests: Requests, limits: argparse.Namespace
+) -> Iterator[tuple[str, Callable[[], object]]]:
+    """One step or call of each kind, ready to be made."""
+    core.submit(requests.make(325, 30))
+    yield "prefill of 325 tokens", core.step
+    core.step()
+    yield "decode of 1", core.step
+    core.scheduler.abort_all()
+    tokens, batch = min(1438, limits.context), min(64, limits.batch)
+    core.submit(requests.make(tokens, 2))
+    yield f"first step of {tokens} tokens", core.step
+    finish(core)
+    start_decoding(core, requests, batch, tokens, 30)
+    yield f"decode of {batch} behind {tokens} tokens", core.step
+    core.submit(requests.make(tokens, 2))
+    yield f"decode of {batch} beside a chunk", core.step
+    core.scheduler.abort_all()
+    finish(core)
+    model = core.model
+    for side in sorted({min(limits.side, side) for side, _ in SIDES}):
+        grid = Grid(1, side // 28 * 2, side // 28 * 2)
+        shape = (grid.num_patches, model.config.vision.patch_values)
+        patches = torch.zeros(shape, dtype=torch.uint8, device=model.device)
+        tower = core.runner.tower or model
+        yield f"tower, {side} px", lambda t=tower, p=patches, g=grid: t.encode_images([p], [g])
+
+
+def start_decoding(core: EngineCore, requests: Requests, batch: int, context: int, num_out: int) -> None:
+    """`batch` sequences of `context` tokens, all of them past their prompt."""
+    for _ in range(batch):
+        core.submit(requests.make(context, num_out))
+    while core.scheduler.num_waiting or any(not s.is_decoding for s in core.scheduler._running):
+        core.step()
+
+
+def finish(core: EngineCore) -> None:
+    while core.has_work:
+        core.step()
 
 
 def main() -> None:
@@ -180,16 +217,7 @@ def main() -> None:
             rows.append(row)
             print(json.dumps(row), flush=True)
     if args.trace:
-        side = min(args.side, 448)
-        grid = Grid(1, side // 28 * 2, side // 28 * 2)
-        patches = torch.zeros(
-            (grid.num_patches, model.config.vision.patch_values), dtype=torch.uint8, device=model.device
-        )
-        core.submit(requests.make(325, 30))
-        for name, call in (
-            ("prefill of 325 tokens", core.step), ("decode of 1", core.step),
-            ("tower", lambda: (core.runner.tower or model).encode_images([patches], [grid])),
-        ):  # fmt: skip
+        for name, call in traces(core, requests, args):
             rows.append({"what": "trace", "of": name, "kernels": traced(call, watch)})
             print(json.dumps(rows[-1], indent=1), flush=True)
     setup = {"device": torch.cuda.get_device_name() if watch.on_gpu else "cpu", "torch": torch.__version__}
