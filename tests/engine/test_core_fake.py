@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -164,8 +165,26 @@ def test_decoding_goes_on_while_pictures_wait_for_the_tower() -> None:
     run(core)
 
 
+def test_a_prompt_with_the_step_to_itself_may_take_more_of_it() -> None:
+    core = make_core(kv_cache_bytes=8 * 4 * 100)
+    core.scheduler.limits = replace(core.scheduler.limits, max_lone_tokens=20)
+    lone, next_one = request("a", text(1, 26), max_tokens=9), request("b", text(2, 15), max_tokens=2)
+    core.submit(lone)
+    core.submit(next_one)
+    sizes = []
+    while core.has_work:
+        before = {s.request_id: s.num_computed_tokens for s in core.scheduler._running}
+        core.step()
+        after = {s.request_id: s.num_computed_tokens for s in core.scheduler._running}
+        sizes.append(tuple(after.get(name, 0) - before.get(name, 0) for name in "ab"))
+        core.check_integrity()
+    # All of 20 alone; the rest of it and what has room beside it in 12; then 11 beside the row that decodes.
+    assert sizes[:3] == [(20, 0), (6, 6), (1, 9)]
+    assert run(core, lone, next_one)["a"] == expected_answer(lone)
+
+
 def test_where_latency_is_preferred_a_large_picture_is_encoded_in_slices_beside_decoding_rows() -> None:
-    """24 patches and 12 tokens a step are 12 and 3 beside decoding rows: 32 patches are three slices."""
+    """24 patches and 12 tokens a step are 8 and 3 beside decoding rows: 32 patches are four slices."""
     model = FakeModel()
     core = make_core(model, prefer="latency")
     core.submit(request("text", text(1, 4), max_tokens=30, ignore_eos=True))
@@ -173,13 +192,13 @@ def test_where_latency_is_preferred_a_large_picture_is_encoded_in_slices_beside_
     picture = request("p", [8, FakePicture(1, TALL), 9], max_tokens=3, ignore_eos=True)
     core.submit(picture)
     seen = []
-    for _ in range(5):
+    for _ in range(6):
         news = core.step()
         assert "text" in {n.request_id for n in news}, "the decoding row stalled"
         computed = {seq.request_id: seq.num_computed_tokens for seq in core.scheduler._running}
         seen.append((model.num_slices_encoded, model.num_pictures_encoded, computed.get("p")))
         core.check_integrity()
-    assert seen == [(1, 0, 1), (2, 0, 1), (2, 1, 1), (2, 1, 4), (2, 1, 7)]
+    assert seen == [(1, 0, 1), (2, 0, 1), (3, 0, 1), (3, 1, 1), (3, 1, 4), (3, 1, 7)]
     assert run(core)["p"] == expected_answer(picture)
 
 

@@ -92,7 +92,7 @@ def forecast(fit: Fit, config: EngineConfig, stored_bytes: int) -> Forecast:
         serving += step.encoder_cache_bytes + footprint.step_bytes(
             network,
             fit.kv_bytes_per_token // footprint.kv_bytes_per_token(network.text, 1),
-            num_tokens=step.max_num_batched_tokens,
+            num_tokens=step.most_tokens,
             num_patches=max(step.max_num_batched_patches, config.max_image_patches),
             max_num_seqs=step.max_num_seqs,
             quantization=fit.quantization,

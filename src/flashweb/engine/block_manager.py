@@ -49,8 +49,8 @@ class BlockManager:
         if not self.enable_prefix_cache:
             return []
         found: list[int] = []
-        for index in range((seq.num_tokens - 1) // self.block_size):
-            block = self._block_of.get(self._identity(seq, index))
+        for identity in self._identities(seq, (seq.num_tokens - 1) // self.block_size):
+            block = self._block_of.get(identity)
             if block is None:
                 break
             found.append(block)
@@ -100,9 +100,9 @@ class BlockManager:
         num_full = num_computed // self.block_size
         if not self.enable_prefix_cache or num_full <= seq.num_registered_blocks:
             return
+        identities = self._identities(seq, num_full)
         for index in range(seq.num_registered_blocks, num_full):
-            identity = self._identity(seq, index)
-            block = seq.block_table[index]
+            identity, block = identities[index], seq.block_table[index]
             # Two sequences may compute the same content side by side: the first copy is the one remembered.
             if identity not in self._block_of and self._hash_of[block] is None:
                 self._block_of[identity] = block
@@ -142,20 +142,41 @@ class BlockManager:
         not at its first admission, it may have computed itself before."""
         return min(seq.num_matched_blocks, seq.num_cached_tokens // self.block_size)
 
-    def _identity(self, seq: Sequence, index: int) -> bytes:
-        """The chained hash of the full block `index` of `seq`; computed once per sequence."""
-        hashes = seq.block_hashes
-        while len(hashes) <= index:
-            start = len(hashes) * self.block_size
-            end = start + self.block_size
-            state = blake2b(hashes[-1] if hashes else b"", digest_size=32)
-            state.update(array("q", seq.token_ids[start:end]).tobytes())
-            state.update(seq.position_bytes(start, end))
-            for picture in seq.pictures_in(start, end):
-                state.update(picture.digest)
-                state.update((start - picture.start).to_bytes(8, "little", signed=True))
-            hashes.append(state.digest())
-        return hashes[index]
+    def _identities(self, seq: Sequence, count: int) -> list[bytes]:
+        """The chained hashes of the first `count` full blocks of `seq`, maybe more; each computed once per sequence.
+
+        All that are missing at once: a prompt with a picture has a hundred, and many may be admitted in one step.
+        """
+        hashes, size = seq.block_hashes, self.block_size
+        if len(hashes) >= count:
+            return hashes
+        first = len(hashes)
+        start, end = first * size, count * size
+        tokens = array("q", seq.token_ids[start:end]).tobytes()
+        positions = seq.position_bytes(start, end, size)
+        extra = self._picture_parts(seq, first, count)
+        token_bytes, position_bytes = 8 * size, 12 * size
+        before = hashes[-1] if hashes else b""
+        for i in range(count - first):
+            content = (
+                before,
+                tokens[i * token_bytes : (i + 1) * token_bytes],
+                positions[i * position_bytes : (i + 1) * position_bytes],
+                *extra.get(first + i, ()),
+            )
+            before = blake2b(b"".join(content), digest_size=32).digest()
+            hashes.append(before)
+        return hashes
+
+    def _picture_parts(self, seq: Sequence, first: int, count: int) -> dict[int, list[bytes]]:
+        """For each block in [first, count) that touches pictures: their digests, and where in them it begins."""
+        size = self.block_size
+        parts: dict[int, list[bytes]] = {}
+        for picture in seq.pictures_in(first * size, count * size):
+            for block in range(max(first, picture.start // size), min(count, -(-picture.end // size))):
+                offset = (block * size - picture.start).to_bytes(8, "little", signed=True)
+                parts.setdefault(block, []).append(picture.digest + offset)
+        return parts
 
     def _hold(self, block: int) -> None:
         if self._refs[block] == 0:

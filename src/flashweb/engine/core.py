@@ -251,7 +251,7 @@ def _peak_bytes(model: Any, config: EngineConfig, share_bytes: int | None = None
     Raises RuntimeError when the step cannot be computed.
     """
     step = step_limits(config, "cuda", share_bytes)
-    num_tokens = min(step.max_num_batched_tokens, model.config.text.max_position_embeddings - 1)
+    num_tokens = min(step.most_tokens, model.config.text.max_position_embeddings - 1)
     trial = msgspec.structs.replace(
         config,
         kv_cache_bytes=model.kv_bytes_per_token() * (num_tokens + 2 * config.block_size),

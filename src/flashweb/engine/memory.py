@@ -40,19 +40,26 @@ class Defaults:
 
     max_num_seqs: int
     max_num_batched_tokens: int
+    max_lone_tokens: int
     max_num_batched_patches: int
     encoder_cache_bytes: int
     max_speculating: int  # sequences running, while speculation is auto
 
+    @property
+    def most_tokens(self) -> int:
+        """Of the largest step there can be."""
+        return max(self.max_num_batched_tokens, self.max_lone_tokens)
+
 
 # CPU: a step of one 448 px picture and its prompt takes about a third of a second on two cores, and bigger steps gain
 # nothing (benchmarks/offline.py). CUDA: enough to keep the matrix units busy, and few enough that decoding rows ride
-# along with prompts instead of waiting for them; on a small card what a step holds would be missing from weights and
-# cache. Drafts on CUDA have not been measured, so "auto" makes none there.
+# along with prompts instead of waiting for them; the prompt of a 1024 px picture in one step where it is alone. On a
+# small card what a step holds would be missing from weights and cache. Drafts on CUDA have not been measured, so "auto"
+# makes none there.
 DEFAULTS = {
-    "cpu": Defaults(16, 512, 1024, 64 * MIB, 4),
-    "cuda": Defaults(256, 1024, 6144, 512 * MIB, 0),
-    "small cuda": Defaults(16, 512, 4096, 64 * MIB, 0),
+    "cpu": Defaults(16, 512, 512, 1024, 64 * MIB, 4),
+    "cuda": Defaults(256, 1024, 2048, 6144, 512 * MIB, 0),
+    "small cuda": Defaults(16, 512, 512, 4096, 64 * MIB, 0),
 }
 
 
@@ -71,9 +78,11 @@ def step_limits(config: EngineConfig, device_type: str, share_bytes: int | None 
     small = share_bytes is not None and share_bytes < SMALL_CUDA_BYTES
     defaults = DEFAULTS["cpu" if device_type == "cpu" else "small cuda" if small else "cuda"]
     max_num_seqs = config.max_num_seqs or defaults.max_num_seqs
+    max_num_batched_tokens = max(config.max_num_batched_tokens or defaults.max_num_batched_tokens, max_num_seqs)
     return Defaults(
         max_num_seqs,
-        max(config.max_num_batched_tokens or defaults.max_num_batched_tokens, max_num_seqs),
+        max_num_batched_tokens,
+        max_num_batched_tokens if config.max_num_batched_tokens else max(defaults.max_lone_tokens, max_num_seqs),
         config.max_num_batched_patches or defaults.max_num_batched_patches,
         defaults.encoder_cache_bytes if config.encoder_cache_bytes is None else config.encoder_cache_bytes,
         {"auto": defaults.max_speculating, "on": max_num_seqs, "off": 0}[config.speculation],
@@ -168,7 +177,7 @@ def besides_bytes(config: EngineConfig, network: ModelConfig, dtype_bytes: int, 
     return step.encoder_cache_bytes + footprint.step_bytes(
         network,
         dtype_bytes,
-        num_tokens=min(step.max_num_batched_tokens, network.text.max_position_embeddings),
+        num_tokens=min(step.most_tokens, network.text.max_position_embeddings),
         num_patches=max(step.max_num_batched_patches, config.max_image_patches),
         max_num_seqs=step.max_num_seqs,
         quantization=quantization,
@@ -216,9 +225,10 @@ def plan_memory(
         max_waiting=config.waiting_limit(step.max_num_seqs),
         max_waiting_bytes=config.max_waiting_bytes,
         max_speculating=step.max_speculating,
+        max_lone_tokens=step.max_lone_tokens,
         # About a decode step's time each on an H100: so streams pause for less than three times their idle gap.
         max_tokens_beside=max(1, step.max_num_batched_tokens // 4) if config.prefer == "latency" else None,
-        max_patches_beside=max(1, step.max_num_batched_patches // 2) if config.prefer == "latency" else None,
+        max_patches_beside=max(1, step.max_num_batched_patches // 3) if config.prefer == "latency" else None,
     )
     return MemoryPlan(limits, num_blocks, num_blocks * block_bytes, step.encoder_cache_bytes)
 

@@ -3,7 +3,7 @@
 A step is filled in this order: one token for every decoding sequence; the next chunk of every prompt already begun;
 new sequences, first come first served, whose whole prompt gets its blocks at admission. Two budgets bound a step, so
 that nobody's next token waits for everybody's prompts and pictures: new tokens, and vision patches (one picture
-always fits, however large).
+always fits, however large). A prompt that has the step to itself may take more tokens at once.
 
 A step may be scheduled before the tokens of the one before it are known (`advance`, then `commit` one step later):
 a sequence whose token is pending is computed on with the token where it is, on the device. What turns out to have
@@ -45,6 +45,8 @@ class Limits:
     max_waiting: int  # sequences queued behind the running ones
     max_waiting_bytes: int  # pixels held by all sequences
     max_speculating: int = 0  # with more sequences running there are no drafts
+    # New tokens of a prompt that has a step to itself, where that may be more than otherwise: nobody waits for it.
+    max_lone_tokens: int | None = None
     # What a step that also decodes may have beside it, so that no stream waits long; None: as much as any other step.
     max_tokens_beside: int | None = None  # of prompts
     max_patches_beside: int | None = None  # of the tower: larger pictures are encoded in slices, a slice a step
@@ -277,6 +279,8 @@ class Scheduler:
         if batch.slice is not None:
             return 0
         most = limits.max_num_batched_tokens
+        if limits.max_lone_tokens is not None and not batch.chunks and not any(s.is_decoding for s in self._running):
+            most = limits.max_lone_tokens
         if batch.num_decoded and limits.max_tokens_beside is not None:
             most = min(most, batch.num_decoded + limits.max_tokens_beside)
         return most - batch.num_tokens

@@ -172,14 +172,16 @@ class Sequence:
             self._answer_counts[token_id] += 1
         return place + 1 - self.num_prompt_tokens
 
-    def position_bytes(self, start: int, end: int) -> bytes:
-        """The three axes' positions of tokens [start, end) as bytes (part of a block's identity)."""
-        if end <= self.num_prompt_tokens:
-            return self.positions[:, start:end].tobytes()
-        # The same bytes as if the decoded tokens had come in a prompt: the next turn's does bring them.
-        first = max(start, self.num_prompt_tokens)
-        decoded = np.tile(np.arange(first, end, dtype=np.int32) + np.int32(self.position_delta), (3, 1))
-        return np.concatenate((self.positions[:, start:first], decoded), axis=1).tobytes()
+    def position_bytes(self, start: int, end: int, block_size: int) -> bytes:
+        """The three axes' positions of tokens [start, end), whole blocks: 12 bytes a token, block after block (part of
+        a block's identity)."""
+        positions = self.positions[:, start:end]
+        if end > self.num_prompt_tokens:
+            # The same bytes as if the decoded tokens had come in a prompt: the next turn's does bring them.
+            first = max(start, self.num_prompt_tokens)
+            decoded = np.tile(np.arange(first, end, dtype=np.int32) + np.int32(self.position_delta), (3, 1))
+            positions = np.concatenate((positions, decoded), axis=1)
+        return positions.reshape(3, -1, block_size).swapaxes(0, 1).tobytes()
 
     def pictures_in(self, start: int, end: int) -> list[Picture]:
         """Pictures with at least one token in [start, end), in order."""
