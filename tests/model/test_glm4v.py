@@ -104,6 +104,16 @@ def test_kv_bytes_per_token_is_what_the_cache_takes(folder: Path) -> None:
         assert model.new_kv_cache(10, 4).num_bytes == 40 * model.kv_bytes_per_token()
 
 
+def test_what_a_failed_request_left_can_be_wiped_between_steps(folder: Path) -> None:
+    """The cache is made in inference mode, and torch lets nobody write such tensors outside of it."""
+    cache = Glm4v.load(folder).new_kv_cache(4, 4)
+    with torch.inference_mode():
+        cache.storage.fill_(1.0)
+    cache.wipe([1])
+    cache.wipe_slots([13])
+    assert cache.storage.sum(dim=(0, 1, 3)).eq(0).nonzero().flatten().tolist() == [4, 5, 6, 7, 13]
+
+
 @pytest.mark.parametrize("tied", [False, True])
 def test_weight_bytes_count_every_tensor_once_and_copies_again(tied: bool, tmp_path: Path) -> None:
     make_checkpoint(tmp_path, tied=tied)

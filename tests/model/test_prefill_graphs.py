@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -94,6 +95,20 @@ def test_prompts_chunks_and_decoding_rows_give_the_plain_networks_logits(model: 
             torch.testing.assert_close(logits_of(model, hidden, there), wanted, rtol=1e-4, atol=1e-4)
     for cache in caches[1:]:
         torch.testing.assert_close(cache.storage.cpu(), caches[0].storage, rtol=1e-4, atol=1e-4)
+
+
+@torch.inference_mode()
+def test_a_chunk_that_nothing_is_sampled_from_stores_its_keys_and_values(
+    model: Glm4v, plain: Glm4v, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The middle of a long prompt: no row leaves the last layer, and no product is asked for one of no rows."""
+    monkeypatch.setattr(model.text.layers[-1], "output", lambda rows: pytest.fail(f"a product of {len(rows)} rows"))
+    caches = [m.new_kv_cache(NUM_BLOCKS, BLOCK) for m in (plain, model)]
+    steps = [step(device, [20], [0]) for device in (torch.device("cpu"), DEVICE)]
+    nothing = [replace(s, last_rows=s.last_rows[:0]) for s in steps]
+    plain.forward(nothing[0], caches[0])
+    assert fused_layers.forward(model.text, nothing[1], caches[1]).shape == (20, 64)
+    torch.testing.assert_close(caches[1].storage.cpu(), caches[0].storage, rtol=1e-4, atol=1e-4)
 
 
 @torch.inference_mode()

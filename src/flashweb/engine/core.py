@@ -130,7 +130,7 @@ class EngineCore:
         return result
 
     def _clean_up_after(self, seq: Sequence, error: Exception) -> None:
-        logger.error("request %s failed: %r", seq.request_id, error)
+        logger.error("request %s failed: %r", seq.request_id, error, exc_info=error)
         self.runner.wipe(self.blocks.blocks_to_wipe(seq))
 
     def _clean_up_behind(self, chunk: Chunk, num_computed: int) -> None:

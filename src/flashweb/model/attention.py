@@ -81,12 +81,14 @@ class KVCache:
     def keep_steady(self, batch: _Batch | None, window: DecodeWindow | None) -> None:
         self._steady = None if batch is None else _Steady(batch, window)
 
+    @torch.inference_mode()  # the storage is made in it, and may be written in it alone
     def wipe(self, blocks: list[int]) -> None:
         """Zeroes blocks, so that whatever a failed step left there (NaN) cannot reach a padded gather."""
         self._steady = None
         view = self.storage.view(*self.storage.shape[:2], self.num_blocks, -1)
         view[:, :, blocks] = 0
 
+    @torch.inference_mode()
     def wipe_slots(self, slots: list[int]) -> None:
         self._steady = None
         self.storage[:, :, slots] = 0

@@ -45,7 +45,8 @@ def run_layers(
 
     positions  int64 [3, N]
     slots      int [N], where keys and values are stored; -1 is padding and not stored
-    last_rows  int64 [n]: only these rows leave the last layer, in this order; None: all
+    last_rows  int64 [n]: only these rows leave the last layer, in this order; None: all. Of none of them the last
+               layer stores keys and values and computes nothing else.
     """
     feed = text.format.feed(fused)
     rotation = rotation_table(positions, text.frequencies, text.axes, x.dtype)
@@ -53,8 +54,10 @@ def run_layers(
     h = feed.normed(x, layers[0].before_attention)
     for i, layer in enumerate(layers):
         query = bias_rotate_store(layer.qkv(h), None, rotation, slots, cache.layers[i])
-        attended = attend(query, cache.layers[i])
         is_last = i + 1 == len(layers)
+        if is_last and last_rows is not None and not len(last_rows):
+            return x[:0]
+        attended = attend(query, cache.layers[i])
         if is_last and last_rows is not None:
             x, attended = x.index_select(0, last_rows), attended.index_select(0, last_rows)
         x, h = feed.add_normed(x, layer.output(attended), layer.after_attention, layer.before_mlp)
