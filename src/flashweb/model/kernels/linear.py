@@ -35,7 +35,13 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from flashweb.model.kernels.fused import normed, reference_add_norm, reference_rms_norm, reference_silu_mul
+from flashweb.model.kernels.fused import (
+    ROUND_BETWEEN,
+    normed,
+    reference_add_norm,
+    reference_rms_norm,
+    reference_silu_mul,
+)
 from flashweb.model.quant_cuda import FP8_LARGEST, SMALLEST_SCALE, Fp8Weight, Int4Weight, Int8Weight
 from flashweb.model.quant_cuda import quantise_rows_fp8 as reference_quantise_rows_fp8
 
@@ -323,7 +329,7 @@ def add_norm_fp8(
     values, scale = _fp8_rows(rows, columns, y.device)
     _add_norm_fp8_kernel[(rows,)](
         residual, y, weight, next_weight, values, scale, columns, eps, FP8_LARGEST, SMALLEST_SCALE,
-        **_row_blocks(columns),
+        **_row_blocks(columns), **ROUND_BETWEEN,
     )  # fmt: skip
     return residual, (values, scale)
 
