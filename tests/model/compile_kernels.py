@@ -115,6 +115,8 @@ def launch_products(arch: int) -> Iterator[str]:
             linear.int4_linear(x, values[:, ::2].to(torch.uint8), groups, groups.to(torch.uint8), bias)
             if arch >= 89:  # Ada, the first with fp8 arithmetic
                 linear.fp8_linear(x.to(fp8), torch.zeros(rows, 1), values.to(fp8), scale, bias)
+                if rows == 1:
+                    linear.fp8_row_linear(x, values.to(fp8), scale, bias)
             yield f"{rows} rows by {size} x {columns}: bf16, int8, int4, fp8 in this order"
         linear.dequantise_int8(values.to(torch.int8), scale, bf16)
         linear.dequantise_int4(values[:, ::2].to(torch.uint8), groups, groups.to(torch.uint8), bf16)

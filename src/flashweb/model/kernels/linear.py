@@ -4,6 +4,7 @@
     int8_linear     int8 weights with a scale a row, any number of rows
     int4_linear     int4 weights in groups along a row, any number of rows
     fp8_linear      e4m3 weights and e4m3 rows, both with a scale a row
+    fp8_row_linear  e4m3 weights and one row that is not rounded
     dequantise_int8, dequantise_int4
                     the weights as plain numbers, for many rows
     quantise_rows_fp8, rms_norm_fp8, add_norm_fp8, silu_mul_fp8
@@ -13,7 +14,8 @@ Formats: `quant_cuda.py`. Weights are [N, K] and lie by rows, x is [M, K]. The w
 tensor cores (its N fills their 64 rows, M only the columns, from 16 on), quantised values become bf16 in registers,
 and scales meet the sums, not the values: w = q s loses nothing before the product. Where N gives too few tiles to
 fill the card, K is split; the last program of a tile to arrive adds the parts up, always in the same order, so results
-do not depend on timing. Which blocks, by shape: `plan_for`; nothing is tuned at run time.
+do not depend on timing. Which blocks, by shape: `plan_for`; nothing is tuned at run time. A single row of x has kernels
+of its own (`one_row.py`), but for int4.
 
 Many rows (prefill) are the tensor cores' work and not the memory's, and libraries do it better: int8 and int4 weights
 are then made plain piece by piece and multiplied by cuBLAS, fp8 goes to `torch._scaled_mm` where that runs.
@@ -42,6 +44,7 @@ from flashweb.model.kernels.fused import (
     reference_rms_norm,
     reference_silu_mul,
 )
+from flashweb.model.kernels.one_row import RowPlan, one_row_linear
 from flashweb.model.quant_cuda import FP8_LARGEST, SMALLEST_SCALE, Fp8Weight, Int4Weight, Int8Weight
 from flashweb.model.quant_cuda import quantise_rows_fp8 as reference_quantise_rows_fp8
 
@@ -135,23 +138,6 @@ def _plan(x: Tensor, weight: Tensor) -> Plan:
     return plan_for(rows, size, columns, 8 * weight.itemsize, x.itemsize, _device(x.device))
 
 
-class RowPlan(NamedTuple):
-    """Blocks of the kernel for a single row of x: a program sums `block_n` rows of the weight."""
-
-    block_n: int
-    block_k: int
-    num_warps: int
-
-
-def row_plan_for(k: int) -> RowPlan:
-    """Four loads of 16 bytes a thread and turn: with the programs an SM holds, some 60 KiB are always under way.
-
-    Few rows of the weight and long pieces of them were fastest at nearly every shape (H100, benchmarks/kernels.py).
-    """
-    block_k = triton.next_power_of_2(k)
-    return RowPlan(2, 2048, 4) if block_k <= 8192 else RowPlan(4, min(block_k, 1024), 4)
-
-
 # --- launchers ------------------------------------------------------------------------------------------------------
 
 
@@ -161,10 +147,8 @@ def skinny_linear(x: Tensor, weight: Tensor, bias: Tensor | None = None, plan: P
     A single row goes to a kernel without tensor cores, unless `plan` says otherwise. Sums are fp32.
     """
     _check(x, weight)
-    if plan is None and x.shape[0] == 1:
-        plan = row_plan_for(x.shape[1])
-    if isinstance(plan, RowPlan):
-        return _one_row(x, weight, None, bias, plan)
+    if isinstance(plan, RowPlan) or (plan is None and x.shape[0] == 1):
+        return one_row_linear(x, weight, None, bias, plan)
     plan = plan or _plan(x, weight)
     return _tiled(x, None, weight, None, bias, x.dtype, plan)
 
@@ -183,10 +167,8 @@ def int8_linear(
 ) -> Tensor:
     """y = x (q s)^T + b: bf16 or fp32 [M, K], int8 [N, K], fp32 [N], [N] -> [M, N] of x's dtype. Sums are fp32."""
     _check(x, values)
-    if plan is None and x.shape[0] == 1:
-        plan = row_plan_for(x.shape[1])
-    if isinstance(plan, RowPlan):
-        return _one_row(x, values, scale, bias, plan)
+    if isinstance(plan, RowPlan) or (plan is None and x.shape[0] == 1):
+        return one_row_linear(x, values, scale, bias, plan)
     if plan is None and x.shape[0] > MAX_WEIGHT_ONLY_ROWS:
         return _by_pieces(x, values.shape[0], lambda n: dequantise_int8(values[n], scale[n], x.dtype), bias)
     plan = plan or _plan(x, values)
@@ -259,6 +241,20 @@ def reference_fp8_linear(
 ) -> Tensor:
     product = F.linear(x.float() * x_scale, Fp8Weight(values, scale).dequantised())
     return (product if bias is None else product + bias.float()).to(dtype)
+
+
+def fp8_row_linear(
+    x: Tensor, values: Tensor, scale: Tensor, bias: Tensor | None = None, plan: RowPlan | None = None
+) -> Tensor:
+    """y = x (q s)^T + b for one row that stays as it is: bf16 or fp32 [1, K], e4m3 [N, K], fp32 [N], [N] -> [1, N].
+
+    The output has x's dtype. A single row has nothing to gain from fp8 arithmetic, and would pay for being rounded.
+    """
+    return one_row_linear(x, values, scale, bias, plan)
+
+
+def reference_fp8_row_linear(x: Tensor, values: Tensor, scale: Tensor, bias: Tensor | None = None) -> Tensor:
+    return reference_skinny_linear(x, Fp8Weight(values, scale).dequantised(), bias)
 
 
 def dequantise_int8(values: Tensor, scale: Tensor, dtype: torch.dtype) -> Tensor:
@@ -444,18 +440,6 @@ def _grid(rows: int, size: int, plan: Plan, device: torch.device) -> tuple[tuple
 def _arrivals(device: torch.device) -> Tensor:
     """Zero between launches: the last program of a tile puts its counter back."""
     return torch.zeros(NUM_COUNTERS, dtype=torch.int32, device=device)
-
-
-def _one_row(x: Tensor, weight: Tensor, scale: Tensor | None, bias: Tensor | None, plan: RowPlan) -> Tensor:
-    assert x.shape[0] == 1, f"this plan is for one row, not {x.shape[0]}"
-    size, columns = weight.shape
-    out = torch.empty((1, size), dtype=x.dtype, device=x.device)
-    _one_row_kernel[(triton.cdiv(size, plan.block_n),)](
-        x, weight, scale, bias, out, size, NUM_COLUMNS=columns, BLOCK_N=plan.block_n, BLOCK_K=plan.block_k,
-        EVEN=columns % plan.block_k == 0, HAS_SCALE=scale is not None, HAS_BIAS=bias is not None,
-        num_warps=plan.num_warps,
-    )  # fmt: skip
-    return out
 
 
 def _fp8_rows(rows: int, columns: int, device: torch.device) -> tuple[Tensor, Tensor]:
@@ -687,43 +671,6 @@ def _store(
         sums += tl.load(bias + n, mask=n < size, other=0.0).to(tl.float32)[:, None]
     place = out + m.to(tl.int64)[None, :] * size + n[:, None]
     tl.store(place, sums.to(out.dtype.element_ty), mask=(m < num_rows)[None, :] & (n < size)[:, None])
-
-
-@triton.jit  # type: ignore[untyped-decorator]
-def _one_row_kernel(
-    x: tl.tensor,
-    weight: tl.tensor,
-    scale: tl.tensor,
-    bias: tl.tensor,
-    out: tl.tensor,
-    size: tl.tensor,
-    NUM_COLUMNS: tl.constexpr,
-    BLOCK_N: tl.constexpr,
-    BLOCK_K: tl.constexpr,
-    EVEN: tl.constexpr,
-    HAS_SCALE: tl.constexpr,
-    HAS_BIAS: tl.constexpr,
-) -> None:
-    """Straight from memory to registers: no shared memory to wait for, and many small programs hide the latency."""
-    n = tl.program_id(0) * BLOCK_N + tl.arange(0, BLOCK_N)
-    k = tl.arange(0, BLOCK_K)
-    tile = weight + tl.minimum(n, size - 1).to(tl.int64)[:, None] * NUM_COLUMNS + k[None, :]
-    sums = tl.zeros((BLOCK_N, BLOCK_K), tl.float32)
-    for first in range(0, NUM_COLUMNS, BLOCK_K):
-        if EVEN:
-            w = tl.load(tile + first, eviction_policy="evict_first")
-            a = tl.load(x + first + k)
-        else:
-            inside = first + k < NUM_COLUMNS
-            w = tl.load(tile + first, mask=inside[None, :], other=0.0, eviction_policy="evict_first")
-            a = tl.load(x + first + k, mask=inside, other=0.0)
-        sums += w.to(tl.float32) * a.to(tl.float32)[None, :]
-    total = tl.sum(sums, 1)
-    if HAS_SCALE:
-        total *= tl.load(scale + n, mask=n < size, other=0.0)
-    if HAS_BIAS:
-        total += tl.load(bias + n, mask=n < size, other=0.0).to(tl.float32)
-    tl.store(out + n, total.to(out.dtype.element_ty), mask=n < size)
 
 
 @triton.jit  # type: ignore[untyped-decorator]
