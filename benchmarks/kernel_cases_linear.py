@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from kernel_cases import Case, Prepared, num_copies, turning
 from torch import Tensor
 
-from flashweb.model.kernels import linear
+from flashweb.model.kernels import fp8_rows, linear
 from flashweb.model.kernels.linear import Plan
 from flashweb.model.kernels.one_row import RowPlan
 
@@ -92,7 +92,7 @@ def product(kind: str, rows: int, size: int, columns: int, plan: Plan | RowPlan 
     weights = [first] + [make(size, columns) for _ in range(num_copies(weight_bytes) - 1)]
     x = torch.randn(rows, columns, device="cuda", dtype=torch.bfloat16)
     num_bytes = weight_bytes + x.nbytes // (2 if kind == "fp8" else 1) + rows * size * x.itemsize
-    given = linear.quantise_rows_fp8(x) if kind == "fp8" else (x,)
+    given = fp8_rows.quantise_rows_fp8(x) if kind == "fp8" else (x,)
     run: Callable[[tuple[Tensor, ...]], object] = partial(launch, plan, *given)
     return Prepared(turning(run, weights), num_bytes, 2 * rows * size * columns)
 
@@ -146,18 +146,18 @@ def by_fp8_row(plan: RowPlan | None, x: Tensor, weight: tuple[Tensor, ...]) -> T
 
 def quantise_rows(rows: int) -> Prepared:
     x = torch.randn(rows, HIDDEN, device="cuda", dtype=torch.bfloat16)
-    return Prepared(lambda: linear.quantise_rows_fp8(x), 3 * rows * HIDDEN, 0)
+    return Prepared(lambda: fp8_rows.quantise_rows_fp8(x), 3 * rows * HIDDEN, 0)
 
 
 def rms_norm(rows: int) -> Prepared:
     x = torch.randn(rows, HIDDEN, device="cuda", dtype=torch.bfloat16)
     weight = torch.rand(HIDDEN, device="cuda", dtype=torch.bfloat16)
-    return Prepared(lambda: linear.rms_norm_fp8(x, weight, EPS), (3 * rows + 2) * HIDDEN, 0)
+    return Prepared(lambda: fp8_rows.rms_norm_fp8(x, weight, EPS), (3 * rows + 2) * HIDDEN, 0)
 
 
 def silu_mul(rows: int) -> Prepared:
     gate_up = torch.randn(rows, 2 * MLP, device="cuda", dtype=torch.bfloat16)
-    return Prepared(lambda: linear.silu_mul_fp8(gate_up), 5 * rows * MLP, 0)
+    return Prepared(lambda: fp8_rows.silu_mul_fp8(gate_up), 5 * rows * MLP, 0)
 
 
 MAKERS: dict[str, Callable[[int, int], tuple[Tensor, ...]]] = {

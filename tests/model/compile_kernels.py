@@ -26,7 +26,7 @@ from triton.backends.compiler import GPUTarget
 from triton.runtime import driver
 from triton.runtime.jit import JITFunction
 
-from flashweb.model.kernels import decode_attention, fused, linear, prefill_attention, tower
+from flashweb.model.kernels import decode_attention, fp8_rows, fused, linear, prefill_attention, tower
 
 # KiB that one program may have (CUDA C++ Programming Guide, technical specifications per compute capability).
 SHARED_KIB = {80: 163, 86: 99, 89: 99, 90: 227}
@@ -58,7 +58,7 @@ def launch_rounding(arch: int) -> Iterator[str]:
     fused.norm_add(x, x.clone(), weight, 1e-5)
     fused.add_norm(x, x.clone(), weight, weight, 1e-5)
     if arch >= 89:
-        linear.add_norm_fp8(x, x.clone(), weight, weight, 1e-5)
+        fp8_rows.add_norm_fp8(x, x.clone(), weight, weight, 1e-5)
     yield "a sum after a norm"
 
 
@@ -123,9 +123,9 @@ def launch_products(arch: int) -> Iterator[str]:
         yield f"{size} x {columns} made plain: int8, int4"
     if arch >= 89:
         x = torch.zeros(2, 4096, dtype=bf16)
-        linear.quantise_rows_fp8(x)
-        linear.rms_norm_fp8(x, x[0], 1e-5)
-        linear.silu_mul_fp8(torch.zeros(2, 2 * 13696, dtype=bf16))
+        fp8_rows.quantise_rows_fp8(x)
+        fp8_rows.rms_norm_fp8(x, x[0], 1e-5)
+        fp8_rows.silu_mul_fp8(torch.zeros(2, 2 * 13696, dtype=bf16))
         yield "rows to fp8"
 
 

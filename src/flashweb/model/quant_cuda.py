@@ -1,7 +1,7 @@
 """Linear maps of the decoder for CUDA cards: plain bf16 read near bandwidth, int8 and int4 weights, fp8 throughout.
 
 `quant.py` is the CPU's int8, whose kernels and packed layout belong to FBGEMM; this module's formats are plain tensors
-that the Triton kernels of `kernels/linear.py` and `kernels/one_row.py` read, which is why they live apart. Quantising
+that the Triton kernels of `kernels/` (`linear`, `one_row`, `fp8_rows`) read, which is why they live apart. Quantising
 is torch alone, row by row in pieces, from the plain checkpoint: beside the weight given, memory holds the finished one
 and a few pieces in fp32. Pieces and whole give the same bits, because no number depends on another row's.
 
@@ -316,7 +316,7 @@ class Fp8Linear:
     row is multiplied as it is.
     """
 
-    __slots__ = ("_kernels", "bias", "num_values", "value_bytes", "weight")
+    __slots__ = ("_kernels", "_rounding", "bias", "num_values", "value_bytes", "weight")
 
     def __init__(self, weight: Tensor | Fp8Weight, bias: Tensor | None = None) -> None:
         self.weight = weight if isinstance(weight, Fp8Weight) else quantise_fp8(weight)
@@ -325,6 +325,7 @@ class Fp8Linear:
         self.num_values = self.weight.num_values
         self.value_bytes = self.weight.num_bytes / self.num_values  # the scales included
         self._kernels = _kernels(self.weight.values.device)
+        self._rounding = _kernels(self.weight.values.device, "fp8_rows")
 
     def __call__(self, x: Tensor | Fp8Rows) -> Tensor:
         if isinstance(x, Fp8Rows):
@@ -333,7 +334,7 @@ class Fp8Linear:
         if keeps_row(x):
             y = self._weight_only(rows)
         else:
-            quantise = quantise_rows_fp8 if self._kernels is None else self._kernels.quantise_rows_fp8
+            quantise = quantise_rows_fp8 if self._rounding is None else self._rounding.quantise_rows_fp8
             values, scale = quantise(rows)
             y = self._product(Fp8Rows(values, scale, x.dtype))
         return y.view(*x.shape[:-1], -1)
@@ -360,16 +361,16 @@ class Fp8Feed:
     stays as it is (`keeps_row`)."""
 
     def __init__(self, device: torch.device) -> None:
-        self._kernels = _kernels(device)
+        self._rounding = _kernels(device, "fp8_rows")
         self._plain = PlainFeed(_kernels(device, "fused"))
 
     def normed(self, x: Tensor, norm: RmsNorm) -> Tensor | Fp8Rows:
         if keeps_row(x):
             return self._plain.normed(x, norm)
-        if self._kernels is None:
+        if self._rounding is None:
             values, scale = quantise_rows_fp8(norm(x))
         else:
-            values, scale = self._kernels.rms_norm_fp8(x, norm.weight, norm.eps)
+            values, scale = self._rounding.rms_norm_fp8(x, norm.weight, norm.eps)
         return Fp8Rows(values, scale, x.dtype)
 
     def add_normed(
@@ -377,19 +378,19 @@ class Fp8Feed:
     ) -> tuple[Tensor, Tensor | Fp8Rows]:
         if keeps_row(y):
             return self._plain.add_normed(residual, y, norm, next_norm)
-        if self._kernels is None:
+        if self._rounding is None:
             x = norm.add_to(residual, y)
             return x, self.normed(x, next_norm)
-        x, (values, scale) = self._kernels.add_norm_fp8(residual, y, norm.weight, next_norm.weight, norm.eps)
+        x, (values, scale) = self._rounding.add_norm_fp8(residual, y, norm.weight, next_norm.weight, norm.eps)
         return x, Fp8Rows(values, scale, x.dtype)
 
     def gated(self, gate_up: Tensor) -> Tensor | Fp8Rows:
         if keeps_row(gate_up):
             return self._plain.gated(gate_up)
-        if self._kernels is None:
+        if self._rounding is None:
             values, scale = quantise_rows_fp8(gated_silu(gate_up))
         else:
-            values, scale = self._kernels.silu_mul_fp8(gate_up)
+            values, scale = self._rounding.silu_mul_fp8(gate_up)
         return Fp8Rows(values, scale, gate_up.dtype)
 
 

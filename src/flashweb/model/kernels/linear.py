@@ -7,8 +7,6 @@
     fp8_row_linear  e4m3 weights and one row that is not rounded
     dequantise_int8, dequantise_int4
                     the weights as plain numbers, for many rows
-    quantise_rows_fp8, rms_norm_fp8, add_norm_fp8, silu_mul_fp8
-                    rows rounded to e4m3 for `fp8_linear`, alone or where they are made
 
 Formats: `quant_cuda.py`. Weights are [N, K] and lie by rows, x is [M, K]. The weights' tile is the left operand of the
 tensor cores (its N fills their 64 rows, M only the columns, from 16 on), quantised values become bf16 in registers,
@@ -21,7 +19,8 @@ Many rows (prefill) are the tensor cores' work and not the memory's, and librari
 are then made plain piece by piece and multiplied by cuBLAS, fp8 goes to `torch._scaled_mm` where that runs.
 
 Every launcher can be captured in a CUDA graph. A tile's arrivals are counted in memory that all launches of a device
-share: launch on one stream at a time. Knows nothing of layers, checkpoints or how weights were quantised.
+share: launch on one stream at a time. Knows nothing of layers, checkpoints or how weights were quantised, nor how rows
+become e4m3 (`fp8_rows.py`).
 """
 
 from __future__ import annotations
@@ -37,16 +36,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from flashweb.model.kernels.fused import (
-    ROUND_BETWEEN,
-    normed,
-    reference_add_norm,
-    reference_rms_norm,
-    reference_silu_mul,
-)
 from flashweb.model.kernels.one_row import RowPlan, one_row_linear
-from flashweb.model.quant_cuda import FP8_LARGEST, SMALLEST_SCALE, Fp8Weight, Int4Weight, Int8Weight
-from flashweb.model.quant_cuda import quantise_rows_fp8 as reference_quantise_rows_fp8
+from flashweb.model.quant_cuda import Fp8Weight, Int4Weight, Int8Weight
 
 logger = logging.getLogger(__name__)
 
@@ -291,68 +282,6 @@ def reference_dequantise_int4(packed: Tensor, scale: Tensor, zero: Tensor, dtype
     return Int4Weight(packed, scale, zero, 2 * packed.shape[1] // scale.shape[1]).dequantised(dtype)
 
 
-def quantise_rows_fp8(x: Tensor) -> tuple[Tensor, Tensor]:
-    """[M, K] -> e4m3 [M, K] and fp32 [M, 1]: a row's largest |x| becomes 448."""
-    assert x.stride(1) == 1
-    values, scale = _fp8_rows(x.shape[0], x.shape[1], x.device)
-    _quantise_rows_kernel[(x.shape[0],)](
-        x, values, scale, x.shape[1], x.stride(0), FP8_LARGEST, SMALLEST_SCALE, **_row_blocks(x.shape[1])
-    )
-    return values, scale
-
-
-def rms_norm_fp8(x: Tensor, weight: Tensor, eps: float) -> tuple[Tensor, Tensor]:
-    """`quantise_rows_fp8(rms(x) * weight)`, [M, K] and [K] of one dtype; the norm rounds as `layers.RmsNorm` does."""
-    assert x.stride(1) == 1
-    values, scale = _fp8_rows(x.shape[0], x.shape[1], x.device)
-    _rms_norm_fp8_kernel[(x.shape[0],)](
-        x, weight, values, scale, x.shape[1], x.stride(0), eps, FP8_LARGEST, SMALLEST_SCALE, **_row_blocks(x.shape[1])
-    )
-    return values, scale
-
-
-def reference_rms_norm_fp8(x: Tensor, weight: Tensor, eps: float) -> tuple[Tensor, Tensor]:
-    return reference_quantise_rows_fp8(reference_rms_norm(x, weight, eps))
-
-
-def add_norm_fp8(
-    residual: Tensor, y: Tensor, weight: Tensor, next_weight: Tensor, eps: float
-) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-    """`fused.add_norm` with its second result rounded: x = residual + rms(y) * weight in the residual's place, and
-    `quantise_rows_fp8(rms(x) * next_weight)`; [M, K] and [K] of one dtype."""
-    assert residual.shape == y.shape and residual.dtype == y.dtype and residual.is_contiguous() and y.is_contiguous()
-    rows, columns = y.shape
-    values, scale = _fp8_rows(rows, columns, y.device)
-    _add_norm_fp8_kernel[(rows,)](
-        residual, y, weight, next_weight, values, scale, columns, eps, FP8_LARGEST, SMALLEST_SCALE,
-        **_row_blocks(columns), **ROUND_BETWEEN,
-    )  # fmt: skip
-    return residual, (values, scale)
-
-
-def reference_add_norm_fp8(
-    residual: Tensor, y: Tensor, weight: Tensor, next_weight: Tensor, eps: float
-) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-    """Leaves `residual` as it is."""
-    x, h = reference_add_norm(residual, y, weight, next_weight, eps)
-    return x, reference_quantise_rows_fp8(h)
-
-
-def silu_mul_fp8(gate_up: Tensor) -> tuple[Tensor, Tensor]:
-    """`quantise_rows_fp8(silu(gate) * up)`, [M, 2K] -> e4m3 [M, K] and fp32 [M, 1]; rounds as `gated_silu` does."""
-    assert gate_up.stride(1) == 1 and gate_up.shape[1] % 2 == 0
-    columns = gate_up.shape[1] // 2
-    values, scale = _fp8_rows(gate_up.shape[0], columns, gate_up.device)
-    _silu_mul_fp8_kernel[(gate_up.shape[0],)](
-        gate_up, values, scale, columns, gate_up.stride(0), FP8_LARGEST, SMALLEST_SCALE, **_row_blocks(columns)
-    )
-    return values, scale
-
-
-def reference_silu_mul_fp8(gate_up: Tensor) -> tuple[Tensor, Tensor]:
-    return reference_quantise_rows_fp8(reference_silu_mul(gate_up))
-
-
 # --- between launchers and kernels ----------------------------------------------------------------------------------
 
 
@@ -442,18 +371,8 @@ def _arrivals(device: torch.device) -> Tensor:
     return torch.zeros(NUM_COUNTERS, dtype=torch.int32, device=device)
 
 
-def _fp8_rows(rows: int, columns: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    values = torch.empty((rows, columns), dtype=torch.float8_e4m3fn, device=device)
-    return values, torch.empty((rows, 1), dtype=torch.float32, device=device)
-
-
 def _dequantise_warps(values: int) -> int:
     return max(1, min(8, values // 512))  # a load of 16 bytes a thread and turn
-
-
-def _row_blocks(columns: int) -> dict[str, int]:
-    block = triton.next_power_of_2(columns)
-    return {"BLOCK": block, "num_warps": max(1, min(16, block // 512))}
 
 
 # --- kernels --------------------------------------------------------------------------------------------------------
@@ -712,111 +631,3 @@ def _dequantise_int4_kernel(
     high = ((pairs >> 4).to(tl.float32) - origin) * step
     tl.store(place, low.to(out.dtype.element_ty), mask=inside)
     tl.store(place + HALF, high.to(out.dtype.element_ty), mask=inside)
-
-
-@triton.jit  # type: ignore[untyped-decorator]
-def _quantise_rows_kernel(
-    x: tl.tensor,
-    values: tl.tensor,
-    scale: tl.tensor,
-    num_columns: tl.tensor,
-    x_stride: tl.tensor,
-    largest: tl.tensor,
-    smallest_scale: tl.tensor,
-    BLOCK: tl.constexpr,
-) -> None:
-    row = tl.program_id(0).to(tl.int64)
-    k = tl.arange(0, BLOCK)
-    a = tl.load(x + row * x_stride + k, mask=k < num_columns, other=0.0).to(tl.float32)
-    _store_fp8_row(a, row, values, scale, num_columns, largest, smallest_scale, k)
-
-
-@triton.jit  # type: ignore[untyped-decorator]
-def _rms_norm_fp8_kernel(
-    x: tl.tensor,
-    weight: tl.tensor,
-    values: tl.tensor,
-    scale: tl.tensor,
-    num_columns: tl.tensor,
-    x_stride: tl.tensor,
-    eps: tl.tensor,
-    largest: tl.tensor,
-    smallest_scale: tl.tensor,
-    BLOCK: tl.constexpr,
-) -> None:
-    row = tl.program_id(0).to(tl.int64)
-    k = tl.arange(0, BLOCK)
-    inside = k < num_columns
-    a = tl.load(x + row * x_stride + k, mask=inside, other=0.0).to(tl.float32)
-    w = tl.load(weight + k, mask=inside, other=0.0).to(tl.float32)
-    rounded = normed(a, w, eps, num_columns, x.dtype.element_ty)
-    _store_fp8_row(rounded, row, values, scale, num_columns, largest, smallest_scale, k)
-
-
-@triton.jit  # type: ignore[untyped-decorator]
-def _add_norm_fp8_kernel(
-    residual: tl.tensor,
-    y: tl.tensor,
-    weight: tl.tensor,
-    next_weight: tl.tensor,
-    values: tl.tensor,
-    scale: tl.tensor,
-    num_columns: tl.tensor,
-    eps: tl.tensor,
-    largest: tl.tensor,
-    smallest_scale: tl.tensor,
-    BLOCK: tl.constexpr,
-) -> None:
-    row = tl.program_id(0).to(tl.int64)
-    k = tl.arange(0, BLOCK)
-    inside = k < num_columns
-    start = row * num_columns
-    dtype: tl.constexpr = residual.dtype.element_ty
-    # All loads stand before the first sum: with one row there is nothing else to hide their latency.
-    a = tl.load(y + start + k, mask=inside, other=0.0).to(tl.float32)
-    before = tl.load(residual + start + k, mask=inside, other=0.0).to(tl.float32)
-    w = tl.load(weight + k, mask=inside, other=0.0).to(tl.float32)
-    next_w = tl.load(next_weight + k, mask=inside, other=0.0).to(tl.float32)
-    x = (before + normed(a, w, eps, num_columns, dtype)).to(dtype)
-    tl.store(residual + start + k, x, mask=inside)
-    rounded = normed(x.to(tl.float32), next_w, eps, num_columns, dtype)
-    _store_fp8_row(rounded, row, values, scale, num_columns, largest, smallest_scale, k)
-
-
-@triton.jit  # type: ignore[untyped-decorator]
-def _silu_mul_fp8_kernel(
-    gate_up: tl.tensor,
-    values: tl.tensor,
-    scale: tl.tensor,
-    num_columns: tl.tensor,
-    stride: tl.tensor,
-    largest: tl.tensor,
-    smallest_scale: tl.tensor,
-    BLOCK: tl.constexpr,
-) -> None:
-    row = tl.program_id(0).to(tl.int64)
-    k = tl.arange(0, BLOCK)
-    inside = k < num_columns
-    gate = tl.load(gate_up + row * stride + k, mask=inside, other=0.0).to(tl.float32)
-    up = tl.load(gate_up + row * stride + num_columns + k, mask=inside, other=0.0).to(tl.float32)
-    silu = (gate / (1.0 + tl.exp(-gate))).to(gate_up.dtype.element_ty).to(tl.float32)
-    rounded = (silu * up).to(gate_up.dtype.element_ty).to(tl.float32)
-    _store_fp8_row(rounded, row, values, scale, num_columns, largest, smallest_scale, k)
-
-
-@triton.jit  # type: ignore[untyped-decorator]
-def _store_fp8_row(
-    a: tl.tensor,
-    row: tl.tensor,
-    values: tl.tensor,
-    scale: tl.tensor,
-    num_columns: tl.tensor,
-    largest: tl.tensor,
-    smallest_scale: tl.tensor,
-    k: tl.tensor,
-) -> None:
-    """`a` is 0 outside of the row. Clamped, for a quotient may round to just above the largest value."""
-    step = tl.maximum(tl.max(tl.abs(a), 0) / largest, smallest_scale)
-    quotient = tl.minimum(tl.maximum(a / step, -largest), largest)
-    tl.store(scale + row, step)
-    tl.store(values + row * num_columns + k, quotient.to(tl.float8e4nv), mask=k < num_columns)
