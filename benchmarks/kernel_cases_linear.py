@@ -3,6 +3,8 @@
 `torch` is F.linear on the same bf16 weights. Names begin with the format, so that `--only "int4 "` picks one. Other
 blocks than `plan_for` chooses are measured where the choice was a guess: `bf16 ... row 8x512` is the kernel for one
 row with 8 x 512 weights a turn, `tile 64x128 /4 *5` the one for several with 64 x 128, four parts of K and five stages.
+`one_row fp8 qkv 4x2048 w4` is one row by e4m3 weights with 4 x 2048 of them a turn and four warps, `one_row fp8 qkv`
+the blocks that `row_plan_for` chooses; x is bf16 there, where `fp8 qkv 1 rows` multiplies a row rounded to e4m3.
 """
 
 from __future__ import annotations
@@ -15,8 +17,9 @@ import torch.nn.functional as F
 from kernel_cases import Case, Prepared, num_copies, turning
 from torch import Tensor
 
-from flashweb.model.kernels import linear
-from flashweb.model.kernels.linear import Plan, RowPlan
+from flashweb.model.kernels import fp8_rows, linear
+from flashweb.model.kernels.linear import Plan
+from flashweb.model.kernels.one_row import RowPlan
 
 # (name, rows of the weight, columns)
 MATRICES = (
@@ -32,6 +35,14 @@ GROUP = 128
 HIDDEN, MLP, EPS = 4096, 13696, 1e-5
 
 ROW_PLANS = (RowPlan(2, 2048, 4), RowPlan(4, 512, 2), RowPlan(4, 1024, 4), RowPlan(8, 512, 4), RowPlan(8, 1024, 4))
+# Of bytes: loads of 16 bytes a thread and turn, four but for the first (two) and the last (eight).
+BYTE_ROW_PLANS = (
+    RowPlan(2, 2048, 4),
+    RowPlan(2, 4096, 4),
+    RowPlan(4, 1024, 2),
+    RowPlan(4, 2048, 4),
+    RowPlan(8, 1024, 2),
+)
 # (block_n, block_k, parts, stages), four warps
 TILES = {
     "bf16": ((64, 128, 1, 5), (64, 128, 2, 5), (64, 128, 4, 5), (64, 64, 4, 8), (128, 64, 1, 6), (128, 64, 4, 6)),
@@ -47,7 +58,7 @@ def cases() -> Iterator[Case]:
         for name, size, columns in MATRICES:
             for rows in ROWS:
                 yield Case(f"{kind} {name} {rows} rows", partial(product, kind, rows, size, columns, None))
-            if kind in ("bf16", "int8"):
+            if kind == "bf16":
                 for row in ROW_PLANS:
                     title = f"{kind} {name} 1 row {row.block_n}x{row.block_k}"
                     yield Case(title, partial(product, kind, 1, size, columns, row))
@@ -57,10 +68,20 @@ def cases() -> Iterator[Case]:
                     title = f"{kind} {name} {rows} rows tile {block_n}x{block_k} /{split} *{stages}"
                     if split == 1 or size <= 8192:  # large matrices have tiles enough
                         yield Case(title, partial(product, kind, rows, size, columns, plan))
+    yield from one_row_cases()
     for rows in ROWS:
         yield Case(f"quantise_rows_fp8 {rows}x{HIDDEN}", partial(quantise_rows, rows))
         yield Case(f"rms_norm_fp8 {rows}x{HIDDEN}", partial(rms_norm, rows))
         yield Case(f"silu_mul_fp8 {rows}x{MLP}", partial(silu_mul, rows))
+
+
+def one_row_cases() -> Iterator[Case]:
+    for kind in ("fp8", "int8"):
+        for name, size, columns in MATRICES:
+            yield Case(f"one_row {kind} {name}", partial(product, f"{kind} row", 1, size, columns, None))
+            for row in BYTE_ROW_PLANS:
+                title = f"one_row {kind} {name} {row.block_n}x{row.block_k} w{row.num_warps}"
+                yield Case(title, partial(product, f"{kind} row", 1, size, columns, row))
 
 
 def product(kind: str, rows: int, size: int, columns: int, plan: Plan | RowPlan | None) -> Prepared:
@@ -71,7 +92,7 @@ def product(kind: str, rows: int, size: int, columns: int, plan: Plan | RowPlan 
     weights = [first] + [make(size, columns) for _ in range(num_copies(weight_bytes) - 1)]
     x = torch.randn(rows, columns, device="cuda", dtype=torch.bfloat16)
     num_bytes = weight_bytes + x.nbytes // (2 if kind == "fp8" else 1) + rows * size * x.itemsize
-    given = linear.quantise_rows_fp8(x) if kind == "fp8" else (x,)
+    given = fp8_rows.quantise_rows_fp8(x) if kind == "fp8" else (x,)
     run: Callable[[tuple[Tensor, ...]], object] = partial(launch, plan, *given)
     return Prepared(turning(run, weights), num_bytes, 2 * rows * size * columns)
 
@@ -118,20 +139,25 @@ def by_fp8(plan: Plan | None, x: Tensor, x_scale: Tensor, weight: tuple[Tensor, 
     return linear.fp8_linear(x, x_scale, values, scale, plan=plan)
 
 
+def by_fp8_row(plan: RowPlan | None, x: Tensor, weight: tuple[Tensor, ...]) -> Tensor:
+    values, scale = weight
+    return linear.fp8_row_linear(x, values, scale, plan=plan)
+
+
 def quantise_rows(rows: int) -> Prepared:
     x = torch.randn(rows, HIDDEN, device="cuda", dtype=torch.bfloat16)
-    return Prepared(lambda: linear.quantise_rows_fp8(x), 3 * rows * HIDDEN, 0)
+    return Prepared(lambda: fp8_rows.quantise_rows_fp8(x), 3 * rows * HIDDEN, 0)
 
 
 def rms_norm(rows: int) -> Prepared:
     x = torch.randn(rows, HIDDEN, device="cuda", dtype=torch.bfloat16)
     weight = torch.rand(HIDDEN, device="cuda", dtype=torch.bfloat16)
-    return Prepared(lambda: linear.rms_norm_fp8(x, weight, EPS), (3 * rows + 2) * HIDDEN, 0)
+    return Prepared(lambda: fp8_rows.rms_norm_fp8(x, weight, EPS), (3 * rows + 2) * HIDDEN, 0)
 
 
 def silu_mul(rows: int) -> Prepared:
     gate_up = torch.randn(rows, 2 * MLP, device="cuda", dtype=torch.bfloat16)
-    return Prepared(lambda: linear.silu_mul_fp8(gate_up), 5 * rows * MLP, 0)
+    return Prepared(lambda: fp8_rows.silu_mul_fp8(gate_up), 5 * rows * MLP, 0)
 
 
 MAKERS: dict[str, Callable[[int, int], tuple[Tensor, ...]]] = {
@@ -140,6 +166,8 @@ MAKERS: dict[str, Callable[[int, int], tuple[Tensor, ...]]] = {
     "int8": int8,
     "int4": int4,
     "fp8": fp8,
+    "int8 row": int8,
+    "fp8 row": fp8,
 }
 LAUNCHERS: dict[str, Callable[..., Tensor]] = {
     "torch": by_torch,
@@ -147,4 +175,6 @@ LAUNCHERS: dict[str, Callable[..., Tensor]] = {
     "int8": by_int8,
     "int4": by_int4,
     "fp8": by_fp8,
+    "int8 row": by_int8,
+    "fp8 row": by_fp8_row,
 }

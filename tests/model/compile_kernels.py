@@ -1,10 +1,12 @@
 """Compiles the kernels at the real model's shapes for a GPU that need not be there, and checks what they ask of it.
 
     python tests/model/compile_kernels.py 86 [FOLDER]
+    python tests/model/compile_kernels.py 90 --rounding
 
 Every launcher is called on CPU tensors, with a driver that only names its target and launches that only compile.
-Prints a line a kernel; fails when one does not compile, or needs more shared memory than a program may have.
-With FOLDER, leaves the intermediate code (TTGIR, PTX) there to be read.
+Prints a line a kernel; fails when one does not compile, needs more shared memory than a program may have, or contracts
+a bf16 product and a sum that must be rounded apart. With FOLDER, leaves the intermediate code (TTGIR, PTX) there to be
+read. With --rounding, only the kernels whose sums follow such a product are compiled, which takes seconds.
 """
 
 from __future__ import annotations
@@ -24,11 +26,14 @@ from triton.backends.compiler import GPUTarget
 from triton.runtime import driver
 from triton.runtime.jit import JITFunction
 
-from flashweb.model.kernels import decode_attention, fused, linear, prefill_attention, tower
+from flashweb.model.kernels import decode_attention, fp8_rows, fused, linear, prefill_attention, tower
 
 # KiB that one program may have (CUDA C++ Programming Guide, technical specifications per compute capability).
 SHARED_KIB = {80: 163, 86: 99, 89: 99, 90: 227}
 CPU = torch.device("cpu")
+# Kernels that add to a product which the plain path rounds first.
+ROUND_BETWEEN = {"_add_norm_kernel", "_add_norm_fp8_kernel"}
+NEUTRAL = {0x8000, 0x3F80, 0x80008000 - (1 << 32), 0x3F803F80}  # the bf16 numbers -0 and 1, alone and in pairs
 
 
 class NamedTarget:
@@ -47,13 +52,21 @@ class NamedTarget:
         return 0
 
 
+def launch_rounding(arch: int) -> Iterator[str]:
+    """`launch_all` of what is in ROUND_BETWEEN."""
+    x, weight = torch.zeros(2, 4096, dtype=torch.bfloat16), torch.zeros(4096, dtype=torch.bfloat16)
+    fused.norm_add(x, x.clone(), weight, 1e-5)
+    fused.add_norm(x, x.clone(), weight, weight, 1e-5)
+    if arch >= 89:
+        fp8_rows.add_norm_fp8(x, x.clone(), weight, weight, 1e-5)
+    yield "a sum after a norm"
+
+
 def launch_all(num_sms: int = 132) -> Iterator[str]:
     """Calls every launcher; yields what the launches since the last one were."""
     bf16 = torch.bfloat16
     x, weight = torch.zeros(2, 4096, dtype=bf16), torch.zeros(4096, dtype=bf16)
     fused.rms_norm(x, weight, 1e-5)
-    fused.norm_add(x, x.clone(), weight, 1e-5)
-    fused.add_norm(x, x.clone(), weight, weight, 1e-5)
     fused.silu_mul(torch.zeros(2, 2 * 13696, dtype=bf16))
     positions, frequencies, axes = torch.zeros(3, 7, dtype=torch.int64), torch.zeros(32), torch.zeros(32).long()
     fused.rotation_table(positions, frequencies, axes, bf16)
@@ -102,20 +115,36 @@ def launch_products(arch: int) -> Iterator[str]:
             linear.int4_linear(x, values[:, ::2].to(torch.uint8), groups, groups.to(torch.uint8), bias)
             if arch >= 89:  # Ada, the first with fp8 arithmetic
                 linear.fp8_linear(x.to(fp8), torch.zeros(rows, 1), values.to(fp8), scale, bias)
+                if rows == 1:
+                    linear.fp8_row_linear(x, values.to(fp8), scale, bias)
             yield f"{rows} rows by {size} x {columns}: bf16, int8, int4, fp8 in this order"
         linear.dequantise_int8(values.to(torch.int8), scale, bf16)
         linear.dequantise_int4(values[:, ::2].to(torch.uint8), groups, groups.to(torch.uint8), bf16)
         yield f"{size} x {columns} made plain: int8, int4"
     if arch >= 89:
         x = torch.zeros(2, 4096, dtype=bf16)
-        linear.quantise_rows_fp8(x)
-        linear.rms_norm_fp8(x, x[0], 1e-5)
-        linear.add_norm_fp8(x, x.clone(), x[0], x[1], 1e-5)
-        linear.silu_mul_fp8(torch.zeros(2, 2 * 13696, dtype=bf16))
+        fp8_rows.quantise_rows_fp8(x)
+        fp8_rows.rms_norm_fp8(x, x[0], 1e-5)
+        fp8_rows.silu_mul_fp8(torch.zeros(2, 2 * 13696, dtype=bf16))
         yield "rows to fp8"
 
 
-def main(arch: int, folder: Path | None) -> int:
+def contracts(name: str, ptx: str) -> bool:
+    """Whether a kernel that must round a bf16 product before it adds does both at once, or lets the assembler do it.
+
+    Without ".rn" the assembler may contract a product and a sum. Before sm90 bf16 has nothing but the fused form: a
+    product adds -0, a sum multiplies by 1.
+    """
+    if name not in ROUND_BETWEEN:
+        return False
+    constants = re.findall(r"mov\.b\d+\s+(%\w+), (-?\d+|0x[0-9A-F]+);", ptx)
+    neutral = {register for register, value in constants if int(value, 0) in NEUTRAL}
+    fused_operands = re.findall(r"\bfma\.rn\.bf16\S*\s+%\w+, (%\w+), (%\w+), (%\w+);", ptx)
+    loose = re.search(r"\b(fma|mul|add)\.bf16", ptx) is not None
+    return loose or any(neutral.isdisjoint(operands) for operands in fused_operands)
+
+
+def main(arch: int, only_rounding: bool, folder: Path | None) -> int:
     driver.set_active(NamedTarget(arch))
     linear._device = lambda _: linear.Device(132, SHARED_KIB[arch] << 10)
     run, compiled = JITFunction.run, []
@@ -124,12 +153,16 @@ def main(arch: int, folder: Path | None) -> int:
         compiled.append((self.fn.__name__, run(self, *args, grid=grid, warmup=True, **options)))
 
     JITFunction.run = only_compile
-    too_large = 0
-    for i, what in enumerate(chain(launch_all(), launch_prefill(arch), launch_products(arch))):
+    wrong = 0
+    others = () if only_rounding else (launch_all(), launch_prefill(arch), launch_products(arch))
+    for i, what in enumerate(chain(launch_rounding(arch), *others)):
         for name, kernel in compiled:
             shared = kernel.metadata.shared / 1024
-            too_large += shared > SHARED_KIB[arch]
             ptx = kernel.asm["ptx"]
+            wrong += shared > SHARED_KIB[arch]
+            if contracts(name, ptx):
+                wrong += 1
+                print(f"sm{arch} {name} does not round between product and sum ({what})")
             print(
                 f"sm{arch} {name}: {resources(arch, ptx)}, {kernel.metadata.num_warps} warps, shared {shared:.1f} KiB, "
                 f"{ptx.count('mma.sync') + ptx.count('wgmma.mma')} mma ({what})"
@@ -138,7 +171,7 @@ def main(arch: int, folder: Path | None) -> int:
                 for kind in ("ttgir", "ptx"):
                     (folder / f"{arch}_{i}{name}.{kind}").write_text(kernel.asm[kind], encoding="utf-8")
         compiled.clear()
-    return int(too_large > 0)
+    return int(wrong > 0)
 
 
 def resources(arch: int, ptx: str) -> str:
@@ -153,4 +186,5 @@ def resources(arch: int, ptx: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]), Path(sys.argv[2]) if len(sys.argv) > 2 else None))
+    rest = [argument for argument in sys.argv[2:] if argument != "--rounding"]
+    sys.exit(main(int(sys.argv[1]), "--rounding" in sys.argv, Path(rest[0]) if rest else None))

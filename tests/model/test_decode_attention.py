@@ -254,9 +254,19 @@ def test_one_graph_serves_every_length() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("arch", [80, 86, 89, 90])
 def test_every_kernel_compiles_for(arch: int, tmp_path: Path) -> None:
+    compile_kernels(tmp_path, str(arch))
+
+
+@pytest.mark.parametrize("arch", [80, 89, 90])
+def test_the_compiled_sum_after_a_norm_rounds_the_norm_first(arch: int, tmp_path: Path) -> None:
+    """The interpreter cannot tell: it is the compiler that would make one `fma` of the norm's weight and the sum."""
+    compile_kernels(tmp_path, str(arch), "--rounding")
+
+
+def compile_kernels(cache: Path, *arguments: str) -> None:
     script = Path(__file__).with_name("compile_kernels.py")
-    environment = {k: v for k, v in os.environ.items() if k != "TRITON_INTERPRET"} | {"TRITON_CACHE_DIR": str(tmp_path)}
+    environment = {k: v for k, v in os.environ.items() if k != "TRITON_INTERPRET"} | {"TRITON_CACHE_DIR": str(cache)}
     done = subprocess.run(
-        [sys.executable, str(script), str(arch)], env=environment, capture_output=True, text=True, timeout=300
+        [sys.executable, str(script), *arguments], env=environment, capture_output=True, text=True, timeout=300
     )
     assert done.returncode == 0, done.stdout + done.stderr[-3000:]

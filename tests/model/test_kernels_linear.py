@@ -12,8 +12,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from flashweb.model.layers import RmsNorm
 from flashweb.model.quant_cuda import (
+    Fp8Feed,
     Fp8Linear,
+    Fp8Rows,
     Int4WeightOnly,
     Int8WeightOnly,
     SkinnyLinear,
@@ -23,7 +26,8 @@ from flashweb.model.quant_cuda import (
 )
 from tests.model.triton_device import DEVICE, INTERPRETED
 
-from flashweb.model.kernels import linear  # isort: skip  (after triton_device)
+from flashweb.model.kernels import fp8_rows, fused, linear  # isort: skip  (after triton_device)
+from flashweb.model.kernels.one_row import RowPlan, row_plan_for  # isort: skip
 
 HAS_FP8 = INTERPRETED or torch.cuda.get_device_capability() >= (8, 9)
 FORMATS = ["plain", "int8", "int4", pytest.param("fp8", marks=pytest.mark.skipif(not HAS_FP8, reason="no fp8 here"))]
@@ -48,7 +52,7 @@ def arguments(name: str, rows: int, size: int, columns: int, dtype: torch.dtype)
         q4 = quantise_int4(w, 32)
         return x, q4.packed, q4.scale, q4.zero
     f8 = quantise_fp8(w)
-    return *linear.reference_quantise_rows_fp8(x), f8.values, f8.scale
+    return *fp8_rows.reference_quantise_rows_fp8(x), f8.values, f8.scale
 
 
 def launcher(name: str) -> Callable[..., Tensor]:
@@ -103,10 +107,96 @@ def test_parts_of_a_row_add_up_whatever_their_number(name: str, plan: linear.Pla
 
 
 @pytest.mark.parametrize("name", ["plain", "int8"])
-@pytest.mark.parametrize("plan", [linear.RowPlan(4, 64, 4), linear.Plan(16, 64, 64, 1, 4, 2)], ids=str)
-def test_one_row_goes_either_way(name: str, plan: linear.Plan | linear.RowPlan) -> None:
+@pytest.mark.parametrize("plan", [RowPlan(4, 64, 4), linear.Plan(16, 64, 64, 1, 4, 2)], ids=str)
+def test_one_row_goes_either_way(name: str, plan: linear.Plan | RowPlan) -> None:
     given = arguments(name, 1, 70, 160, torch.bfloat16)
     assert_close(launcher(name)(*given, plan=plan), reference(name)(*given))
+
+
+# (blocks, size, columns): columns that no block divides, fewer than a load has, sizes that no program's rows divide.
+ROWS_BY_BYTES = [
+    (None, 5, 2064),
+    (None, 3, 8),
+    (RowPlan(1, 64, 4), 6, 160),
+    (RowPlan(2, 64, 1), 7, 128),
+    (RowPlan(4, 32, 4), 10, 100),
+    (RowPlan(8, 128, 2), 70, 160),
+]
+
+
+@pytest.mark.parametrize("name", ["int8", pytest.param("fp8", marks=pytest.mark.skipif(not HAS_FP8, reason="no fp8"))])
+@pytest.mark.parametrize("case", ROWS_BY_BYTES, ids=str)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+def test_one_row_by_bytes_equals_its_reference(
+    name: str, case: tuple[RowPlan | None, int, int], dtype: torch.dtype
+) -> None:
+    plan, *shape = case
+    x, w, bias = random(1, shape[1], dtype=dtype, seed=1), random(*shape, seed=2), random(shape[0], dtype=dtype, seed=3)
+    if name == "int8":
+        q8 = quantise_int8(w)
+        q8.values[0, :2] = torch.tensor([-128, 127])  # the ends of what a byte holds
+        given, kernel, plain = (x, q8.values, q8.scale), linear.int8_linear, linear.reference_int8_linear
+    else:
+        f8 = quantise_fp8(w)
+        given, kernel, plain = (x, f8.values, f8.scale), linear.fp8_row_linear, linear.reference_fp8_row_linear
+    assert_close(kernel(*given, bias, plan=plan), plain(*given, bias))
+    assert_close(kernel(*given, plan=plan), plain(*given))
+
+
+@pytest.mark.skipif(not HAS_FP8, reason="no fp8 here")
+def test_every_fp8_number_is_widened_exactly() -> None:
+    """All finite e4m3 numbers, each a row of the weight of its own."""
+    numbers = torch.arange(256, dtype=torch.uint8, device=DEVICE).view(torch.float8_e4m3fn)
+    numbers = numbers.view(torch.uint8)[numbers.float().isfinite()].view(torch.float8_e4m3fn)
+    values = torch.zeros(len(numbers), 32, device=DEVICE)
+    values[:, 5] = numbers.float()
+    x, ones = torch.full((1, 32), 3.0, device=DEVICE), torch.ones(len(numbers), device=DEVICE)
+    got = linear.fp8_row_linear(x, values.to(torch.float8_e4m3fn), ones)
+    assert torch.equal(got[0], 3 * numbers.float())
+
+
+@pytest.mark.skipif(not HAS_FP8, reason="no fp8 here")
+def test_a_single_row_reaches_the_fp8_product_unrounded_and_two_do_not() -> None:
+    w, bias = random(72, 128, dtype=torch.bfloat16), random(72, dtype=torch.bfloat16, seed=4)
+    mapped = Fp8Linear(w, bias)
+    assert mapped._kernels is linear
+    for shape in ((128,), (1, 128), (2, 128), (2, 3, 128)):
+        x = random(*shape, dtype=torch.bfloat16, seed=6)
+        read = x.float()
+        if len(shape) > 1 and shape[0] > 1:
+            values, scale = fp8_rows.reference_quantise_rows_fp8(x)
+            read = values.float() * scale
+        wanted = read @ mapped.weight.dequantised().T + bias.float()
+        assert_close(mapped(x), wanted.bfloat16(), is_fp8=True)
+
+
+@pytest.mark.skipif(not HAS_FP8, reason="no fp8 here")
+@pytest.mark.parametrize("rows", [1, 2])
+def test_the_fp8_feed_leaves_a_single_row_as_it_is_and_rounds_two(rows: int) -> None:
+    feed, x, y = Fp8Feed(DEVICE), random(rows, 96, dtype=torch.bfloat16), random(rows, 96, dtype=torch.bfloat16, seed=1)
+    norm, next_norm = (RmsNorm(weight, 1e-5) for weight in random(2, 96, dtype=torch.bfloat16, seed=2))
+    wanted_x, wanted = fused.reference_add_norm(x, y, norm.weight, next_norm.weight, 1e-5)
+    fed = [
+        (feed.normed(x, norm), fused.reference_rms_norm(x, norm.weight, 1e-5)),
+        (feed.gated(x), fused.reference_silu_mul(x)),
+    ]
+    added, made = feed.add_normed(x, y, norm, next_norm)
+    assert_close(added, wanted_x)
+    for got, plain in [*fed, (made, wanted)]:
+        if rows == 1:
+            assert isinstance(got, Tensor)
+            assert_close(got, plain)
+        else:
+            assert isinstance(got, Fp8Rows) and got.dtype == torch.bfloat16
+            assert float((got.values.float() * got.scale - plain.float()).abs().max()) <= float(plain.abs().max()) / 16
+
+
+@pytest.mark.parametrize(("size", "columns"), [(4608, 4096), (4096, 4096), (27392, 4096), (4096, 13696)])
+def test_a_threads_loads_of_bytes_are_whole(size: int, columns: int) -> None:
+    """16 bytes each, several of them a turn."""
+    plan = row_plan_for(columns, 1)
+    values = plan.block_n * plan.block_k // (32 * plan.num_warps)
+    assert plan.block_k >= 16 * 32 * plan.num_warps and values >= 32 and size % plan.block_n == 0
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -176,7 +266,7 @@ def test_many_rows_are_multiplied_piece_by_piece(name: str, has_bias: bool, monk
 @pytest.mark.skipif(not HAS_FP8, reason="no fp8 here")
 @pytest.mark.parametrize("has_bias", [False, True])
 def test_many_fp8_rows_go_to_torch_on_a_gpu(has_bias: bool) -> None:
-    values, scale = linear.quantise_rows_fp8(random(300, 4096, dtype=torch.bfloat16, seed=1))
+    values, scale = fp8_rows.quantise_rows_fp8(random(300, 4096, dtype=torch.bfloat16, seed=1))
     weight = quantise_fp8(random(4608, 4096, seed=2))
     bias = random(4608, dtype=torch.bfloat16, seed=3) if has_bias else None
     assert linear._can_scaled_mm(values, weight.values, torch.bfloat16)
@@ -198,28 +288,28 @@ def representable(rows: int, columns: int) -> Tensor:
 @pytest.mark.parametrize("shape", [(1, 64), (3, 100)], ids=str)
 def test_rows_of_fp8_numbers_are_kept_exactly(shape: tuple[int, int]) -> None:
     x = representable(*shape)
-    values, scale = linear.quantise_rows_fp8(x)
+    values, scale = fp8_rows.quantise_rows_fp8(x)
     assert torch.equal(scale, x.abs().amax(1, keepdim=True) / 448)
     assert torch.equal(values.float() * scale, x)
 
 
 @pytest.mark.skipif(not HAS_FP8, reason="no fp8 here")
 def test_a_row_of_zeros_stays_finite() -> None:
-    values, scale = linear.quantise_rows_fp8(torch.zeros(2, 64, device=DEVICE))
+    values, scale = fp8_rows.quantise_rows_fp8(torch.zeros(2, 64, device=DEVICE))
     assert (values.float() == 0).all() and (scale > 0).all()
 
 
 FUSED: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
-    "quantise": (linear.quantise_rows_fp8, linear.reference_quantise_rows_fp8),
+    "quantise": (fp8_rows.quantise_rows_fp8, fp8_rows.reference_quantise_rows_fp8),
     "norm": (
-        lambda x: linear.rms_norm_fp8(x, _norm_weight(x), 1e-5),
-        lambda x: linear.reference_rms_norm_fp8(x, _norm_weight(x), 1e-5),
+        lambda x: fp8_rows.rms_norm_fp8(x, _norm_weight(x), 1e-5),
+        lambda x: fp8_rows.reference_rms_norm_fp8(x, _norm_weight(x), 1e-5),
     ),
     "add and norm": (
-        lambda x: linear.add_norm_fp8(x.roll(1, 0), x, _norm_weight(x), _norm_weight(x).flip(0), 1e-5)[1],
-        lambda x: linear.reference_add_norm_fp8(x.roll(1, 0), x, _norm_weight(x), _norm_weight(x).flip(0), 1e-5)[1],
+        lambda x: fp8_rows.add_norm_fp8(x.roll(1, 0), x, _norm_weight(x), _norm_weight(x).flip(0), 1e-5)[1],
+        lambda x: fp8_rows.reference_add_norm_fp8(x.roll(1, 0), x, _norm_weight(x), _norm_weight(x).flip(0), 1e-5)[1],
     ),
-    "silu": (linear.silu_mul_fp8, linear.reference_silu_mul_fp8),
+    "silu": (fp8_rows.silu_mul_fp8, fp8_rows.reference_silu_mul_fp8),
 }
 
 
@@ -246,8 +336,8 @@ def test_fused_rounding_agrees_with_its_reference(name: str, dtype: torch.dtype)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
 def test_the_sum_before_a_rounded_norm_stays_in_the_residual(dtype: torch.dtype) -> None:
     residual, y = random(5, 200, dtype=dtype, seed=8), random(5, 200, dtype=dtype, seed=9)
-    wanted, _ = linear.reference_add_norm_fp8(residual, y, _norm_weight(y), _norm_weight(y), 1e-5)
-    x, _ = linear.add_norm_fp8(residual, y, _norm_weight(y), _norm_weight(y), 1e-5)
+    wanted, _ = fp8_rows.reference_add_norm_fp8(residual, y, _norm_weight(y), _norm_weight(y), 1e-5)
+    x, _ = fp8_rows.add_norm_fp8(residual, y, _norm_weight(y), _norm_weight(y), 1e-5)
     assert x is residual
     assert_close(x, wanted)
 
@@ -282,7 +372,7 @@ def test_real_shapes_equal_their_reference_on_a_gpu(name: str, rows: int, shape:
         given = (x, q4.packed, q4.scale, q4.zero)
     else:
         f8 = quantise_fp8(w)
-        given = (*linear.quantise_rows_fp8(x), f8.values, f8.scale)
+        given = (*fp8_rows.quantise_rows_fp8(x), f8.values, f8.scale)
     assert_close(launcher(name)(*given), reference(name)(*given), name == "fp8")
 
 

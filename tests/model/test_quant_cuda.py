@@ -12,8 +12,9 @@ from torch import Tensor
 
 from flashweb.errors import ConfigError
 from flashweb.model import quant_cuda
-from flashweb.model.layers import RmsNorm
+from flashweb.model.layers import RmsNorm, gated_silu
 from flashweb.model.quant_cuda import (
+    Fp8Feed,
     Fp8Linear,
     Fp8Rows,
     Fp8Weight,
@@ -24,6 +25,7 @@ from flashweb.model.quant_cuda import (
     QuantisedEmbedding,
     SkinnyLinear,
     group_size_for,
+    keeps_row,
     quantise_fp8,
     quantise_int4,
     quantise_int8,
@@ -177,7 +179,7 @@ def test_a_map_without_kernels_multiplies_with_the_dequantised_weight(name: str,
     w, bias, x = matrix().float(), torch.randn(48), torch.randn(shape)
     linear = MAPS[name](w, bias)
     got = linear(x)
-    if name == "fp8":
+    if name == "fp8" and not keeps_row(x):
         values, scale = quantise_rows_fp8(x)
         x = values.float() * scale
     assert torch.allclose(got, x @ linear.weight.dequantised().T + bias, atol=1e-4)
@@ -197,6 +199,23 @@ def test_rows_rounded_beforehand_give_what_the_map_gives_itself() -> None:
     normed = RmsNorm(torch.rand(256).bfloat16(), 1e-5)(x)
     values, scale = quantise_rows_fp8(normed)
     assert torch.equal(linear(Fp8Rows(values, scale, torch.bfloat16)), linear(normed))
+
+
+def test_without_kernels_too_a_single_row_is_left_as_it_is() -> None:
+    feed, norm = Fp8Feed(torch.device("cpu")), RmsNorm(torch.rand(64).bfloat16(), 1e-5)
+    assert keeps_row(torch.zeros(64)) and keeps_row(torch.zeros(1, 1, 64))
+    assert not keeps_row(torch.zeros(0, 64)) and not keeps_row(torch.zeros(2, 64))
+    for rows in (1, 2):
+        x, y = torch.randn(rows, 64).bfloat16(), torch.randn(rows, 64).bfloat16()
+        plain = norm(x), gated_silu(x), norm(norm.add_to(x, y))
+        fed = feed.normed(x, norm), feed.gated(x), feed.add_normed(x, y, norm, norm)[1]
+        for got, wanted in zip(fed, plain, strict=True):
+            if rows == 1:
+                assert isinstance(got, Tensor) and torch.equal(got, wanted)
+            else:
+                assert isinstance(got, Fp8Rows)
+                values, scale = quantise_rows_fp8(wanted)
+                assert torch.equal(got.values.float(), values.float()) and torch.equal(got.scale, scale)
 
 
 def test_a_row_is_rounded_by_itself_whatever_stands_beside_it() -> None:

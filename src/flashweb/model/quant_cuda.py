@@ -1,15 +1,16 @@
 """Linear maps of the decoder for CUDA cards: plain bf16 read near bandwidth, int8 and int4 weights, fp8 throughout.
 
 `quant.py` is the CPU's int8, whose kernels and packed layout belong to FBGEMM; this module's formats are plain tensors
-that the Triton kernels of `kernels/linear.py` read, which is why they live apart. Quantising is torch alone, row by row
-in pieces, from the plain checkpoint: beside the weight given, memory holds the finished one and a few pieces in fp32.
-Pieces and whole give the same bits, because no number depends on another row's.
+that the Triton kernels of `kernels/` (`linear`, `one_row`, `fp8_rows`) read, which is why they live apart. Quantising
+is torch alone, row by row in pieces, from the plain checkpoint: beside the weight given, memory holds the finished one
+and a few pieces in fp32. Pieces and whole give the same bits, because no number depends on another row's.
 
 Formats (w the bf16 weight [N, K], y = x w^T + b):
 - int8: w = q s[n], q in -127..127, s the row's largest |w| over 127.
 - int4: w = (q - z[n, g]) s[n, g] for groups g of neighbouring columns, q and z in 0..15; the range of a group is
   shrunk as far as that lowers its squared error.
-- fp8: w = q s[n], q e4m3 (largest value 448); x is rounded in the same way, one scale a row, in every call.
+- fp8: w = q s[n], q e4m3 (largest value 448); x is rounded in the same way, one scale a row, unless it is a single row
+  (`keeps_row`).
 
 Away from a CUDA device the same numbers are multiplied by plain torch: slow, and good for judging a format. Knows
 nothing of checkpoints, of what a layer is made of, or of memory budgets.
@@ -29,12 +30,15 @@ from torch import Tensor
 
 from flashweb.errors import ConfigError
 from flashweb.model.footprint import FP8_CAPABILITY, GROUP_SIZES
-from flashweb.model.layers import RmsNorm, gated_silu, kernels
+from flashweb.model.layers import PlainFeed, RmsNorm, gated_silu, kernels
 
 FP8_LARGEST = 448.0  # of e4m3fn
 PIECE_VALUES = 1 << 22  # quantised at once: 16 MiB in fp32, and a few times that in intermediates
 SHRINKS = tuple(1.0 - 0.035 * i for i in range(12))  # of an int4 group's range: 1 is plain min-max, the last 0.615
 SMALLEST_SCALE = 1e-8
+# fp8 products of so many rows take x as it is: memory is the limit there, and bf16 activations beside fp8 weights need
+# no rounding and no tensor core that fills up with nothing.
+UNROUNDED_ROWS = 1
 
 
 # --- the formats ------------------------------------------------------------------------------------------------------
@@ -224,11 +228,11 @@ def quantise_rows_fp8(x: Tensor) -> tuple[Tensor, Tensor]:
 # --- the maps, with the face of `layers.Linear` -----------------------------------------------------------------------
 
 
-def _kernels(device: torch.device) -> Any:
-    """`kernels.linear` where it can run: on a CUDA device, or anywhere in Triton's interpreter. None elsewhere."""
+def _kernels(device: torch.device, name: str = "linear") -> Any:
+    """`kernels.NAME` where it can run: on a CUDA device, or anywhere in Triton's interpreter. None elsewhere."""
     if os.environ.get("TRITON_INTERPRET") == "1" and device.type == "cpu":
-        return import_module("flashweb.model.kernels.linear")
-    return kernels("linear", device.type)
+        return import_module(f"flashweb.model.kernels.{name}")
+    return kernels(name, device.type)
 
 
 class SkinnyLinear:
@@ -300,13 +304,19 @@ class Fp8Rows(NamedTuple):
     dtype: torch.dtype  # of what they were made of and of the product
 
 
+def keeps_row(x: Tensor) -> bool:
+    """Whether fp8 products of [..., K] take it as it is, by its number of rows: `Fp8Linear` and `Fp8Feed` agree."""
+    return x.numel() == UNROUNDED_ROWS * x.shape[-1]
+
+
 class Fp8Linear:
     """y = x W^T + b with e4m3 weights and activations, one scale a row of each; the output has x's dtype.
 
-    Takes tensors, which it rounds first, and rows that a fused kernel has rounded already (`Fp8Feed`).
+    Takes tensors, which it rounds first, and rows that a fused kernel has rounded already (`Fp8Feed`). A tensor of one
+    row is multiplied as it is.
     """
 
-    __slots__ = ("_kernels", "bias", "num_values", "value_bytes", "weight")
+    __slots__ = ("_kernels", "_rounding", "bias", "num_values", "value_bytes", "weight")
 
     def __init__(self, weight: Tensor | Fp8Weight, bias: Tensor | None = None) -> None:
         self.weight = weight if isinstance(weight, Fp8Weight) else quantise_fp8(weight)
@@ -315,13 +325,26 @@ class Fp8Linear:
         self.num_values = self.weight.num_values
         self.value_bytes = self.weight.num_bytes / self.num_values  # the scales included
         self._kernels = _kernels(self.weight.values.device)
+        self._rounding = _kernels(self.weight.values.device, "fp8_rows")
 
     def __call__(self, x: Tensor | Fp8Rows) -> Tensor:
         if isinstance(x, Fp8Rows):
             return self._product(x)
-        quantise = quantise_rows_fp8 if self._kernels is None else self._kernels.quantise_rows_fp8
-        values, scale = quantise(x.reshape(-1, x.shape[-1]))
-        return self._product(Fp8Rows(values, scale, x.dtype)).view(*x.shape[:-1], -1)
+        rows = x.reshape(-1, x.shape[-1])
+        if keeps_row(x):
+            y = self._weight_only(rows)
+        else:
+            quantise = quantise_rows_fp8 if self._rounding is None else self._rounding.quantise_rows_fp8
+            values, scale = quantise(rows)
+            y = self._product(Fp8Rows(values, scale, x.dtype))
+        return y.view(*x.shape[:-1], -1)
+
+    def _weight_only(self, x: Tensor) -> Tensor:
+        weight = self.weight
+        if self._kernels is None:
+            return F.linear(x, weight.dequantised(x.dtype), self.bias)
+        y: Tensor = self._kernels.fp8_row_linear(x, weight.values, weight.scale, self.bias)
+        return y
 
     def _product(self, rows: Fp8Rows) -> Tensor:
         weight, (values, scale, dtype) = self.weight, rows
@@ -334,30 +357,40 @@ class Fp8Linear:
 
 class Fp8Feed:
     """`layers.Feed` for `Fp8Linear`: rows are rounded in the kernel that makes them, for no product gains what a
-    kernel more costs (measured: fp8 products with a quantisation apart are no faster than bf16 ones)."""
+    kernel more costs (measured: fp8 products with a quantisation apart are no faster than bf16 ones). A single row
+    stays as it is (`keeps_row`)."""
 
     def __init__(self, device: torch.device) -> None:
-        self._kernels = _kernels(device)
+        self._rounding = _kernels(device, "fp8_rows")
+        self._plain = PlainFeed(_kernels(device, "fused"))
 
-    def normed(self, x: Tensor, norm: RmsNorm) -> Fp8Rows:
-        if self._kernels is None:
+    def normed(self, x: Tensor, norm: RmsNorm) -> Tensor | Fp8Rows:
+        if keeps_row(x):
+            return self._plain.normed(x, norm)
+        if self._rounding is None:
             values, scale = quantise_rows_fp8(norm(x))
         else:
-            values, scale = self._kernels.rms_norm_fp8(x, norm.weight, norm.eps)
+            values, scale = self._rounding.rms_norm_fp8(x, norm.weight, norm.eps)
         return Fp8Rows(values, scale, x.dtype)
 
-    def add_normed(self, residual: Tensor, y: Tensor, norm: RmsNorm, next_norm: RmsNorm) -> tuple[Tensor, Fp8Rows]:
-        if self._kernels is None:
+    def add_normed(
+        self, residual: Tensor, y: Tensor, norm: RmsNorm, next_norm: RmsNorm
+    ) -> tuple[Tensor, Tensor | Fp8Rows]:
+        if keeps_row(y):
+            return self._plain.add_normed(residual, y, norm, next_norm)
+        if self._rounding is None:
             x = norm.add_to(residual, y)
             return x, self.normed(x, next_norm)
-        x, (values, scale) = self._kernels.add_norm_fp8(residual, y, norm.weight, next_norm.weight, norm.eps)
+        x, (values, scale) = self._rounding.add_norm_fp8(residual, y, norm.weight, next_norm.weight, norm.eps)
         return x, Fp8Rows(values, scale, x.dtype)
 
-    def gated(self, gate_up: Tensor) -> Fp8Rows:
-        if self._kernels is None:
+    def gated(self, gate_up: Tensor) -> Tensor | Fp8Rows:
+        if keeps_row(gate_up):
+            return self._plain.gated(gate_up)
+        if self._rounding is None:
             values, scale = quantise_rows_fp8(gated_silu(gate_up))
         else:
-            values, scale = self._kernels.silu_mul_fp8(gate_up)
+            values, scale = self._rounding.silu_mul_fp8(gate_up)
         return Fp8Rows(values, scale, gate_up.dtype)
 
 

@@ -26,6 +26,9 @@ TABLE_TOKENS = 16
 # Up to here a step has few tokens, and its heads are spread over many small programs; beyond, programs are larger.
 FEW_TOKENS = 64
 HEADS_OF_FEW, HEADS_OF_MANY = 4, 16
+# For kernels that add to a product which is rounded first. In bf16 the compiler makes one bf16 product of "widen,
+# multiply, round" and one bf16 sum of what follows, and would contract the two to `fma.rn.bf16`, which rounds once.
+ROUND_BETWEEN = {"enable_fp_fusion": False}
 
 
 def rms_norm(x: Tensor, weight: Tensor, eps: float, out: Tensor | None = None) -> Tensor:
@@ -42,7 +45,7 @@ def norm_add(residual: Tensor, y: Tensor, weight: Tensor, eps: float) -> Tensor:
     _check_rows(residual, y)
     columns = y.shape[1]
     _add_norm_kernel[(y.shape[0],)](
-        residual, y, weight, weight, residual, eps, columns, HAS_NEXT=False, **_row_blocks(columns)
+        residual, y, weight, weight, residual, eps, columns, HAS_NEXT=False, **_row_blocks(columns), **ROUND_BETWEEN
     )
     return residual
 
@@ -60,7 +63,7 @@ def add_norm(
     _check_rows(residual, y, out)
     columns = y.shape[1]
     _add_norm_kernel[(y.shape[0],)](
-        residual, y, weight, next_weight, out, eps, columns, HAS_NEXT=True, **_row_blocks(columns)
+        residual, y, weight, next_weight, out, eps, columns, HAS_NEXT=True, **_row_blocks(columns), **ROUND_BETWEEN
     )
     return residual, out
 
@@ -224,7 +227,10 @@ def _row_blocks(columns: int) -> dict[str, int]:
 
 @triton.jit  # type: ignore[untyped-decorator]
 def normed(x: tl.tensor, weight: tl.tensor, eps: tl.tensor, columns: tl.tensor, dtype: tl.constexpr) -> tl.tensor:
-    """A row's norm: fp32 in, fp32 out, rounded to `dtype` before and after the weight."""
+    """A row's norm: fp32 in, fp32 out, rounded to `dtype` before and after the weight.
+
+    Kernels that add to it are launched with ROUND_BETWEEN.
+    """
     root = tl.rsqrt(tl.sum(x * x, axis=0) / columns + eps)
     return ((x * root).to(dtype).to(tl.float32) * weight).to(dtype).to(tl.float32)
 

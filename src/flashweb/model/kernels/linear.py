@@ -4,22 +4,23 @@
     int8_linear     int8 weights with a scale a row, any number of rows
     int4_linear     int4 weights in groups along a row, any number of rows
     fp8_linear      e4m3 weights and e4m3 rows, both with a scale a row
+    fp8_row_linear  e4m3 weights and one row that is not rounded
     dequantise_int8, dequantise_int4
                     the weights as plain numbers, for many rows
-    quantise_rows_fp8, rms_norm_fp8, add_norm_fp8, silu_mul_fp8
-                    rows rounded to e4m3 for `fp8_linear`, alone or where they are made
 
 Formats: `quant_cuda.py`. Weights are [N, K] and lie by rows, x is [M, K]. The weights' tile is the left operand of the
 tensor cores (its N fills their 64 rows, M only the columns, from 16 on), quantised values become bf16 in registers,
 and scales meet the sums, not the values: w = q s loses nothing before the product. Where N gives too few tiles to
 fill the card, K is split; the last program of a tile to arrive adds the parts up, always in the same order, so results
-do not depend on timing. Which blocks, by shape: `plan_for`; nothing is tuned at run time.
+do not depend on timing. Which blocks, by shape: `plan_for`; nothing is tuned at run time. A single row of x has kernels
+of its own (`one_row.py`), but for int4.
 
 Many rows (prefill) are the tensor cores' work and not the memory's, and libraries do it better: int8 and int4 weights
 are then made plain piece by piece and multiplied by cuBLAS, fp8 goes to `torch._scaled_mm` where that runs.
 
 Every launcher can be captured in a CUDA graph. A tile's arrivals are counted in memory that all launches of a device
-share: launch on one stream at a time. Knows nothing of layers, checkpoints or how weights were quantised.
+share: launch on one stream at a time. Knows nothing of layers, checkpoints or how weights were quantised, nor how rows
+become e4m3 (`fp8_rows.py`).
 """
 
 from __future__ import annotations
@@ -35,9 +36,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from flashweb.model.kernels.fused import normed, reference_add_norm, reference_rms_norm, reference_silu_mul
-from flashweb.model.quant_cuda import FP8_LARGEST, SMALLEST_SCALE, Fp8Weight, Int4Weight, Int8Weight
-from flashweb.model.quant_cuda import quantise_rows_fp8 as reference_quantise_rows_fp8
+from flashweb.model.kernels.one_row import RowPlan, one_row_linear
+from flashweb.model.quant_cuda import Fp8Weight, Int4Weight, Int8Weight
 
 logger = logging.getLogger(__name__)
 
@@ -129,23 +129,6 @@ def _plan(x: Tensor, weight: Tensor) -> Plan:
     return plan_for(rows, size, columns, 8 * weight.itemsize, x.itemsize, _device(x.device))
 
 
-class RowPlan(NamedTuple):
-    """Blocks of the kernel for a single row of x: a program sums `block_n` rows of the weight."""
-
-    block_n: int
-    block_k: int
-    num_warps: int
-
-
-def row_plan_for(k: int) -> RowPlan:
-    """Four loads of 16 bytes a thread and turn: with the programs an SM holds, some 60 KiB are always under way.
-
-    Few rows of the weight and long pieces of them were fastest at nearly every shape (H100, benchmarks/kernels.py).
-    """
-    block_k = triton.next_power_of_2(k)
-    return RowPlan(2, 2048, 4) if block_k <= 8192 else RowPlan(4, min(block_k, 1024), 4)
-
-
 # --- launchers ------------------------------------------------------------------------------------------------------
 
 
@@ -155,10 +138,8 @@ def skinny_linear(x: Tensor, weight: Tensor, bias: Tensor | None = None, plan: P
     A single row goes to a kernel without tensor cores, unless `plan` says otherwise. Sums are fp32.
     """
     _check(x, weight)
-    if plan is None and x.shape[0] == 1:
-        plan = row_plan_for(x.shape[1])
-    if isinstance(plan, RowPlan):
-        return _one_row(x, weight, None, bias, plan)
+    if isinstance(plan, RowPlan) or (plan is None and x.shape[0] == 1):
+        return one_row_linear(x, weight, None, bias, plan)
     plan = plan or _plan(x, weight)
     return _tiled(x, None, weight, None, bias, x.dtype, plan)
 
@@ -177,10 +158,8 @@ def int8_linear(
 ) -> Tensor:
     """y = x (q s)^T + b: bf16 or fp32 [M, K], int8 [N, K], fp32 [N], [N] -> [M, N] of x's dtype. Sums are fp32."""
     _check(x, values)
-    if plan is None and x.shape[0] == 1:
-        plan = row_plan_for(x.shape[1])
-    if isinstance(plan, RowPlan):
-        return _one_row(x, values, scale, bias, plan)
+    if isinstance(plan, RowPlan) or (plan is None and x.shape[0] == 1):
+        return one_row_linear(x, values, scale, bias, plan)
     if plan is None and x.shape[0] > MAX_WEIGHT_ONLY_ROWS:
         return _by_pieces(x, values.shape[0], lambda n: dequantise_int8(values[n], scale[n], x.dtype), bias)
     plan = plan or _plan(x, values)
@@ -255,6 +234,20 @@ def reference_fp8_linear(
     return (product if bias is None else product + bias.float()).to(dtype)
 
 
+def fp8_row_linear(
+    x: Tensor, values: Tensor, scale: Tensor, bias: Tensor | None = None, plan: RowPlan | None = None
+) -> Tensor:
+    """y = x (q s)^T + b for one row that stays as it is: bf16 or fp32 [1, K], e4m3 [N, K], fp32 [N], [N] -> [1, N].
+
+    The output has x's dtype. A single row has nothing to gain from fp8 arithmetic, and would pay for being rounded.
+    """
+    return one_row_linear(x, values, scale, bias, plan)
+
+
+def reference_fp8_row_linear(x: Tensor, values: Tensor, scale: Tensor, bias: Tensor | None = None) -> Tensor:
+    return reference_skinny_linear(x, Fp8Weight(values, scale).dequantised(), bias)
+
+
 def dequantise_int8(values: Tensor, scale: Tensor, dtype: torch.dtype) -> Tensor:
     """q s: int8 [N, K], fp32 [N] -> [N, K] of `dtype`."""
     assert values.is_contiguous()
@@ -287,68 +280,6 @@ def dequantise_int4(packed: Tensor, scale: Tensor, zero: Tensor, dtype: torch.dt
 
 def reference_dequantise_int4(packed: Tensor, scale: Tensor, zero: Tensor, dtype: torch.dtype) -> Tensor:
     return Int4Weight(packed, scale, zero, 2 * packed.shape[1] // scale.shape[1]).dequantised(dtype)
-
-
-def quantise_rows_fp8(x: Tensor) -> tuple[Tensor, Tensor]:
-    """[M, K] -> e4m3 [M, K] and fp32 [M, 1]: a row's largest |x| becomes 448."""
-    assert x.stride(1) == 1
-    values, scale = _fp8_rows(x.shape[0], x.shape[1], x.device)
-    _quantise_rows_kernel[(x.shape[0],)](
-        x, values, scale, x.shape[1], x.stride(0), FP8_LARGEST, SMALLEST_SCALE, **_row_blocks(x.shape[1])
-    )
-    return values, scale
-
-
-def rms_norm_fp8(x: Tensor, weight: Tensor, eps: float) -> tuple[Tensor, Tensor]:
-    """`quantise_rows_fp8(rms(x) * weight)`, [M, K] and [K] of one dtype; the norm rounds as `layers.RmsNorm` does."""
-    assert x.stride(1) == 1
-    values, scale = _fp8_rows(x.shape[0], x.shape[1], x.device)
-    _rms_norm_fp8_kernel[(x.shape[0],)](
-        x, weight, values, scale, x.shape[1], x.stride(0), eps, FP8_LARGEST, SMALLEST_SCALE, **_row_blocks(x.shape[1])
-    )
-    return values, scale
-
-
-def reference_rms_norm_fp8(x: Tensor, weight: Tensor, eps: float) -> tuple[Tensor, Tensor]:
-    return reference_quantise_rows_fp8(reference_rms_norm(x, weight, eps))
-
-
-def add_norm_fp8(
-    residual: Tensor, y: Tensor, weight: Tensor, next_weight: Tensor, eps: float
-) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-    """`fused.add_norm` with its second result rounded: x = residual + rms(y) * weight in the residual's place, and
-    `quantise_rows_fp8(rms(x) * next_weight)`; [M, K] and [K] of one dtype."""
-    assert residual.shape == y.shape and residual.dtype == y.dtype and residual.is_contiguous() and y.is_contiguous()
-    rows, columns = y.shape
-    values, scale = _fp8_rows(rows, columns, y.device)
-    _add_norm_fp8_kernel[(rows,)](
-        residual, y, weight, next_weight, values, scale, columns, eps, FP8_LARGEST, SMALLEST_SCALE,
-        **_row_blocks(columns),
-    )  # fmt: skip
-    return residual, (values, scale)
-
-
-def reference_add_norm_fp8(
-    residual: Tensor, y: Tensor, weight: Tensor, next_weight: Tensor, eps: float
-) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-    """Leaves `residual` as it is."""
-    x, h = reference_add_norm(residual, y, weight, next_weight, eps)
-    return x, reference_quantise_rows_fp8(h)
-
-
-def silu_mul_fp8(gate_up: Tensor) -> tuple[Tensor, Tensor]:
-    """`quantise_rows_fp8(silu(gate) * up)`, [M, 2K] -> e4m3 [M, K] and fp32 [M, 1]; rounds as `gated_silu` does."""
-    assert gate_up.stride(1) == 1 and gate_up.shape[1] % 2 == 0
-    columns = gate_up.shape[1] // 2
-    values, scale = _fp8_rows(gate_up.shape[0], columns, gate_up.device)
-    _silu_mul_fp8_kernel[(gate_up.shape[0],)](
-        gate_up, values, scale, columns, gate_up.stride(0), FP8_LARGEST, SMALLEST_SCALE, **_row_blocks(columns)
-    )
-    return values, scale
-
-
-def reference_silu_mul_fp8(gate_up: Tensor) -> tuple[Tensor, Tensor]:
-    return reference_quantise_rows_fp8(reference_silu_mul(gate_up))
 
 
 # --- between launchers and kernels ----------------------------------------------------------------------------------
@@ -440,30 +371,8 @@ def _arrivals(device: torch.device) -> Tensor:
     return torch.zeros(NUM_COUNTERS, dtype=torch.int32, device=device)
 
 
-def _one_row(x: Tensor, weight: Tensor, scale: Tensor | None, bias: Tensor | None, plan: RowPlan) -> Tensor:
-    assert x.shape[0] == 1, f"this plan is for one row, not {x.shape[0]}"
-    size, columns = weight.shape
-    out = torch.empty((1, size), dtype=x.dtype, device=x.device)
-    _one_row_kernel[(triton.cdiv(size, plan.block_n),)](
-        x, weight, scale, bias, out, size, NUM_COLUMNS=columns, BLOCK_N=plan.block_n, BLOCK_K=plan.block_k,
-        EVEN=columns % plan.block_k == 0, HAS_SCALE=scale is not None, HAS_BIAS=bias is not None,
-        num_warps=plan.num_warps,
-    )  # fmt: skip
-    return out
-
-
-def _fp8_rows(rows: int, columns: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    values = torch.empty((rows, columns), dtype=torch.float8_e4m3fn, device=device)
-    return values, torch.empty((rows, 1), dtype=torch.float32, device=device)
-
-
 def _dequantise_warps(values: int) -> int:
     return max(1, min(8, values // 512))  # a load of 16 bytes a thread and turn
-
-
-def _row_blocks(columns: int) -> dict[str, int]:
-    block = triton.next_power_of_2(columns)
-    return {"BLOCK": block, "num_warps": max(1, min(16, block // 512))}
 
 
 # --- kernels --------------------------------------------------------------------------------------------------------
@@ -684,43 +593,6 @@ def _store(
 
 
 @triton.jit  # type: ignore[untyped-decorator]
-def _one_row_kernel(
-    x: tl.tensor,
-    weight: tl.tensor,
-    scale: tl.tensor,
-    bias: tl.tensor,
-    out: tl.tensor,
-    size: tl.tensor,
-    NUM_COLUMNS: tl.constexpr,
-    BLOCK_N: tl.constexpr,
-    BLOCK_K: tl.constexpr,
-    EVEN: tl.constexpr,
-    HAS_SCALE: tl.constexpr,
-    HAS_BIAS: tl.constexpr,
-) -> None:
-    """Straight from memory to registers: no shared memory to wait for, and many small programs hide the latency."""
-    n = tl.program_id(0) * BLOCK_N + tl.arange(0, BLOCK_N)
-    k = tl.arange(0, BLOCK_K)
-    tile = weight + tl.minimum(n, size - 1).to(tl.int64)[:, None] * NUM_COLUMNS + k[None, :]
-    sums = tl.zeros((BLOCK_N, BLOCK_K), tl.float32)
-    for first in range(0, NUM_COLUMNS, BLOCK_K):
-        if EVEN:
-            w = tl.load(tile + first, eviction_policy="evict_first")
-            a = tl.load(x + first + k)
-        else:
-            inside = first + k < NUM_COLUMNS
-            w = tl.load(tile + first, mask=inside[None, :], other=0.0, eviction_policy="evict_first")
-            a = tl.load(x + first + k, mask=inside, other=0.0)
-        sums += w.to(tl.float32) * a.to(tl.float32)[None, :]
-    total = tl.sum(sums, 1)
-    if HAS_SCALE:
-        total *= tl.load(scale + n, mask=n < size, other=0.0)
-    if HAS_BIAS:
-        total += tl.load(bias + n, mask=n < size, other=0.0).to(tl.float32)
-    tl.store(out + n, total.to(out.dtype.element_ty), mask=n < size)
-
-
-@triton.jit  # type: ignore[untyped-decorator]
 def _dequantise_int8_kernel(
     values: tl.tensor,
     scale: tl.tensor,
@@ -759,111 +631,3 @@ def _dequantise_int4_kernel(
     high = ((pairs >> 4).to(tl.float32) - origin) * step
     tl.store(place, low.to(out.dtype.element_ty), mask=inside)
     tl.store(place + HALF, high.to(out.dtype.element_ty), mask=inside)
-
-
-@triton.jit  # type: ignore[untyped-decorator]
-def _quantise_rows_kernel(
-    x: tl.tensor,
-    values: tl.tensor,
-    scale: tl.tensor,
-    num_columns: tl.tensor,
-    x_stride: tl.tensor,
-    largest: tl.tensor,
-    smallest_scale: tl.tensor,
-    BLOCK: tl.constexpr,
-) -> None:
-    row = tl.program_id(0).to(tl.int64)
-    k = tl.arange(0, BLOCK)
-    a = tl.load(x + row * x_stride + k, mask=k < num_columns, other=0.0).to(tl.float32)
-    _store_fp8_row(a, row, values, scale, num_columns, largest, smallest_scale, k)
-
-
-@triton.jit  # type: ignore[untyped-decorator]
-def _rms_norm_fp8_kernel(
-    x: tl.tensor,
-    weight: tl.tensor,
-    values: tl.tensor,
-    scale: tl.tensor,
-    num_columns: tl.tensor,
-    x_stride: tl.tensor,
-    eps: tl.tensor,
-    largest: tl.tensor,
-    smallest_scale: tl.tensor,
-    BLOCK: tl.constexpr,
-) -> None:
-    row = tl.program_id(0).to(tl.int64)
-    k = tl.arange(0, BLOCK)
-    inside = k < num_columns
-    a = tl.load(x + row * x_stride + k, mask=inside, other=0.0).to(tl.float32)
-    w = tl.load(weight + k, mask=inside, other=0.0).to(tl.float32)
-    rounded = normed(a, w, eps, num_columns, x.dtype.element_ty)
-    _store_fp8_row(rounded, row, values, scale, num_columns, largest, smallest_scale, k)
-
-
-@triton.jit  # type: ignore[untyped-decorator]
-def _add_norm_fp8_kernel(
-    residual: tl.tensor,
-    y: tl.tensor,
-    weight: tl.tensor,
-    next_weight: tl.tensor,
-    values: tl.tensor,
-    scale: tl.tensor,
-    num_columns: tl.tensor,
-    eps: tl.tensor,
-    largest: tl.tensor,
-    smallest_scale: tl.tensor,
-    BLOCK: tl.constexpr,
-) -> None:
-    row = tl.program_id(0).to(tl.int64)
-    k = tl.arange(0, BLOCK)
-    inside = k < num_columns
-    start = row * num_columns
-    dtype: tl.constexpr = residual.dtype.element_ty
-    # All loads stand before the first sum: with one row there is nothing else to hide their latency.
-    a = tl.load(y + start + k, mask=inside, other=0.0).to(tl.float32)
-    before = tl.load(residual + start + k, mask=inside, other=0.0).to(tl.float32)
-    w = tl.load(weight + k, mask=inside, other=0.0).to(tl.float32)
-    next_w = tl.load(next_weight + k, mask=inside, other=0.0).to(tl.float32)
-    x = (before + normed(a, w, eps, num_columns, dtype)).to(dtype)
-    tl.store(residual + start + k, x, mask=inside)
-    rounded = normed(x.to(tl.float32), next_w, eps, num_columns, dtype)
-    _store_fp8_row(rounded, row, values, scale, num_columns, largest, smallest_scale, k)
-
-
-@triton.jit  # type: ignore[untyped-decorator]
-def _silu_mul_fp8_kernel(
-    gate_up: tl.tensor,
-    values: tl.tensor,
-    scale: tl.tensor,
-    num_columns: tl.tensor,
-    stride: tl.tensor,
-    largest: tl.tensor,
-    smallest_scale: tl.tensor,
-    BLOCK: tl.constexpr,
-) -> None:
-    row = tl.program_id(0).to(tl.int64)
-    k = tl.arange(0, BLOCK)
-    inside = k < num_columns
-    gate = tl.load(gate_up + row * stride + k, mask=inside, other=0.0).to(tl.float32)
-    up = tl.load(gate_up + row * stride + num_columns + k, mask=inside, other=0.0).to(tl.float32)
-    silu = (gate / (1.0 + tl.exp(-gate))).to(gate_up.dtype.element_ty).to(tl.float32)
-    rounded = (silu * up).to(gate_up.dtype.element_ty).to(tl.float32)
-    _store_fp8_row(rounded, row, values, scale, num_columns, largest, smallest_scale, k)
-
-
-@triton.jit  # type: ignore[untyped-decorator]
-def _store_fp8_row(
-    a: tl.tensor,
-    row: tl.tensor,
-    values: tl.tensor,
-    scale: tl.tensor,
-    num_columns: tl.tensor,
-    largest: tl.tensor,
-    smallest_scale: tl.tensor,
-    k: tl.tensor,
-) -> None:
-    """`a` is 0 outside of the row. Clamped, for a quotient may round to just above the largest value."""
-    step = tl.maximum(tl.max(tl.abs(a), 0) / largest, smallest_scale)
-    quotient = tl.minimum(tl.maximum(a / step, -largest), largest)
-    tl.store(scale + row, step)
-    tl.store(values + row * num_columns + k, quotient.to(tl.float8e4nv), mask=k < num_columns)
