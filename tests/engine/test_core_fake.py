@@ -19,6 +19,7 @@ from flashweb.engine import core as core_module
 from flashweb.engine.config import EngineConfig
 from flashweb.engine.core import EngineCore
 from flashweb.engine.encoder_cache import PixelsNeeded
+from flashweb.engine.memory import Card
 from flashweb.engine.protocol import Failed, Submit, Token
 from flashweb.engine.scheduler import Batch
 from flashweb.errors import ConfigError, ContextLengthExceeded, InvalidRequest, Overloaded
@@ -723,6 +724,27 @@ def test_a_trial_step_that_fails_ends_the_start_instead_of_measuring_too_little(
     config = EngineConfig(block_size=4, max_num_seqs=2, max_num_batched_tokens=8, max_num_batched_patches=64)
     with pytest.raises(RuntimeError, match="a step of 8 tokens.*ZeroDivisionError"):
         core_module._peak_bytes(model, config)
+
+
+@pytest.mark.parametrize(
+    ("changes", "gib", "captured"),
+    [
+        ({}, 80, True),
+        ({}, 12, False),  # a small card's steps have fewer patches
+        ({"max_num_batched_patches": 5476}, 12, True),
+        ({"max_image_patches": 4096}, 80, False),
+        ({"max_model_len": 1370}, 80, False),
+    ],
+    ids=str,
+)
+def test_graphs_have_room_for_a_usual_picture_where_steps_and_sequences_have(
+    changes: dict[str, int], gib: int, captured: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card = Card(gib << 30, 0, has_fp8=True)
+    monkeypatch.setattr(Card, "of", staticmethod(lambda *_: card))
+    model = FakeModel(max_position_embeddings=65536)
+    grid = core_module._largest_captured(model, EngineConfig(**changes))
+    assert (grid == core_module.USUAL_GRID) is captured
 
 
 # --- thousands of random steps -----------------------------------------------------------------------------------

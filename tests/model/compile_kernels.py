@@ -26,7 +26,7 @@ from triton.backends.compiler import GPUTarget
 from triton.runtime import driver
 from triton.runtime.jit import JITFunction
 
-from flashweb.model.kernels import decode_attention, fp8_rows, fused, linear, prefill_attention, tower
+from flashweb.model.kernels import decode_attention, fp8_rows, fused, linear, prefill_attention, tower, tower_attention
 
 # KiB that one program may have (CUDA C++ Programming Guide, technical specifications per compute capability).
 SHARED_KIB = {80: 163, 86: 99, 89: 99, 90: 227}
@@ -102,6 +102,15 @@ def launch_prefill(arch: int) -> Iterator[str]:
         yield f"{dtype}, head_dim {head_dim}, {heads} heads, {plan or 'the best plan'}"
 
 
+def launch_tower(arch: int) -> Iterator[str]:
+    """`launch_all` of the tower's attention; on Hopper by every plan that may be tried there."""
+    cases = [(torch.bfloat16, 128, plan) for plan in (None, *(tower_attention.OTHERS if arch == 90 else ()))]
+    for dtype, head_dim, plan in [*cases, (torch.bfloat16, 64, None), (torch.float32, 128, None)]:
+        qkv, tiles = torch.zeros(20, 3, 12, head_dim, dtype=dtype), torch.zeros(3, 3, dtype=torch.int32)
+        tower_attention.attend_frames(qkv, tiles, plan=plan)
+        yield f"{dtype}, head_dim {head_dim}, {plan or 'the best plan'}"
+
+
 def launch_products(arch: int) -> Iterator[str]:
     """`launch_all` of the products: a matrix whose parts of K are equal and one whose are not, few rows and many."""
     bf16, fp8 = torch.bfloat16, torch.float8_e4m3fn
@@ -154,8 +163,8 @@ def main(arch: int, only_rounding: bool, folder: Path | None) -> int:
 
     JITFunction.run = only_compile
     wrong = 0
-    others = () if only_rounding else (launch_all(), launch_prefill(arch), launch_products(arch))
-    for i, what in enumerate(chain(launch_rounding(arch), *others)):
+    kinds = (launch_all(), launch_prefill(arch), launch_tower(arch), launch_products(arch))
+    for i, what in enumerate(chain(launch_rounding(arch), *(() if only_rounding else kinds))):
         for name, kernel in compiled:
             shared = kernel.metadata.shared / 1024
             ptx = kernel.asm["ptx"]

@@ -57,7 +57,7 @@ class EngineCore:
         text, vision = model.config.text, model.config.vision
         graphs = config.cuda_graphs and model.device.type == "cuda"
         # Before the plan, which gives all the memory that is left to the KV cache.
-        tower = model.new_tower_graphs() if graphs else None
+        tower = model.new_tower_graphs(_largest_captured(model, config)) if graphs else None
         if graphs:
             clock.done("tower graphs")
         plan = _plan(model, config, tower.num_bytes if tower is not None else 0, graphs)
@@ -142,7 +142,7 @@ class EngineCore:
 
     def warm_up(self) -> float:
         """Computes a picture and two tokens through the whole path; the seconds it took. On an accelerator a picture
-        of a usual real size too: sizes beyond the captured graphs have kernels of their own to be loaded.
+        of a usual real size too, which has a graph or kernels of its own to be loaded.
 
         Raises RuntimeError when the model cannot answer: better at start than in front of the first caller.
         """
@@ -213,6 +213,15 @@ class EngineCore:
         self.scheduler.check_integrity()
         if not self.has_work:
             assert self.blocks.num_free_blocks == self.blocks.num_blocks, "idle, but blocks are held"
+
+
+def _largest_captured(model: Any, config: EngineConfig) -> Grid | None:
+    """The largest picture that the tower's graphs make room for: the usual size, where a step's patches and a sequence
+    allow it and the card is not a small one, whose steps have fewer patches. None: small pictures only."""
+    step = step_limits(config, "cuda", Card.of(config, model.device).share_bytes)
+    longest = min(config.max_model_len or math.inf, model.config.text.max_position_embeddings)
+    most = min(step.max_num_batched_patches, config.max_image_patches, 4 * (longest - 2))
+    return USUAL_GRID if USUAL_GRID.num_patches <= most else None
 
 
 def _plan(model: Any, config: EngineConfig, tower_bytes: int, graphs: bool) -> MemoryPlan:

@@ -136,19 +136,18 @@ class Glm4v:
 
     @torch.inference_mode()
     def distrust_kernels(self) -> None:
-        """Tries our attention on this card once. Where it is wrong (another compiler, a card nobody had), a line in the
-        log says so, and torch computes instead: slower, but right."""
-        if self.text.fused is None:
-            return
-        from flashweb.model.fused_layers import attention_error  # Triton: only where a CUDA device is used
+        """Tries our attention, the decoder's and the tower's, on this card once. Where one is wrong (another compiler,
+        a card nobody had), a line in the log says so, and torch computes instead: slower, but right."""
+        if self.text.fused is not None:
+            from flashweb.model.fused_layers import attention_error  # Triton: only where a CUDA device is used
 
-        error = attention_error(self.config.text, self.dtype, self.device)
-        if error > KERNEL_TOLERANCE:
-            logger.error(
-                "the attention kernels are off by %.2g on this GPU, more than rounding (%.2g): torch computes instead, "
-                "which is slower; please report this with what `flashweb doctor` prints", error, KERNEL_TOLERANCE
-            )  # fmt: skip
-            self.text.fused = None
+            if _is_off("the attention kernels are", attention_error(self.config.text, self.dtype, self.device)):
+                self.text.fused = None
+        ours, vision = self.vision.attention_kernels, self.config.vision
+        if ours is not None:
+            error = ours.attention_error(vision.num_heads, vision.head_dim, self.dtype, self.device)
+            if _is_off("the tower's attention kernel is", error):
+                self.vision.attention_kernels = None
 
     def new_decoder(self, cache: KVCache, max_batch: int, max_context: int) -> DecodeGraphs | None:
         """Decode steps as captured CUDA graphs; None, with a line in the log, where Triton cannot be imported."""
@@ -168,10 +167,10 @@ class Glm4v:
 
         return PrefillGraphs(self.text, cache, max_tokens, max_sequences, max_context)
 
-    def new_tower_graphs(self) -> TowerGraphs | None:
-        """The tower over small pictures as captured CUDA graphs; None, with a line in the log, where flash attention
-        does not compute."""
-        return TowerGraphs(self.vision) if TowerGraphs.available(self.vision) else None
+    def new_tower_graphs(self, largest: Grid | None = None) -> TowerGraphs | None:
+        """The tower over small pictures as captured CUDA graphs, and over single larger ones up to `largest`; None,
+        with a line in the log, where neither our attention nor flash attention computes."""
+        return TowerGraphs(self.vision, largest=largest) if TowerGraphs.available(self.vision) else None
 
     @torch.inference_mode()
     def encode_images(self, patches: Sequence[Tensor], grids: Sequence[Grid]) -> list[Tensor]:
@@ -194,6 +193,17 @@ class Glm4v:
         if self.num_real_tokens < logits.shape[-1]:
             logits[:, self.num_real_tokens :] = float("-inf")
         return logits
+
+
+def _is_off(what: str, error: float) -> bool:
+    """Whether kernels differ from torch by more than rounding, with a line in the log when they do."""
+    if error <= KERNEL_TOLERANCE:
+        return False
+    logger.error(
+        "%s off by %.2g on this GPU, more than rounding (%.2g): torch computes instead, which is slower; please report "
+        "this with what `flashweb doctor` prints", what, error, KERNEL_TOLERANCE
+    )  # fmt: skip
+    return True
 
 
 def _check_real_tokens(config: ModelConfig, num_real_tokens: int | None) -> int:

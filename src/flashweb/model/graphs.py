@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Generic, NamedTuple, TypeVar
 
 import torch
@@ -17,28 +18,49 @@ class Captured(NamedTuple, Generic[Result]):
     result: Result
 
 
+class Recorder:
+    """Captures graphs one after another, on a stream of its own, that share one pool of memory.
+
+    The first should be the largest: the others then find room in what it has left. That they share it means that none
+    may begin before the one before has ended, and that what one wrote there is gone with the next.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        self._pool = torch.cuda.graph_pool_handle()  # lives while one of its graphs does
+
+    @torch.inference_mode()
+    def record(self, compute: Callable[[], Result]) -> Captured[Result]:
+        """Computes once before it captures, which compiles kernels and chooses the products' algorithms. Waits for the
+        device. Raises RuntimeError where something cannot be captured or memory is short."""
+        self._stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(self._stream):
+            compute()
+        self._stream.synchronize()
+        graph = torch.cuda.CUDAGraph()
+        # What other threads ask of CUDA meanwhile is not part of it and does no harm.
+        with torch.cuda.graph(graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"):
+            result = compute()
+        torch.cuda.current_stream().wait_stream(self._stream)
+        return Captured(graph, result)
+
+
 @torch.inference_mode()
 def capture(
-    sizes: Sequence[int], device: torch.device, prepare: Callable[[int], object], compute: Callable[[int], Result]
+    sizes: Sequence[int],
+    device: torch.device,
+    prepare: Callable[[int], object],
+    compute: Callable[[int], Result],
+    recorder: Recorder | None = None,
 ) -> dict[int, Captured[Result]]:
     """A graph of `compute(size)` for each size, largest first: the smaller ones then find room in its memory.
 
-    `prepare(size)` puts numbers where `compute` reads them that it can compute with. Each size is computed once before,
-    which compiles kernels and chooses the products' algorithms.
+    `prepare(size)` puts numbers where `compute` reads them that it can compute with. `recorder`: whose memory they
+    share; None: a new one.
     """
     graphs: dict[int, Captured[Result]] = {}
-    pool = None
-    stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+    recorder = recorder or Recorder(device)
     for size in sorted(sizes, reverse=True):
         prepare(size)
-        stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(stream):
-            compute(size)
-        stream.synchronize()
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, pool=pool, stream=stream):
-            result = compute(size)
-        pool = pool or graph.pool()
-        graphs[size] = Captured(graph, result)
-    torch.cuda.current_stream().wait_stream(stream)
+        graphs[size] = recorder.record(partial(compute, size))
     return graphs

@@ -1,10 +1,13 @@
-"""Small pictures on a GPU: the vision tower as one captured CUDA graph per number of patches.
+"""Pictures on a GPU as captured CUDA graphs: many small ones packed into one, single large ones each by itself.
 
 Launched kernel by kernel, a small picture keeps the host busy for several times as long as the GPU. Here pictures are
 copied into static tensors, one behind the other, and one launch replays everything from pixels to features. Their sizes
 are numbers that the attention reads on the device, so one graph serves every mix of pictures; the patches that pad it
-to its size are a frame of their own, which no picture sees. What no graph has room for goes the tower's usual way: with
-so many patches the GPU is the slower of the two.
+to its size are a frame of their own, which no picture sees.
+
+A larger picture leaves the GPU waiting between kernels too, but has torch's attention for frames of known sizes, which
+is the faster one there: a graph for each number of patches, recorded when it comes again (`LargeGraphs`). What no graph
+has room for goes the tower's usual way.
 
 The network is `VisionTower.compute`. Knows nothing of requests, caches or schedules.
 """
@@ -15,12 +18,16 @@ import logging
 from collections.abc import Sequence
 from functools import partial
 from itertools import accumulate
+from typing import Any, Protocol
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 from flashweb.model import graphs
+from flashweb.model.large_graphs import LargeGraphs, Replay
 from flashweb.model.vision import Parts, VisionTower
 from flashweb.types import Grid
 
@@ -28,8 +35,8 @@ logger = logging.getLogger(__name__)
 
 # Numbers of patches that have a graph of their own, all multiples of a token's four.
 LADDER = (256, 512, 768, 1024, 1280, 1536, 2048, 2560, 3072, 4096)
-# A graph has room for one frame per so many patches, and one more. Frames that are not there cost the attention some
-# blocks that end at once, a number that grows with frames times patches.
+# A graph has room for one frame per so many patches, and one more. Room that is not used costs the attention programs
+# that end at once: with our kernel at most one per head and frame, with flash attention frames times patches.
 FRAME_PATCHES = 256
 
 
@@ -38,35 +45,102 @@ def max_frames(size: int) -> int:
     return size // FRAME_PATCHES + 1
 
 
-class _Static:
-    """The tensors that graphs read and write, of the largest size; a smaller one uses their beginning."""
+class PackedAttention(Protocol):
+    """Full attention inside each of a graph's frames, whose lengths are numbers on the device."""
 
-    def __init__(self, tower: VisionTower, size: int) -> None:
+    def count(self, size: int) -> int:
+        """How many numbers a graph of `size` patches reads."""
+
+    def numbers(self, lengths: Sequence[int], size: int) -> NDArray[np.int32]:
+        """[count(size)] for frames of `lengths`, with padding up to `size` behind them."""
+
+    def __call__(self, qkv: Tensor, numbers: Tensor) -> Tensor:
+        """[size, 3, heads, head_dim] and the numbers on its device -> [size, heads * head_dim]. Rows of padding may
+        hold anything, NaN too: no other row is made of them."""
+
+
+class KernelAttention:
+    """By our kernel (`kernels.tower_attention`, given as a module), which computes nothing for padding."""
+
+    def __init__(self, kernels: Any, tower: VisionTower) -> None:
+        config = tower.config
+        self._kernels = kernels
+        self._plan = kernels.plan_on(torch.empty(0, 3, 1, config.head_dim, dtype=tower.dtype, device=tower.device))
+
+    def count(self, size: int) -> int:
+        return 3 * self._num_tiles(size)
+
+    def numbers(self, lengths: Sequence[int], size: int) -> NDArray[np.int32]:
+        tiles: NDArray[np.int32] = self._kernels.frame_tiles(lengths, self._plan.rows, self._num_tiles(size))
+        return tiles.ravel()
+
+    def __call__(self, qkv: Tensor, numbers: Tensor) -> Tensor:
+        attended: Tensor = self._kernels.attend_frames(qkv, numbers.view(-1, 3), plan=self._plan)
+        return attended
+
+    def _num_tiles(self, size: int) -> int:
+        return int(self._kernels.max_tiles(size, max_frames(size), self._plan.rows))
+
+
+class FlashAttention:
+    """By torch's flash attention, on a CPU frame by frame."""
+
+    def count(self, size: int) -> int:
+        return max_frames(size) + 2  # where each frame begins, the padding's and the end included
+
+    def numbers(self, lengths: Sequence[int], size: int) -> NDArray[np.int32]:
+        numbers = np.full(self.count(size), size, dtype=np.int32)  # behind the padding, frames of no length
+        numbers[: len(lengths) + 1] = [0, *accumulate(lengths)]
+        return numbers
+
+    def __call__(self, qkv: Tensor, numbers: Tensor) -> Tensor:
+        return attend_packed(qkv, numbers, qkv.shape[0])
+
+
+class _Static:
+    """The tensors that graphs read and write, for the largest of them; a smaller one uses their beginning."""
+
+    def __init__(self, tower: VisionTower, size: int, count: int) -> None:
         config, device = tower.config, tower.device
         self.pixels = torch.zeros(size, config.patch_values, dtype=torch.uint8, device=device)
         self.positions = torch.zeros(size, config.hidden_size, dtype=tower.dtype, device=device)
         self.rotation = torch.zeros(size, 1, 1, config.head_dim // 2, dtype=torch.complex64, device=device)
-        # Where each frame begins, the padding's and the end included.
-        self.offsets = torch.zeros(max_frames(size) + 2, dtype=torch.int32, device=device)
+        self.numbers = torch.zeros(count, dtype=torch.int32, device=device)  # `PackedAttention.numbers`
         self.features = torch.zeros(size // 4, config.out_hidden_size, dtype=tower.dtype, device=device)
 
 
 class TowerGraphs:
-    def __init__(self, tower: VisionTower, sizes: Sequence[int] = LADDER, *, capture: bool = True) -> None:
-        """Captures a graph for each of `sizes`, ascending. `capture` off: kernel by kernel, for tests."""
+    def __init__(
+        self, tower: VisionTower, sizes: Sequence[int] = LADDER, *, largest: Grid | None = None, capture: bool = True
+    ) -> None:
+        """Captures a graph for each of `sizes`, ascending, and one for a single picture of one frame like `largest`.
+        Others up to its number of patches get theirs when they come again; they find room in its memory, so that all
+        that graphs will ever need is taken here. None: no such graphs. `capture` off: kernel by kernel, for tests."""
         assert all(size % 4 == 0 for size in sizes) and list(sizes) == sorted(sizes), sizes
         self.tower = tower
         self.sizes = tuple(sizes)
+        ours = tower.attention_kernels
+        self._attend: PackedAttention = FlashAttention() if ours is None else KernelAttention(ours, tower)
+        most = largest.num_patches if largest is not None else 0
         with torch.inference_mode():
-            self._static = _Static(tower, self.sizes[-1])
-        before = _reserved_bytes(tower.device)
-        self._graphs = graphs.capture(sizes, tower.device, self._prepare, self._compute) if capture else {}
-        # Of device memory that the graphs keep for what they compute.
-        self.num_bytes = _reserved_bytes(tower.device) - before if capture else 0
+            self._static = _Static(tower, max(most, self.sizes[-1]), max(map(self._attend.count, self.sizes)))
+        self._large = LargeGraphs(self._record_picture, self.sizes[-1] + 1, most)
+        self._graphs: dict[int, graphs.Captured[None]] = {}
+        self._recorder: graphs.Recorder | None = None
+        self.num_bytes = 0  # of device memory that the graphs keep for what they compute
+        if capture:
+            before = _reserved_bytes(tower.device)
+            self._recorder = graphs.Recorder(tower.device)
+            if most > self.sizes[-1] and self._large.record(most) is None:
+                self._recorder = graphs.Recorder(tower.device)  # a failure may have left the other's memory unusable
+            self._graphs = graphs.capture(sizes, tower.device, self._prepare, self._compute, self._recorder)
+            self.num_bytes = _reserved_bytes(tower.device) - before
 
     @staticmethod
     def available(tower: VisionTower) -> bool:
         """Whether the attention of the graphs computes here; a line in the log when it does not."""
+        if tower.attention_kernels is not None:
+            return True  # `Glm4v.distrust_kernels` has tried it
         config = tower.config
         qkv = torch.zeros(4, 3, config.num_heads, config.head_dim, dtype=tower.dtype, device=tower.device)
         offsets = torch.tensor([0, 4], dtype=torch.int32, device=tower.device)
@@ -84,11 +158,27 @@ class TowerGraphs:
 
     @torch.inference_mode()
     def encode_images(self, patches: Sequence[Tensor], grids: Sequence[Grid]) -> list[Tensor]:
-        """`Glm4v.encode_images`; nothing waits for the device, and each picture's features are its own."""
+        """`Glm4v.encode_images`; each picture's features are its own. Nothing waits for the device, but for recording:
+        the second large picture of a size makes the step that it is in some 30 to 60 ms longer, once."""
+        features: dict[int, Tensor] = {}
+        for i, grid in enumerate(grids):
+            replay = self._large.replay_for(grid.num_patches) if grid.t == 1 else None
+            if replay is not None:
+                self._bring(self.tower.parts([patches[i]], [grid]))
+                replay()
+                features[i] = self._static.features[: grid.num_tokens].clone()  # the next replay writes over them
+        rest = [i for i in range(len(grids)) if i not in features]
+        encoded = self._encode_packed([patches[i] for i in rest], [grids[i] for i in rest])
+        features.update(zip(rest, encoded, strict=True))
+        return [features[i] for i in range(len(grids))]
+
+    def _encode_packed(self, patches: Sequence[Tensor], grids: Sequence[Grid]) -> list[Tensor]:
         size = self.size_for(sum(grid.num_patches for grid in grids), sum(grid.t for grid in grids))
         if size is None or not patches:
             return self.tower.encode(patches, grids) if patches else []
-        self._bring(self.tower.parts(patches, grids), size)
+        parts = self.tower.parts(patches, grids)
+        self._bring(parts)
+        self._bring_numbers(parts.lengths, size)
         known = self._graphs.get(size)
         if known is not None:
             known.graph.replay()
@@ -98,29 +188,41 @@ class TowerGraphs:
         features = torch.split(self._static.features[: sum(num_tokens)], num_tokens)
         return [rows.clone() for rows in features]  # the next replay writes over them
 
-    def _bring(self, parts: Parts, size: int) -> None:
+    def _bring(self, parts: Parts) -> None:
         """Puts pictures where the graph reads them. Padding keeps what is there: rows of a frame that nobody reads."""
         static, num_patches = self._static, parts.num_patches
         torch.cat(parts.pixels, out=static.pixels[:num_patches])
         torch.cat(parts.positions, out=static.positions[:num_patches])
         torch.cat(parts.rotations, out=static.rotation[:num_patches])
-        used = [0, *accumulate(parts.lengths)]
-        # After the last frame the padding's end, again and again: frames of no length.
-        offsets = torch.tensor(used + [size] * (max_frames(size) + 2 - len(used)), dtype=torch.int32)
-        if static.offsets.is_cuda:
-            offsets = offsets.pin_memory()  # else the copy would wait for the device
-        static.offsets[: len(offsets)].copy_(offsets, non_blocking=True)
+
+    def _bring_numbers(self, lengths: Sequence[int], size: int) -> None:
+        static, numbers = self._static, torch.from_numpy(self._attend.numbers(lengths, size))
+        if static.numbers.is_cuda:
+            numbers = numbers.pin_memory()  # else the copy would wait for the device
+        static.numbers[: len(numbers)].copy_(numbers, non_blocking=True)
 
     def _compute(self, size: int) -> None:
         """The tower over `size` rows of the static tensors. This is what a graph holds."""
         static = self._static
-        attend = partial(attend_packed, offsets=static.offsets[: max_frames(size) + 2], longest=size)
+        attend = partial(self._attend, numbers=static.numbers[: self._attend.count(size)])
         features = self.tower.compute(static.pixels[:size], static.positions[:size], static.rotation[:size], attend)
         static.features[: size // 4].copy_(features)
 
     def _prepare(self, size: int) -> None:
-        """One frame of whatever lies there, and frames of no length."""
-        self._static.offsets[1:].fill_(size)
+        """One frame of whatever lies there."""
+        self._bring_numbers([size], size)
+
+    def _compute_picture(self, size: int) -> None:
+        """The same for one frame."""
+        static = self._static
+        rows = static.pixels[:size], static.positions[:size], static.rotation[:size]
+        static.features[: size // 4].copy_(self.tower.compute_frames(*rows, [size]))
+
+    def _record_picture(self, size: int) -> Replay:
+        """While it records, nothing else runs on the device. Called between steps, by the thread that launches them."""
+        if self._recorder is None:
+            return partial(self._compute_picture, size)
+        return self._recorder.record(partial(self._compute_picture, size)).graph.replay
 
 
 def attend_packed(qkv: Tensor, offsets: Tensor, longest: int) -> Tensor:

@@ -81,6 +81,9 @@ class VisionTower:
         kernel = weights.take("downsample.weight").permute(0, 2, 3, 1).flatten(1).contiguous()
         self.downsample = DenseLinear(kernel, weights.take("downsample.bias"))
         self.merger = Merger(weights)
+        # Of packed frames (`tower_graphs.py`). None: torch's, as in fp32, which tensor cores do not multiply.
+        ours = self.dtype.itemsize == 2 and config.head_dim >= 16
+        self.attention_kernels = kernels("tower_attention", device.type) if ours else None
         self.frequencies = inverse_frequencies(config.head_dim // 2, config.rope_theta).to(device)
         self._lattices: OrderedDict[tuple[int, int], _Lattice] = OrderedDict()
         self._lattice_bytes = 0
@@ -89,8 +92,7 @@ class VisionTower:
         """Features of each picture: uint8 [grid.num_patches, 588] -> [grid.num_tokens, out_hidden_size]."""
         parts = self.parts(patches, grids)
         pixels, positions, rotation = map(_joined, (parts.pixels, parts.positions, parts.rotations))
-        with _attention_backends(self.device):
-            x = self.compute(pixels, positions, rotation, partial(_attend_frames, runs=_equal_runs(parts.lengths)))
+        x = self.compute_frames(pixels, positions, rotation, parts.lengths)
         return list(torch.split(x, [grid.num_tokens for grid in grids]))
 
     def parts(self, patches: Sequence[Tensor], grids: Sequence[Grid]) -> Parts:
@@ -126,6 +128,11 @@ class VisionTower:
         for block in self.blocks:
             block.add_to_(x, rotation, attend)
         return self._leave(x)
+
+    def compute_frames(self, pixels: Tensor, positions: Tensor, rotation: Tensor, lengths: Sequence[int]) -> Tensor:
+        """`compute` with torch's attention, for packed frames of so many patches each."""
+        with _attention_backends(self.device):
+            return self.compute(pixels, positions, rotation, partial(_attend_frames, runs=_equal_runs(lengths)))
 
     def _enter(self, pixels: Tensor, positions: Tensor) -> Tensor:
         x = F.linear(pixels.float(), self.patch_weight, self.patch_bias).to(self.dtype)
