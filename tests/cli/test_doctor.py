@@ -6,6 +6,7 @@ import json
 import socket
 import struct
 from dataclasses import replace
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import msgspec
 import pytest
 
 from flashweb.cli import doctor, main, prove
-from flashweb.cli.doctor import Check, check_ports, check_torch, report
+from flashweb.cli.doctor import Check, check_packages, check_ports, check_torch, report
 from flashweb.cli.fit import estimate_fit, folder_weights, read_header
 from flashweb.engine import EngineConfig
 from flashweb.errors import CheckpointError
@@ -209,6 +210,16 @@ def test_a_gpu_that_torch_cannot_use_is_told_apart_by_its_reason() -> None:
     busy = no_driver | {"devices": [H200 | {"free": GIB}]}
     assert "another program" in list(check_torch(busy, "x"))[1].fix
     assert list(check_torch({"error": "no module", "devices": []}, None))[0].verdict == "fail"
+
+
+def test_run_from_its_source_the_packages_cannot_be_checked_and_that_is_no_failure(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def not_installed(name: str) -> list[str]:
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "requires", not_installed)
+    assert check_packages().verdict == "warn"
 
 
 def test_the_report_colours_only_terminals_and_ends_with_a_verdict() -> None:

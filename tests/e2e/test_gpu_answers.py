@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -20,9 +21,14 @@ WAYS = {
 }
 
 
+class Answer(NamedTuple):
+    text: str
+    is_right: bool
+
+
 def answers(
     monkeypatch: pytest.MonkeyPatch, folder: Path, cases: Path, concurrency: int, **environ: str
-) -> dict[str, str]:
+) -> dict[str, Answer]:
     """What an engine with these settings says to every example."""
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
@@ -31,11 +37,12 @@ def answers(
     assert main(command) == 0
     for name in environ:
         monkeypatch.delenv(name)
-    return {row["name"]: row["answer"] for row in map(json.loads, out.read_text("utf-8").splitlines())}
+    rows = map(json.loads, out.read_text("utf-8").splitlines())
+    return {row["name"]: Answer(row["answer"], row["exact"] == 1.0) for row in rows}
 
 
 @pytest.fixture(scope="module")
-def on_a_cpu(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def on_a_cpu(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Answer]:
     with pytest.MonkeyPatch.context() as patch:
         root = Path(__file__).resolve().parents[2]
         return answers(patch, tmp_path_factory.mktemp("cpu"), root / "examples", 4, FLASHWEB_DEVICE="cpu")
@@ -43,18 +50,19 @@ def on_a_cpu(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 @pytest.mark.parametrize("way", WAYS)
 def test_greedy_words_in_fp32_are_the_cpus(
-    way: str, on_a_cpu: dict[str, str], root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    way: str, on_a_cpu: dict[str, Answer], root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = {"FLASHWEB_DEVICE": "cuda", "FLASHWEB_DTYPE": "float32", **WAYS[way]}
     assert answers(monkeypatch, tmp_path, root / "examples", 12, **settings) == on_a_cpu
 
 
 @pytest.mark.parametrize("quantization", ["none", "fp8", "int8", "int4"])
-def test_rounded_weights_change_few_answers(
-    quantization: str, on_a_cpu: dict[str, str], root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_rounded_weights_turn_few_answers_wrong(
+    quantization: str, on_a_cpu: dict[str, Answer], root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Measured on all held-out sets: int8 turns none of 908, fp8 six, int4 twenty-one (docs/experiments.md)."""
+    """On all held-out sets int8 turns one of 908, fp8 six, int4 twenty-one (docs/experiments.md). Other words are no
+    fault: of fp8's answers a tenth are not fp32's."""
     settings = {"FLASHWEB_DEVICE": "cuda", "FLASHWEB_QUANTIZATION": quantization}
     found = answers(monkeypatch, tmp_path, root / "examples", 12, **settings)
-    unlike = sum(found[name] != text for name, text in on_a_cpu.items())
-    assert unlike <= (3 if quantization == "int4" else 2), unlike
+    wrong = [name for name, answer in on_a_cpu.items() if answer.is_right and not found[name].is_right]
+    assert len(wrong) <= (2 if quantization == "int4" else 1), wrong

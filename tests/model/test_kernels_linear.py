@@ -191,10 +191,11 @@ def test_the_fp8_feed_leaves_a_single_row_as_it_is_and_rounds_two(rows: int) -> 
             assert float((got.values.float() * got.scale - plain.float()).abs().max()) <= float(plain.abs().max()) / 16
 
 
+@pytest.mark.parametrize("dtype", [torch.int8, torch.float8_e4m3fn])
 @pytest.mark.parametrize(("size", "columns"), [(4608, 4096), (4096, 4096), (27392, 4096), (4096, 13696)])
-def test_a_threads_loads_of_bytes_are_whole(size: int, columns: int) -> None:
+def test_a_threads_loads_of_bytes_are_whole(size: int, columns: int, dtype: torch.dtype) -> None:
     """16 bytes each, several of them a turn."""
-    plan = row_plan_for(columns, 1)
+    plan = row_plan_for(size, columns, dtype)
     values = plan.block_n * plan.block_k // (32 * plan.num_warps)
     assert plan.block_k >= 16 * 32 * plan.num_warps and values >= 32 and size % plan.block_n == 0
 

@@ -78,7 +78,7 @@ class EngineCore:
             self.runner.decoder = model.new_decoder(cache, limits.max_num_seqs, limits.max_model_len)
             clock.done("decode graphs")
             self.runner.prompts = model.new_prefill_graphs(
-                cache, limits.max_num_batched_tokens, limits.max_num_seqs, limits.max_model_len
+                cache, limits.most_tokens, limits.max_num_seqs, limits.max_model_len
             )
             clock.done("prompt graphs")
         self.num_steps = 0
@@ -235,9 +235,7 @@ def _plan(model: Any, config: EngineConfig, tower_bytes: int, graphs: bool) -> M
         taken = _peak_bytes(model, config, share_bytes) + tower_bytes
         if graphs:
             step, text, item_bytes = step_limits(config, "cuda", share_bytes), model.config.text, model.dtype.itemsize
-            taken += graph_bytes(
-                text, item_bytes, num_tokens=step.max_num_batched_tokens, max_num_seqs=step.max_num_seqs
-            )
+            taken += graph_bytes(text, item_bytes, num_tokens=step.most_tokens, max_num_seqs=step.max_num_seqs)
         free_bytes = measure_free_bytes(config, device, taken)
     return plan_memory(
         config,

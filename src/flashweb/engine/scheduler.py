@@ -51,6 +51,11 @@ class Limits:
     max_tokens_beside: int | None = None  # of prompts
     max_patches_beside: int | None = None  # of the tower: larger pictures are encoded in slices, a slice a step
 
+    @property
+    def most_tokens(self) -> int:
+        """New tokens of the largest step there can be."""
+        return max(self.max_num_batched_tokens, self.max_lone_tokens or 0)
+
 
 @dataclass(frozen=True, slots=True)
 class Slice:

@@ -18,6 +18,7 @@ from torch import Tensor
 
 INTERPRETED: bool = bool(triton.knobs.runtime.interpret)
 LOAD_BYTES = 16  # the widest load of a thread
+MANY_ROWS = 16384  # of a weight: gate and up, and the head
 
 
 class RowPlan(NamedTuple):
@@ -28,16 +29,20 @@ class RowPlan(NamedTuple):
     num_warps: int
 
 
-def row_plan_for(k: int, value_bytes: int) -> RowPlan:
-    """The blocks for rows of `k` weights of `value_bytes` bytes: four loads of 16 bytes a thread and turn.
+def row_plan_for(size: int, k: int, dtype: torch.dtype) -> RowPlan:
+    """The blocks for `size` rows of `k` weights of `dtype`: four loads of 16 bytes a thread and turn.
 
-    With the programs an SM holds, some 60 KiB are always under way. In bf16 few rows of the weight and long pieces of
-    them were fastest at nearly every shape (H100, benchmarks/kernels.py). Of one byte a value twice as many values make
-    up the loads; that they are four rows is reckoned, not measured: x is twice as wide as the weights, and is read and
-    widened once for all rows of a program.
+    With the programs an SM holds, some 60 KiB are always under way. What was fastest at the real model's shapes
+    (benchmarks/kernels.py; bf16 on an H100, bytes on an H200): in bf16 few rows of the weight and long pieces of them;
+    in e4m3 whole rows, in one turn, where they are short enough; in int8, whose widening takes longer, small programs
+    where there are many.
     """
     block_k = triton.next_power_of_2(k)
-    if value_bytes == 1:
+    if dtype.itemsize == 1:
+        if dtype == torch.float8_e4m3fn and block_k <= 4096:
+            return RowPlan(2, block_k, 4)
+        if dtype == torch.int8 and size >= MANY_ROWS:
+            return RowPlan(4, min(block_k, 1024), 2)
         return RowPlan(4, min(block_k, 2048), 4)
     return RowPlan(2, 2048, 4) if block_k <= 8192 else RowPlan(4, min(block_k, 1024), 4)
 
@@ -52,7 +57,7 @@ def one_row_linear(
     assert x.shape == (1, weight.shape[1]) and weight.is_contiguous(), f"{tuple(x.shape)} by {tuple(weight.shape)}"
     assert x.stride(1) == 1, "a row must lie together"
     size, columns = weight.shape
-    block_n, block_k, num_warps = plan or row_plan_for(columns, weight.itemsize)
+    block_n, block_k, num_warps = plan or row_plan_for(size, columns, weight.dtype)
     out = torch.empty((1, size), dtype=x.dtype, device=x.device)
     grid = (triton.cdiv(size, block_n),)
     even, has_scale, has_bias = columns % block_k == 0, scale is not None, bias is not None
