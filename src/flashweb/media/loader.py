@@ -54,8 +54,9 @@ class MediaLoader:
         self._fetcher = fetcher or Fetcher(settings)
         self._num_workers = settings.num_workers or os.cpu_count() or 1
         self._pool = ThreadPoolExecutor(self._num_workers, thread_name_prefix="flashweb-media")
-        # Takes half of a large picture while there are workers with nothing to do; never waits for anything itself.
-        self._helpers = ThreadPoolExecutor(max(1, self._num_workers // 2), thread_name_prefix="flashweb-media-half")
+        # Take parts of a large picture while there are workers with nothing to do; never wait for anything themselves.
+        num_helpers = max(1, self._num_workers * 3 // 4)
+        self._helpers = ThreadPoolExecutor(num_helpers, thread_name_prefix="flashweb-media-part")
         self._fast = PictureWorkers(self._num_workers) if settings.resize == "fast" else None
         self._cache = PictureCache(settings.cache_bytes)
         self._num_busy = 0
@@ -184,9 +185,11 @@ class MediaLoader:
             return self._fast.prepare(source, header, self.geometry, self.settings.max_image_size)
         with self._busy_lock:
             self._num_busy += 1
-            helper = self._helpers if 2 * self._num_busy <= self._num_workers else None
+            num_threads = self._num_workers // self._num_busy
         try:
-            return prepare(source, header, self.geometry, self.settings.max_image_size, helper)
+            return prepare(
+                source, header, self.geometry, self.settings.max_image_size, self._helpers, max(1, num_threads)
+            )
         finally:
             with self._busy_lock:
                 self._num_busy -= 1
