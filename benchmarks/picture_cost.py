@@ -61,7 +61,9 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--resize", choices=["exact", "fast"], default="exact", help="fast: its processes not counted")
     parser.add_argument("--shared", action="store_true", help="one picture for all requests, 64 clients")
-    parser.add_argument("--save", action="store_true", help="write results/picture_cost.json (picture_cost_shared.json)")
+    parser.add_argument(
+        "--save", action="store_true", help="write results/picture_cost.json, or picture_cost_shared.json"
+    )
     args = parser.parse_args()
     setup, port = machine(), free_port()
     url = f"http://127.0.0.1:{port}"

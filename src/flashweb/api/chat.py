@@ -94,7 +94,7 @@ def chat_router(pipeline: Pipeline, names: ModelNames, settings: Settings) -> AP
 
 
 class StraightToChat:
-    """POST to `PATH` without the framework around it, which would take a sixth of a short answer's time to find the
+    """POST to `PATH` without the framework around it, which would take a tenth of a short answer's time to find the
     route and resolve the dependencies it does not have. Whatever else is asked goes the framework's way, as would
     this; the answers are the same, those to errors too."""
 

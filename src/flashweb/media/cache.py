@@ -5,7 +5,7 @@ a job of a thread pool that cannot be cancelled once it runs: a caller who leave
 Failures are told to those who wait and not kept. Knows nothing of formats, event loops or engines.
 
 A picture may also be found by the very text it was sent as (base64 mostly), whole texts compared and nothing hashed:
-comparing costs a twentieth of decoding, and no two pictures can be taken for each other.
+comparing costs a tenth of decoding, and no two pictures can be taken for each other.
 """
 
 from __future__ import annotations
