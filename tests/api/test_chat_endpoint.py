@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
 
+import httpx
 import pytest
 
 from flashweb.api.schemas import ChatCompletion, ChatCompletionChunk
@@ -289,3 +291,27 @@ async def test_a_drain_ends_a_body_that_does_not_come() -> None:
         upload.leave()
         await asyncio.wait_for(asyncio.gather(running, draining), 5)
         assert (upload.status, house.pipeline.num_inside) == (503, 0)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"messages": user("hi")},
+        {"messages": user("hi"), "stream": True},
+        {"messages": []},
+        {"messages": user("hi"), "model": "nobody"},
+    ],
+)
+async def test_the_short_way_and_the_frameworks_give_the_same_answers(body: dict[str, object]) -> None:
+    async with open_house(ScriptedEngine("fine")) as house:
+        app = make_app(house.pipeline)
+        answers = []
+        for root_path in ("", "/behind"):  # below a prefix the framework has to find the route
+            transport = httpx.ASGITransport(app, root_path=root_path)
+            async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8080") as client:
+                answers.append(await client.post(f"{root_path}/v1/chat/completions", json=body))
+    one, other = answers
+    assert one.status_code == other.status_code
+    changing = re.compile(r'"id":"chatcmpl-\w+"|"created":\d+')
+    assert changing.sub("", one.text) == changing.sub("", other.text)
+    assert {**one.headers, "x-request-id": ""} == {**other.headers, "x-request-id": ""}

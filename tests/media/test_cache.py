@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from flashweb.errors import InvalidImage
-from flashweb.media.cache import PictureCache
+from flashweb.media.cache import PictureCache, _mark
 from flashweb.types import Grid, PixelPatches
 
 
@@ -69,3 +69,46 @@ def test_one_of_those_who_wait_cannot_cancel_the_picture() -> None:
 
     made = cache.get(bytes([1]) * 32, make)
     assert made is inside[0] and made.result().patches[0, 0] == 1
+
+
+def test_a_text_finds_its_picture_for_as_long_as_both_are_kept() -> None:
+    cache = PictureCache(max_bytes=500)
+    for number in (1, 2):
+        ask(cache, number)
+        cache.remember(str(number) * 100, 75, bytes([number]) * 32)
+    assert cache.num_bytes == 400
+    found = cache.find("1" * 100)
+    assert found is not None and found.picture.digest == bytes([1]) * 32 and found.num_file_bytes == 75
+    ask(cache, 3)
+    ask(cache, 4)  # drops the second, the first was asked for later
+    assert cache.find("2" * 100) is None and not has(cache, 2)
+    assert cache.find("1" * 100) is not None
+    assert cache.num_bytes == 400 and len(cache._digests) == 1
+
+
+def test_a_text_that_only_looks_alike_finds_nothing() -> None:
+    cache = PictureCache(max_bytes=10_000)
+    texts = ["a" + "x" * 300, "b" + "x" * 300]
+    assert len({_mark(text) for text in texts}) == 1
+    ask(cache, 1)
+    cache.remember(texts[0], 225, bytes([1]) * 32)
+    assert cache.find(texts[1]) is None
+    ask(cache, 2)
+    cache.remember(texts[1], 225, bytes([2]) * 32)
+    assert cache.find(texts[0]) is None  # one of them can be found, and never as the other
+    found = cache.find(texts[1])
+    assert found is not None and found.picture.digest == bytes([2]) * 32
+
+
+def test_a_text_that_does_not_fit_beside_its_picture_is_not_kept() -> None:
+    cache = PictureCache(max_bytes=300)
+    ask(cache, 1)
+    for text in ("x" * 201, "\u00e9" * 10):  # too long, and more bytes than characters
+        cache.remember(text, 150, bytes([1]) * 32)
+        assert cache.find(text) is None and cache.num_bytes == 100
+    cache.remember("y" * 50, 37, bytes([9]) * 32)  # dropped meanwhile
+    assert cache.find("y" * 50) is None
+    for text in ("x" * 200, "z" * 100):
+        cache.remember(text, 75, bytes([1]) * 32)
+        assert cache.num_bytes == 100 + len(text)
+    assert cache.find("x" * 200) is None and cache.find("z" * 100) is not None

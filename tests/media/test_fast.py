@@ -20,7 +20,7 @@ from flashweb.media import fast as fast_module
 from flashweb.media import worker as worker_module
 from flashweb.media.decode import read_header
 from flashweb.media.fast import PictureWorkers
-from flashweb.media.patches import empty_patches, place_patches
+from flashweb.media.patches import empty_patches, place_planes, planes_of
 from flashweb.media.prepare import prepare
 from flashweb.types import ImagePart
 from tests.media.pictures import encoded, noise
@@ -102,7 +102,7 @@ def test_halves_are_made_of_the_same_pixels_as_the_whole(
         _imaging.set_use_block_allocator(previous)
     assert np.array_equal(halves, whole)
     exact = empty_patches(height, width, GEOMETRY)
-    place_patches(exact, image.resize((width, height), Image.Resampling.BICUBIC), 0, width, GEOMETRY)
+    place_planes(exact, planes_of(image.resize((width, height), Image.Resampling.BICUBIC)), 0, width, GEOMETRY)
     assert np.abs(halves.astype(int) - exact).max() <= 2
 
 

@@ -121,6 +121,61 @@ async def test_a_known_picture_meets_every_check_again() -> None:
             await loader.load([known], refuse)
 
 
+def data_url(image: Image.Image, format: str = "PNG") -> ImagePart:
+    return ImagePart(url=f"data:image/{format.lower()};base64,{base64.b64encode(encoded(image, format)).decode()}")
+
+
+async def test_pictures_sent_again_as_the_same_texts_are_not_even_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*_: object) -> None:
+        raise AssertionError("read")
+
+    one, two = data_url(noise(60, 80)), ImagePart(url=base64.b64encode(encoded(noise(80, 60))).decode())
+    async with MediaLoader(MediaSettings()) as loader:
+        (first,) = await loader.load([one])
+        _, second = await loader.load([one, two])
+        monkeypatch.setattr(loader_module, "read_inline", never)
+        again = await loader.load([two, one, two])
+        assert [image is before for image, before in zip(again, [second, first, second], strict=True)] == [True] * 3
+        for others in ([data_url(noise(60, 80, seed=1))], [one, ImagePart(data=encoded(noise(60, 80)))]):
+            with pytest.raises(AssertionError, match="read"):
+                await loader.load(others)
+
+
+async def test_a_known_text_meets_every_check_of_its_request() -> None:
+    known = data_url(noise(60, 80))
+    num_bytes = len(encoded(noise(60, 80)))
+    settings = MediaSettings(max_images=4, max_request_pixels=12_000, max_request_bytes=3 * num_bytes)
+
+    def refuse(sizes: Sequence[tuple[int, int]]) -> None:
+        raise InvalidRequest(f"no room for {sizes}")
+
+    async with MediaLoader(settings) as loader:
+        await loader.load([known])
+        with pytest.raises(InvalidRequest, match="holds 5 pictures, the limit is 4"):
+            await loader.load([known] * 5)
+        with pytest.raises(TooLarge, match="bytes together"):
+            await loader.load([known] * 4)
+        with pytest.raises(TooLarge, match="14,400 pixels together"):
+            await loader.load([known] * 3)
+        with pytest.raises(InvalidRequest, match=r"no room for \[\(60, 80\), \(60, 80\)\]"):
+            await loader.load([known] * 2, refuse)
+
+
+async def test_a_picture_that_was_fetched_is_fetched_again() -> None:
+    class Counting:
+        fetched = 0
+
+        async def fetch(self, url: str) -> bytes:
+            self.fetched += 1
+            return encoded(noise(60, 80))
+
+    fetcher: Any = Counting()
+    async with MediaLoader(MediaSettings(), fetcher=fetcher) as loader:
+        for _ in range(2):
+            await loader.load([ImagePart(url="https://example.com/a.png")])
+    assert fetcher.fetched == 2
+
+
 async def test_a_large_data_url_is_read_like_a_small_one() -> None:
     data = encoded(noise(500, 500), "BMP")
     url = "data:image/bmp;base64," + base64.b64encode(data).decode()

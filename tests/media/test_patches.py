@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from flashweb.media.geometry import ImageGeometry
-from flashweb.media.patches import digest, empty_patches, place_patches
+from flashweb.media.patches import digest, empty_patches, place_seam, place_strip, planes_of
 from flashweb.types import Grid
 from tests.media.pictures import encoded, noise
 
@@ -20,16 +20,19 @@ GEOMETRY = ImageGeometry()
 
 
 def patchify(image: Image.Image, edges: Sequence[int] = ()) -> NDArray[np.uint8]:
-    """The rows of a picture, placed in strips cut at these edges (in patches)."""
+    """The rows of a picture, placed in strips cut at these edges (in halves of a patch)."""
     out = empty_patches(image.height, image.width, GEOMETRY)
-    cuts = sorted({0, image.width // 14, *edges})
-    for left, right in zip(cuts, cuts[1:], strict=False):
-        strip = image.crop((left * 14, 0, right * 14, image.height))
-        place_patches(out, strip, left * 14, image.width, GEOMETRY)
+    cuts = [7 * edge for edge in sorted({0, image.width // 7, *edges})]
+    pairs = list(zip(cuts, cuts[1:], strict=False))
+    strips = [planes_of(image.crop((left, 0, right, image.height))) for left, right in pairs]
+    for (left, _), planes in zip(pairs, strips, strict=True):
+        place_strip(out, planes, left, image.width, GEOMETRY)
+    for (_, edge), before, behind in zip(pairs, strips, strips[1:], strict=False):
+        place_seam(out, before, behind, edge, image.width, GEOMETRY)
     return out
 
 
-@given(st.integers(1, 5), st.integers(1, 5), st.sampled_from(["RGB", "L"]), st.lists(st.integers(0, 9), max_size=3))
+@given(st.integers(1, 5), st.integers(1, 5), st.sampled_from(["RGB", "L"]), st.lists(st.integers(0, 19), max_size=5))
 def test_rows_are_merge_blocks_of_channel_major_patches(rows: int, columns: int, mode: str, edges: list[int]) -> None:
     """Against the definition, pixel by pixel, whole and in strips."""
     image = noise(rows * 28, columns * 28, mode)
@@ -41,7 +44,7 @@ def test_rows_are_merge_blocks_of_channel_major_patches(rows: int, columns: int,
         for y in range(2)
         for x in range(2)
     ]
-    patches = patchify(image, [edge for edge in edges if edge < columns * 2])
+    patches = patchify(image, [edge for edge in edges if edge < columns * 4])
     assert patches.dtype == np.uint8
     assert patches.flags.c_contiguous
     assert np.array_equal(patches, np.array(expected))

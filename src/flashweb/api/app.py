@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from flashweb import __version__
-from flashweb.api.chat import chat_router
+from flashweb.api.chat import StraightToChat, chat_router
 from flashweb.api.error_handlers import install_error_handlers
 from flashweb.api.middleware import layers
 from flashweb.api.openapi import install_openapi
@@ -36,12 +36,13 @@ def create_app(
         lifespan=_lifespan(pipeline),
         redirect_slashes=False,
     )
-    app.include_router(chat_router(pipeline, names, settings))
+    chat = chat_router(pipeline, names, settings)
+    app.include_router(chat)
     app.include_router(ops_router(pipeline, names))
     app.include_router(pages_router(names))
     install_error_handlers(app)
     install_openapi(app)
-    return layers(app, settings, own_origins)
+    return layers(StraightToChat(app, chat), settings, own_origins)
 
 
 def _lifespan(pipeline: Pipeline) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:

@@ -1,8 +1,9 @@
 """`MediaLoader`: all pictures of one chat, concurrently, in order, off the event loop.
 
 The order of work is the order of cost: count, then bytes (with caps), then headers, then the request's budget, and
-only when all pictures have passed, decoding, unless the same file was prepared a moment ago. Knows nothing of prompts,
-HTTP requests or engines.
+only when all pictures have passed, decoding, unless the same file was prepared a moment ago. Pictures that come as the
+very texts they came as before need no thread and no reading: only the request's own limits are checked. Knows nothing
+of prompts, HTTP requests or engines.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import os
 import threading
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -19,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flashweb.errors import InvalidRequest, TooLarge
-from flashweb.media.cache import PictureCache
+from flashweb.media.cache import Kept, PictureCache
 from flashweb.media.decode import Header, read_header
 from flashweb.media.fast import PictureWorkers
 from flashweb.media.fetch import Fetcher
@@ -52,8 +54,9 @@ class MediaLoader:
         self._fetcher = fetcher or Fetcher(settings)
         self._num_workers = settings.num_workers or os.cpu_count() or 1
         self._pool = ThreadPoolExecutor(self._num_workers, thread_name_prefix="flashweb-media")
-        # Takes half of a large picture while there are workers with nothing to do; never waits for anything itself.
-        self._helpers = ThreadPoolExecutor(max(1, self._num_workers // 2), thread_name_prefix="flashweb-media-half")
+        # Take parts of a large picture while there are workers with nothing to do; never wait for anything themselves.
+        num_helpers = max(1, self._num_workers * 3 // 4)
+        self._helpers = ThreadPoolExecutor(num_helpers, thread_name_prefix="flashweb-media-part")
         self._fast = PictureWorkers(self._num_workers) if settings.resize == "fast" else None
         self._cache = PictureCache(settings.cache_bytes)
         self._num_busy = 0
@@ -92,31 +95,58 @@ class MediaLoader:
                 f"the request holds {len(parts)} pictures, the limit is {self.settings.max_images}; send fewer",
                 param="messages",
             )
+        known = self._find_all(parts)
+        if known is not None:
+            self._check_known(known, check_sizes)
+            return [kept.picture for kept in known]
         sources = await self._read_all(parts)
         if len(sources) == 1:  # nothing to wait for between its header and its pixels: one job for both
-            return [await self._prepared(self._check_and_prepare, sources[0], check_sizes)]
-        headers = await _all([self._run(read_header, source, self.settings) for source in sources])
-        self._check(headers, check_sizes)
-        jobs = zip(sources, headers, strict=True)
-        return await _all([self._prepared(self._prepare, source, header) for source, header in jobs])
+            pictures = [await self._prepared(self._check_and_prepare, sources[0].data, check_sizes)]
+        else:
+            headers = await _all([self._run(read_header, source.data, self.settings) for source in sources])
+            self._check([(header.height, header.width) for header in headers], check_sizes)
+            jobs = zip(sources, headers, strict=True)
+            pictures = await _all([self._prepared(self._prepare, source.data, header) for source, header in jobs])
+        for source, picture in zip(sources, pictures, strict=True):
+            if source.text is not None:
+                self._cache.remember(source.text, len(source.data), picture.digest)
+        return pictures
 
-    async def _read_all(self, parts: Sequence[ImagePart]) -> list[bytes]:
+    def _find_all(self, parts: Sequence[ImagePart]) -> list[Kept] | None:
+        """The pictures, when all of them were sent before as the same texts and are still here. Never one that would
+        be fetched: only texts that hold their picture are remembered."""
+        found: list[Kept] = []
+        for part in parts:
+            kept = self._cache.find(part.url) if part.url is not None else None
+            if kept is None:
+                return None
+            found.append(kept)
+        return found
+
+    def _check_known(self, known: Sequence[Kept], check_sizes: CheckSizes | None) -> None:
+        """What depends on the request; what depends on a picture alone was checked when it was prepared."""
+        budget = _Budget(self.settings.max_request_bytes)
+        for kept in known:
+            budget.spend(kept.num_file_bytes)
+        self._check([kept.picture.source_size for kept in known], check_sizes)
+
+    async def _read_all(self, parts: Sequence[ImagePart]) -> list[_Source]:
         gate = asyncio.Semaphore(_FETCHES_AT_ONCE)
         budget = _Budget(self.settings.max_request_bytes)
 
-        async def read(part: ImagePart) -> bytes:
+        async def read(part: ImagePart) -> _Source:
             if part.url is not None and len(part.url) > _LONG_URL_CHARACTERS:
                 inline = await self._run(read_inline, part, self.settings)
             else:
                 inline = read_inline(part, self.settings)
             if inline is not None:
                 budget.spend(len(inline))
-                return inline
+                return _Source(inline, part.url)
             assert part.url is not None
             async with gate:
                 data = await self._fetcher.fetch(part.url)
             budget.spend(len(data))
-            return data
+            return _Source(data, None)
 
         return await _all([read(part) for part in parts])
 
@@ -126,19 +156,19 @@ class MediaLoader:
     def _check_and_prepare(self, source: bytes, check_sizes: CheckSizes | None) -> Future[PixelPatches]:
         """Runs in a worker thread."""
         header = read_header(source, self.settings)
-        self._check([header], check_sizes)
+        self._check([(header.height, header.width)], check_sizes)
         return self._prepare(source, header)
 
-    def _check(self, headers: Sequence[Header], check_sizes: CheckSizes | None) -> None:
-        """The request's pixel budget, and the caller's own."""
-        num_pixels = sum(header.num_pixels for header in headers)
+    def _check(self, sizes: Sequence[tuple[int, int]], check_sizes: CheckSizes | None) -> None:
+        """The request's pixel budget, and the caller's own, for pictures of (height, width)."""
+        num_pixels = sum(height * width for height, width in sizes)
         if num_pixels > self.settings.max_request_pixels:
             raise TooLarge(
                 f"the request's pictures have {num_pixels:,} pixels together, the limit is "
                 f"{self.settings.max_request_pixels:,}; send fewer or smaller ones"
             )
         if check_sizes is not None:
-            check_sizes([(header.height, header.width) for header in headers])
+            check_sizes(sizes)
 
     def _prepare(self, source: bytes, header: Header) -> Future[PixelPatches]:
         """Runs in a worker thread, and leaves it to others when this picture is being prepared already."""
@@ -155,15 +185,25 @@ class MediaLoader:
             return self._fast.prepare(source, header, self.geometry, self.settings.max_image_size)
         with self._busy_lock:
             self._num_busy += 1
-            helper = self._helpers if 2 * self._num_busy <= self._num_workers else None
+            num_threads = self._num_workers // self._num_busy
         try:
-            return prepare(source, header, self.geometry, self.settings.max_image_size, helper)
+            return prepare(
+                source, header, self.geometry, self.settings.max_image_size, self._helpers, max(1, num_threads)
+            )
         finally:
             with self._busy_lock:
                 self._num_busy -= 1
 
     async def _run(self, function: Callable[..., _T], *args: object) -> _T:
         return await asyncio.get_running_loop().run_in_executor(self._pool, lambda: function(*args))
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """A picture's file, and the text that held it (None: it was fetched, or came as raw bytes)."""
+
+    data: bytes
+    text: str | None
 
 
 class _Budget:

@@ -23,10 +23,37 @@ def empty_patches(height: int, width: int, geometry: ImageGeometry) -> NDArray[n
     return np.empty((height // p * (width // p), 3 * p * p), dtype=np.uint8)
 
 
-def place_patches(out: NDArray[np.uint8], image: Image.Image, left: int, width: int, geometry: ImageGeometry) -> None:
-    """Cut an RGB or L strip of a picture into `out`'s rows; see `place_planes`."""
-    planes = [np.asarray(plane) for plane in (image.split() if image.mode == "RGB" else (image,) * 3)]
-    place_planes(out, planes, left, width, geometry)
+def planes_of(image: Image.Image) -> list[NDArray[np.uint8]]:
+    """Red, green and blue of an RGB or L picture, each uint8 [height, width]."""
+    return [np.asarray(plane) for plane in (image.split() if image.mode == "RGB" else (image,) * 3)]
+
+
+def place_strip(
+    out: NDArray[np.uint8], planes: Sequence[NDArray[np.uint8]], left: int, width: int, geometry: ImageGeometry
+) -> None:
+    """`place_planes` for the whole patches of a strip that may begin and end within others."""
+    p = geometry.patch_size
+    start = -left % p
+    end = planes[0].shape[1] - (left + planes[0].shape[1]) % p
+    if start < end:
+        place_planes(out, [plane[:, start:end] for plane in planes], left + start, width, geometry)
+
+
+def place_seam(
+    out: NDArray[np.uint8],
+    before: Sequence[NDArray[np.uint8]],
+    behind: Sequence[NDArray[np.uint8]],
+    edge: int,
+    width: int,
+    geometry: ImageGeometry,
+) -> None:
+    """The patches that the edge between two strips, `edge` pixels into the picture, cuts in two, if it cuts any. Both
+    strips reach across their part of them."""
+    p = geometry.patch_size
+    inside = edge % p
+    if inside:
+        seam = [np.hstack((a[:, -inside:], b[:, : p - inside])) for a, b in zip(before, behind, strict=True)]
+        place_planes(out, seam, edge - inside, width, geometry)
 
 
 def place_planes(

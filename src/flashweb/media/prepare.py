@@ -9,14 +9,20 @@ from numpy.typing import NDArray
 
 from flashweb.media.decode import Header, decode
 from flashweb.media.geometry import ImageGeometry
-from flashweb.media.patches import empty_patches, place_patches
+from flashweb.media.patches import empty_patches, place_seam, place_strip, planes_of
 from flashweb.media.resize import Piece, pieces, resize_piece
 
 
 def prepare(
-    data: bytes, header: Header, geometry: ImageGeometry, max_image_size: int = 0, helper: Executor | None = None
+    data: bytes,
+    header: Header,
+    geometry: ImageGeometry,
+    max_image_size: int = 0,
+    helper: Executor | None = None,
+    num_threads: int = 2,
 ) -> NDArray[np.uint8]:
-    """A checked picture -> its patches (see `empty_patches`). `helper` may take half of the work of a large one.
+    """A checked picture -> its patches (see `empty_patches`). `helper` may take parts of the work of a large one, so
+    that `num_threads` are at it, this one among them.
 
     Raises InvalidImage, TooLarge.
     """
@@ -24,12 +30,14 @@ def prepare(
     image = decode(data, header)
     patches = empty_patches(height, width, geometry)
 
-    def make(piece: Piece) -> None:
-        place_patches(patches, resize_piece(image, height, piece), piece.left, width, geometry)
+    def make(piece: Piece) -> list[NDArray[np.uint8]]:
+        planes = planes_of(resize_piece(image, height, piece))
+        place_strip(patches, planes, piece.left, width, geometry)
+        return planes
 
-    first, *others = pieces(image, height, width, split=helper is not None)
-    pending = [helper.submit(make, piece) for piece in others] if helper is not None else []
-    make(first)
-    for piece in pending:
-        piece.result()
+    strips = pieces(image, height, width, most=1 if helper is None else num_threads)
+    pending = [helper.submit(make, piece) for piece in strips[1:]] if helper is not None else []
+    made = [make(strips[0]), *(one.result() for one in pending)]
+    for piece, before, behind in zip(strips[1:], made, made[1:], strict=False):
+        place_seam(patches, before, behind, piece.left, width, geometry)
     return patches

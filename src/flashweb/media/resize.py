@@ -1,16 +1,17 @@
-"""One bicubic resize, exactly Pillow's pixels, on two cores when the picture is large and a core is free.
+"""One bicubic resize, exactly Pillow's pixels, on two or four cores when the picture is large and they are free.
 
-Pillow releases the interpreter lock while it resamples, so the left and the right half of the target can be made at
-the same time, each by one ordinary `resize(..., box=half)`. That gives the same pixels as the whole only when
+Pillow releases the interpreter lock while it resamples, so vertical strips of the target (halves, quarters) can be made
+at the same time, each by one ordinary `resize(..., box=strip)`. That gives the same pixels as the whole only when
 
-- Pillow takes its two passes in the same order for the halves as for the whole. It makes every row shorter first,
+- Pillow's 32-bit floats hold the edges of the strips in the source: they do for halves and quarters of whole numbers;
+- Pillow takes its two passes in the same order for the strips as for the whole. It makes every row shorter first,
   but (since version 13, `ImagingResampleInner`) every column first when the height shrinks by more than twice what
   the width shrinks; such pictures are not split;
-- the filter weights of the right half come out the same. They are computed from other floating-point expressions
-  and then rounded to 22 bits; for a few per cent of all widths one of them rounds differently. `weights_agree`
+- the filter weights of the strips come out the same. They are computed from other floating-point expressions
+  and then rounded to 22 bits; for up to a few per cent of all widths one of them rounds differently. `weights_agree`
   repeats Pillow's arithmetic, in its order of operations, and tells.
 
-Both are also tried out once per process on a small picture (`halves_work_here`), should Pillow change one day.
+Both are also tried out once per process on a small picture (`strips_work_here`), should Pillow change one day.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from PIL import Image
 _BICUBIC = Image.Resampling.BICUBIC
 _SUPPORT = 2.0  # of the bicubic filter, in target pixels
 _WEIGHT_BITS = 22  # Pillow's PRECISION_BITS for 8-bit channels
-_SPLIT_FROM_PIXELS = 400_000  # source + target; below, a second thread costs what it saves
+_SPLIT_FROM_PIXELS = 400_000  # source + target, for two strips; below, a second thread costs what it saves
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +40,13 @@ class Piece:
     box: tuple[float, float, float, float]
 
 
-def pieces(image: Image.Image, height: int, width: int, *, split: bool) -> list[Piece]:
-    """The target as one piece, or as two when that gives the same pixels and is worth a second thread."""
-    if not (split and _worth_splitting(image, height, width)):
-        return [Piece(0, width, (0, 0, image.width, image.height))]
-    return _halves(image, width)
+def pieces(image: Image.Image, height: int, width: int, *, most: int) -> list[Piece]:
+    """The target as one piece, or as two or four when that gives the same pixels and is worth the threads; never more
+    than `most`."""
+    for count in (4, 2):
+        if count <= most and _worth_splitting(image, height, width, count):
+            return _strips(image, width, count)
+    return _strips(image, width, 1)
 
 
 def resize_piece(image: Image.Image, height: int, piece: Piece) -> Image.Image:
@@ -67,31 +70,28 @@ def columns_go_first_here() -> bool:
     return image.resize((56, 28), _BICUBIC).tobytes() == columns_first.tobytes()
 
 
-def _halves(image: Image.Image, width: int) -> list[Piece]:
-    half, edge = width // 2, image.width / 2
-    return [
-        Piece(0, half, (0, 0, edge, image.height)),
-        Piece(half, half, (edge, 0, image.width, image.height)),
-    ]
+def _strips(image: Image.Image, width: int, count: int) -> list[Piece]:
+    size, step = width // count, image.width / count
+    return [Piece(i * size, size, (i * step, 0, (i + 1) * step, image.height)) for i in range(count)]
 
 
-def _worth_splitting(image: Image.Image, height: int, width: int) -> bool:
-    if image.width * image.height + width * height < _SPLIT_FROM_PIXELS:
+def _worth_splitting(image: Image.Image, height: int, width: int, count: int) -> bool:
+    if 2 * (image.width * image.height + width * height) < count * _SPLIT_FROM_PIXELS:
         return False
     if image.size == (width, height):
         return False
     if columns_may_go_first(image.size, height, width) or width % 28:
         return False
-    return halves_work_here() and weights_agree(image.width, width)
+    return strips_work_here() and weights_agree(image.width, width, count)
 
 
 @lru_cache(maxsize=4096)
-def weights_agree(source: int, target: int) -> bool:
-    """Whether the filter weights of `source` -> `target` pixels are the same made in two halves as made at once."""
+def weights_agree(source: int, target: int, count: int) -> bool:
+    """Whether the filter weights of `source` -> `target` pixels are the same made in `count` strips as made at once."""
     whole = _weights(source, 0.0, float(source), target)
-    edge = source / 2
-    halves = [_weights(source, side * edge, (side + 1) * edge, target // 2) for side in (0, 1)]
-    return all(np.array_equal(a, np.concatenate(b)) for a, b in zip(whole, zip(*halves, strict=True), strict=True))
+    step = source / count
+    strips = [_weights(source, i * step, (i + 1) * step, target // count) for i in range(count)]
+    return all(np.array_equal(a, np.concatenate(b)) for a, b in zip(whole, zip(*strips, strict=True), strict=True))
 
 
 def _weights(source: int, start: float, end: float, target: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -125,8 +125,8 @@ def _bicubic(x: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 @lru_cache(maxsize=1)
-def halves_work_here() -> bool:
-    """Whether this Pillow on this machine gives the same pixels in halves: tried on a small picture.
+def strips_work_here() -> bool:
+    """Whether this Pillow on this machine gives the same pixels in strips: tried on a small picture.
 
     Other processors may fuse multiplication and addition, which `weights_agree` does not repeat.
     """
@@ -135,10 +135,11 @@ def halves_work_here() -> bool:
     pixels = np.random.default_rng(0).integers(0, 256, (61, 90, 3), dtype=np.uint8)
     image = Image.fromarray(pixels)
     for height, width in ((56, 84), (84, 112), (84, 56)):  # columns never first for these
-        if not weights_agree(image.width, width):
-            return False
         whole = np.asarray(image.resize((width, height), _BICUBIC))
-        halves = [np.asarray(resize_piece(image, height, piece)) for piece in _halves(image, width)]
-        if not np.array_equal(whole, np.concatenate(halves, axis=1)):
-            return False
+        for count in (2, 4):
+            if not weights_agree(image.width, width, count):
+                return False
+            strips = [np.asarray(resize_piece(image, height, piece)) for piece in _strips(image, width, count)]
+            if not np.array_equal(whole, np.concatenate(strips, axis=1)):
+                return False
     return True

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from flashweb.errors import CheckpointError
 _ADDED_TOKENS = re.compile(r'"added_tokens"\s*:\s*(?=\[)')
 # An added token that is not marked special still steers the model when it looks like one: `<think>`, `/nothink`.
 _CONTROL_NAME = re.compile(r"<[^<>\s]+>|\[[A-Za-z]+\]|/\w+")
+_SHORT_CHARS = 1024  # a text's ids are kept up to this length
 _SURROGATES = re.compile(r"[\ud800-\udfff]")
 
 
@@ -55,6 +57,8 @@ class Tokenizer:
         longest_first = sorted(self._text_pieces, key=len, reverse=True)
         self._text_piece = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
         highest = max([self._bpe.get_vocab_size() - 1, *self.control_names, *self._text_pieces.values()], default=-1)
+        # What stands between the control tokens of every prompt, system prompts, earlier turns: often the same again.
+        self._ids_of_short = lru_cache(maxsize=1024)(self._ids_of)
         self.num_tokens = highest + 1  # ids at and above are padding rows of the embedding
 
     def encode(self, text: str) -> list[int]:
@@ -63,17 +67,21 @@ class Tokenizer:
             return []
         text = _SURROGATES.sub("\ufffd", text)
         if self._text_piece is None:
-            return self._encode_words(text)
+            return list(self._encode_words(text))
         ids: list[int] = []
         start = 0
         for match in self._text_piece.finditer(text):
             ids += self._encode_words(text[start : match.start()])
             ids.append(self._text_pieces[match.group()])
             start = match.end()
-        return ids + self._encode_words(text[start:])
+        ids += self._encode_words(text[start:])
+        return ids
 
-    def _encode_words(self, text: str) -> list[int]:
-        return list(self._bpe.encode(text, add_special_tokens=False).ids)
+    def _encode_words(self, text: str) -> Sequence[int]:
+        return self._ids_of_short(text) if len(text) <= _SHORT_CHARS else self._ids_of(text)
+
+    def _ids_of(self, text: str) -> tuple[int, ...]:
+        return tuple(self._bpe.encode(text, add_special_tokens=False).ids)
 
     def decode(self, ids: Iterable[int], *, keep_control: bool = False) -> str:
         """Text of whole sequences; control tokens are left out unless kept."""
