@@ -28,7 +28,8 @@ ALLOWED: dict[str, set[str]] = {
     "observe": {"types", "settings"},
     "pipeline": {"media", "prompt", "engine", "output", "observe", "warm_up", *LEAVES},
     "api": {"pipeline", "observe", "names", *LEAVES},
-    "http_server": {"api", "pipeline", "names", *LEAVES},
+    "http_protocol": set(),
+    "http_server": {"api", "pipeline", "names", "http_protocol", *LEAVES},
 }
 # Inside the engine, only these files may touch the network's code (and with it torch).
 ENGINE_TORCH = {"runner", "batch", "cuda_graph", "memory", "core", "worker", "sampler", "encoder_cache"}
