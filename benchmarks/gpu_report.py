@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from gpu_rows import GOALS, SERIES, Goal, Point, Series
+from gpu_rows import GOALS, SERIES, STREAMS, STREAMS_PLAIN, Goal, Point, Series
 from line_chart import Line, Panel, svg
 from report import filled
 
@@ -83,25 +83,29 @@ def table(results: Results) -> str:
 
 
 def streams_text(results: Results) -> str:
-    """What the text streams saw alone and beside the pictures, and what they cost the pictures."""
-    goal = next(goal for goal in GOALS if goal.name == "bf16-streams")
-    assert goal.point is not None
-    measured = results["points"].get(goal.point.name)
-    runs = [run for run in measured["runs"] if "gap_ratio" in run] if measured else []
-    if not runs:
-        return ""
+    """What the text streams saw alone and beside the pictures, and what they and the option cost the pictures."""
+    lines = []
+    for point, title in ((STREAMS, "With `--prefer latency`"), (STREAMS_PLAIN, "Without")):
+        measured = results["points"].get(point.name)
+        runs = [run for run in measured["runs"] if "gap_ratio" in run] if measured else []
+        if runs:
+            lines.append(f"{title}: " + _gaps(point, runs))
+    without = figure(results, Point("bf16", STREAMS.clients, STREAMS.side), "requests_per_s")
+    if lines and without:
+        lines.append(f"No streams: the pictures went at {_short(without)} req/s.")
+    return "\n\n".join(lines)
 
+
+def _gaps(point: Point, runs: Sequence[dict[str, Any]]) -> str:
     def seen(when: str, key: str) -> str:
         return _short(median(run["streams"][when][key] for run in runs))
 
-    with_streams = median(run["requests_per_s"] for run in runs)
-    without = figure(results, Point(goal.weights, goal.point.clients, goal.point.side), "requests_per_s")
-    cost = f" instead of {_short(without)} without the streams" if without else ""
     return (
-        f"Gaps between tokens of {goal.point.streams} text streams: alone p50 {seen('alone', 'gap_ms_p50')} ms and p99 "
-        f"{seen('alone', 'gap_ms_p99')} ms; beside {goal.point.clients} clients with {goal.point.side} px pictures p50 "
+        f"gaps between tokens of {point.streams} text streams alone p50 {seen('alone', 'gap_ms_p50')} ms and p99 "
+        f"{seen('alone', 'gap_ms_p99')} ms; beside {point.clients} clients with {point.side} px pictures p50 "
         f"{seen('beside', 'gap_ms_p50')} ms, p99 {seen('beside', 'gap_ms_p99')} ms, longest "
-        f"{seen('beside', 'gap_ms_max')} ms. The pictures went at {_short(with_streams)} req/s{cost}."
+        f"{seen('beside', 'gap_ms_max')} ms; the pictures went at "
+        f"{_short(median(run['requests_per_s'] for run in runs))} req/s."
     )
 
 

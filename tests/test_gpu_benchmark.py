@@ -44,13 +44,13 @@ def measured(points: dict[Any, list[dict[str, Any]]], starts: list[float] | None
 
 
 def test_a_smoke_run_goes_through_every_kind_of_row_and_writes_all_files(tmp_path: Path) -> None:
-    rows = ("start", "bf16-text-1", "bf16-448-8", "bf16-shared-64", "bf16-streams", "fp8-448-128")
+    rows = ("start", "bf16-text-1", "bf16-448-8", "bf16-shared-64", "latency-streams", "fp8-448-128")
     done = run("--smoke", "--out", str(tmp_path), *rows)
     assert done.returncode == 0, done.stdout + done.stderr
     results = json.loads((tmp_path / "gpu_table.json").read_text())
     assert len(results["points"]) == 5 and len(results["starts"]["bf16"]["seconds"]) == 2
     check_smoke(results)
-    assert results["points"]["bf16-1024px-16c-streams8"]["runs"][0]["gap_ratio"] > 0
+    assert results["points"]["latency-1024px-16c-streams8"]["runs"][0]["gap_ratio"] > 0
     text = (tmp_path / "performance.md").read_text()
     assert "| 8 |" in text and "Not measured: 1, 2, 4, 16, 32, 64, 128." in text
     assert "--quantization int8`: fp8-448px-128c" in text, "set-ups with few points name them"
@@ -129,9 +129,9 @@ def test_rows_are_found_by_name_and_unknown_ones_refused(gpu: Any) -> None:
 
 def test_goals_come_first_and_no_point_is_measured_twice(gpu: Any) -> None:
     phases = gpu.phases(gpu.chosen([]))
-    assert [weights for weights, _ in phases] == ["bf16", "fp8", "bf16"]
+    assert [weights for weights, _ in phases] == ["bf16", "fp8", "latency", "bf16"]
     goals = {goal.point for goal in gpu.GOALS if goal.point}
-    assert goals == {*phases[0][1], *phases[1][1]}
+    assert goals == {point for _, points in phases[:3] for point in points}
     points = [point.name for _, found in phases for point in found]
     assert len(points) == len(set(points))
     assert gpu.phases(["start"]) == [("bf16", [])]
