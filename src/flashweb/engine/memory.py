@@ -54,8 +54,8 @@ class Defaults:
 # CPU: a step of one 448 px picture and its prompt takes about a third of a second on two cores, and bigger steps gain
 # nothing (benchmarks/offline.py). CUDA: enough to keep the matrix units busy, and few enough that decoding rows ride
 # along with prompts instead of waiting for them; the prompt of a 1024 px picture in one step where it is alone. On a
-# small card what a step holds would be missing from weights and cache. Drafts on CUDA have not been measured, so "auto"
-# makes none there.
+# small card what a step holds would be missing from weights and cache. Drafts did not pay on CUDA (docs/engine.md), so
+# "auto" makes none there.
 DEFAULTS = {
     "cpu": Defaults(16, 512, 512, 1024, 64 * MIB, 4),
     "cuda": Defaults(256, 1024, 2048, 6144, 512 * MIB, 0),
