@@ -16,7 +16,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from statistics import median
 from typing import Any
+
+from gpu_rows import GOALS
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -179,6 +182,32 @@ def cost_rows() -> Iterator[Row]:
         )  # fmt: skip
 
 
+def gpu_table_rows() -> Iterator[Row]:
+    """The main lines of docs/performance.md, which has them all."""
+    result = load("gpu_table")
+    names = {
+        "bf16-1024-1": "bf16,1024 px 图片,1 个客户端,首个词元(毫秒)",
+        "bf16-1024-64": "bf16,1024 px 图片,64 个客户端,每秒请求数",
+        "fp8-448-128": "fp8,448 px 图片,128 个客户端,每秒请求数",
+        "bf16-text-1": "bf16,无图片,1 个客户端,每个词元(毫秒)",
+        "fp8-text-1": "fp8,无图片,1 个客户端,每个词元(毫秒)",
+    }
+    for goal in GOALS if result else ():
+        assert result is not None
+        point = result["points"].get(goal.point.name) if goal.point else None
+        if goal.name not in names or point is None:
+            continue
+        device = point["setup"]["device"]
+        value = median(run[goal.figure] for run in point["runs"])
+        yield Row(
+            {
+                "en": f"{device}, GLM-4.6V-Flash's shapes, {goal.what} (vLLM 0.26: {goal.vllm:g})",
+                "zh": f"{device},GLM-4.6V-Flash 的形状,{names[goal.name]}(vLLM 0.26:{goal.vllm:g})",
+            },
+            f"{value:.3g}", f"{'≥' if goal.more_is_better else '≤'} {goal.firm:g}", "gpu_table",
+        )  # fmt: skip
+
+
 SOURCES: tuple[Callable[[], Iterator[Row]], ...] = (
     reading_rows,
     start_rows,
@@ -187,6 +216,7 @@ SOURCES: tuple[Callable[[], Iterator[Row]], ...] = (
     generate_rows,
     picture_rows,
     cost_rows,
+    gpu_table_rows,
 )
 
 
