@@ -15,9 +15,9 @@ Replay = Callable[[], object]
 
 MAX_GRAPHS = 4
 # A graph spares the host nearly all of a large picture's launches, 7 to 14 ms, and the device nothing (H200); recording
-# one takes as long as two or three such pictures (30 to 60 ms), and everybody waits. So a number that comes again has one while
-# there is room. In another's place it must have come often enough for the exchange to pay: pictures of ever new sizes
-# would otherwise be recorded one after the other.
+# one takes as long as two or three such pictures (30 to 60 ms), and everybody waits. So a number that comes again has
+# one while there is room. In another's place it must have come often enough for the exchange to pay: pictures of ever
+# new sizes would otherwise be recorded one after the other.
 RECORD_AT, REPLACE_AT = 2, 8
 MAX_COUNTED = 64  # numbers without a graph that are remembered
 
