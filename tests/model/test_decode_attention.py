@@ -257,7 +257,9 @@ def test_every_kernel_compiles_for(arch: int, tmp_path: Path) -> None:
     compile_kernels(tmp_path, str(arch))
 
 
-@pytest.mark.parametrize("arch", [80, 89, 90])
+@pytest.mark.parametrize(
+    "arch", [pytest.param(80, marks=pytest.mark.slow), pytest.param(89, marks=pytest.mark.slow), 90]
+)
 def test_the_compiled_sum_after_a_norm_rounds_the_norm_first(arch: int, tmp_path: Path) -> None:
     """The interpreter cannot tell: it is the compiler that would make one `fma` of the norm's weight and the sum."""
     compile_kernels(tmp_path, str(arch), "--rounding")

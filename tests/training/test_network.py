@@ -188,6 +188,7 @@ def test_a_page_is_read_the_same_alone_and_among_others(device: Device) -> None:
         torch.testing.assert_close(alone, among, atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_training_on_one_batch_lowers_both_losses(device: Device) -> None:
     load(device, [dot_page(2, 3, [(20, 20)]), dot_page(3, 3, [(40, 50)])], [(Look(), np.eye(3))] * 2)
     device.rate.fill_(1.0)
