@@ -21,7 +21,7 @@ from training.recipe import Wish, compose
 
 # Of all groups of the hardest difficulty; half of it where half of the ramp is done, nothing before.
 SHARES = {
-    "turns": 0.045, "pair": 0.055, "photo": 0.035, "prompt": 0.025, "small": 0.005, "tool": 0.026, "json": 0.045,
+    "turns": 0.045, "pair": 0.07, "photo": 0.035, "prompt": 0.025, "small": 0.005, "tool": 0.026, "json": 0.045,
     "rule": 0.022,
 }  # fmt: skip
 FIRST, FULL = 0.4, 0.6  # difficulty at which conversations begin, and from which their share is whole

@@ -193,7 +193,7 @@ def _what(a: Asker) -> tuple[str | None, str | None]:
 def count_shapes(a: Asker) -> QA:
     """By kind, by colour, by both, or all; higher numbers more often than they would come by themselves."""
     what = _what(a)
-    if a.r.random() < 0.4:
+    if a.r.random() < 0.55:
         what = max(what, _what(a), key=lambda one: count(a.plan, *one))
     number = str(count(a.plan, *what))
     return a.coloured("count", "count_shapes", number, name_of(a.zh, *what, plural=True))

@@ -11,9 +11,9 @@ MINUTES="${1:-60}"
 export FLASHWEB_TRAINING_FONTS="${FLASHWEB_TRAINING_FONTS:-$PWD/.scratch/fonts}"
 [ -e "$FLASHWEB_TRAINING_FONTS/fonts.json" ] || "$PYTHON" -m training.fonts "$FLASHWEB_TRAINING_FONTS"
 OUT="${OUT:-.scratch/run}"
-GPUS="$(nvidia-smi -L 2>/dev/null | wc -l)"
+GPUS="$("$PYTHON" -c 'import torch; print(torch.cuda.device_count())')"  # heeds CUDA_VISIBLE_DEVICES
 LAUNCH=""
-[ "$GPUS" -gt 1 ] && LAUNCH="torch.distributed.run --nproc-per-node $GPUS -m"
+[ "$GPUS" -gt 1 ] && LAUNCH="torch.distributed.run --standalone --nproc-per-node $GPUS -m"
 # shellcheck disable=SC2086  # words, not one word
 "$PYTHON" -m $LAUNCH training.train --minutes "$MINUTES" --atlas "$(nproc)" --out "$OUT" "$@"
 "$PYTHON" -m training.export --weights "$OUT/last.pt" --out src/flashweb/models/flashweb-nano

@@ -553,9 +553,9 @@ TASKS: dict[str, tuple[Callable[[Asker], QA | None], float, float]] = {
 }  # fmt: skip
 _NEEDS_SHAPES = ("shapes", "position")
 _WEIGHT_BY_KIND = {
-    ("shapes", "amounts"): 6.0, ("shapes", "read"): 8.0, ("shapes", "count"): 260.0, ("shapes", "yesno"): 75.0,
+    ("shapes", "amounts"): 6.0, ("shapes", "read"): 8.0, ("shapes", "count"): 420.0, ("shapes", "yesno"): 75.0,
     ("shapes", "box"): 45.0, ("shapes", "audit"): 2.0, ("shapes", "describe"): 25.0, ("shapes", "shapes"): 40.0,
-    ("figures", "count"): 150.0, ("figures", "yesno"): 60.0, ("figures", "amounts"): 50.0, ("figures", "shapes"): 30.0,
+    ("figures", "count"): 240.0, ("figures", "yesno"): 60.0, ("figures", "amounts"): 50.0, ("figures", "shapes"): 30.0,
     ("coloured", "yesno"): 70.0, ("coloured", "colour"): 110.0, ("coloured", "amounts"): 5.0,
     ("poster", "audit"): 60.0, ("label", "audit"): 28.0, ("price_tag", "audit"): 24.0, ("label", "field"): 115.0,
     ("table", "field"): 100.0, ("invoice", "field"): 100.0, ("receipt", "field"): 120.0, ("menu", "field"): 140.0,

@@ -159,6 +159,12 @@ class Device:
     def run(self) -> None:
         self.graph.replay() if self.graph is not None else self.step()
 
+    def release_graph(self) -> None:
+        if self.graph is not None:
+            torch.cuda.synchronize()
+            self.graph.reset()
+            self.graph = None
+
     @torch.no_grad()
     def predictions(self) -> Tensor:
         """Greedy next tokens at the label slots of the loaded batch, without compiled parts."""
@@ -353,6 +359,7 @@ class Run:
         renderers.stop()
         if RANKS > 1:
             _assert_equal_everywhere(trainer.parameters)
+            trainer.release_graph()  # NCCL waits for graphs that hold its transfers: with one alive, no rank would end
             dist.destroy_process_group()
 
     def start_drawing(self, renderers: Renderers) -> None:
