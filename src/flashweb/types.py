@@ -70,7 +70,7 @@ class Chat:
 
 @dataclass(frozen=True, slots=True)
 class SamplingParams:
-    """How to choose tokens. Ranges are checked once, where the request is converted (`api/convert.py`).
+    """How to choose tokens. Ranges are checked once, where the request is converted (`api/sampling.py`).
 
     `temperature` 0 is greedy. `top_k` 0 and `top_p` 1 and `min_p` 0 switch those filters off. `logprobs` is None
     (off) or the number of alternatives (0 = only the chosen token). Penalties follow OpenAI (presence, frequency:

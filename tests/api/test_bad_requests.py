@@ -202,7 +202,8 @@ FIELDS = [
 @settings(max_examples=200)
 @given(st.dictionaries(st.sampled_from(FIELDS), JSON, max_size=4), st.booleans())
 def test_any_json_is_parsed_or_refused_with_a_message(fields: dict[str, Any], with_messages: bool) -> None:
-    from flashweb.api.convert import to_chat, to_params
+    from flashweb.api.convert import to_chat
+    from flashweb.api.sampling import to_params
     from flashweb.api.schemas import ChatRequest
 
     document = {**HI, **fields} if with_messages else fields

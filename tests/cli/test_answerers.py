@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from flashweb.api.convert import to_params
+from flashweb.api.sampling import to_params
 from flashweb.api.schemas import ChatRequest
 from flashweb.cli import main
 from flashweb.cli.answerers import EngineAnswerer, Options

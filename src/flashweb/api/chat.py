@@ -16,19 +16,12 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from flashweb.api import schemas
-from flashweb.api.convert import (
-    Collector,
-    TokenText,
-    add_usages,
-    delta_out,
-    logprobs_out,
-    to_chat,
-    to_params,
-    usage_out,
-)
+from flashweb.api.answers import Collector, TokenText, add_usages, delta_out, logprobs_out, usage_out
+from flashweb.api.convert import to_chat
 from flashweb.api.error_handlers import CLIENT_CLOSED_REQUEST, error_response, json_response
 from flashweb.api.openapi import json_body, json_or_stream
 from flashweb.api.parse import parse_body
+from flashweb.api.sampling import to_params
 from flashweb.api.sse import DONE, ClientGone, EventStream, encode, event, until_gone
 from flashweb.errors import FlashwebError, UnsupportedMediaType
 from flashweb.names import ModelNames

@@ -1,7 +1,8 @@
 """OpenAI's wire format, exactly what crosses HTTP: shapes and ranges, nothing else.
 
 Numbers are strict (true is no number, "1" is no number), NaN and infinity are refused, fields that nobody here
-knows are ignored and never passed on. What the values mean together is checked in `convert.py`.
+knows are ignored and never passed on. What the values mean together is checked in `convert.py` and
+`sampling.py`.
 """
 
 from __future__ import annotations
@@ -135,7 +136,7 @@ class ChatRequest(_Wire):
     )
 
 
-# --- what we answer: written by hand in convert.py for speed; these models are its documentation and its test ------
+# --- what we answer: written by hand in answers.py for speed; these models are its documentation and its test ------
 
 
 class PromptTokensDetails(BaseModel):
