@@ -43,22 +43,23 @@ def weight_bytes(
     of_tables = "int8" if quantization == "fp8" else quantization
     keeps = kept_kinds(quantization, scheme.kind if scheme is not None else None, on_cpu=on_cpu)
 
-    def matrix(parts: Sequence[StoredTensor], otherwise: str) -> tuple[int, int]:
-        """Values and bytes of one that is not simply plain."""
+    def stored_matrix(parts: Sequence[StoredTensor], otherwise: str) -> tuple[int, int]:
+        """Values and bytes of one that may keep its numbers."""
         rows, columns = sum(part.shape[0] for part in parts), parts[0].shape[1]
         stored = [scheme.of(part.name.removesuffix(".weight")) if scheme is not None else None for part in parts]
         held = held_as(stored, columns, keeps)
-        group = held.group_size or largest_group(columns) or GROUP_SIZES[-1]
-        return rows * columns, _matrix_bytes(rows, columns, dtype_bytes, held.kind or otherwise, on_cpu, group)
+        kept = _matrix_bytes(rows, columns, dtype_bytes, held.kind or otherwise, on_cpu, held.group_size)
+        return rows * columns, kept
 
-    stored_table = tensor_table(config)
-    counted = [matrix(parts, quantization) for parts in _layer_matrices(stored_table)]
-    if "text.lm_head.weight" in stored_table:
-        counted.append(matrix(stored_table["text.lm_head.weight"], of_tables))
+    names = tensor_table(config)
+    counted = [stored_matrix(parts, quantization) for parts in _layer_matrices(names)]
+    of_table = table[0] * table[1], _matrix_bytes(*table, dtype_bytes, of_tables, on_cpu)
+    if "text.lm_head.weight" in names:
+        counted.append(stored_matrix(names["text.lm_head.weight"], of_tables))
     elif copies_head:
-        counted.append(matrix((StoredTensor("", table),), of_tables))
+        counted.append(of_table)
     if not on_cpu and quantization != "none":
-        counted.append(matrix((StoredTensor("", table),), of_tables))  # the embedding
+        counted.append(of_table)  # the embedding
     plain = num_parameters + (table[0] * table[1] if copies_head else 0) - sum(values for values, _ in counted)
     return plain * dtype_bytes + sum(kept for _, kept in counted)
 
@@ -94,11 +95,13 @@ def graph_bytes(config: TextConfig, dtype_bytes: int, *, num_tokens: int, max_nu
 
 
 def _layer_matrices(table: Table) -> list[tuple[StoredTensor, ...]]:
-    """Those of all layers of the decoder, each with the stored ones that make it up."""
+    """Of all layers of the decoder, each with the stored ones that make it up."""
     return [parts for name, parts in table.items() if name.startswith("text.layers.") and len(parts[0].shape) == 2]
 
 
-def _matrix_bytes(rows: int, columns: int, dtype_bytes: int, quantization: str, on_cpu: bool, group: int) -> int:
+def _matrix_bytes(rows: int, columns: int, dtype_bytes: int, quantization: str, on_cpu: bool, group: int = 0) -> int:
+    """`group`: of int4; 0 is the largest that divides a row."""
+    group = group or largest_group(columns) or GROUP_SIZES[-1]
     scale_bytes = 0 if on_cpu else SCALE_BYTES * rows  # FBGEMM's are in its own packed form
     by_name: Mapping[str, int] = {
         "none": rows * columns * dtype_bytes,

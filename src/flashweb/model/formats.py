@@ -137,9 +137,10 @@ def _by_layout(otherwise: MakeLinear) -> MakeLinear:
     """The linear map of a weight's own layout; `otherwise` makes those of plain ones."""
 
     def make(weight: Any, bias: Tensor | None) -> Linear:
-        for layout, kind in ((Int8Weight, Int8WeightOnly), (Int4Weight, Int4WeightOnly), (Fp8Weight, Fp8Linear)):
-            if isinstance(weight, layout):
-                return kind(weight, bias)
-        return otherwise(weight, bias)
+        if isinstance(weight, Int8Weight):
+            return Int8WeightOnly(weight, bias)
+        if isinstance(weight, Int4Weight):
+            return Int4WeightOnly(weight, bias)
+        return Fp8Linear(weight, bias) if isinstance(weight, Fp8Weight) else otherwise(weight, bias)
 
     return make

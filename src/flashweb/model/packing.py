@@ -70,8 +70,11 @@ class Packing:
     def parts(self, module: str, rows: int, columns: int) -> Mapping[str, Part]:
         """The tensors of `module` by what they hold: "values", "scale", and where there are such "zero", "shape" (the
         matrix's) and "order" (a column's group)."""
-        words, groups = (lambda n: -(-n * self.bits // WORD_BITS)), self.num_groups(columns)
-        int32 = frozenset({"I32"})
+        groups, int32 = self.num_groups(columns), frozenset({"I32"})
+
+        def words(numbers: int) -> int:
+            return -(-numbers * self.bits // WORD_BITS)
+
         if self.layout in ("awq", "gptq"):
             packed = (columns, words(rows)) if self.layout == "awq" else (words(columns), rows)
             parts = {

@@ -197,7 +197,8 @@ class SafetensorsSource:
         return Fp8Weight(parts["values"], parts["scale"].float().flatten())
 
     def _integers(self, stored: StoredTensor, packing: Packing, device: torch.device) -> StoredIntegers:
-        integers = StoredIntegers.of(packing, *stored.shape, self._parts(stored, device))  # type: ignore[misc]
+        rows, columns = stored.shape
+        integers = StoredIntegers.of(packing, rows, columns, self._parts(stored, device))
         if not integers.is_symmetric:
             zeros = self._quantised[stored.name][1]["zero"].name
             raise CheckpointError(
