@@ -152,7 +152,7 @@ def _awq(found: Mapping[str, Any]) -> Scheme:
 
 
 def _gptq(found: Mapping[str, Any]) -> Scheme:
-    _expect("", found, {"bits": (4, 8), "sym": (True,), "checkpoint_format": (None, "gptq", "gptq_v2")})
+    _expect("", found, {"bits": (4, 8), "sym": (True, None), "checkpoint_format": (None, "gptq", "gptq_v2")})
     size = found.get("group_size")
     offset = 0 if found.get("checkpoint_format") == "gptq_v2" else 1
     group_size = None if size == -1 else _group_size("group_size", size)
