@@ -81,7 +81,7 @@ def read_scheme(folder: str | Path) -> Scheme | None:
         raise CheckpointError(f"quantization_config is {found!r} in config.json, not an object; {_FIX}")
     method = found.get("quant_method")
     if method == "fbgemm_fp8":
-        return Scheme(((("Linear",), _BY_CHANNEL),), ("lm_head",))
+        return Scheme(((("Linear",), _BY_CHANNEL),), _parts_left_out(found) or ("lm_head",))
     if method == "compressed-tensors":
         return _compressed_tensors(found)
     if method == "awq":
@@ -146,9 +146,7 @@ def _awq(found: Mapping[str, Any]) -> Scheme:
     if version != "gemm":
         _refuse("version", found["version"], "'gemm'")
     packing = Packing("awq", 4, _group_size("group_size", found.get("group_size")), symmetric=False)
-    # AutoAWQ compares by parts of names.
-    left_out = tuple(f"re:.*{re.escape(name)}" for name in _names(found, "modules_to_not_convert"))
-    return Scheme(((("Linear",), packing),), ("lm_head", *left_out))
+    return Scheme(((("Linear",), packing),), ("lm_head", *_parts_left_out(found)))
 
 
 def _gptq(found: Mapping[str, Any]) -> Scheme:
@@ -165,6 +163,11 @@ def _gptq(found: Mapping[str, Any]) -> Scheme:
         _refuse("dynamic", rules, "nothing but modules left out ('-:' and a pattern)")
     ignore = tuple(_checked("dynamic", "re:" + str(key)[2:]) for key in rules)
     return Scheme(((("Linear",), packing),), ignore if found.get("lm_head") else (*ignore, "lm_head"))
+
+
+def _parts_left_out(found: Mapping[str, Any]) -> tuple[str, ...]:
+    """`modules_to_not_convert`, which may be parts of names, as patterns."""
+    return tuple(f"re:.*{re.escape(name)}" for name in _names(found, "modules_to_not_convert"))
 
 
 def _group_size(field: str, value: Any) -> int:
