@@ -170,8 +170,8 @@ class ModelSettings(_Section):
     quantization: Literal["auto", "none", "fp8", "int8", "int4"] = option(
         "auto",
         "hold the decoder's weights in fewer bits; auto: on a GPU the widest format that fits its memory, on a CPU "
-        "none. int4 and fp8 need a CUDA GPU (fp8 an Ada or Hopper one); under int8 on a CPU an answer may depend on "
-        "the requests beside it",
+        "none; a checkpoint that is quantised already keeps its numbers where they are no wider. int4 and fp8 need a "
+        "CUDA GPU (fp8 an Ada or Hopper one); under int8 on a CPU an answer may depend on the requests beside it",
     )
 
 

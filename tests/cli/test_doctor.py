@@ -130,6 +130,45 @@ def test_the_widest_format_that_fits_the_card_is_chosen(
     assert "pictures of 1024 px" in checks["context"].found
 
 
+def int4_layers(flash: Path, size: int) -> int:
+    """The published shapes as a checkpoint with its layers in int4; bytes they take on a card."""
+    weights = {"num_bits": 4, "type": "int", "strategy": "group", "group_size": size, "symmetric": True}
+    (flash / "config.json").write_text(json.dumps(FLASH | {"quantization_config": {
+        "quant_method": "compressed-tensors", "format": "pack-quantized", "ignore": ["lm_head", "re:.*visual.*"],
+        "config_groups": {"group_0": {"targets": ["Linear"], "weights": weights}},
+    }}))  # fmt: skip
+    values = 40 * (4096 * 128 * (32 * 2 + 2 * 2) + 3 * 4096 * 13696)
+    return values // 2 + 3 * values // size + 2 * (FLASH_BYTES // 2 - values)
+
+
+@pytest.mark.parametrize("stored_bytes", [0, 8_600_000_000], ids=["from the hub", "on disk"])
+@pytest.mark.parametrize(
+    ("card", "share", "wanted", "tables"),
+    [(gpu(24, (8, 6)), 0.85, "int4", 2), (gpu(9, (8, 9)), 1.0, "int8", 1), (gpu(8.4, (8, 9)), 1.0, "int4", 0.5)],
+    ids=["as it is", "tables in int8", "tables in int4"],
+)
+def test_a_checkpoint_in_int4_is_forecast_as_it_is_kept(
+    flash: Path, card: dict[str, Any], share: float, wanted: str, tables: float, stored_bytes: int
+) -> None:
+    """What is plain in it, embedding and head, is rounded as far as the card makes necessary."""
+    as_it_is = int4_layers(flash, 64)
+    fit = estimate_fit(flash, stored_bytes, settings(engine__gpu_memory_utilization=share), [card], None)
+    assert fit.quantization == wanted and "the checkpoint's own int4 needs" in fit.quantization_reason
+    assert fit.weight_bytes == pytest.approx(as_it_is - 2 * 151552 * 4096 * (2 - tables), rel=0.01)
+    assert fit.max_tokens >= 8192
+    whole = estimate_fit(flash, stored_bytes, settings(), [], 64 * GIB)
+    assert whole.weight_bytes == pytest.approx(2 * FLASH_BYTES, rel=0.001), "a CPU computes with plain numbers"
+
+
+def test_a_checkpoint_in_fp8_counts_a_byte_a_value_where_a_card_has_fp8(flash: Path) -> None:
+    (flash / "config.json").write_text(json.dumps(FLASH | {"quantization_config": {"quant_method": "fbgemm_fp8"}}))
+    new, old = (estimate_fit(flash, 11 * 10**9, settings(), [gpu(48, card)], None) for card in ((8, 9), (8, 6)))
+    assert (new.quantization, old.quantization) == ("fp8", "none")
+    assert old.weight_bytes == pytest.approx(FLASH_BYTES, rel=0.001)
+    values = 40 * (4096 * 128 * (32 * 2 + 2 * 2) + 3 * 4096 * 13696)
+    assert old.weight_bytes - new.weight_bytes == pytest.approx(values, rel=0.001)
+
+
 def test_a_card_too_small_for_any_format_gets_the_smallest_and_a_failure_with_figures(flash: Path) -> None:
     fit = estimate_fit(flash, FLASH_BYTES, settings(), [gpu(6, (8, 6))], None)
     assert fit.quantization == "int4" and "only 4.7 GiB are there" in fit.quantization_reason

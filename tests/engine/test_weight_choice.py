@@ -11,6 +11,7 @@ from flashweb.engine import memory
 from flashweb.engine.config import EngineConfig
 from flashweb.engine.memory import Card
 from flashweb.engine.worker import Worker
+from tests.model.packed_checkpoints import Stored, compressed, write
 from tests.parity.reference import make_checkpoint
 
 MIB = 1 << 20
@@ -49,3 +50,17 @@ def test_a_gpu_gets_what_fits_with_the_reason(
     (line,) = caplog.records
     assert line.getMessage() == f"weights in {wanted}: {made.weights_reason}"
     assert line.levelname == ("INFO" if mib else "WARNING")
+
+
+def test_a_packed_checkpoint_is_used_as_it_is_where_it_fits(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    how = Stored("packed", 4, 32)
+    config = compressed("packed", 4, 32)
+    packed, _ = write(folder, tmp_path / "packed", tmp_path / "plain", lambda m: how if "layers" in m else None, config)
+    monkeypatch.setattr(memory.Card, "of", lambda config, device: Card(4096 * MIB, 0, has_fp8=True))
+    made = worker(packed)
+    with caplog.at_level("INFO"):
+        assert made._choose_weights("cuda") == "none"
+    assert made.weights_reason.startswith("the checkpoint's own int4 needs")
+    assert caplog.records[0].getMessage().startswith("weights in int4: ")

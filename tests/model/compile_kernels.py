@@ -122,6 +122,9 @@ def launch_products(arch: int) -> Iterator[str]:
             linear.skinny_linear(x, values, bias)
             linear.int8_linear(x, values.to(torch.int8), scale, bias)
             linear.int4_linear(x, values[:, ::2].to(torch.uint8), groups, groups.to(torch.uint8), bias)
+            if rows in (1, 8):  # ready-made checkpoints: smaller groups, scales in fp16
+                small = torch.zeros(size, columns // 32, dtype=torch.float16)
+                linear.int4_linear(x, values[:, ::2].to(torch.uint8), small, small.to(torch.uint8), bias)
             if arch >= 89:  # Ada, the first with fp8 arithmetic
                 linear.fp8_linear(x.to(fp8), torch.zeros(rows, 1), values.to(fp8), scale, bias)
                 if rows == 1:
@@ -129,6 +132,8 @@ def launch_products(arch: int) -> Iterator[str]:
             yield f"{rows} rows by {size} x {columns}: bf16, int8, int4, fp8 in this order"
         linear.dequantise_int8(values.to(torch.int8), scale, bf16)
         linear.dequantise_int4(values[:, ::2].to(torch.uint8), groups, groups.to(torch.uint8), bf16)
+        small = torch.zeros(size, columns // 32, dtype=torch.float16)
+        linear.dequantise_int4(values[:, ::2].to(torch.uint8), small, small.to(torch.uint8), bf16)
         yield f"{size} x {columns} made plain: int8, int4"
     if arch >= 89:
         x = torch.zeros(2, 4096, dtype=bf16)

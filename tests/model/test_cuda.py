@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import torch
 
 from flashweb.model.glm4v import Glm4v
 from flashweb.model.inputs import ForwardInputs
+from tests.model.packed_checkpoints import Stored, awq, compressed, gptq, write
 from tests.parity.reference import IMAGE_TOKEN, make_checkpoint, mrope_positions, random_picture, random_prompt
 
 pytestmark = pytest.mark.gpu
@@ -87,3 +89,31 @@ def test_bf16_on_a_gpu_stays_close_to_the_cpu(folder: Path) -> None:
     cpu, gpu = answers(Glm4v.load(folder)), answers(Glm4v.load(folder, device="cuda"))
     assert gpu.isfinite().all()
     assert torch.cosine_similarity(cpu, gpu, dim=-1).min() > 0.99
+
+
+PACKED = {
+    "int4 asymmetric": (Stored("packed", 4, 32, symmetric=False), compressed("packed", 4, 32, symmetric=False)),
+    "int8": (Stored("packed", 8), compressed("packed", 8, None)),
+    "awq": (Stored("awq", 4, 32, symmetric=False), awq(32)),
+    "gptq": (Stored("gptq", 4, 32), gptq(4, 32)),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("name", PACKED)
+def test_a_packed_checkpoint_computes_what_its_dequantised_twin_does(
+    folder: Path, name: str, dtype: Any, tmp_path: Path
+) -> None:
+    how, config = PACKED[name]
+    quantised, plain = write(
+        folder, tmp_path / "quantised", tmp_path / "plain", lambda m: how if ".layers." in m else None, config
+    )
+    model, twin = (Glm4v.load(path, dtype=dtype, device="cuda") for path in (quantised, plain))
+    assert model.quantization == f"int{how.bits}" and twin.quantization == "none"
+    for ours, theirs in zip(model.text.layers, twin.text.layers, strict=True):
+        for kept, dense in zip(ours.linears, theirs.linears, strict=True):
+            assert torch.equal(kept.weight.dequantised(model.dtype), dense.weight)  # type: ignore[attr-defined]
+    if dtype == "float32":
+        torch.testing.assert_close(answers(model), answers(twin), rtol=1e-3, atol=1e-3)
+    else:
+        assert torch.cosine_similarity(answers(model), answers(twin), dim=-1).min() > 0.995

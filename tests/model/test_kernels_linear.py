@@ -237,6 +237,18 @@ def test_the_maps_reach_their_kernels(make: Any, tolerance: float) -> None:
         assert float((got.float() - wanted).abs().max() / wanted.abs().max()) <= tolerance
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32], ids=str)
+def test_int4_scales_of_a_ready_made_checkpoint_are_read_as_they_are(dtype: torch.dtype) -> None:
+    x, q = random(3, 160), quantise_int4(random(48, 160, seed=5), 32)
+    scale = (q.scale.float() * (1 + 2**-9)).to(dtype)  # not a number of bf16
+    assert not torch.equal(scale.bfloat16().to(dtype), scale)
+    assert_close(
+        linear.int4_linear(x, q.packed, scale, q.zero), linear.reference_int4_linear(x, q.packed, scale, q.zero)
+    )
+    plain = q.packed, scale, q.zero, torch.float32
+    assert torch.equal(linear.dequantise_int4(*plain), linear.reference_dequantise_int4(*plain))
+
+
 # --- many rows ------------------------------------------------------------------------------------------------------
 
 

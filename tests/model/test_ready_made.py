@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from flashweb.errors import CheckpointError
 from flashweb.model.config import ModelConfig
-from flashweb.model.formats import stored_fp8_format
+from flashweb.model.formats import stored_format
 from flashweb.model.glm4v import Glm4v
 from flashweb.model.pixels import PixelStatistics
 from flashweb.model.quant_cuda import quantise_fp8
@@ -76,9 +76,9 @@ def test_a_format_that_keeps_fp8_has_the_checkpoints_own_numbers(twins: tuple[Pa
     quantised, plain = twins
     config = ModelConfig.read(quantised)
     done: list[float] = []
-    with torch.inference_mode(), SafetensorsSource(quantised, stored_tensors(config), fp8=True) as source:
+    with torch.inference_mode(), SafetensorsSource(quantised, stored_tensors(config), read_scheme(quantised)) as source:
         weights = Weights(tensor_table(config), source, torch.float32, CPU, done.append)
-        model = Glm4v(config, weights, stored_fp8_format(CPU, torch.float32), PixelStatistics.read(quantised))
+        model = Glm4v(config, weights, stored_format("fp8", CPU, torch.float32), PixelStatistics.read(quantised))
     assert done[-1] == 1.0 and done == sorted(done)
     for ours, theirs in zip(model.text.layers, Glm4v.load(plain).text.layers, strict=True):
         for kept, dense in zip(ours.linears, theirs.linears, strict=True):
@@ -114,7 +114,6 @@ def _changed(part: str, **values: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("quantization", "said"),
     [
-        ({"quant_method": "gptq", "bits": 4}, "quantised by 'gptq'"),
         ({"quant_method": "fp8", "weight_block_size": [128, 128]}, "quantised by 'fp8'"),
         (_changed("weights", strategy="tensor"), "weights.strategy 'tensor' in place of 'channel'"),
         (_changed("weights", type="int", num_bits=4), "weights.num_bits 4 in place of 8"),

@@ -17,6 +17,7 @@ from flashweb.engine.memory import Card, besides_bytes, choose_weights
 from flashweb.errors import CheckpointError
 from flashweb.model import footprint
 from flashweb.model.config import ModelConfig
+from flashweb.model.ready_made import read_scheme
 from flashweb.model.tensor_table import num_parameters
 from flashweb.settings import Settings
 
@@ -97,7 +98,9 @@ def estimate_fit(
     dtype = settings.model.dtype if settings.model.dtype != "auto" else "bfloat16" if on_gpu else "float32"
     dtype_bytes = _COMPUTE_BYTES[dtype]
     stored_as = _COMPUTE_BYTES.get(config.dtype or "bfloat16", 2)
-    num_values = round(stored_bytes / stored_as) if stored_bytes else num_parameters(config)
+    scheme = read_scheme(folder)
+    is_plain = bool(stored_bytes) and scheme is None
+    num_values = round(stored_bytes / stored_as) if is_plain else num_parameters(config)
     budget = _budget(engine, devices if on_gpu else (), memory)
     share = 0
     quantization: str = settings.model.quantization
@@ -106,19 +109,21 @@ def estimate_fit(
         card = _card(devices[0], engine)
         share = card.share_bytes
         if quantization == "auto":
-            choice = choose_weights(engine, config, num_values, dtype_bytes, card)
+            choice = choose_weights(engine, config, num_values, dtype_bytes, card, scheme)
             quantization, reason = choice.quantization, choice.reason
-        overhead = besides_bytes(engine, config, dtype_bytes, card, quantization)
-    elif quantization == "auto":
-        quantization = "none"
-    weights = footprint.weight_bytes(config, num_values, dtype_bytes, quantization, on_cpu=not on_gpu)
+        scheme = footprint.usable(scheme, has_fp8=card.has_fp8)
+        computed = footprint.format_name(quantization, scheme)
+        overhead = besides_bytes(engine, config, dtype_bytes, card, computed)
+    else:
+        computed = quantization = "none" if quantization == "auto" else quantization
+    weights = footprint.weight_bytes(config, num_values, dtype_bytes, quantization, on_cpu=not on_gpu, scheme=scheme)
     per_token = footprint.kv_bytes_per_token(config.text, dtype_bytes)
     left = round(budget - weights - overhead) if budget else 0
     max_tokens = max(0, left // per_token)
     return Fit(
         "GPU" if on_gpu else "CPU",
         dtype,
-        quantization,
+        computed,
         reason,
         weights,
         per_token,

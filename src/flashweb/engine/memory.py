@@ -24,6 +24,7 @@ from flashweb.engine.scheduler import Limits
 from flashweb.errors import ConfigError
 from flashweb.model import footprint
 from flashweb.model.config import ModelConfig
+from flashweb.model.ready_made import Scheme
 
 if TYPE_CHECKING:
     import torch
@@ -137,25 +138,34 @@ def peak_memory_bytes(device: torch.device) -> int:
 class WeightChoice:
     """A format of `flashweb serve --quantization`, and why it is the one."""
 
-    quantization: str
+    quantization: str  # "none" also where a ready-made checkpoint is used as it is
     reason: str
     needed_bytes: int
     fits: bool
 
 
 def choose_weights(
-    config: EngineConfig, network: ModelConfig, num_parameters: int, dtype_bytes: int, card: Card
+    config: EngineConfig,
+    network: ModelConfig,
+    num_parameters: int,
+    dtype_bytes: int,
+    card: Card,
+    scheme: Scheme | None = None,
 ) -> WeightChoice:
-    """The widest format that fits the card; the smallest where none does."""
+    """The widest format that fits the card; the smallest where none does. `scheme`: of a checkpoint that is quantised
+    already, which comes first as it is; a narrower format then is that of what it has wider or plain."""
+    scheme = footprint.usable(scheme, has_fp8=card.has_fp8)
+    skips_fp8 = not card.has_fp8 or (scheme is not None and scheme.kind != "fp8")
     named = {
-        name: needed_bytes(config, network, num_parameters, dtype_bytes, card, name)
+        name: needed_bytes(config, network, num_parameters, dtype_bytes, card, name, scheme)
         for name in footprint.WIDEST_FIRST
-        if name != "fp8" or card.has_fp8
+        if name != "fp8" or not skips_fp8
     }
+    whole = "whole ones need" if scheme is None else f"the checkpoint's own {scheme.kind} needs"
     there = f"{card.budget_bytes / GIB:.1f} GiB are there"
     tried: list[str] = []
     for name, needed in named.items():
-        words = f"{name} needs {needed / GIB:.1f} GiB" if name != "none" else f"whole ones need {needed / GIB:.1f} GiB"
+        words = f"{f'{name} needs' if name != 'none' else whole} {needed / GIB:.1f} GiB"
         if needed <= card.budget_bytes:
             return WeightChoice(name, "; ".join([*tried, f"{words} and {there}"]), needed, fits=True)
         tried.append(words)
@@ -163,12 +173,19 @@ def choose_weights(
 
 
 def needed_bytes(
-    config: EngineConfig, network: ModelConfig, num_parameters: int, dtype_bytes: int, card: Card, quantization: str
+    config: EngineConfig,
+    network: ModelConfig,
+    num_parameters: int,
+    dtype_bytes: int,
+    card: Card,
+    quantization: str,
+    scheme: Scheme | None = None,
 ) -> int:
     """What the engine takes of a card in a format, with a KV cache of LEAST_TOKENS. A forecast."""
     cache = footprint.kv_bytes_per_token(network.text, dtype_bytes) * LEAST_TOKENS
-    weights = footprint.weight_bytes(network, num_parameters, dtype_bytes, quantization)
-    return weights + cache + besides_bytes(config, network, dtype_bytes, card, quantization)
+    weights = footprint.weight_bytes(network, num_parameters, dtype_bytes, quantization, scheme=scheme)
+    computed = footprint.format_name(quantization, scheme)
+    return weights + cache + besides_bytes(config, network, dtype_bytes, card, computed)
 
 
 def besides_bytes(config: EngineConfig, network: ModelConfig, dtype_bytes: int, card: Card, quantization: str) -> int:

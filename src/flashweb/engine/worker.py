@@ -153,15 +153,19 @@ class Worker:
         import torch
 
         from flashweb.engine.memory import Card, choose_weights
+        from flashweb.model import footprint
         from flashweb.model.config import ModelConfig
+        from flashweb.model.ready_made import read_scheme
         from flashweb.model.tensor_table import num_parameters
 
         network = ModelConfig.read(config.model)
         dtype_bytes = 4 if config.dtype == "float32" else 2
         card = Card.of(config, torch.device(device))
-        choice = choose_weights(config, network, num_parameters(network), dtype_bytes, card)
+        scheme = read_scheme(config.model)
+        choice = choose_weights(config, network, num_parameters(network), dtype_bytes, card, scheme)
         self.weights_reason = choice.reason
-        (logger.info if choice.fits else logger.warning)("weights in %s: %s", choice.quantization, choice.reason)
+        name = footprint.format_name(choice.quantization, footprint.usable(scheme, has_fp8=card.has_fp8))
+        (logger.info if choice.fits else logger.warning)("weights in %s: %s", name, choice.reason)
         return choice.quantization
 
     def run_forever(self, core: EngineCore) -> None:

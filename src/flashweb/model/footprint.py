@@ -6,14 +6,16 @@ load them in, and what `flashweb doctor` tells. Formats: `formats.py`. Imports n
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from flashweb.model.config import ModelConfig, TextConfig
+from flashweb.model.packing import GROUP_SIZES, held_as, kept_kinds, largest_group
+from flashweb.model.ready_made import Scheme
+from flashweb.model.tensor_table import StoredTensor, Table, tensor_table
 
 FP8_CAPABILITY = (8, 9)  # Ada, the first with fp8 tensor cores
 SCALE_BYTES = 4  # of an int8 or fp8 row
 GROUP_BYTES = 3  # of an int4 group: scale and zero
-GROUP_SIZES = (128, 64, 32)  # columns that share an int4 scale; the first that divides the row is taken
 WIDEST_FIRST = ("none", "fp8", "int8", "int4")  # by what they keep of an answer (docs/experiments.md)
 SCORES_PER_LOGIT = 40  # bytes a sampler holds of one: raw, penalised, scaled, weights, float64 sums, sorted, masks
 PLAIN_BYTES = 64 << 20  # of int8 and int4 weights made plain at once (`kernels/linear.py`)
@@ -25,22 +27,51 @@ def kv_bytes_per_token(config: TextConfig, dtype_bytes: int) -> int:
 
 
 def weight_bytes(
-    config: ModelConfig, num_parameters: int, dtype_bytes: int, quantization: str, *, on_cpu: bool = False
+    config: ModelConfig,
+    num_parameters: int,
+    dtype_bytes: int,
+    quantization: str,
+    *,
+    on_cpu: bool = False,
+    scheme: Scheme | None = None,
 ) -> int:
     """Bytes of all weights on the device. `num_parameters`: all values of the checkpoint; `quantization`: a name of
-    WIDEST_FIRST. On a CPU a tied head keeps a copy of its own (fp32 and int8)."""
-    layers, table = _layer_matrices(config.text), (config.text.vocab_size, config.text.hidden_size)
+    WIDEST_FIRST; `scheme`: of a checkpoint that is quantised already, where the device can compute with its kind
+    (`usable`). On a CPU a tied head keeps a copy of its own (fp32 and int8)."""
+    table = (config.text.vocab_size, config.text.hidden_size)
     copies_head = on_cpu and config.tie_word_embeddings and dtype_bytes == 4
-    heads = 0 if config.tie_word_embeddings and not copies_head else 1
-    quantised = layers + [table] * heads
-    if not on_cpu and quantization != "none":
-        quantised += [table]  # the embedding
-    values = sum(rows * columns for rows, columns in quantised)
-    plain = num_parameters + (table[0] * table[1] if copies_head else 0) - values
     of_tables = "int8" if quantization == "fp8" else quantization
-    kept = sum(_matrix_bytes(*shape, dtype_bytes, quantization, on_cpu) for shape in layers)
-    kept += sum(_matrix_bytes(*shape, dtype_bytes, of_tables, on_cpu) for shape in quantised[len(layers) :])
-    return plain * dtype_bytes + kept
+    keeps = kept_kinds(quantization, scheme.kind if scheme is not None else None, on_cpu=on_cpu)
+
+    def stored_matrix(parts: Sequence[StoredTensor], otherwise: str) -> tuple[int, int]:
+        """Values and bytes of one that may keep its numbers."""
+        rows, columns = sum(part.shape[0] for part in parts), parts[0].shape[1]
+        stored = [scheme.of(part.name.removesuffix(".weight")) if scheme is not None else None for part in parts]
+        held = held_as(stored, columns, keeps)
+        kept = _matrix_bytes(rows, columns, dtype_bytes, held.kind or otherwise, on_cpu, held.group_size)
+        return rows * columns, kept
+
+    names = tensor_table(config)
+    counted = [stored_matrix(parts, quantization) for parts in _layer_matrices(names)]
+    of_table = table[0] * table[1], _matrix_bytes(*table, dtype_bytes, of_tables, on_cpu)
+    if "text.lm_head.weight" in names:
+        counted.append(stored_matrix(names["text.lm_head.weight"], of_tables))
+    elif copies_head:
+        counted.append(of_table)
+    if not on_cpu and quantization != "none":
+        counted.append(of_table)  # the embedding
+    plain = num_parameters + (table[0] * table[1] if copies_head else 0) - sum(values for values, _ in counted)
+    return plain * dtype_bytes + sum(kept for _, kept in counted)
+
+
+def usable(scheme: Scheme | None, *, has_fp8: bool) -> Scheme | None:
+    """The scheme, if a card can compute with what is stored so; else it is made plain as it is read."""
+    return None if scheme is not None and scheme.kind == "fp8" and not has_fp8 else scheme
+
+
+def format_name(quantization: str, scheme: Scheme | None) -> str:
+    """What the decoder's weights are in: a ready-made checkpoint's own kind where none is asked for."""
+    return scheme.kind if scheme is not None and quantization == "none" else quantization
 
 
 def step_bytes(
@@ -63,23 +94,19 @@ def graph_bytes(config: TextConfig, dtype_bytes: int, *, num_tokens: int, max_nu
     return round(SLACK * dtype_bytes * layer) + (dtype_bytes + 4) * max_num_seqs * config.vocab_size
 
 
-def _layer_matrices(text: TextConfig) -> list[tuple[int, int]]:
-    """(rows, columns) of the matrices of all layers."""
-    q, kv = text.num_heads * text.head_dim, text.num_kv_heads * text.head_dim
-    hidden, mlp = text.hidden_size, text.intermediate_size
-    return [(q + 2 * kv, hidden), (hidden, q), (2 * mlp, hidden), (hidden, mlp)] * text.num_layers
+def _layer_matrices(table: Table) -> list[tuple[StoredTensor, ...]]:
+    """Of all layers of the decoder, each with the stored ones that make it up."""
+    return [parts for name, parts in table.items() if name.startswith("text.layers.") and len(parts[0].shape) == 2]
 
 
-def _matrix_bytes(rows: int, columns: int, dtype_bytes: int, quantization: str, on_cpu: bool) -> int:
+def _matrix_bytes(rows: int, columns: int, dtype_bytes: int, quantization: str, on_cpu: bool, group: int = 0) -> int:
+    """`group`: of int4; 0 is the largest that divides a row."""
+    group = group or largest_group(columns) or GROUP_SIZES[-1]
     scale_bytes = 0 if on_cpu else SCALE_BYTES * rows  # FBGEMM's are in its own packed form
     by_name: Mapping[str, int] = {
         "none": rows * columns * dtype_bytes,
         "int8": rows * columns + scale_bytes,
         "fp8": rows * columns + scale_bytes,
-        "int4": rows * columns // 2 + GROUP_BYTES * rows * -(-columns // _group_size(columns)),
+        "int4": rows * columns // 2 + GROUP_BYTES * rows * -(-columns // group),
     }
     return by_name[quantization]
-
-
-def _group_size(columns: int) -> int:
-    return next((size for size in GROUP_SIZES if columns % size == 0), GROUP_SIZES[-1])

@@ -89,8 +89,10 @@ class Glm4v:
         if load_format not in get_args(LoadFormat):
             raise ConfigError(f"load_format {load_format!r} is unknown; use one of {', '.join(get_args(LoadFormat))}")
         config = ModelConfig.read(folder)
-        stored = read_scheme(folder) if load_format == "safetensors" else None
-        form = weight_format(target, kind, quantization, stored)
+        scheme = read_scheme(folder)
+        form = weight_format(target, kind, quantization, scheme.kind if scheme is not None else None)
+        if scheme is not None and scheme.rounds_activations:
+            logger.info("the checkpoint rounds activations to integers too; here they stay as they are")
         pixels = PixelStatistics.read(folder)
 
         def build(source: Source) -> Glm4v:
@@ -99,11 +101,17 @@ class Glm4v:
             if target.type == "cuda":
                 torch.cuda.empty_cache()  # the room of plain matrices that were quantised is too large to be kept
             model.distrust_kernels()
+            if weights.rounded_again:
+                logger.warning(
+                    "%d of the checkpoint's quantised matrices (%s, ...) have numbers that the format %s does not "
+                    "hold: made plain, and rounded again where the format rounds",
+                    len(weights.rounded_again), weights.rounded_again[0], form.name,
+                )  # fmt: skip
             return model
 
         if load_format == "dummy":
-            return build(DummySource())
-        with SafetensorsSource(folder, stored_tensors(config), fp8=stored == "fp8") as source:
+            return build(DummySource(scheme))
+        with SafetensorsSource(folder, stored_tensors(config), scheme) as source:
             return build(source)
 
     @property

@@ -1,7 +1,8 @@
 """8-bit linear maps for CPUs: int8 weights per output row, activations quantised on the fly.
 
 The kernels are FBGEMM's, reached through torch's quantised operators; of the int8 paths in torch it is the only one
-that is faster than fp32 here (docs/experiments.md). Weights are quantised at load from the plain checkpoint.
+that is faster than fp32 here (docs/experiments.md). Weights are quantised at load from the plain checkpoint, or are
+a checkpoint's own int8.
 
 Activations get one scale per call, which holds the rows of every request of a step: a row's result depends on the
 rows beside it, and so may an answer (measured: docs/model.md, "What int8 costs").
@@ -16,6 +17,7 @@ import torch
 from torch import Tensor
 
 from flashweb.errors import ConfigError
+from flashweb.model.quant_cuda import Int8Weight
 
 
 def require_int8(device: torch.device, dtype: torch.dtype) -> None:
@@ -41,18 +43,24 @@ _linear_dynamic = _without_python_wrapper(torch.ops.quantized.linear_dynamic.def
 
 
 class Int8Linear:
-    """y = x W^T + b with W rounded to int8 per row and x to 8 bits per call, all rows by one scale. fp32 in and out."""
+    """y = x W^T + b with W rounded to int8 per row (or stored so) and x to 8 bits per call, all rows by one scale. fp32
+    in and out."""
 
     __slots__ = ("_packed", "num_values", "value_bytes")
 
-    def __init__(self, weight: Tensor, bias: Tensor | None = None) -> None:
-        self.num_values = weight.numel()
+    def __init__(self, weight: Tensor | Int8Weight, bias: Tensor | None = None) -> None:
         self.value_bytes: float = 1
-        scale = (weight.abs().amax(dim=1) / 127).clamp_min(1e-8).double()
-        zero = torch.zeros(len(scale), dtype=torch.int64)
+        if isinstance(weight, Int8Weight):
+            self.num_values, scale = weight.num_values, weight.scale
+        else:
+            self.num_values, scale = weight.numel(), (weight.abs().amax(dim=1) / 127).clamp_min(1e-8)
+        scale, zero = scale.double(), torch.zeros(len(scale), dtype=torch.int64)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch announces the removal of quantised tensor types
-            quantised = torch.quantize_per_channel(weight, scale, zero, 0, torch.qint8)
+            if isinstance(weight, Int8Weight):
+                quantised = torch._make_per_channel_quantized_tensor(weight.values, scale, zero, 0)
+            else:
+                quantised = torch.quantize_per_channel(weight, scale, zero, 0, torch.qint8)
             self._packed: Any = torch.ops.quantized.linear_prepack(quantised, bias)
 
     def __call__(self, x: Tensor) -> Tensor:

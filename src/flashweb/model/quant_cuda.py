@@ -19,7 +19,7 @@ nothing of checkpoints, of what a layer is made of, or of memory budgets.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, NamedTuple
@@ -29,8 +29,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from flashweb.errors import ConfigError
-from flashweb.model.footprint import FP8_CAPABILITY, GROUP_SIZES
+from flashweb.model.footprint import FP8_CAPABILITY
 from flashweb.model.layers import PlainFeed, RmsNorm, gated_silu, kernels
+from flashweb.model.packing import GROUP_SIZES, largest_group
 
 FP8_LARGEST = 448.0  # of e4m3fn
 PIECE_VALUES = 1 << 22  # quantised at once: 16 MiB in fp32, and a few times that in intermediates
@@ -102,7 +103,7 @@ class Int4Weight:
     """
 
     packed: Tensor  # uint8 [N, K/2]
-    scale: Tensor  # bf16 [N, K/G]
+    scale: Tensor  # [N, K/G], bf16, or what a ready-made checkpoint has: the kernels read fp16 and fp32 too
     zero: Tensor  # uint8 [N, K/G], 0..15
     group_size: int
 
@@ -124,6 +125,25 @@ class Int4Weight:
     @property
     def num_bytes(self) -> int:
         return _num_bytes(self.packed, self.scale, self.zero)
+
+
+QuantisedWeight = Int8Weight | Fp8Weight | Int4Weight
+
+
+def joined_rows(parts: Sequence[QuantisedWeight]) -> QuantisedWeight:
+    """Matrices of one format, and for int4 of one group size, one below the other."""
+    first = parts[0]
+    if len(parts) == 1:
+        return first
+    scale = torch.cat([part.scale for part in parts])
+    if isinstance(first, Int4Weight):
+        int4 = [part for part in parts if isinstance(part, Int4Weight) and part.group_size == first.group_size]
+        assert len(int4) == len(parts), parts
+        packed, zero = torch.cat([part.packed for part in int4]), torch.cat([part.zero for part in int4])
+        return Int4Weight(packed, scale, zero, first.group_size)
+    # As bytes: not every operation knows fp8.
+    values = torch.cat([part.values.view(torch.uint8) for part in parts if not isinstance(part, Int4Weight)])
+    return type(first)(values.view(first.values.dtype), scale)
 
 
 def _num_bytes(*tensors: Tensor) -> int:
@@ -178,9 +198,9 @@ def quantise_int4(weight: Tensor, group_size: int | None = None, shrinks: tuple[
 
 def group_size_for(columns: int) -> int:
     """The largest of GROUP_SIZES that divides a row. Raises ConfigError."""
-    for size in GROUP_SIZES:
-        if columns % size == 0:
-            return size
+    size = largest_group(columns)
+    if size:
+        return size
     raise ConfigError(
         f"int4 groups need rows of a multiple of {GROUP_SIZES[-1]} values and this checkpoint has rows of {columns}; "
         "use quantization int8"

@@ -13,7 +13,7 @@ from flashweb.model.config import TextConfig
 from flashweb.model.formats import WeightFormat
 from flashweb.model.inputs import ForwardInputs
 from flashweb.model.layers import Feed, Matrix, RmsNorm, fused_kernels
-from flashweb.model.quant_cuda import Fp8Weight
+from flashweb.model.quant_cuda import QuantisedWeight
 from flashweb.model.rope import axis_of_frequency, inverse_frequencies, rotate_, text_rotation
 from flashweb.model.weights import Weights
 
@@ -27,7 +27,7 @@ class TextDecoder:
         # The largest two first: while they are quantised, memory is otherwise still empty.
         self.embedding = form.embedding(weights.take("embed_tokens.weight"))
         tied = not weights.has("lm_head.weight")
-        self.head = form.head(self.embedding.table if tied else weights.take("lm_head.weight"), None)
+        self.head = form.head(self.embedding.table if tied else weights.take_matrix("lm_head.weight", form.keeps), None)
         self.layers = [TextLayer(config, weights, f"layers.{i}.", form, feed) for i in range(config.num_layers)]
         self.norm = RmsNorm(weights.take("norm.weight"), config.rms_norm_eps)
         self.frequencies = inverse_frequencies(config.rotary_dim, config.rope_theta).to(device)
@@ -83,8 +83,8 @@ class TextLayer:
         def norm(name: str) -> RmsNorm:
             return RmsNorm(weights.take(prefix + name), config.rms_norm_eps)
 
-        def matrix(name: str) -> Tensor | Fp8Weight:
-            return weights.take_matrix(prefix + name, keep_fp8=form.keeps_fp8)
+        def matrix(name: str) -> Tensor | QuantisedWeight:
+            return weights.take_matrix(prefix + name, form.keeps)
 
         self.heads = config.num_heads
         self.rotated_heads = config.num_heads + config.num_kv_heads

@@ -1,13 +1,14 @@
 """Reading a checkpoint's tensors: names and shapes (`tensor_table.py`) strictly checked, streamed one at a time.
 
 Files are memory-mapped and every tensor is copied once, into its fused place, dtype and device, so the peak is one
-copy of the model plus one tensor. Knows nothing of the network.
+copy of the model plus one tensor. Matrices that are stored quantised keep their numbers where the wanted format holds
+them (`packing.py`), and are repacked or made plain one by one (`unpack.py`). Knows nothing of the network.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack
 from math import prod
 from pathlib import Path
@@ -18,14 +19,21 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from flashweb.errors import CheckpointError
-from flashweb.model.quant_cuda import Fp8Weight
+from flashweb.model.packing import Kind, Packing, held_as
+from flashweb.model.quant_cuda import (
+    Fp8Weight,
+    QuantisedWeight,
+    joined_rows,
+    quantise_fp8,
+    quantise_int4,
+    quantise_int8,
+)
+from flashweb.model.ready_made import Scheme
+from flashweb.model.stored_check import check_tensors, stored_parts
 from flashweb.model.tensor_table import StoredTensor
+from flashweb.model.unpack import StoredIntegers
 
 OnProgress = Callable[[float], None]  # 0..1 of the checkpoint's values
-
-MAX_NAMES_IN_ERROR = 20  # per kind
-READABLE_DTYPES = {"F32", "F16", "BF16"}
-FP8 = "F8_E4M3"
 
 
 class Source(Protocol):
@@ -34,8 +42,11 @@ class Source(Protocol):
     def copy_into(self, target: Tensor, stored: StoredTensor) -> None:
         """As plain numbers, whatever it is stored as."""
 
-    def fp8_rows(self, stored: StoredTensor) -> tuple[Tensor, Tensor] | None:
-        """e4m3 [N, K] and fp32 [N] of a matrix that is stored so, on the CPU."""
+    def packing(self, stored: StoredTensor) -> Packing | None:
+        """How a matrix's numbers are stored; None where they are plain."""
+
+    def kept(self, stored: StoredTensor, group_size: int, device: torch.device) -> QuantisedWeight:
+        """A matrix that a layout of ours holds (`Packing.kept_as`), in that; `group_size` is int4's."""
 
 
 class Weights:
@@ -55,6 +66,7 @@ class Weights:
         self._source = source
         self._progress = progress
         self._prefix = ""
+        self.rounded_again: list[str] = []  # matrices stored in numbers that their format does not hold
         self._done = [0, sum(prod(part.shape) for parts in self._table.values() for part in parts)]
 
     def under(self, prefix: str) -> Weights:
@@ -78,18 +90,23 @@ class Weights:
         self._count(target.numel())
         return target
 
-    def take_matrix(self, name: str, *, keep_fp8: bool) -> Tensor | Fp8Weight:
-        """`take`, but with `keep_fp8` a matrix that is stored in fp8 keeps its numbers."""
-        stored = [self._source.fp8_rows(part) for part in self._table[self._prefix + name]] if keep_fp8 else []
-        parts = [part for part in stored if part is not None]
-        if not parts or len(parts) < len(stored):
+    def take_matrix(self, name: str, keeps: Collection[Kind]) -> Tensor | QuantisedWeight:
+        """`take`, but a matrix that is stored quantised comes in the layout of ours that has its numbers, if that is
+        one of `keeps`; or, where no layout has them, rounded again to the nearest."""
+        parts = self._table[self._prefix + name]
+        packings = [self._source.packing(part) for part in parts]
+        held = held_as(packings, parts[0].shape[1], keeps)
+        if not held.exact:
+            self.rounded_again.append(self._prefix + name)
+        if held.kind is None:
             return self.take(name)
+        if not held.exact:
+            plain = self.take(name)
+            return quantise_int8(plain) if held.kind == "int8" else quantise_int4(plain, held.group_size)
         self._table.pop(self._prefix + name)
-        # As bytes: not every operation knows fp8.
-        values = torch.cat([values.view(torch.uint8).to(self.device) for values, _ in parts])
-        scale = torch.cat([scale.to(self.device) for _, scale in parts])
-        self._count(values.numel())
-        return Fp8Weight(values.view(torch.float8_e4m3fn), scale)
+        kept = [self._source.kept(part, held.group_size, self.device) for part in parts]
+        self._count(sum(part.num_values for part in kept))
+        return joined_rows(kept)
 
     def _count(self, num_values: int) -> None:
         self._done[0] += num_values
@@ -105,29 +122,45 @@ class Weights:
 class DummySource:
     """Small random numbers, made on the device: for measuring speed and memory without a checkpoint."""
 
+    def __init__(self, scheme: Scheme | None = None) -> None:
+        """`scheme`: of the checkpoint that they stand for."""
+        self._scheme = scheme
+
     def copy_into(self, target: Tensor, stored: StoredTensor) -> None:
         if stored.name.endswith("norm.weight") or ".norm" in stored.name:
             target.fill_(1.0)
         else:
             target.uniform_(-0.02, 0.02)
 
-    def fp8_rows(self, stored: StoredTensor) -> None:
-        return None
+    def packing(self, stored: StoredTensor) -> Packing | None:
+        return self._scheme.of(stored.name.removesuffix(".weight")) if self._scheme is not None else None
+
+    def kept(self, stored: StoredTensor, group_size: int, device: torch.device) -> QuantisedWeight:
+        plain = torch.empty(stored.shape, dtype=torch.bfloat16, device=device)
+        self.copy_into(plain, stored)
+        packing = self.packing(stored)
+        assert packing is not None, stored
+        kind = packing.kept_as(stored.shape[1])
+        if kind == "int4":
+            return quantise_int4(plain, group_size, shrinks=(1.0,))
+        return quantise_fp8(plain) if kind == "fp8" else quantise_int8(plain)
 
 
 class SafetensorsSource:
     """The `*.safetensors` of a folder, a single file or shards under an index, memory-mapped. A context manager."""
 
-    def __init__(self, folder: str | Path, expected: Mapping[str, tuple[int, ...]], *, fp8: bool = False) -> None:
-        """`fp8`: matrices may be stored in e4m3, each with a scale a row beside it (`ready_made.py`)."""
+    def __init__(
+        self, folder: str | Path, expected: Mapping[str, tuple[int, ...]], scheme: Scheme | None = None
+    ) -> None:
+        """`expected`: names and shapes as if nothing was quantised; `scheme`: what is (`ready_made.py`)."""
         self.folder = Path(folder)
-        self._fp8 = fp8
         self._stack = ExitStack()
         self._files: dict[str, Any] = {}
         try:
             for path in _safetensors_files(self.folder):
                 self._open(path)
-            self._check(expected)
+            self._quantised = stored_parts(self._files, expected, scheme)
+            check_tensors(self.folder, self._files, expected, self._quantised)
         except BaseException:
             self._stack.close()
             raise
@@ -140,19 +173,44 @@ class SafetensorsSource:
         self._stack.close()
 
     def copy_into(self, target: Tensor, stored: StoredTensor) -> None:
-        rows = self.fp8_rows(stored)
-        if rows is None:
+        packing = self.packing(stored)
+        if packing is None:
             target.copy_(self._files[stored.name].get_tensor(stored.name))
-            return
-        values, scale = (part.to(target.device) for part in rows)
-        target.copy_(Fp8Weight(values, scale).dequantised(target.dtype))
+        elif packing.layout == "fp8":
+            target.copy_(self._fp8(stored, target.device).dequantised(target.dtype))
+        else:
+            self._integers(stored, packing, target.device).copy_into(target)
 
-    def fp8_rows(self, stored: StoredTensor) -> tuple[Tensor, Tensor] | None:
-        file = self._files[stored.name]
-        if not self._fp8 or file.get_slice(stored.name).get_dtype() != FP8:
-            return None
-        name = _scale_name(stored.name)
-        return file.get_tensor(stored.name), self._files[name].get_tensor(name).float().flatten()
+    def packing(self, stored: StoredTensor) -> Packing | None:
+        found = self._quantised.get(stored.name)
+        return None if found is None else found[0]
+
+    def kept(self, stored: StoredTensor, group_size: int, device: torch.device) -> QuantisedWeight:
+        packing = self._quantised[stored.name][0]
+        if packing.layout == "fp8":
+            return self._fp8(stored, device)
+        integers = self._integers(stored, packing, device)
+        return integers.as_int8() if packing.bits == 8 else integers.as_int4(group_size)
+
+    def _fp8(self, stored: StoredTensor, device: torch.device) -> Fp8Weight:
+        parts = self._parts(stored, device)
+        return Fp8Weight(parts["values"], parts["scale"].float().flatten())
+
+    def _integers(self, stored: StoredTensor, packing: Packing, device: torch.device) -> StoredIntegers:
+        rows, columns = stored.shape
+        integers = StoredIntegers.of(packing, rows, columns, self._parts(stored, device))
+        if not integers.is_symmetric:
+            zeros = self._quantised[stored.name][1]["zero"].name
+            raise CheckpointError(
+                f"{zeros} holds zero points other than the middle that config.json promises (sym true, "
+                "checkpoint_format); use the config.json of this very checkpoint, or one made with sym true"
+            )
+        return integers
+
+    def _parts(self, stored: StoredTensor, device: torch.device) -> dict[str, Tensor]:
+        parts = self._quantised[stored.name][1].items()
+        here = {what: part.name for what, part in parts if part.name in self._files}
+        return {what: self._files[name].get_tensor(name).to(device) for what, name in here.items()}
 
     def _open(self, path: Path) -> None:
         try:
@@ -169,50 +227,6 @@ class SafetensorsSource:
             if name in self._files:
                 raise CheckpointError(f"tensor {name} is in two files of {self.folder}; remove the stale *.safetensors")
             self._files[name] = file
-
-    def _scales(self, expected: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
-        """The scales that belong to the matrices stored in fp8, with their shapes, [N] (or [N, 1])."""
-        if not self._fp8:
-            return {}
-        matrices = [n for n, shape in expected.items() if len(shape) == 2 and n in self._files]
-        stored = [n for n in matrices if self._files[n].get_slice(n).get_dtype() == FP8]
-        return {_scale_name(n): (expected[n][0],) for n in stored}
-
-    def _check(self, expected: Mapping[str, tuple[int, ...]]) -> None:
-        scales = self._scales(expected)
-        expected = {**expected, **scales}
-        missing = sorted(expected.keys() - self._files.keys())
-        extra = sorted(self._files.keys() - expected.keys())
-        shapes, dtypes = [], []
-        for name in sorted(expected.keys() & self._files.keys()):
-            piece = self._files[name].get_slice(name)
-            flat = [piece.get_shape()[0]] if name in scales and piece.get_shape()[1:] == [1] else piece.get_shape()
-            if tuple(flat) != expected[name]:
-                shapes.append(f"{name} is {list(piece.get_shape())}, config.json asks for {list(expected[name])}")
-            if piece.get_dtype() not in READABLE_DTYPES and _scale_name(name) not in scales:
-                dtypes.append(f"{name} is {piece.get_dtype()}")
-        kinds = (
-            ("missing", missing),
-            ("unknown", extra),
-            ("of another shape", shapes),
-            (f"of a dtype other than {', '.join(sorted(READABLE_DTYPES))}", dtypes),
-        )
-        problems = [f"{len(names)} {kind}: {_list(names)}" for kind, names in kinds if names]
-        if problems:
-            raise CheckpointError(
-                f"the tensors in {self.folder} do not fit its config.json (tensors " + "; ".join(problems) + "). "
-                "Use the config.json and the *.safetensors of the same, unquantised checkpoint"
-            )
-
-
-def _scale_name(name: str) -> str:
-    return name + "_scale"
-
-
-def _list(names: list[str]) -> str:
-    shown = ", ".join(names[:MAX_NAMES_IN_ERROR])
-    left = len(names) - MAX_NAMES_IN_ERROR
-    return shown + (f" and {left} more" if left > 0 else "")
 
 
 def _safetensors_files(folder: Path) -> list[Path]:
