@@ -69,6 +69,18 @@ class Chat:
 
 
 @dataclass(frozen=True, slots=True)
+class Structure:
+    """What an answer must match, from its first token on (with thinking: from the first one after the thought).
+
+    kind and source: "json_schema" and the schema as JSON text; "json_object" and ""; "regex" and the pattern;
+    "choice" and a JSON list of strings; "grammar" and a Lark grammar, which may name control tokens.
+    """
+
+    kind: Literal["json_schema", "json_object", "regex", "choice", "grammar"]
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class SamplingParams:
     """How to choose tokens. Ranges are checked once, where the request is converted (`api/sampling.py`).
 
@@ -93,6 +105,8 @@ class SamplingParams:
     stop_token_ids: tuple[int, ...] = ()
     include_stop: bool = False
     ignore_eos: bool = False
+    structure: Structure | None = None
+    thinking_budget: int | None = None  # tokens of a thought; when they are used up, the thought is closed
 
 
 # --- what the model sees ----------------------------------------------------------------------------------------
@@ -198,11 +212,21 @@ class Usage:
     reasoning_tokens: int = 0
 
 
+class ToolCallPiece(msgspec.Struct, frozen=True, gc=False):
+    """News of one tool call: its first piece carries `id` and `name`, all of them a fragment of the arguments' JSON."""
+
+    index: int
+    id: str = ""
+    name: str = ""
+    arguments: str = ""
+
+
 class Delta(msgspec.Struct, frozen=True, gc=False):
     """A piece of the answer as the caller may see it; the last one carries `finish` and `usage`."""
 
     text: str = ""
     reasoning: str = ""
+    tool_calls: tuple[ToolCallPiece, ...] = ()
     logprobs: tuple[TokenLogprob, ...] = ()
     finish: FinishReason | None = None
     usage: Usage | None = None
