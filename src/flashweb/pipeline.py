@@ -424,7 +424,13 @@ class _Reader:
         if not (content or reasoning or finish):
             return None
         logprobs, self._logprobs = tuple(self._logprobs), []
-        return Delta(content, reasoning, logprobs, finish, self._usage() if finish else None)
+        return Delta(
+            text=content,
+            reasoning=reasoning,
+            logprobs=logprobs,
+            finish=finish,
+            usage=self._usage() if finish else None,
+        )
 
     def _usage(self) -> Usage:
         return Usage(
