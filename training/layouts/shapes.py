@@ -34,10 +34,10 @@ def shapes(sheet: Sheet) -> Plan:
     return plan
 
 
-# Where shapes stand, and how often. Places are never on one slanted line or evenly on an arc: that is held out.
+# Where shapes stand, and how often. Places are never on one slanted line or evenly on an open arc: that is held out.
 _WAYS = {
     "grid": 14, "row": 7, "free": 26, "far": 14, "clusters": 10, "close": 9, "around": 8, "two rows": 7, "columns": 6,
-    "walk": 7,
+    "walk": 7, "wave": 6, "zigzag": 6, "ring": 6,
 }  # fmt: skip
 _SMALLEST = 9.0  # px: radius
 _MOST = 12
@@ -196,6 +196,8 @@ def _proposer(r: Random, area: Box, way: str, count: int, base: float, room: _Ro
             )
 
         return around
+    if way in ("wave", "zigzag", "ring"):
+        return _along_a_curve(r, area, way, count)
     if way in ("two rows", "columns"):
         lines = 2 if way == "two rows" else r.randint(1, 3)
         share, drift = r.uniform(0.25, 0.75), r.uniform(0.02, 0.12)
@@ -210,6 +212,30 @@ def _proposer(r: Random, area: Box, way: str, count: int, base: float, room: _Ro
 
         return line
     return anywhere
+
+
+def _along_a_curve(r: Random, area: Box, way: str, count: int) -> Callable[[int, float], Place]:
+    """Evenly along a wave of a period or more, up and down by turns, or all around a ring; across or down the page."""
+    x0, y0, x1, y1 = area
+    width, height = x1 - x0, y1 - y0
+    high, middle, start = r.uniform(0.12, 0.4), r.uniform(0.42, 0.58), r.random()
+    periods, upright, drift = r.uniform(1.0, 2.0), r.random() < 0.4, r.uniform(0.0, 0.03)
+
+    def place(k: int, q: float) -> Place:
+        along = (k + 0.5) / count
+        if way == "ring":
+            turn = 2 * math.pi * (start + k / count)
+            u, v = 0.5 + 0.42 * math.cos(turn), middle + max(0.2, high) * math.sin(turn)
+        elif way == "wave":
+            u, v = along, middle + high * math.sin(2 * math.pi * (start + periods * along))
+        else:
+            u, v = along, middle + (high if k % 2 else -high)
+        u, v = u + r.uniform(-drift, drift), v + r.uniform(-drift, drift)
+        if upright:
+            u, v = v, u
+        return x0 + q + u * max(0.0, width - 2 * q), y0 + q + v * max(0.0, height - 2 * q)
+
+    return place
 
 
 def choose_kinds(sheet: Sheet) -> list[tuple[str, str]]:
