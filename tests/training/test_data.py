@@ -633,7 +633,7 @@ def test_a_shapes_box_is_the_box_of_its_colour_on_the_page() -> None:
     from training import colours
 
     asked = 0
-    for plan, page in drawn_plans("shapes", 60):
+    for plan, page in drawn_plans("shapes", 240):
         for qa in page.qa:
             if qa.task != "box" or len(plan.shapes) != 1 or plan.rows:
                 continue
