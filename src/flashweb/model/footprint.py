@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from flashweb.model.config import ModelConfig, TextConfig
 
 FP8_CAPABILITY = (8, 9)  # Ada, the first with fp8 tensor cores
-SCALE_BYTES = 4  # of an int8 or fp8 row
+SCALE_BYTES = 4  # of an int8 or fp8 row, and of a head's key or value in an fp8 cache
 GROUP_BYTES = 3  # of an int4 group: scale and zero
 GROUP_SIZES = (128, 64, 32)  # columns that share an int4 scale; the first that divides the row is taken
 WIDEST_FIRST = ("none", "fp8", "int8", "int4")  # by what they keep of an answer (docs/experiments.md)
@@ -20,8 +20,10 @@ PLAIN_BYTES = 64 << 20  # of int8 and int4 weights made plain at once (`kernels/
 SLACK = 1.1  # of a step's tensors: what a reckoning of the largest ones leaves out
 
 
-def kv_bytes_per_token(config: TextConfig, dtype_bytes: int) -> int:
-    return 2 * config.num_layers * config.num_kv_heads * config.head_dim * dtype_bytes
+def kv_bytes_per_token(config: TextConfig, dtype_bytes: int, kv_cache_dtype: str = "auto") -> int:
+    """`kv_cache_dtype`: "auto", the network's own numbers; "fp8", a byte each and a scale a head (`fp8_cache.py`)."""
+    head = config.head_dim + SCALE_BYTES if kv_cache_dtype == "fp8" else config.head_dim * dtype_bytes
+    return 2 * config.num_layers * config.num_kv_heads * head
 
 
 def weight_bytes(
