@@ -19,7 +19,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from flashweb.model.kernels.e4m3 import check_scales, from_e4m3, read_heads, reads_natively
+from flashweb.model.kernels import e4m3
+from flashweb.model.kernels.e4m3 import check_scales, from_e4m3, read_heads
 
 LOG2_E = 1.4426950408889634
 DOT_ROWS = 16  # the least a tensor-core product takes; fewer query heads a key head are padded to it
@@ -188,7 +189,7 @@ def paged_decode(
         TILE=tile_tokens(head_dim, cache_layer.dtype),
         ROWS=DOT_ROWS,
         IS_FP8=scales is not None,
-        NATIVE=scales is not None and reads_natively(query.device),
+        NATIVE=scales is not None and e4m3.reads_natively(query.device),
         num_warps=4,
         num_stages=STAGES,
     )

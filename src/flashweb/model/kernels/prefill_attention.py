@@ -16,8 +16,8 @@ import triton.language as tl
 from numpy.typing import NDArray
 from torch import Tensor
 
-from flashweb.model.kernels import linear
-from flashweb.model.kernels.e4m3 import check_scales, from_e4m3, read_heads, reads_natively
+from flashweb.model.kernels import e4m3, linear
+from flashweb.model.kernels.e4m3 import check_scales, from_e4m3, read_heads
 
 LOG2_E = 1.4426950408889634
 
@@ -131,7 +131,7 @@ def paged_prefill(
         TOKENS=tokens_per_tile(heads, kv_heads, plan.rows),
         TILE=plan.tile,
         IS_FP8=scales is not None,
-        NATIVE=scales is not None and reads_natively(query.device),
+        NATIVE=scales is not None and e4m3.reads_natively(query.device),
         num_warps=plan.warps,
         num_stages=plan.stages,
         **({} if plan.registers is None else {"maxnreg": plan.registers}),
