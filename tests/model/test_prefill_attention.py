@@ -62,9 +62,7 @@ class Case:
 
     def check(self, plan: PrefillPlan | None = None) -> None:
         where = (self.tables, self.starts, self.context_lens)
-        found = paged_prefill(
-            self.query, self.cache, *where, self.tiles, BLOCK, self.out, plan, scales=self.scales
-        )
+        found = paged_prefill(self.query, self.cache, *where, self.tiles, BLOCK, self.out, plan, scales=self.scales)
         wanted = reference_paged_prefill(self.query, self.cache, *where, BLOCK, self.scales)
         close = 2e-5 if self.out.dtype == torch.float32 else 2e-2
         torch.testing.assert_close(found, wanted, rtol=close, atol=close)

@@ -140,9 +140,7 @@ class Glm4v:
     def new_kv_cache(self, num_blocks: int, block_size: int) -> KVCache:
         text = self.config.text
         kind = Fp8KVCache if self.kv_cache_dtype == "fp8" else KVCache
-        return kind(
-            text.num_layers, num_blocks, block_size, text.num_kv_heads, text.head_dim, self.dtype, self.device
-        )
+        return kind(text.num_layers, num_blocks, block_size, text.num_kv_heads, text.head_dim, self.dtype, self.device)
 
     @torch.inference_mode()
     def distrust_kernels(self) -> None:
