@@ -52,11 +52,13 @@ from flashweb.settings import options
 WHAT = "GLM-4.6V-Flash's shapes with dummy weights on a GPU: every run of every point of docs/performance.md"
 SMOKE_WHAT = "a try of every step with the bundled model and tiny loads: no measurement"
 DOCUMENT = ROOT / "docs" / "performance.md"
-# One configuration for all rows of a weight format; what a format's has beside bf16's. The latency option is one more.
+# One configuration for all rows of a weight format; what a format's has beside bf16's. The latency option is one more,
+# and a KV cache in fp8 another.
 FLAGS = {
     "bf16": ("--device", "cuda", "--no-access-log"),
     "fp8": ("--quantization", "fp8"),
     "latency": ("--prefer", "latency"),
+    "kv-fp8": ("--kv-cache-dtype", "fp8"),
 }
 SMOKE_FLAGS = FLAGS | {"bf16": ("--device", "cpu", "--no-access-log"), "fp8": ("--quantization", "int8")}
 READY_SECONDS = 600.0  # a first start may compile
@@ -100,7 +102,7 @@ def phases(names: Sequence[str]) -> list[tuple[str, list[Point]]]:
     """(weights, points) of each server to be started: the goals' first, so that they are there when time runs out."""
     goals = {goal.name for goal in GOALS}
     found: list[tuple[str, list[Point]]] = []
-    for weights, of_goals in (("bf16", True), ("fp8", True), ("latency", True), ("bf16", False)):
+    for weights, of_goals in (("bf16", True), ("fp8", True), ("latency", True), ("bf16", False), ("kv-fp8", False)):
         wanted = [
             points for name, w, points in rows() if name in names and w == weights and (name in goals) == of_goals
         ]

@@ -23,7 +23,8 @@ REPEATS = (1, 4, 8)
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One load; `weights` names the server's configuration: a weight format, or "latency" (bf16, --prefer latency)."""
+    """One load; `weights` names the server's configuration: a weight format, or "latency" (bf16, --prefer latency), or
+    "kv-fp8" (bf16, --kv-cache-dtype fp8)."""
 
     weights: str
     clients: int
@@ -94,6 +95,13 @@ class Series:
 STREAMS = Point("latency", 16, 1024, streams=8, per_client=6)
 # The same without the option, for what it costs the pictures.
 STREAMS_PLAIN = replace(STREAMS, weights="bf16")
+# What a KV cache in fp8 gains: nothing much without contexts, then a crowd with long ones, then one very long one.
+KV_POINTS = (
+    Point("kv-fp8", 1),
+    Point("kv-fp8", 64),
+    Point("kv-fp8", 64, text_chars=4096),
+    Point("kv-fp8", 1, tokens=64, text_chars=CONTEXTS[-1], least=3),
+)
 
 GOALS = (
     Goal("bf16-text-1", "bf16, no picture, 1 client, ms per output token", "bf16",
@@ -180,5 +188,7 @@ def rows() -> Iterator[tuple[str, str, tuple[Point, ...]]]:
     for goal in GOALS:
         yield goal.name, goal.weights, () if goal.point is None else (goal.point,)
     yield "bf16-streams", "bf16", (STREAMS_PLAIN,)
+    yield "kv-fp8", "kv-fp8", KV_POINTS
+    yield "kv-bf16", "bf16", tuple(replace(point, weights="bf16") for point in KV_POINTS)
     for series in SERIES:
         yield series.name, "bf16", tuple(point for _, point in series.points)

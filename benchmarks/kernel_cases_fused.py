@@ -9,6 +9,8 @@ from functools import partial
 import torch
 from kernel_cases import Case, Prepared, num_copies, turning
 
+from flashweb.model.footprint import SCALE_BYTES
+from flashweb.model.fp8_cache import quantise_heads
 from flashweb.model.fused_layers import PagedRead, StepLists
 from flashweb.model.inputs import ForwardInputs
 from flashweb.model.kernels import decode_attention, fused
@@ -27,6 +29,8 @@ SECTIONS, THETA, EPS = (8, 12, 12), 500000.0, 1e-5
 QKV = (HEADS + 2 * KV_HEADS) * HEAD_DIM
 DTYPE, VALUE = torch.bfloat16, torch.bfloat16.itemsize
 SLOT_BYTES = 2 * KV_HEADS * HEAD_DIM * VALUE
+FP8_SLOT_BYTES = 2 * KV_HEADS * (HEAD_DIM + SCALE_BYTES)
+Cache = tuple[torch.Tensor, torch.Tensor | None]  # a layer, and its scales if it is in e4m3
 
 BATCHES = (1, 8, 32, 64, 128, 256)
 PREFILL_TOKENS = 2048
@@ -54,6 +58,7 @@ def cases() -> Iterator[Case]:
     for batch in BATCHES:
         for context in CONTEXTS:
             yield Case(f"paged_decode {batch}x{context}", partial(paged_decode, [context] * batch))
+            yield Case(f"paged_decode fp8 {batch}x{context}", partial(paged_decode, [context] * batch, fp8=True))
     # Short contexts, unequal ones side by side, and what padding costs.
     yield Case("paged_decode 1x128", partial(paged_decode, [128]))
     yield Case("paged_decode 60x1500 + 196 empty", partial(paged_decode, [1500] * 60 + [0] * 196))
@@ -67,6 +72,7 @@ def attention_of_prompts() -> Iterator[Case]:
     for what, chunks in CHUNKS.items():
         for plan in (BEST, *OTHERS):
             yield Case(f"prefill {what}, {named(plan)}", partial(paged_read, chunks, plan))
+        yield Case(f"prefill fp8 {what}, {named(BEST)}", partial(paged_read, chunks, BEST, fp8=True))
     yield Case("mixed 64 decode x 1500 + 960 chunk", partial(paged_read, MIXED, None))
     yield Case("mixed 64 decode x 1500 alone", partial(paged_read, MIXED[:-1], None))
     yield Case("mixed 960 chunk alone", partial(paged_read, MIXED[-1:], None))
@@ -74,6 +80,12 @@ def attention_of_prompts() -> Iterator[Case]:
 
 def randn(*shape: int) -> torch.Tensor:
     return torch.randn(*shape, dtype=DTYPE, device="cuda")
+
+
+def caches(count: int, slots: int, fp8: bool) -> list[Cache]:
+    """Layers of a full cache, plain or in e4m3."""
+    plain = (randn(2 * KV_HEADS, slots, HEAD_DIM) for _ in range(count))
+    return [quantise_heads(layer) if fp8 else (layer, None) for layer in plain]
 
 
 def named(plan: PrefillPlan) -> str:
@@ -129,37 +141,39 @@ def decode_plan(batch: int) -> Prepared:
     return Prepared(lambda: workspace.plan(context_lens), 4 * batch, 0)
 
 
-def paged_decode(lengths: list[int]) -> Prepared:
+def paged_decode(lengths: list[int], fp8: bool = False) -> Prepared:
     """Contexts on shuffled blocks; a launch takes the next of several caches, as a step takes the next layer."""
     batch, blocks = len(lengths), [-(-n // BLOCK_SIZE) for n in lengths]
-    num_bytes = sum(lengths) * SLOT_BYTES + 2 * batch * HEADS * HEAD_DIM * VALUE
-    slots = sum(blocks) * BLOCK_SIZE
-    layers = [randn(2 * KV_HEADS, slots, HEAD_DIM) for _ in range(num_copies(num_bytes))]
+    slot_bytes = FP8_SLOT_BYTES if fp8 else SLOT_BYTES
+    num_bytes = sum(lengths) * slot_bytes + 2 * batch * HEADS * HEAD_DIM * VALUE
+    layers = caches(num_copies(num_bytes), sum(blocks) * BLOCK_SIZE, fp8)
     free = torch.randperm(sum(blocks), dtype=torch.int32).split(blocks)
     tables = torch.zeros(batch, max(blocks), dtype=torch.int32)
     for row, table in enumerate(free):
         tables[row, : len(table)] = table
     tables, context_lens = tables.cuda(), torch.tensor(lengths, dtype=torch.int32, device="cuda")
-    device = torch.device("cuda")
-    workspace = decode_attention.DecodeWorkspace.allocate(batch, HEADS, KV_HEADS, HEAD_DIM, DTYPE, device)
+    device, kept = torch.device("cuda"), layers[0][0].dtype
+    workspace = decode_attention.DecodeWorkspace.allocate(batch, HEADS, KV_HEADS, HEAD_DIM, kept, device)
     plan = workspace.plan(context_lens)  # once a step, so not timed with every layer
     query, out = randn(batch, HEADS, HEAD_DIM), torch.empty(batch, HEADS * HEAD_DIM, dtype=DTYPE, device=device)
 
-    def launch(layer: torch.Tensor) -> None:
-        decode_attention.paged_decode(query, layer, tables, plan, BLOCK_SIZE, out)
+    def launch(layer: Cache) -> None:
+        values, scales = layer
+        decode_attention.paged_decode(query, values, tables, plan, BLOCK_SIZE, out, scales)
 
     return Prepared(turning(launch, layers), num_bytes, 4 * sum(lengths) * HEADS * HEAD_DIM)
 
 
-def paged_read(chunks: list[tuple[int, int]], plan: PrefillPlan | None) -> Prepared:
+def paged_read(chunks: list[tuple[int, int]], plan: PrefillPlan | None, fp8: bool = False) -> Prepared:
     """One layer's attention of a step as `fused_layers` computes it; with a plan, that of its prompts by that plan."""
     news, contexts = [new for new, _ in chunks], [new + past for new, past in chunks]
     blocks = [-(-n // BLOCK_SIZE) for n in contexts]
     device, total = torch.device("cuda"), sum(news)
     # Every row reads the keys up to its own; each key and value comes from memory once.
     pairs = sum(new * past + new * (new + 1) // 2 for new, past in chunks)
-    num_bytes = sum(contexts) * SLOT_BYTES + 2 * total * HEADS * HEAD_DIM * VALUE
-    layers = [randn(2 * KV_HEADS, sum(blocks) * BLOCK_SIZE, HEAD_DIM) for _ in range(num_copies(num_bytes))]
+    slot_bytes = FP8_SLOT_BYTES if fp8 else SLOT_BYTES
+    num_bytes = sum(contexts) * slot_bytes + 2 * total * HEADS * HEAD_DIM * VALUE
+    layers = caches(num_copies(num_bytes), sum(blocks) * BLOCK_SIZE, fp8)
     nothing = torch.zeros(total, dtype=torch.int64, device=device)
     inputs = ForwardInputs(
         token_ids=nothing, positions=nothing.expand(3, -1), slots=nothing, query_lens=news, context_lens=contexts,
@@ -170,15 +184,17 @@ def paged_read(chunks: list[tuple[int, int]], plan: PrefillPlan | None) -> Prepa
     if plan is not None and plan.rows != BEST.rows:
         tiles = torch.from_numpy(query_tiles(news, tokens_per_tile(HEADS, KV_HEADS, plan.rows)))
         lists = replace(lists, tiles=tiles[tiles[:, 1].argsort(descending=True)].to(device))  # as `StepLists` does
-    workspace = decode_attention.DecodeWorkspace.allocate(total, HEADS, KV_HEADS, HEAD_DIM, DTYPE, device)
+    kept = layers[0][0].dtype
+    workspace = decode_attention.DecodeWorkspace.allocate(total, HEADS, KV_HEADS, HEAD_DIM, kept, device)
     read = PagedRead.of(lists, workspace, BLOCK_SIZE)
     query, out = randn(total, HEADS, HEAD_DIM), torch.empty(total, HEADS * HEAD_DIM, dtype=DTYPE, device=device)
 
-    def launch(layer: torch.Tensor) -> None:
+    def launch(layer: Cache) -> None:
+        values, scales = layer
         if plan is None:
-            read.attend(query, layer, out)
+            read.attend(query, values, scales, out)
         else:
             where = lists.tables, lists.starts, lists.context_lens, lists.tiles
-            paged_prefill(query, layer, *where, BLOCK_SIZE, out, plan)
+            paged_prefill(query, values, *where, BLOCK_SIZE, out, plan, scales)
 
     return Prepared(turning(launch, layers), num_bytes, 4 * pairs * HEADS * HEAD_DIM)

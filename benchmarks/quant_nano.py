@@ -1,13 +1,15 @@
-"""What the CUDA path's weight formats cost the bundled model in answers, measured on a CPU.
+"""What the CUDA path's formats of weights and KV cache cost the bundled model in answers, measured on a CPU.
 
     python benchmarks/quant_nano.py [--formats 'fp32|int8'] [--sets amounts-plain,...] [--limit N] [--answers FILE]
+    python benchmarks/quant_nano.py --formats 'fp32|KV cache fp8' --result kv_cache_nano
 
 The decoder's linears, the embedding and the head are replaced by what the formats of `flashweb.model.quant_cuda` make
 of them, multiplied in fp32 (fp8 rounds the activations too); pictures, tower, prompts, scheduling and scoring are the
 product's own (`flashweb eval`), with the engine in this process. So what differs from the row fp32 is the rounding
-alone. The checkpoint is bf16. An answer counts as `unlike` when its text differs from the row fp32's, right or wrong.
-Formats and sets can be measured in portions: with --answers, FILE keeps the answers of all of them, and
-benchmarks/results/quant_nano.json sums them up.
+alone. A KV cache in fp8 is the product's own (`--kv-cache-dtype fp8`); what it might have been instead is rounded in
+front of a plain one. The checkpoint is bf16. An answer counts as `unlike` when its text differs from the row fp32's,
+right or wrong. Formats and sets can be measured in portions: with --answers, FILE keeps the answers of all of them, and
+benchmarks/results/quant_nano.json (or --result) sums them up.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -34,9 +36,17 @@ from flashweb.engine.face import EngineState
 from flashweb.engine.protocol import Failed
 from flashweb.evaluate import Case, load
 from flashweb.media import MediaLoader, MediaSettings
+from flashweb.model.attention import KVCache
 from flashweb.model.glm4v import Glm4v
 from flashweb.model.layers import ColumnMajorLinear, DenseEmbedding
-from flashweb.model.quant_cuda import SHRINKS, quantise_fp8, quantise_int4, quantise_int8, quantise_rows_fp8
+from flashweb.model.quant_cuda import (
+    FP8_LARGEST,
+    SHRINKS,
+    quantise_fp8,
+    quantise_int4,
+    quantise_int8,
+    quantise_rows_fp8,
+)
 from flashweb.pipeline import Pipeline
 from flashweb.prompt import PromptProcessor
 from flashweb.serve import engine_config
@@ -72,10 +82,32 @@ class Format:
     table: Rounding  # of embedding and head, one matrix in this model
     rounds_layer_inputs: bool = False
     rounds_head_input: bool = False
+    cache: Rounding | Literal["auto", "fp8"] = "auto"  # a rounding of keys and values, [heads, tokens, head_dim]
+
+
+def e4m3_as_it_is(x: Tensor) -> Tensor:
+    """No scale: what is larger than 448 is cut off."""
+    return x.clamp(-FP8_LARGEST, FP8_LARGEST).to(torch.float8_e4m3fn).float()
+
+
+def e4m3_to_448(x: Tensor) -> Tensor:
+    """A scale a head and token that makes the largest number 448, not a power of two."""
+    values, scale = quantise_rows_fp8(x)
+    return values.float() * scale
+
+
+def int8_to_127(x: Tensor) -> Tensor:
+    """A scale a head and token as well."""
+    scale = x.abs().amax(-1, keepdim=True).clamp_min(1e-12) / 127
+    return (x / scale).round() * scale
 
 
 FORMATS = {
     "fp32": Format(same, same),
+    "KV cache fp8": Format(same, same, cache="fp8"),
+    "KV cache e4m3, no scale": Format(same, same, cache=e4m3_as_it_is),
+    "KV cache e4m3, largest 448": Format(same, same, cache=e4m3_to_448),
+    "KV cache int8": Format(same, same, cache=int8_to_127),
     "int8": Format(int8, int8),
     "int4": Format(int4, int4),  # groups of 128, and of 64 in the 576 columns of the MLP's second matrix
     "int4 (layers only)": Format(int4, same),
@@ -99,9 +131,29 @@ class RoundedInput(ColumnMajorLinear):
         return residual.add_(self(x))
 
 
+class RoundedCache(KVCache):
+    """A plain cache of rounded numbers."""
+
+    def __init__(self, rounded: Rounding, *shape: Any) -> None:
+        super().__init__(*shape)
+        self._rounded = rounded
+
+    def store(self, layer: int, slots: Tensor, key_value: Tensor) -> Tensor:
+        return super().store(layer, slots, self._rounded(key_value))
+
+
 def model_in(name: str) -> Glm4v:
-    """The bundled model with its decoder in a format."""
-    model, form = Glm4v.load(NANO), FORMATS[name]
+    """The bundled model with its decoder and its KV cache in a format."""
+    form = FORMATS[name]
+    model = Glm4v.load(NANO, kv_cache_dtype="fp8" if form.cache == "fp8" else "auto")
+    if callable(form.cache):
+        text, rounded = model.config.text, form.cache
+
+        def new_kv_cache(num_blocks: int, block_size: int) -> KVCache:
+            shape = (text.num_layers, num_blocks, block_size, text.num_kv_heads, text.head_dim)
+            return RoundedCache(rounded, *shape, model.dtype, model.device)
+
+        model.new_kv_cache = new_kv_cache  # type: ignore[method-assign]
 
     def convert(linear: Any, rounded: Rounding, rounds_input: bool) -> ColumnMajorLinear:
         kind = RoundedInput if rounds_input else ColumnMajorLinear
@@ -232,6 +284,7 @@ def main() -> None:
     parser.add_argument("--sets", default=",".join(SETS), metavar="NAME,...")
     parser.add_argument("--limit", type=int, default=0, metavar="N", help="first N cases of each set (default: all)")
     parser.add_argument("--answers", default="", metavar="FILE", help="where answers of portions are kept")
+    parser.add_argument("--result", default="quant_nano", metavar="NAME", help="of the file in benchmarks/results/")
     args = parser.parse_args()
     cases: list[Case] = []
     for name in args.sets.split(","):
@@ -250,7 +303,7 @@ def main() -> None:
         with open(args.answers, "w", encoding="utf-8") as file:
             json.dump(known, file, ensure_ascii=False)
     setup = machine() | {"model": "flashweb-nano", "concurrency": CONCURRENCY, "max_tokens": MAX_TOKENS, "greedy": True}
-    write_result("quant_nano", {"setup": setup, "formats": summary(known)})
+    write_result(args.result, {"setup": setup, "formats": summary(known)})
 
 
 if __name__ == "__main__":

@@ -129,7 +129,7 @@ def test_rows_are_found_by_name_and_unknown_ones_refused(gpu: Any) -> None:
 
 def test_goals_come_first_and_no_point_is_measured_twice(gpu: Any) -> None:
     phases = gpu.phases(gpu.chosen([]))
-    assert [weights for weights, _ in phases] == ["bf16", "fp8", "latency", "bf16"]
+    assert [weights for weights, _ in phases] == ["bf16", "fp8", "latency", "bf16", "kv-fp8"]
     goals = {goal.point for goal in gpu.GOALS if goal.point}
     assert goals == {point for _, points in phases[:3] for point in points}
     points = [point.name for _, found in phases for point in found]

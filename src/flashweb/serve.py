@@ -87,6 +87,7 @@ def engine_config(settings: Settings, folder: Path, processor: PromptProcessor) 
         "max_model_len": engine.max_model_len or None,
         "max_num_seqs": engine.max_num_seqs or None,
         "max_num_batched_tokens": engine.max_num_batched_tokens or None,
+        "kv_cache_dtype": engine.kv_cache_dtype,
         "kv_cache_bytes": engine.kv_cache_memory or None,
         "gpu_memory_utilization": engine.gpu_memory_utilization,
         "enable_prefix_cache": engine.prefix_cache,

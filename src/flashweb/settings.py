@@ -186,6 +186,11 @@ class EngineSettings(_Section):
     )
     max_num_seqs: int = option(0, "requests that decode at once; 0 means by device", ge=0, le=4096)
     max_num_batched_tokens: Size = option(0, "tokens of one engine step; 0 means by device", unit="tokens", ge=0)
+    kv_cache_dtype: Literal["auto", "fp8"] = option(
+        "auto",
+        "what the KV cache keeps of keys and values: auto, the number format the model computes in; fp8, e4m3 with a "
+        "scale a head and token, for nearly twice the tokens in the same memory",
+    )
     kv_cache_memory: Size = option(0, "memory of the KV cache; 0 means what is left", unit="bytes", ge=0)
     gpu_memory_utilization: float = option(0.85, "share of the GPU's memory the engine may use", gt=0, le=1)
     encoder_cache_memory: Size = option(

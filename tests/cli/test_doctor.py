@@ -90,6 +90,19 @@ def test_a_large_model_in_bfloat16_fits_a_large_gpu_and_not_a_small_one(flash: P
     assert verdict.verdict == "fail" and "int8" in verdict.fix
 
 
+def test_a_cache_in_fp8_holds_nearly_twice_the_tokens_and_is_told_of(flash: Path) -> None:
+    plain, fp8 = (
+        estimate_fit(flash, FLASH_BYTES, settings(engine__kv_cache_dtype=name), [H200], None)
+        for name in ("auto", "fp8")
+    )
+    assert fp8.kv_bytes_per_token == 2 * 40 * 2 * (128 + 4)
+    assert fp8.max_tokens == plain.max_tokens_fp8 == plain.left_bytes // fp8.kv_bytes_per_token
+    assert fp8.max_tokens > 1.9 * plain.max_tokens
+    assert f"--kv-cache-dtype fp8 would fit {fp8.max_tokens:,}" in list(doctor._fit_checks(plain))[-1].found
+    (told,) = (check.found for check in doctor._fit_checks(fp8) if check.name == "context")
+    assert f"{fp8.max_tokens:,} tokens fit" in told and "would fit" not in told
+
+
 def test_int8_halves_the_decoder_with_embedding_and_head_and_nothing_else(flash: Path) -> None:
     plain, int8 = (
         estimate_fit(flash, FLASH_BYTES, settings(model__quantization=name), [SMALL_CARD], None)

@@ -26,7 +26,16 @@ from triton.backends.compiler import GPUTarget
 from triton.runtime import driver
 from triton.runtime.jit import JITFunction
 
-from flashweb.model.kernels import decode_attention, fp8_rows, fused, linear, prefill_attention, tower, tower_attention
+from flashweb.model.kernels import (
+    decode_attention,
+    e4m3,
+    fp8_rows,
+    fused,
+    linear,
+    prefill_attention,
+    tower,
+    tower_attention,
+)
 
 # KiB that one program may have (CUDA C++ Programming Guide, technical specifications per compute capability).
 SHARED_KIB = {80: 163, 86: 99, 89: 99, 90: 227}
@@ -102,6 +111,21 @@ def launch_prefill(arch: int) -> Iterator[str]:
         yield f"{dtype}, head_dim {head_dim}, {heads} heads, {plan or 'the best plan'}"
 
 
+def launch_fp8_cache() -> Iterator[str]:
+    """`launch_all` of what writes and reads a cache in e4m3."""
+    for dtype, head_dim in ((torch.bfloat16, 128), (torch.float32, 64)):
+        cache, scales = torch.zeros(4, 64, head_dim, dtype=torch.uint8), torch.zeros(4, 64)
+        rotation, slots = torch.zeros(1, 32, 2, dtype=dtype), torch.zeros(1, dtype=torch.int64)
+        fused.bias_rotate_store(torch.zeros(1, 36 * head_dim, dtype=dtype), None, rotation, slots, cache, scales=scales)
+        tables, lengths = torch.zeros(1, 1024, dtype=torch.int32), torch.ones(1, dtype=torch.int32)
+        workspace = decode_attention.DecodeWorkspace.allocate(1, 32, 2, head_dim, cache.dtype, CPU, 132)
+        query, out = torch.zeros(1, 32, head_dim, dtype=dtype), torch.zeros(1, 32 * head_dim, dtype=dtype)
+        decode_attention.paged_decode(query, cache, tables, workspace.plan(lengths), 16, out, scales)
+        starts, tiles = torch.tensor([0, 1], dtype=torch.int32), torch.zeros(1, 2, dtype=torch.int32)
+        prefill_attention.paged_prefill(query, cache, tables, starts, lengths, tiles, 16, out, scales=scales)
+        yield f"a cache in e4m3, {dtype}, head_dim {head_dim}"
+
+
 def launch_tower(arch: int) -> Iterator[str]:
     """`launch_all` of the tower's attention; on Hopper by every plan that may be tried there."""
     cases = [(torch.bfloat16, 128, plan) for plan in (None, *(tower_attention.OTHERS if arch == 90 else ()))]
@@ -160,6 +184,7 @@ def contracts(name: str, ptx: str) -> bool:
 
 def main(arch: int, only_rounding: bool, folder: Path | None) -> int:
     driver.set_active(NamedTarget(arch))
+    e4m3.reads_natively = lambda _: arch >= 89
     linear._device = lambda _: linear.Device(132, SHARED_KIB[arch] << 10)
     run, compiled = JITFunction.run, []
 
@@ -168,7 +193,7 @@ def main(arch: int, only_rounding: bool, folder: Path | None) -> int:
 
     JITFunction.run = only_compile
     wrong = 0
-    kinds = (launch_all(), launch_prefill(arch), launch_tower(arch), launch_products(arch))
+    kinds = (launch_all(), launch_prefill(arch), launch_fp8_cache(), launch_tower(arch), launch_products(arch))
     for i, what in enumerate(chain(launch_rounding(arch), *(() if only_rounding else kinds))):
         for name, kernel in compiled:
             shared = kernel.metadata.shared / 1024

@@ -77,8 +77,9 @@ def test_attend_equals_plain_softmax_attention(
     assert cache.layers[0].eq(0).all(), "another layer was written"
 
 
-def decode_inputs(context_lens: list[int]) -> ForwardInputs:
-    first = [sum(-(-n // BLOCK) for n in context_lens[:i]) for i in range(len(context_lens))]
+def decode_inputs(context_lens: list[int], room: int = 0) -> ForwardInputs:
+    """Sequences side by side, with `room` further blocks behind each."""
+    first = [sum(-(-n // BLOCK) + room for n in context_lens[:i]) for i in range(len(context_lens))]
     tables = [list(range(at, at + -(-n // BLOCK))) for at, n in zip(first, context_lens, strict=True)]
     count = len(context_lens)
     return ForwardInputs(

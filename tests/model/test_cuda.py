@@ -35,6 +35,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_checkpoint(tmp_path_factory.mktemp("checkpoint"), text=text, vision=vision)
 
 
+@pytest.mark.parametrize(("dtype", "least"), [("float32", 0.9999), ("bfloat16", 0.99)])
+def test_a_cache_in_fp8_gives_on_a_gpu_what_it_gives_on_the_cpu(folder: Path, dtype: str, least: float) -> None:
+    """Not to the last digit: a number near the middle of two may be rounded to the other."""
+    cpu = answers(Glm4v.load(folder, kv_cache_dtype="fp8"))
+    gpu = answers(Glm4v.load(folder, device="cuda", dtype=dtype, kv_cache_dtype="fp8"))  # type: ignore[arg-type]
+    assert torch.cosine_similarity(cpu, gpu, dim=-1).min() > least
+    assert not torch.equal(cpu, answers(Glm4v.load(folder))), "nothing was rounded"
+
+
 def answers(model: Glm4v) -> torch.Tensor:
     """Logits of a batch whose sequences start, continue and decode side by side, with pictures, on scattered blocks."""
     cache = model.new_kv_cache(64, BLOCK)

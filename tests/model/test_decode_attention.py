@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from tests.model.triton_device import DEVICE, INTERPRETED  # first: decides whether Triton compiles
 
 from flashweb.model.attention import AttentionPlan, KVCache, attend  # isort: skip
+from flashweb.model.fp8_cache import Fp8KVCache  # isort: skip
 from flashweb.model.inputs import ForwardInputs  # isort: skip
 from flashweb.model.kernels.decode_attention import (  # isort: skip
     WHOLE_TILES,
@@ -32,16 +33,21 @@ TOLERANCE = {torch.float32: 1e-5, torch.bfloat16: 2**-7}
 class World:
     """Sequences of given lengths on shuffled blocks of a cache that holds NaN wherever nothing may be read."""
 
-    def __init__(self, lengths: list[int], heads: int, kv_heads: int, head_dim: int, dtype: torch.dtype) -> None:
+    def __init__(
+        self, lengths: list[int], heads: int, kv_heads: int, head_dim: int, dtype: torch.dtype, fp8: bool = False
+    ) -> None:
         self.lengths, self.dtype = lengths, dtype
         num_blocks = sum(-(-n // BLOCK) for n in lengths) + 3
-        self.cache = KVCache(2, num_blocks, BLOCK, kv_heads, head_dim, dtype, DEVICE)
-        self.cache.storage.fill_(float("nan"))
+        kind = Fp8KVCache if fp8 else KVCache
+        self.cache = kind(2, num_blocks, BLOCK, kv_heads, head_dim, dtype, DEVICE)
+        for layer in range(2):
+            nowhere = torch.full((2 * kv_heads, num_blocks * BLOCK, head_dim), float("nan"), dtype=dtype, device=DEVICE)
+            self.cache.store(layer, torch.arange(num_blocks * BLOCK, device=DEVICE), nowhere)
         free = torch.randperm(num_blocks).tolist()
         self.tables = [[free.pop() for _ in range(-(-n // BLOCK))] for n in lengths]
         for table, n in zip(self.tables, lengths, strict=True):
-            slots = [table[t // BLOCK] * BLOCK + t % BLOCK for t in range(n)]
-            self.cache.layers[1][:, slots] = torch.randn(2 * kv_heads, n, head_dim).to(DEVICE, dtype)
+            slots = torch.tensor([table[t // BLOCK] * BLOCK + t % BLOCK for t in range(n)], dtype=torch.int64)
+            self.cache.store(1, slots.to(DEVICE), torch.randn(2 * kv_heads, n, head_dim).to(DEVICE, dtype))
         self.query = torch.randn(len(lengths), heads, head_dim).to(DEVICE, dtype)
 
     def decode(self, num_sms: int, block_tables_width: int | None = None) -> torch.Tensor:
@@ -51,21 +57,22 @@ class World:
         for row, table in enumerate(self.tables):
             tables[row, : len(table)] = torch.tensor(table, dtype=torch.int32)
         workspace = DecodeWorkspace.allocate(
-            batch, heads, self.cache.num_kv_heads, head_dim, self.dtype, DEVICE, num_sms
+            batch, heads, self.cache.num_kv_heads, head_dim, self.cache.storage.dtype, DEVICE, num_sms
         )
         workspace.memory.fill_(float("nan"))
         workspace.pieces.fill_(1 << 28)  # beyond the last piece nothing may be computed
         out = torch.full((batch, heads * head_dim), float("nan"), dtype=self.dtype, device=DEVICE)
         self.block_tables, self.context_lens = tables.to(DEVICE), torch.tensor(self.lengths, dtype=torch.int32)
         self.context_lens = self.context_lens.to(DEVICE)
-        layer = self.cache.layers[1]
+        layer, scales = self.cache.layers[1], self.cache.scales[1]
         self.plan = workspace.plan(self.context_lens)
-        returned = paged_decode(self.query, layer, self.block_tables, self.plan, BLOCK, out)
+        returned = paged_decode(self.query, layer, self.block_tables, self.plan, BLOCK, out, scales)
         assert returned is out
         return out
 
     def expected(self) -> torch.Tensor:
-        return reference_paged_decode(self.query, self.cache.layers[1], self.block_tables, self.context_lens, BLOCK)
+        layer, scales = self.cache.layers[1], self.cache.scales[1]
+        return reference_paged_decode(self.query, layer, self.block_tables, self.context_lens, BLOCK, scales)
 
 
 def assert_close(got: torch.Tensor, expected: torch.Tensor) -> None:

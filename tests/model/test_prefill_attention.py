@@ -12,6 +12,7 @@ from tests.model.triton_device import DEVICE
 
 # isort: split
 
+from flashweb.model.fp8_cache import quantise_heads
 from flashweb.model.kernels.prefill_attention import (
     OTHERS,
     PrefillPlan,
@@ -29,7 +30,14 @@ class Case:
     """Sequences with (new tokens, tokens before them) on shuffled blocks of one layer's cache."""
 
     def __init__(
-        self, shapes: list[tuple[int, int]], heads: int, kv_heads: int, head_dim: int, dtype: torch.dtype, seed: int = 0
+        self,
+        shapes: list[tuple[int, int]],
+        heads: int,
+        kv_heads: int,
+        head_dim: int,
+        dtype: torch.dtype,
+        seed: int = 0,
+        fp8: bool = False,
     ) -> None:
         rng = np.random.default_rng(seed)
         torch.manual_seed(seed)
@@ -45,15 +53,17 @@ class Case:
         self.tables = torch.from_numpy(tables).to(DEVICE)
         self.tiles = torch.from_numpy(query_tiles(news, tokens_per_tile(heads, kv_heads))).to(DEVICE)
         self.cache = torch.randn(2 * kv_heads, (sum(needed) + 3) * BLOCK, head_dim).to(DEVICE, dtype)
+        self.scales = None
+        if fp8:
+            self.cache, self.scales = quantise_heads(self.cache)
         product = torch.randn(sum(news), (heads + 2 * kv_heads) * head_dim).to(DEVICE, dtype)
         self.query = product.view(sum(news), -1, head_dim)[:, :heads]  # as the qkv product holds it
         self.out = torch.full((sum(news), heads * head_dim), float("nan"), dtype=dtype, device=DEVICE)
 
     def check(self, plan: PrefillPlan | None = None) -> None:
-        found = paged_prefill(
-            self.query, self.cache, self.tables, self.starts, self.context_lens, self.tiles, BLOCK, self.out, plan
-        )
-        wanted = reference_paged_prefill(self.query, self.cache, self.tables, self.starts, self.context_lens, BLOCK)
+        where = (self.tables, self.starts, self.context_lens)
+        found = paged_prefill(self.query, self.cache, *where, self.tiles, BLOCK, self.out, plan, scales=self.scales)
+        wanted = reference_paged_prefill(self.query, self.cache, *where, BLOCK, self.scales)
         close = 2e-5 if self.out.dtype == torch.float32 else 2e-2
         torch.testing.assert_close(found, wanted, rtol=close, atol=close)
 

@@ -182,7 +182,7 @@ def test_a_card_on_which_attention_is_wrong_is_served_by_torch(
     monkeypatch.setattr(made.text, "fused", fused_layers.fused)
     made.distrust_kernels()
     assert made.text.fused is not None and not caplog.records
-    monkeypatch.setattr(fused_layers, broken, lambda query, *rest: rest[-1].fill_(0.1))
+    monkeypatch.setattr(fused_layers, broken, lambda query, *rest, **_: rest[-1].fill_(0.1))
     made.distrust_kernels()
     assert made.text.fused is None and made.new_decoder(made.new_kv_cache(8, 16), 1, 64) is None
     assert "off by" in caplog.text

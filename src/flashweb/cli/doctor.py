@@ -411,6 +411,8 @@ def _fit_checks(fit: Fit) -> Iterator[Check]:
             f"; {fit.max_tokens:,} tokens fit ({fit.max_pictures:,} pictures of 1024 px with a question), the model "
             f"takes {fit.context:,} in one request"
         )
+        if fit.max_tokens_fp8 > fit.max_tokens:
+            words += f"; --kv-cache-dtype fp8 would fit {fit.max_tokens_fp8:,}"
     if fit.budget_bytes and fit.max_tokens < min(4096, fit.context):
         yield Check("context", "warn", words, "pictures alone may need more: " + _advice(fit))
     else:

@@ -25,7 +25,7 @@ DTYPE_BYTES: Mapping[str, float] = {
     "F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1,
     "F8_E4M3": 1, "F8_E5M2": 1,
 }  # fmt: skip
-_COMPUTE_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
+COMPUTE_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 PICTURE_TOKENS = 1369 + 69  # a picture of 1024 x 1024 px and a question
 _HEADER_LIMIT = 100 << 20  # safetensors' own limit
 _CPU_OVERHEAD_BYTES = 600 << 20  # what a process with torch needs beside weights and cache
@@ -48,6 +48,7 @@ class Fit:
     context: int  # the model's own limit for one
     besides_bytes: int = 0  # what the engine takes besides weights and KV cache
     share_bytes: int = 0  # of a GPU, what the engine may use
+    max_tokens_fp8: int = 0  # `max_tokens` with --kv-cache-dtype fp8
 
 
 def folder_weights(folder: Path) -> int:
@@ -96,8 +97,8 @@ def estimate_fit(
     engine = engine or _engine_config(settings)
     on_gpu = bool(devices) and settings.engine.device != "cpu"
     dtype = settings.model.dtype if settings.model.dtype != "auto" else "bfloat16" if on_gpu else "float32"
-    dtype_bytes = _COMPUTE_BYTES[dtype]
-    stored_as = _COMPUTE_BYTES.get(config.dtype or "bfloat16", 2)
+    dtype_bytes = COMPUTE_BYTES[dtype]
+    stored_as = COMPUTE_BYTES.get(config.dtype or "bfloat16", 2)
     scheme = read_scheme(folder)
     is_plain = bool(stored_bytes) and scheme is None
     num_values = round(stored_bytes / stored_as) if is_plain else num_parameters(config)
@@ -117,7 +118,8 @@ def estimate_fit(
     else:
         computed = quantization = "none" if quantization == "auto" else quantization
     weights = footprint.weight_bytes(config, num_values, dtype_bytes, quantization, on_cpu=not on_gpu, scheme=scheme)
-    per_token = footprint.kv_bytes_per_token(config.text, dtype_bytes)
+    per_token = footprint.kv_bytes_per_token(config.text, dtype_bytes, engine.kv_cache_dtype)
+    per_token_fp8 = footprint.kv_bytes_per_token(config.text, dtype_bytes, "fp8")
     left = round(budget - weights - overhead) if budget else 0
     max_tokens = max(0, left // per_token)
     return Fit(
@@ -134,6 +136,7 @@ def estimate_fit(
         settings.engine.max_model_len or config.text.max_position_embeddings,
         overhead,
         share,
+        max(0, left // per_token_fp8),
     )
 
 
@@ -143,6 +146,7 @@ def _engine_config(settings: Settings) -> EngineConfig:
     return EngineConfig(
         max_num_seqs=engine.max_num_seqs or None,
         max_num_batched_tokens=engine.max_num_batched_tokens or None,
+        kv_cache_dtype=engine.kv_cache_dtype,
         encoder_cache_bytes=engine.encoder_cache_memory or None,
         gpu_memory_utilization=engine.gpu_memory_utilization,
     )

@@ -20,7 +20,7 @@ import msgspec
 import numpy as np
 
 from flashweb.cli.doctor import Check
-from flashweb.cli.fit import Fit
+from flashweb.cli.fit import COMPUTE_BYTES, Fit
 from flashweb.engine import EngineClient, EngineConfig, EngineState
 from flashweb.engine.memory import plan_memory, step_limits
 from flashweb.engine.start_clock import Stages, in_words
@@ -91,7 +91,7 @@ def forecast(fit: Fit, config: EngineConfig, stored_bytes: int) -> Forecast:
         step = step_limits(config, "cpu")
         serving += step.encoder_cache_bytes + footprint.step_bytes(
             network,
-            fit.kv_bytes_per_token // footprint.kv_bytes_per_token(network.text, 1),
+            COMPUTE_BYTES[fit.dtype],
             num_tokens=step.most_tokens,
             num_patches=max(step.max_num_batched_patches, config.max_image_patches),
             max_num_seqs=step.max_num_seqs,

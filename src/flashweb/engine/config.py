@@ -38,6 +38,7 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     # --- memory
     block_size: int = 16  # tokens per KV block
+    kv_cache_dtype: Literal["auto", "fp8"] = "auto"  # auto: the network's dtype; fp8: e4m3 (model/fp8_cache.py)
     kv_cache_bytes: int | None = None  # None: CPU: what max_num_seqs sequences need, up to 512 MiB; CUDA: measured
     gpu_memory_utilization: float = 0.85  # share of the device that weights, activations and KV cache may use together
     memory_cap_bytes: int | None = None  # CUDA, enforced: all there is of the card, besides the CUDA context

@@ -182,7 +182,7 @@ def needed_bytes(
     scheme: Scheme | None = None,
 ) -> int:
     """What the engine takes of a card in a format, with a KV cache of LEAST_TOKENS. A forecast."""
-    cache = footprint.kv_bytes_per_token(network.text, dtype_bytes) * LEAST_TOKENS
+    cache = footprint.kv_bytes_per_token(network.text, dtype_bytes, config.kv_cache_dtype) * LEAST_TOKENS
     weights = footprint.weight_bytes(network, num_parameters, dtype_bytes, quantization, scheme=scheme)
     computed = footprint.format_name(quantization, scheme)
     return weights + cache + besides_bytes(config, network, dtype_bytes, card, computed)
@@ -231,7 +231,7 @@ def plan_memory(
         raise ConfigError(
             f"a sequence of max_model_len {wanted_len} tokens needs {blocks_per_seq * block_bytes / MIB:.0f} MiB of "
             f"KV cache and {max(0, kv_bytes) / MIB:.0f} MiB are there; lower max_model_len, raise kv_cache_bytes or "
-            "gpu_memory_utilization, or use quantized weights",
+            "gpu_memory_utilization, or use quantized weights or --kv-cache-dtype fp8",
             param="max_model_len",
         )
     limits = Limits(

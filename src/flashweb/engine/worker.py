@@ -133,6 +133,7 @@ class Worker:
             quantization=None if quantization == "none" else quantization,  # type: ignore[arg-type]
             progress=lambda done: self._progress("weights", done),
             num_real_tokens=config.num_real_tokens,
+            kv_cache_dtype=config.kv_cache_dtype,
         )
         if device == "cuda":
             torch.cuda.synchronize()  # else what is still being copied would count as the next stage's

@@ -59,11 +59,35 @@ class KVCache:
         self.num_blocks = num_blocks
         self.block_size = block_size
         self.num_kv_heads = num_kv_heads
+        self.dtype = dtype  # of what is stored and read
         shape = (num_layers, 2 * num_kv_heads, num_blocks * block_size, head_dim)
         # Zeros, not empty: masked positions of a padded gather are multiplied by 0, and 0 * NaN is NaN.
-        self.storage = _zeros(shape, dtype, device)
+        self.storage = zeros(shape, self._stored_as(dtype), device)
         self.layers: list[Tensor] = list(self.storage.unbind(0))
+        # Where numbers are kept rounded (`fp8_cache.py`), each layer's scales.
+        self.scales: list[Tensor | None] = [None] * num_layers
         self._steady: _Steady | None = None
+
+    @staticmethod
+    def _stored_as(dtype: torch.dtype) -> torch.dtype:
+        return dtype
+
+    def store(self, layer: int, slots: Tensor, key_value: Tensor) -> Tensor:
+        """[2 * kv_heads, N, head_dim] to the slots, int64 [N]; returns them as they will be read."""
+        self.layers[layer].index_copy_(1, slots, key_value)
+        return key_value
+
+    def gather(self, slots: Tensor, layer: int | None = None) -> Tensor:
+        """A copy of some slots of one layer, [2 * kv_heads, N, head_dim], or of all, with the layers before that."""
+        source = self.storage if layer is None else self.layers[layer]
+        return source.index_select(-2, slots)
+
+    def views(self, first: int, count: int) -> list[tuple[Tensor, Tensor]] | None:
+        """Per layer keys and values of neighbouring slots, [1, kv_heads, count, head_dim], where they lie; None where
+        they are not stored as they are read."""
+        run = self.storage.narrow(2, first, count).unsqueeze(1)
+        keys, values = run.chunk(2, dim=2)
+        return list(zip(keys.unbind(0), values.unbind(0), strict=True))
 
     def take_steady(self, batch: _Batch) -> DecodeWindow | None:
         """The window for a decode step, when the step before decoded the same sequences; they are then copied once.
@@ -99,11 +123,11 @@ class KVCache:
 
     @property
     def slot_bytes(self) -> int:
-        """Bytes of one token in one layer."""
-        return self.storage.shape[1] * self.storage.shape[3] * self.storage.element_size()
+        """Bytes of one token in one layer, as it is read."""
+        return self.storage.shape[1] * self.storage.shape[3] * self.dtype.itemsize
 
 
-def _zeros(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+def zeros(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
     """Zeros that, on a CPU, take memory only as they are written: the system maps zeroed pages on first touch."""
     if device.type != "cpu":
         return torch.zeros(shape, dtype=dtype, device=device)
@@ -151,14 +175,14 @@ class DecodeWindow:
         """Copies the contexts; None when the window would be too large or mostly padding."""
         batch_size = len(batch.tables)
         capacity = (max(batch.context_lens) // WINDOW_GROWTH + 2) * WINDOW_GROWTH
-        bytes_per_token = cache.num_bytes // (cache.num_blocks * cache.block_size)
+        bytes_per_token = len(cache.layers) * cache.slot_bytes
         read = sum(batch.context_lens) / (batch_size * max(batch.context_lens))
         if batch_size * capacity * bytes_per_token > WINDOW_BYTES or read < WINDOW_FILL:
             return None
         width = -(-capacity // cache.block_size)
         blocks = torch.tensor([table + [table[0]] * (width - len(table)) for table in batch.tables])
         slots = (blocks[:, :, None] * cache.block_size + torch.arange(cache.block_size)).flatten(1)[:, :capacity]
-        return DecodeWindow(cache.storage.index_select(2, slots.flatten()), batch_size, capacity)
+        return DecodeWindow(cache.gather(slots.flatten()), batch_size, capacity)
 
     def views(self, longest: int) -> list[tuple[Tensor, Tensor]]:
         """Per layer the keys and the values, [batch, kv_heads, longest, head_dim]."""
@@ -190,17 +214,18 @@ class _WindowRead:
 class _Context:
     """One sequence's keys and values as each layer sees them, [1, kv_heads, context_len, head_dim].
 
-    A run of neighbouring blocks is a view, made once per step for all layers; a broken one is gathered per layer.
+    A run of neighbouring blocks is a view, made once per step for all layers; a broken one is gathered per layer, and
+    so is any that is not stored as it is read.
     """
 
     views: list[tuple[Tensor, Tensor]] | None
     slots: Tensor | None  # int64 [context_len]
 
-    def read(self, layer: Tensor, index: int) -> tuple[Tensor, Tensor]:
+    def read(self, cache: KVCache, layer: int) -> tuple[Tensor, Tensor]:
         if self.views is not None:
-            return self.views[index]
+            return self.views[layer]
         assert self.slots is not None
-        gathered = layer.index_select(1, self.slots).unsqueeze(0)
+        gathered = cache.gather(self.slots, layer).unsqueeze(0)
         keys, values = gathered.chunk(2, dim=1)
         return keys, values
 
@@ -303,7 +328,7 @@ class AttentionPlan:
         self.steady = _Batch(tables, list(inputs.context_lens))
         window = self.cache.take_steady(self.steady)
         if window is not None:
-            self.window = _WindowRead.of(window, inputs.context_lens, self.cache.storage.dtype)
+            self.window = _WindowRead.of(window, inputs.context_lens, self.cache.dtype)
 
     def done(self) -> None:
         """Every layer has run: what the step left in the cache may be built upon."""
@@ -312,11 +337,11 @@ class AttentionPlan:
 
 def _context(cache: KVCache, table: list[int], context_len: int) -> _Context:
     first = table[0]
-    if table != list(range(first, first + len(table))):
-        return _Context(None, _slots(table, cache.block_size, cache.storage.device)[:context_len])
-    run = cache.storage.narrow(2, first * cache.block_size, context_len).unsqueeze(1)
-    keys, values = run.chunk(2, dim=2)
-    return _Context(list(zip(keys.unbind(0), values.unbind(0), strict=True)), None)
+    is_run = table == list(range(first, first + len(table)))
+    views = cache.views(first * cache.block_size, context_len) if is_run else None
+    if views is not None:
+        return _Context(views, None)
+    return _Context(None, _slots(table, cache.block_size, cache.storage.device)[:context_len])
 
 
 def _slots(table: list[int], block_size: int, device: torch.device) -> Tensor:
@@ -354,12 +379,12 @@ def attend(query: Tensor, key_value: Tensor, plan: AttentionPlan, layer: int) ->
     key_value  [N, 2 * kv_heads, head_dim], keys (rotated) before values; written at plan.slots
     returns    [N, heads * head_dim]; scores are scaled by head_dim^-0.5
     """
-    cache = plan.cache.layers[layer]
-    cache.index_copy_(1, plan.slots, key_value.transpose(0, 1))
+    cache = plan.cache
+    kept = cache.store(layer, plan.slots, key_value.transpose(0, 1))
     if plan.window is not None:
-        plan.window.window.layers[layer].index_copy_(1, plan.window.slots, key_value.transpose(0, 1))
+        plan.window.window.layers[layer].index_copy_(1, plan.window.slots, kept)
     if not plan.chunks:
-        return _decode(query, cache, plan, layer)
+        return _decode(query, plan, layer)
     n, heads, head_dim = query.shape
     out = query.new_empty(n, heads * head_dim)
     for chunk in plan.chunks:
@@ -368,23 +393,24 @@ def attend(query: Tensor, key_value: Tensor, plan: AttentionPlan, layer: int) ->
             query[chunk.first_row : chunk.end_row], keys, values, chunk.past
         )
     if plan.decode_index is not None:
-        out.index_copy_(0, plan.decode_index, _decode(query.index_select(0, plan.decode_index), cache, plan, layer))
+        out.index_copy_(0, plan.decode_index, _decode(query.index_select(0, plan.decode_index), plan, layer))
     return out
 
 
-def _decode(query: Tensor, cache: Tensor, plan: AttentionPlan, layer: int) -> Tensor:
+def _decode(query: Tensor, plan: AttentionPlan, layer: int) -> Tensor:
     """One query token per sequence: [B, heads, head_dim] -> [B, heads * head_dim].
 
     The query heads that share a key head are so many rows over the same keys: no head is repeated.
     """
+    cache = plan.cache
     batch, heads, head_dim = query.shape
-    grouped = query.view(batch, 1, plan.cache.num_kv_heads, -1, head_dim)
+    grouped = query.view(batch, 1, cache.num_kv_heads, -1, head_dim)
     if plan.window is not None:
         keys, values = plan.window.views[layer]
         out = F.scaled_dot_product_attention(grouped[:, 0], keys, values, attn_mask=plan.window.mask)
         return out.reshape(batch, heads * head_dim)
     if len(plan.padded) == 1 and not plan.alone:
-        return _attend_padded(grouped[:, 0], cache, plan.padded[0]).reshape(batch, heads * head_dim)
+        return _attend_padded(grouped[:, 0], plan, plan.padded[0], layer).reshape(batch, heads * head_dim)
     outputs, rows = [], grouped.unbind(0)
     for row, context in plan.alone:
         keys, values = context.read(cache, layer)
@@ -395,14 +421,16 @@ def _decode(query: Tensor, cache: Tensor, plan: AttentionPlan, layer: int) -> Te
     for (row, _), output in zip(plan.alone, outputs, strict=True):
         mixed[row] = output[0]
     for group in plan.padded:
-        mixed.index_copy_(0, group.rows, _attend_padded(grouped[:, 0].index_select(0, group.rows), cache, group))
+        some = grouped[:, 0].index_select(0, group.rows)
+        mixed.index_copy_(0, group.rows, _attend_padded(some, plan, group, layer))
     return mixed.reshape(batch, heads * head_dim)
 
 
-def _attend_padded(query: Tensor, cache: Tensor, group: _PaddedDecode) -> Tensor:
+def _attend_padded(query: Tensor, plan: AttentionPlan, group: _PaddedDecode, layer: int) -> Tensor:
     """[B, kv_heads, heads / kv_heads, head_dim], and the same back."""
-    gathered = cache.index_select(1, group.slots).view(cache.shape[0], len(query), -1, cache.shape[2]).transpose(0, 1)
-    keys, values = gathered.chunk(2, dim=1)
+    gathered = plan.cache.gather(group.slots, layer)
+    rows = gathered.view(gathered.shape[0], len(query), -1, gathered.shape[2]).transpose(0, 1)
+    keys, values = rows.chunk(2, dim=1)
     return F.scaled_dot_product_attention(query, keys, values, attn_mask=group.mask)
 
 

@@ -66,12 +66,12 @@ class DecodeGraphs:
         self.num_real_tokens = num_real_tokens
         self.max_batch = max_batch
         self.sizes = [size for size in LADDER if size < max_batch] + [max_batch]
-        dtype, device = cache.storage.dtype, cache.storage.device
+        device = cache.storage.device
         width = -(-max_context // cache.block_size)
-        self.static = _Static(text, max_batch, width, dtype, device)
+        self.static = _Static(text, max_batch, width, cache.dtype, device)
         config = text.config
         self._workspace = DecodeWorkspace.allocate(
-            max_batch, config.num_heads, config.num_kv_heads, config.head_dim, dtype, device, num_sms
+            max_batch, config.num_heads, config.num_kv_heads, config.head_dim, cache.storage.dtype, device, num_sms
         )
         pinned = device.type == "cuda"
         self._staging = [
@@ -137,8 +137,8 @@ class DecodeGraphs:
         plan = self._workspace.plan(numbers[CONTEXT].int())
         tables, attended = static.tables[:size], static.attended[:size]
 
-        def attend(query: Tensor, layer: Tensor) -> Tensor:
-            return paged_decode(query, layer, tables, plan, cache.block_size, attended)
+        def attend(query: Tensor, layer: Tensor, scales: Tensor | None) -> Tensor:
+            return paged_decode(query, layer, tables, plan, cache.block_size, attended, scales=scales)
 
         x = run_layers(text, x, numbers[POSITIONS], numbers[SLOT], cache, attend)
         logits = static.logits[:size]

@@ -14,7 +14,7 @@ from flashweb.model.ready_made import Scheme
 from flashweb.model.tensor_table import StoredTensor, Table, tensor_table
 
 FP8_CAPABILITY = (8, 9)  # Ada, the first with fp8 tensor cores
-SCALE_BYTES = 4  # of an int8 or fp8 row
+SCALE_BYTES = 4  # of an int8 or fp8 row, and of a head's key or value in an fp8 cache
 GROUP_BYTES = 3  # of an int4 group: scale and zero
 WIDEST_FIRST = ("none", "fp8", "int8", "int4")  # by what they keep of an answer (docs/experiments.md)
 SCORES_PER_LOGIT = 40  # bytes a sampler holds of one: raw, penalised, scaled, weights, float64 sums, sorted, masks
@@ -22,8 +22,10 @@ PLAIN_BYTES = 64 << 20  # of int8 and int4 weights made plain at once (`kernels/
 SLACK = 1.1  # of a step's tensors: what a reckoning of the largest ones leaves out
 
 
-def kv_bytes_per_token(config: TextConfig, dtype_bytes: int) -> int:
-    return 2 * config.num_layers * config.num_kv_heads * config.head_dim * dtype_bytes
+def kv_bytes_per_token(config: TextConfig, dtype_bytes: int, kv_cache_dtype: str = "auto") -> int:
+    """`kv_cache_dtype`: "auto", the network's own numbers; "fp8", a byte each and a scale a head (`fp8_cache.py`)."""
+    head = config.head_dim + SCALE_BYTES if kv_cache_dtype == "fp8" else config.head_dim * dtype_bytes
+    return 2 * config.num_layers * config.num_kv_heads * head
 
 
 def weight_bytes(

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from flashweb.model.attention import KVCache
 from flashweb.model.config import TextConfig
+from flashweb.model.fp8_cache import quantise_heads
 from flashweb.model.inputs import BlockTables, ForwardInputs
 from flashweb.model.kernels import fused
 from flashweb.model.kernels.decode_attention import DecodePlan, DecodeWorkspace, paged_decode
@@ -28,8 +29,8 @@ from flashweb.model.kernels.prefill_attention import (
 )
 from flashweb.model.text import TextDecoder
 
-# (rotated queries [N, heads, head_dim], one layer of the cache) -> [N, heads * head_dim]
-Attend = Callable[[Tensor, Tensor], Tensor]
+# (rotated queries [N, heads, head_dim], one layer of the cache, its scales if it has any) -> [N, heads * head_dim]
+Attend = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 
 
 def run_layers(
@@ -53,11 +54,12 @@ def run_layers(
     layers = text.layers
     h = feed.normed(x, layers[0].before_attention)
     for i, layer in enumerate(layers):
-        query = bias_rotate_store(layer.qkv(h), None, rotation, slots, cache.layers[i])
+        kept, scales = cache.layers[i], cache.scales[i]
+        query = bias_rotate_store(layer.qkv(h), None, rotation, slots, kept, scales=scales)
         is_last = i + 1 == len(layers)
         if is_last and last_rows is not None and not len(last_rows):
             return x[:0]
-        attended = attend(query, cache.layers[i])
+        attended = attend(query, kept, scales)
         if is_last and last_rows is not None:
             x, attended = x.index_select(0, last_rows), attended.index_select(0, last_rows)
         x, h = feed.add_normed(x, layer.output(attended), layer.after_attention, layer.before_mlp)
@@ -142,15 +144,16 @@ class PagedRead:
         assert workspace is not None, "decoding rows need a workspace"
         return PagedRead(lists, workspace.plan(lists.context_lens, lists.entries), block_size)
 
-    def attend(self, query: Tensor, layer: Tensor, out: Tensor | None = None) -> Tensor:
+    def attend(self, query: Tensor, layer: Tensor, scales: Tensor | None, out: Tensor | None = None) -> Tensor:
         """[N, heads, head_dim] over one layer of the cache -> [N, heads * head_dim], in `out` if given, where rows
         that belong to no sequence stay as they are."""
         out = query.new_empty(query.shape[0], query.shape[1] * query.shape[2]) if out is None else out
         lists, size = self.lists, self.block_size
         if len(lists.tiles):
-            paged_prefill(query, layer, lists.tables, lists.starts, lists.context_lens, lists.tiles, size, out)
+            where = (lists.tables, lists.starts, lists.context_lens, lists.tiles)
+            paged_prefill(query, layer, *where, size, out, scales=scales)
         if self.plan is not None:
-            paged_decode(query, layer, lists.tables, self.plan, size, out)
+            paged_decode(query, layer, lists.tables, self.plan, size, out, scales=scales)
         return out
 
 
@@ -189,7 +192,7 @@ def forward(text: TextDecoder, inputs: ForwardInputs, cache: KVCache) -> Tensor:
     return hidden.index_copy_(0, rows, run_layers(text, x, inputs.positions, inputs.slots, cache, read.attend, rows))
 
 
-def attention_error(config: TextConfig, dtype: torch.dtype, device: torch.device) -> float:
+def attention_error(config: TextConfig, dtype: torch.dtype, device: torch.device, *, fp8_cache: bool = False) -> float:
     """How far our attention is off on this card: the largest difference from attention written out, over the largest
     value. For a small step of everything a step can hold: prompts, a chunk, decoding rows of short and long contexts.
     """
@@ -207,8 +210,12 @@ def attention_error(config: TextConfig, dtype: torch.dtype, device: torch.device
     heads, kv_heads, width = config.num_heads, config.num_kv_heads, config.head_dim
     query = torch.randn(sum(new), heads, width, generator=made).to(device, dtype)
     layer = torch.randn(2 * kv_heads, sum(needed) * size, width, generator=made).to(device, dtype)
+    scales = None
+    if fp8_cache:
+        layer, scales = quantise_heads(layer)
     lists = StepLists.of(inputs, heads, kv_heads)
-    workspace = DecodeWorkspace.allocate(len(lists.entries), heads, kv_heads, width, dtype, device)
-    found = PagedRead.of(lists, workspace, size).attend(query, layer).float()
-    wanted = reference_paged_prefill(query, layer, lists.tables, lists.starts, lists.context_lens, size).float()
+    workspace = DecodeWorkspace.allocate(len(lists.entries), heads, kv_heads, width, layer.dtype, device)
+    found = PagedRead.of(lists, workspace, size).attend(query, layer, scales).float()
+    where = (lists.tables, lists.starts, lists.context_lens)
+    wanted = reference_paged_prefill(query, layer, *where, size, scales).float()
     return float((found - wanted).abs().max() / wanted.abs().max()) if found.isfinite().all() else float("inf")

@@ -24,6 +24,7 @@ from flashweb.model.attention import KVCache
 from flashweb.model.config import ModelConfig
 from flashweb.model.footprint import kv_bytes_per_token
 from flashweb.model.formats import Quantization, WeightFormat, weight_format
+from flashweb.model.fp8_cache import Fp8KVCache
 from flashweb.model.inputs import ForwardInputs
 from flashweb.model.pixels import PixelStatistics
 from flashweb.model.ready_made import read_scheme
@@ -44,6 +45,7 @@ logger = logging.getLogger(__name__)
 KERNEL_TOLERANCE = 2**-5  # relative to the largest value; bf16 rounds to 2**-9
 
 LoadFormat = Literal["safetensors", "dummy"]
+KVCacheDtype = Literal["auto", "fp8"]
 
 
 class Glm4v:
@@ -56,10 +58,12 @@ class Glm4v:
         form: WeightFormat,
         pixels: PixelStatistics,
         num_real_tokens: int | None = None,
+        kv_cache_dtype: KVCacheDtype = "auto",
     ) -> None:
         self.config = config
         self.dtype = weights.dtype
         self.device = weights.device
+        self.kv_cache_dtype = kv_cache_dtype
         self.num_real_tokens = _check_real_tokens(config, num_real_tokens)
         self.text = TextDecoder(config.text, weights.under("text."), form, self.device)
         self.vision = VisionTower(config.vision, weights.under("vision."), self.device, pixels)
@@ -76,16 +80,21 @@ class Glm4v:
         quantization: Quantization | None = None,
         progress: OnProgress | None = None,
         num_real_tokens: int | None = None,
+        kv_cache_dtype: KVCacheDtype = "auto",
     ) -> Glm4v:
         """Reads a checkpoint folder (no weights for load_format "dummy"): config.json, the weights and, where there
         is one, preprocessor_config.json, whose mean and deviation of the pixels become part of the vision tower.
 
         dtype "auto" is float32 on a CPU and bfloat16 elsewhere. `num_real_tokens` is the number of ids the
         tokenizer knows: logits of the padding rows behind them are -inf. `progress` gets 0..1 as tensors arrive.
+        `kv_cache_dtype`: what `new_kv_cache` keeps, `dtype` (auto) or e4m3 (`fp8_cache.py`).
         Raises CheckpointError for a folder that does not fit, ConfigError for options that do not.
         """
         target = _device(device)
         kind = _dtype(dtype, target)
+        if kv_cache_dtype not in get_args(KVCacheDtype):
+            known = ", ".join(get_args(KVCacheDtype))
+            raise ConfigError(f"kv_cache_dtype {kv_cache_dtype!r} is unknown; use one of {known}")
         if load_format not in get_args(LoadFormat):
             raise ConfigError(f"load_format {load_format!r} is unknown; use one of {', '.join(get_args(LoadFormat))}")
         config = ModelConfig.read(folder)
@@ -97,7 +106,7 @@ class Glm4v:
 
         def build(source: Source) -> Glm4v:
             weights = Weights(tensor_table(config), source, kind, target, progress)
-            model = Glm4v(config, weights, form, pixels, num_real_tokens)
+            model = Glm4v(config, weights, form, pixels, num_real_tokens, kv_cache_dtype)
             if target.type == "cuda":
                 torch.cuda.empty_cache()  # the room of plain matrices that were quantised is too large to be kept
             model.distrust_kernels()
@@ -133,14 +142,13 @@ class Glm4v:
         return others * self.dtype.itemsize + round(kept)
 
     def kv_bytes_per_token(self) -> int:
-        return kv_bytes_per_token(self.config.text, self.dtype.itemsize)
+        return kv_bytes_per_token(self.config.text, self.dtype.itemsize, self.kv_cache_dtype)
 
     @torch.inference_mode()
     def new_kv_cache(self, num_blocks: int, block_size: int) -> KVCache:
         text = self.config.text
-        return KVCache(
-            text.num_layers, num_blocks, block_size, text.num_kv_heads, text.head_dim, self.dtype, self.device
-        )
+        kind = Fp8KVCache if self.kv_cache_dtype == "fp8" else KVCache
+        return kind(text.num_layers, num_blocks, block_size, text.num_kv_heads, text.head_dim, self.dtype, self.device)
 
     @torch.inference_mode()
     def distrust_kernels(self) -> None:
@@ -149,7 +157,9 @@ class Glm4v:
         if self.text.fused is not None:
             from flashweb.model.fused_layers import attention_error  # Triton: only where a CUDA device is used
 
-            if _is_off("the attention kernels are", attention_error(self.config.text, self.dtype, self.device)):
+            fp8 = self.kv_cache_dtype == "fp8"
+            error = attention_error(self.config.text, self.dtype, self.device, fp8_cache=fp8)
+            if _is_off("the attention kernels are", error):
                 self.text.fused = None
         ours, vision = self.vision.attention_kernels, self.config.vision
         if ours is not None:

@@ -49,7 +49,7 @@ class PrefillGraphs:
         self.max_sequences = max_sequences
         config = text.config
         self._tile = tokens_per_tile(config.num_heads, config.num_kv_heads)
-        dtype, device = cache.storage.dtype, cache.storage.device
+        dtype, device = cache.dtype, cache.storage.device
         most = self.sizes[-1] if self.sizes else 0
         self._x = torch.zeros(most, config.hidden_size, dtype=dtype, device=device)
         # Zeros, not empty: rows of padding are never written, and are multiplied all the same.
@@ -67,7 +67,7 @@ class PrefillGraphs:
             torch.full((entries, 2), sequences - 1, dtype=torch.int32, device=device),
         )
         self._workspace = DecodeWorkspace.allocate(
-            entries, config.num_heads, config.num_kv_heads, config.head_dim, dtype, device, num_sms
+            entries, config.num_heads, config.num_kv_heads, config.head_dim, cache.storage.dtype, device, num_sms
         )
         self._graphs = graphs.capture(self.sizes, device, self._prepare, self._compute) if capture else {}
 

@@ -19,6 +19,9 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from flashweb.model.kernels import e4m3
+from flashweb.model.kernels.e4m3 import check_scales, from_e4m3, read_heads
+
 LOG2_E = 1.4426950408889634
 DOT_ROWS = 16  # the least a tensor-core product takes; fewer query heads a key head are padded to it
 
@@ -131,7 +134,13 @@ def tile_tokens(head_dim: int, dtype: torch.dtype) -> int:
 
 
 def paged_decode(
-    query: Tensor, cache_layer: Tensor, block_tables: Tensor, plan: DecodePlan, block_size: int, out: Tensor
+    query: Tensor,
+    cache_layer: Tensor,
+    block_tables: Tensor,
+    plan: DecodePlan,
+    block_size: int,
+    out: Tensor,
+    scales: Tensor | None = None,
 ) -> Tensor:
     """softmax(q k^T / sqrt(head_dim)) v for the newest token of each sequence, its own key and value included.
 
@@ -141,6 +150,7 @@ def paged_decode(
     plan          of this step, by `DecodeWorkspace.plan` for at most max_blocks * block_size tokens a sequence
     out           [N, heads * head_dim], of the query's dtype; rows that the plan does not name, and those of empty
                   sequences, stay as they are
+    scales        fp32 [2 * kv_heads, slots], where the layer's numbers are kept in e4m3 (`fp8_cache.py`), else None
     returns       out
     """
     rows, heads, head_dim = query.shape
@@ -151,19 +161,21 @@ def paged_decode(
     assert query.stride()[1:] == (head_dim, 1) and cache_layer.stride()[1:] == (head_dim, 1), "heads in one piece"
     assert out.shape == (rows, heads * head_dim) and out.is_contiguous(), out.shape
     assert block_tables.stride(1) == 1 or block_tables.shape[1] == 1, block_tables.stride()
+    check_scales(cache_layer, scales)
     most, batch = plan.pieces.shape[0], plan.bounds.shape[0] - 1
     results = most * heads
-    partial, scales = plan.memory[: results * head_dim], plan.memory[results * head_dim :]
-    assert scales.shape[0] >= 2 * results, f"workspace too small for {(batch, heads, head_dim)}"
+    partial, softmax = plan.memory[: results * head_dim], plan.memory[results * head_dim :]
+    assert softmax.shape[0] >= 2 * results, f"workspace too small for {(batch, heads, head_dim)}"
     _decode_kernel[(most * kv_heads,)](
         query,
         cache_layer,
+        cache_layer if scales is None else scales,
         block_tables,
         plan.pieces,
         plan.bounds,
         out,
         partial,
-        scales,
+        softmax,
         head_dim**-0.5 * LOG2_E,
         query.stride(0),
         cache_layer.stride(0),
@@ -176,6 +188,8 @@ def paged_decode(
         BLOCK_SIZE=block_size,
         TILE=tile_tokens(head_dim, cache_layer.dtype),
         ROWS=DOT_ROWS,
+        IS_FP8=scales is not None,
+        NATIVE=scales is not None and e4m3.reads_natively(query.device),
         num_warps=4,
         num_stages=STAGES,
     )
@@ -185,7 +199,7 @@ def paged_decode(
         plan.bounds,
         out,
         partial,
-        scales,
+        softmax,
         results,
         HEADS=heads,
         HEAD_DIM=head_dim,
@@ -196,7 +210,12 @@ def paged_decode(
 
 
 def reference_paged_decode(
-    query: Tensor, cache_layer: Tensor, block_tables: Tensor, context_lens: Tensor, block_size: int
+    query: Tensor,
+    cache_layer: Tensor,
+    block_tables: Tensor,
+    context_lens: Tensor,
+    block_size: int,
+    scales: Tensor | None = None,
 ) -> Tensor:
     """The same in fp32, sequence by sequence: [B, heads * head_dim]."""
     batch, heads, head_dim = query.shape
@@ -207,7 +226,8 @@ def reference_paged_decode(
             continue
         tokens = torch.arange(context_len, device=query.device)
         slots = block_tables[row].long()[tokens // block_size] * block_size + tokens % block_size
-        keys, values = cache_layer[:, slots].float().repeat_interleave(heads // kv_heads, dim=0).chunk(2)
+        gathered = cache_layer[:, slots].float() if scales is None else read_heads(cache_layer, scales, slots)
+        keys, values = gathered.repeat_interleave(heads // kv_heads, dim=0).chunk(2)
         scores = torch.einsum("hd,htd->ht", query[row].float(), keys) * head_dim**-0.5
         out[row] = torch.einsum("ht,htd->hd", scores.softmax(-1), values).to(query.dtype)
     return out.view(batch, heads * head_dim)
@@ -258,6 +278,7 @@ def _plan_kernel(
 def _decode_kernel(
     query_ptr: tl.tensor,
     cache_ptr: tl.tensor,
+    cache_scales_ptr: tl.tensor,
     tables_ptr: tl.tensor,
     pieces_ptr: tl.tensor,
     bounds_ptr: tl.tensor,
@@ -276,6 +297,8 @@ def _decode_kernel(
     BLOCK_SIZE: tl.constexpr,
     TILE: tl.constexpr,
     ROWS: tl.constexpr,
+    IS_FP8: tl.constexpr,
+    NATIVE: tl.constexpr,
 ) -> None:
     piece = tl.program_id(0) // KV_HEADS
     kv_head = (tl.program_id(0) % KV_HEADS).to(tl.int64)
@@ -292,6 +315,8 @@ def _decode_kernel(
     query = tl.load(query_ptr + row * query_stride + heads[:, None] * HEAD_DIM + dims, mask=in_group, other=0.0)
     keys_ptr = cache_ptr + kv_head * head_stride
     values_ptr = cache_ptr + (KV_HEADS + kv_head) * head_stride
+    key_scales_ptr = cache_scales_ptr + kv_head * (head_stride // HEAD_DIM)
+    value_scales_ptr = cache_scales_ptr + (KV_HEADS + kv_head) * (head_stride // HEAD_DIM)
     maximum = tl.full((ROWS,), float("-inf"), tl.float32)
     total = tl.zeros((ROWS,), tl.float32)
     weighted = tl.zeros((ROWS, HEAD_DIM), tl.float32)
@@ -302,15 +327,24 @@ def _decode_kernel(
         block = tl.load(tables_ptr + sequence * table_stride + token // BLOCK_SIZE, mask=inside, other=0)
         slots = block.to(tl.int64) * BLOCK_SIZE + token % BLOCK_SIZE
         offsets = slots[:, None] * HEAD_DIM + dims
-        keys = tl.load(keys_ptr + offsets, mask=inside[:, None], other=0.0).to(query.dtype)
-        values = tl.load(values_ptr + offsets, mask=inside[:, None], other=0.0).to(query.dtype)
-        scores = tl.dot(query, tl.trans(keys), input_precision="ieee") * scale
+        keys = tl.load(keys_ptr + offsets, mask=inside[:, None], other=0)
+        values = tl.load(values_ptr + offsets, mask=inside[:, None], other=0)
+        if IS_FP8:
+            keys, values = from_e4m3(keys, query.dtype, NATIVE), from_e4m3(values, query.dtype, NATIVE)
+            key_scales = tl.load(key_scales_ptr + slots, mask=inside, other=0.0) * scale
+            value_scales = tl.load(value_scales_ptr + slots, mask=inside, other=0.0)
+            scores = tl.dot(query, tl.trans(keys), input_precision="ieee") * key_scales[None, :]
+        else:
+            keys, values = keys.to(query.dtype), values.to(query.dtype)
+            scores = tl.dot(query, tl.trans(keys), input_precision="ieee") * scale
         scores = tl.where(inside[None, :], scores, float("-inf"))
         # Every tile has a token inside, so the new maximum is finite.
         new_maximum = tl.maximum(maximum, tl.max(scores, axis=1))
         shrink = tl.exp2(maximum - new_maximum)
         weights = tl.exp2(scores - new_maximum[:, None])
         total = total * shrink + tl.sum(weights, axis=1)
+        if IS_FP8:
+            weights *= value_scales[None, :]
         weighted = tl.dot(weights.to(query.dtype), values, weighted * shrink[:, None], input_precision="ieee")
         maximum = new_maximum
 

@@ -17,6 +17,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from flashweb.model.fp8_cache import quantise_heads
+from flashweb.model.kernels.e4m3 import check_scales, head_scale, to_e4m3
 from flashweb.model.layers import RmsNorm
 from flashweb.model.rope import rotate_, text_rotation
 
@@ -116,6 +118,7 @@ def bias_rotate_store(
     slots: Tensor,
     cache_layer: Tensor,
     out: Tensor | None = None,
+    scales: Tensor | None = None,
 ) -> Tensor:
     """Adds the bias, rotates queries and keys, stores keys and values in the cache.
 
@@ -124,6 +127,7 @@ def bias_rotate_store(
     rotation     [N, r, 2] from `rotation_table`; pairs (2j, 2j+1) of a head's first 2r values turn together
     slots        int [N], the cache slot of each token; -1 is padding and not stored
     cache_layer  [2 * kv_heads, slots, head_dim], keys' heads before values' heads
+    scales       fp32 [2 * kv_heads, slots], where the layer's numbers are kept in e4m3 (`fp8_cache.py`), else None
     returns      the rotated queries [N, heads, head_dim]: in `out` if given (contiguous), else a view of `qkv`
     """
     num_tokens = qkv.shape[0]
@@ -134,6 +138,7 @@ def bias_rotate_store(
     assert rotation.shape[0] == slots.shape[0] == num_tokens, (rotation.shape, slots.shape, num_tokens)
     assert rotation.shape[1] * 2 <= head_dim and head_dim == triton.next_power_of_2(head_dim), rotation.shape
     assert cache_layer.stride()[1:] == (head_dim, 1), cache_layer.stride()
+    check_scales(cache_layer, scales)
     assert qkv.is_contiguous() and rotation.is_contiguous() and slots.is_contiguous()
     queries = qkv.view(num_tokens, all_heads, head_dim)[:, :heads] if out is None else out
     assert queries.shape == (num_tokens, heads, head_dim), queries.shape
@@ -146,10 +151,12 @@ def bias_rotate_store(
         rotation,
         slots,
         cache_layer,
+        cache_layer if scales is None else scales,
         queries,
         queries.stride(0),
         cache_layer.stride(0),
         HAS_BIAS=bias is not None,
+        IS_FP8=scales is not None,
         HEADS=heads,
         KV_HEADS=stored_heads // 2,
         HEAD_DIM=head_dim,
@@ -194,7 +201,12 @@ def reference_rotation_table(positions: Tensor, frequencies: Tensor, axes: Tenso
 
 
 def reference_bias_rotate_store(
-    qkv: Tensor, bias: Tensor | None, rotation: Tensor, slots: Tensor, cache_layer: Tensor
+    qkv: Tensor,
+    bias: Tensor | None,
+    rotation: Tensor,
+    slots: Tensor,
+    cache_layer: Tensor,
+    scales: Tensor | None = None,
 ) -> Tensor:
     """Leaves `qkv` as it is, writes the cache."""
     head_dim, stored_heads = cache_layer.shape[2], cache_layer.shape[0]
@@ -203,7 +215,10 @@ def reference_bias_rotate_store(
     turned = heads + stored_heads // 2
     rotate_(rows[:, :turned], torch.view_as_complex(rotation.float()).unsqueeze(1))
     kept = slots >= 0
-    cache_layer[:, slots[kept]] = rows[kept, heads:].transpose(0, 1)
+    stored = rows[kept, heads:].transpose(0, 1)
+    if scales is not None:
+        stored, scales[:, slots[kept]] = quantise_heads(stored)
+    cache_layer[:, slots[kept]] = stored
     return rows[:, :heads]
 
 
@@ -326,10 +341,12 @@ def _bias_rotate_store_kernel(
     rotation_ptr: tl.tensor,
     slots_ptr: tl.tensor,
     cache_ptr: tl.tensor,
+    scales_ptr: tl.tensor,
     queries_ptr: tl.tensor,
     query_stride: tl.tensor,
     cache_head_stride: tl.tensor,
     HAS_BIAS: tl.constexpr,
+    IS_FP8: tl.constexpr,
     HEADS: tl.constexpr,
     KV_HEADS: tl.constexpr,
     HEAD_DIM: tl.constexpr,
@@ -360,4 +377,12 @@ def _bias_rotate_store_kernel(
     tl.store(queries_ptr + token * query_stride + offsets, x, mask=heads[:, None] < HEADS)
     stored = (heads - HEADS).to(tl.int64)[:, None] * cache_head_stride + slot * HEAD_DIM + dims[None, :]
     keep = inside & (heads[:, None] >= HEADS) & (slot >= 0)
-    tl.store(cache_ptr + stored, x.to(cache_ptr.dtype.element_ty), mask=keep)
+    if IS_FP8:
+        wide = x.to(tl.float32)
+        scale = head_scale(wide)
+        is_stored = (heads >= HEADS) & (heads < HEADS + 2 * KV_HEADS) & (slot >= 0)
+        head_starts = (heads - HEADS).to(tl.int64) * (cache_head_stride // HEAD_DIM)
+        tl.store(scales_ptr + head_starts + slot, scale, mask=is_stored)
+        tl.store(cache_ptr + stored, to_e4m3(wide, scale), mask=keep)
+    else:
+        tl.store(cache_ptr + stored, x.to(cache_ptr.dtype.element_ty), mask=keep)

@@ -16,7 +16,8 @@ import triton.language as tl
 from numpy.typing import NDArray
 from torch import Tensor
 
-from flashweb.model.kernels import linear
+from flashweb.model.kernels import e4m3, linear
+from flashweb.model.kernels.e4m3 import check_scales, from_e4m3, read_heads
 
 LOG2_E = 1.4426950408889634
 
@@ -83,6 +84,7 @@ def paged_prefill(
     block_size: int,
     out: Tensor,
     plan: PrefillPlan | None = None,
+    scales: Tensor | None = None,
 ) -> Tensor:
     """softmax(q k^T / sqrt(head_dim)) v of every new token over its sequence up to itself.
 
@@ -94,6 +96,7 @@ def paged_prefill(
     tiles         int32 [programs, 2], `query_tiles` with `tokens_per_tile`; those of an empty sequence do nothing
     out           [N, heads * head_dim], of the query's dtype
     plan          None: the best known; `tiles` were then made with `tokens_per_tile`'s own number of rows
+    scales        fp32 [2 * kv_heads, slots], where the layer's numbers are kept in e4m3 (`fp8_cache.py`), else None
     returns       out
     """
     rows, heads, head_dim = query.shape
@@ -104,11 +107,13 @@ def paged_prefill(
     assert query.stride()[1:] == (head_dim, 1) and cache_layer.stride()[1:] == (head_dim, 1), "heads in one piece"
     assert out.shape == (rows, heads * head_dim) and out.is_contiguous(), out.shape
     assert starts.shape[0] == context_lens.shape[0] + 1 == block_tables.shape[0] + 1
+    check_scales(cache_layer, scales)
     padded = triton.next_power_of_2(group)
     plan = plan or plan_for(head_dim, cache_layer.dtype, linear._device(query.device).shared_bytes)
     _prefill_kernel[(tiles.shape[0], kv_heads)](
         query,
         cache_layer,
+        cache_layer if scales is None else scales,
         block_tables,
         starts,
         context_lens,
@@ -125,6 +130,8 @@ def paged_prefill(
         BLOCK_SIZE=block_size,
         TOKENS=tokens_per_tile(heads, kv_heads, plan.rows),
         TILE=plan.tile,
+        IS_FP8=scales is not None,
+        NATIVE=scales is not None and e4m3.reads_natively(query.device),
         num_warps=plan.warps,
         num_stages=plan.stages,
         **({} if plan.registers is None else {"maxnreg": plan.registers}),
@@ -133,7 +140,13 @@ def paged_prefill(
 
 
 def reference_paged_prefill(
-    query: Tensor, cache_layer: Tensor, block_tables: Tensor, starts: Tensor, context_lens: Tensor, block_size: int
+    query: Tensor,
+    cache_layer: Tensor,
+    block_tables: Tensor,
+    starts: Tensor,
+    context_lens: Tensor,
+    block_size: int,
+    scales: Tensor | None = None,
 ) -> Tensor:
     """The same in fp32, sequence by sequence: [N, heads * head_dim]."""
     rows, heads, head_dim = query.shape
@@ -143,7 +156,8 @@ def reference_paged_prefill(
     for number, (first, end, context) in enumerate(zip(bounds, bounds[1:], context_lens.tolist(), strict=False)):
         tokens = torch.arange(context, device=query.device)
         slots = block_tables[number].long()[tokens // block_size] * block_size + tokens % block_size
-        keys, values = cache_layer[:, slots].float().repeat_interleave(heads // kv_heads, dim=0).chunk(2)
+        gathered = cache_layer[:, slots].float() if scales is None else read_heads(cache_layer, scales, slots)
+        keys, values = gathered.repeat_interleave(heads // kv_heads, dim=0).chunk(2)
         scores = torch.einsum("nhd,htd->nht", query[first:end].float(), keys) * head_dim**-0.5
         seen = context - (end - first) + torch.arange(end - first, device=query.device)
         scores = scores.masked_fill(tokens > seen[:, None, None], float("-inf"))
@@ -155,6 +169,7 @@ def reference_paged_prefill(
 def _prefill_kernel(
     query_ptr: tl.tensor,
     cache_ptr: tl.tensor,
+    cache_scales_ptr: tl.tensor,
     tables_ptr: tl.tensor,
     starts_ptr: tl.tensor,
     context_lens_ptr: tl.tensor,
@@ -171,6 +186,8 @@ def _prefill_kernel(
     BLOCK_SIZE: tl.constexpr,
     TOKENS: tl.constexpr,
     TILE: tl.constexpr,
+    IS_FP8: tl.constexpr,
+    NATIVE: tl.constexpr,
 ) -> None:
     sequence = tl.load(tiles_ptr + 2 * tl.program_id(0)).to(tl.int64)
     first = tl.load(tiles_ptr + 2 * tl.program_id(0) + 1)
@@ -193,6 +210,8 @@ def _prefill_kernel(
 
     keys_ptr = cache_ptr + kv_head * head_stride
     values_ptr = cache_ptr + (KV_HEADS + kv_head) * head_stride
+    key_scales_ptr = cache_scales_ptr + kv_head * (head_stride // HEAD_DIM)
+    value_scales_ptr = cache_scales_ptr + (KV_HEADS + kv_head) * (head_stride // HEAD_DIM)
     maximum = tl.full((TOKENS * PADDED,), float("-inf"), tl.float32)
     total = tl.zeros((TOKENS * PADDED,), tl.float32)
     weighted = tl.zeros((TOKENS * PADDED, HEAD_DIM), tl.float32)
@@ -203,9 +222,16 @@ def _prefill_kernel(
         block = tl.load(tables_ptr + sequence * table_stride + key // BLOCK_SIZE, mask=inside, other=0)
         slots = block.to(tl.int64) * BLOCK_SIZE + key % BLOCK_SIZE
         offsets = slots[:, None] * HEAD_DIM + dims
-        keys = tl.load(keys_ptr + offsets, mask=inside[:, None], other=0.0).to(query.dtype)
-        values = tl.load(values_ptr + offsets, mask=inside[:, None], other=0.0).to(query.dtype)
-        scores = tl.dot(query, tl.trans(keys), input_precision="ieee")
+        keys = tl.load(keys_ptr + offsets, mask=inside[:, None], other=0)
+        values = tl.load(values_ptr + offsets, mask=inside[:, None], other=0)
+        if IS_FP8:
+            keys, values = from_e4m3(keys, query.dtype, NATIVE), from_e4m3(values, query.dtype, NATIVE)
+            key_scales = tl.load(key_scales_ptr + slots, mask=inside, other=0.0)
+            value_scales = tl.load(value_scales_ptr + slots, mask=inside, other=0.0)
+            scores = tl.dot(query, tl.trans(keys), input_precision="ieee") * key_scales[None, :]
+        else:
+            keys, values = keys.to(query.dtype), values.to(query.dtype)
+            scores = tl.dot(query, tl.trans(keys), input_precision="ieee")
         if start + TILE > seen_by_all:  # before that, no row has a key to hide
             scores = tl.where(key[None, :] <= seen[:, None], scores, float("-inf"))
         # The first tile holds key 0, which every row sees: the maximum is finite from then on.
@@ -214,6 +240,8 @@ def _prefill_kernel(
         # Scaled here and not before, so that scaling and subtracting are one instruction.
         weights = tl.exp2(scores * scale - (new_maximum * scale)[:, None])
         total = total * shrink + tl.sum(weights, axis=1)
+        if IS_FP8:
+            weights *= value_scales[None, :]
         weighted = tl.dot(weights.to(query.dtype), values, weighted * shrink[:, None], input_precision="ieee")
         maximum = new_maximum
     result = (weighted / total[:, None]).to(out_ptr.dtype.element_ty)
