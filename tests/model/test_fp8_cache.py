@@ -85,7 +85,12 @@ def difficult_heads(count: int, head_dim: int, dtype: torch.dtype) -> torch.Tens
 
 
 @pytest.mark.parametrize(
-    ("num_tokens", "dtype"), [(3, torch.float32), (3, torch.bfloat16), (fused.FEW_TOKENS + 1, torch.bfloat16)]
+    ("num_tokens", "dtype"),
+    [
+        (3, torch.float32),
+        (3, torch.bfloat16),
+        pytest.param(fused.FEW_TOKENS + 1, torch.bfloat16, marks=pytest.mark.slow),
+    ],
 )
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # NumPy's, of the numbers that are not finite
 def test_the_kernel_that_stores_rounds_to_the_references_bits(num_tokens: int, dtype: torch.dtype) -> None:
@@ -258,7 +263,7 @@ def test_the_engine_answers_the_same_by_the_kernels(models: tuple[Glm4v, Glm4v])
     assert answers(ours, True) == answers(plain, False)
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("dtype", [pytest.param(torch.float32, marks=pytest.mark.slow), torch.bfloat16])
 def test_attention_over_an_fp8_cache_is_tried_before_it_is_trusted(
     models: tuple[Glm4v, Glm4v], dtype: torch.dtype
 ) -> None:
