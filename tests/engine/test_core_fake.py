@@ -948,7 +948,7 @@ class MuchRandomTraffic(RandomTraffic):
     pass
 
 
-RandomTraffic.TestCase.settings = settings(max_examples=120, stateful_step_count=60, deadline=None)
+RandomTraffic.TestCase.settings = settings(max_examples=60, stateful_step_count=60, deadline=None)
 TestRandomTraffic = RandomTraffic.TestCase
 MuchRandomTraffic.TestCase.settings = settings(max_examples=1000, stateful_step_count=60, deadline=None)
 TestMuchRandomTraffic = pytest.mark.slow(MuchRandomTraffic.TestCase)
