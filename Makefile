@@ -27,8 +27,8 @@ check: .venv/installed-dev  ## lint and types
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-test: check  ## what CI runs: lint, types, the quick tests (needs only Python)
-	$(BIN)/pytest -q -m "not slow and not browser and not gpu" $(ARGS)
+test: check  ## what CI runs: lint, types, the quick tests (needs only Python; ARGS="-n 0": in one process)
+	$(BIN)/pytest -q -n 2 --dist worksteal -m "not slow and not browser and not gpu" $(ARGS)
 
 test-full: check  ## everything, slow and GPU tests too; the outcome goes to benchmarks/results/test-full.json
 	$(BIN)/python benchmarks/test_full.py $(ARGS)

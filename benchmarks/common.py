@@ -12,12 +12,14 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -100,6 +102,26 @@ def _wait_ready(process: subprocess.Popen[bytes], url: str, started: float, log:
 
 def flashweb_command(port: int, *flags: str) -> list[str]:
     return [sys.executable, "-m", "flashweb", "serve", "--port", str(port), "--ui-port", "0", *flags]
+
+
+@contextmanager
+def running_stub(step_ms: float, *flags: str) -> Iterator[tuple[str, int]]:
+    """The whole server before a network that computes nothing in `step_ms` a step: (url, process id)."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "benchmarks/stub_server.py", "--port", str(port), "--ui-port", "0", "--no-access-log"]
+    os.environ["STUB_STEP_MS"] = f"{step_ms:g}"
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        running([*command, *flags], url, Path(folder) / "log", "/health/ready") as started,
+    ):
+        yield url, started[0]
+
+
+def best_and_median(rounds: Sequence[Mapping[str, float]], unit: str) -> dict[str, float]:
+    """Of every figure the median over the rounds, and of those with `unit` in their name the smallest too."""
+    best = {f"{name}_best": round(min(row[name] for row in rounds), 2) for name in rounds[0] if unit in name}
+    return best | {f"{name}_median": round(median(row[name] for row in rounds), 2) for name in rounds[0]}
 
 
 def process_cpu_seconds(pid: int) -> float:

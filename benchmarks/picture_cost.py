@@ -13,15 +13,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
-import tempfile
-from pathlib import Path
-from statistics import median
-from typing import Any
 
 import psutil
-from common import free_port, machine, process_cpu_seconds, running, thread_cpu_seconds, write_result
+from common import best_and_median, machine, process_cpu_seconds, running_stub, thread_cpu_seconds, write_result
 
 from flashweb.cli.bench import run_quickly
 from flashweb.cli.client import ChatServer
@@ -65,23 +60,13 @@ def main() -> int:
         "--save", action="store_true", help="write results/picture_cost.json, or picture_cost_shared.json"
     )
     args = parser.parse_args()
-    setup, port = machine(), free_port()
-    url = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "benchmarks/stub_server.py", "--port", str(port), "--ui-port", "0", "--no-access-log"]
-    command += ["--max-num-seqs", str(2 * SHARED_CLIENTS)] if args.shared else []
-    command += ["--media-resize", args.resize]
-    os.environ["STUB_STEP_MS"] = "1"
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        running(command, url, Path(folder) / "log", "/health/ready") as started,
-    ):
-        found = run_quickly(measure(url, started[0], args.rounds, args.shared))
-    rows: dict[str, dict[str, Any]] = {}
-    for side, measured in found.items():
-        least = {f"{name}_best": round(min(row[name] for row in measured), 2) for name in measured[0] if "ms" in name}
-        middle = {f"{name}_median": round(median(row[name] for row in measured), 2) for name in measured[0]}
-        rows[str(side)] = least | middle
-        print(side, "px:", rows[str(side)])
+    setup = machine()
+    flags = ["--max-num-seqs", str(2 * SHARED_CLIENTS)] if args.shared else []
+    with running_stub(1, *flags, "--media-resize", args.resize) as (url, web):
+        found = run_quickly(measure(url, web, args.rounds, args.shared))
+    rows = {str(side): best_and_median(measured, "ms") for side, measured in found.items()}
+    for side, row in rows.items():
+        print(side, "px:", row)
     result = {
         "what": f"processor time of the host per request with a JPEG, {TOKENS} tokens, "
         + (f"{SHARED_CLIENTS} clients, one picture for all" if args.shared else f"{CLIENTS} clients"),

@@ -15,15 +15,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
-import tempfile
-from pathlib import Path
-from statistics import median
-from typing import Any
 
 import psutil
-from common import free_port, machine, process_cpu_seconds, running, write_result
+from common import best_and_median, machine, process_cpu_seconds, running_stub, write_result
 
 from flashweb.cli.bench import run_quickly
 from flashweb.cli.client import ChatServer
@@ -66,22 +61,12 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--save", action="store_true", help="write results/stream_cost.json")
     args = parser.parse_args()
-    setup, port = machine(), free_port()
-    url = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "benchmarks/stub_server.py", "--port", str(port), "--ui-port", "0", "--no-access-log"]
-    command += ["--max-num-seqs", str(max(CLIENTS))]
-    os.environ["STUB_STEP_MS"] = str(STEP_MS)
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        running(command, url, Path(folder) / "log", "/health/ready") as started,
-    ):
-        found = run_quickly(measure(url, started[0], args.rounds))
-    rows: dict[str, dict[str, Any]] = {}
-    for clients, measured in found.items():
-        least = {f"{name}_best": round(min(row[name] for row in measured), 2) for name in measured[0] if "us" in name}
-        middle = {f"{name}_median": round(median(row[name] for row in measured), 2) for name in measured[0]}
-        rows[str(clients)] = least | middle
-        print(clients, "clients:", rows[str(clients)])
+    setup = machine()
+    with running_stub(STEP_MS, "--max-num-seqs", str(max(CLIENTS))) as (url, web):
+        found = run_quickly(measure(url, web, args.rounds))
+    rows = {str(clients): best_and_median(measured, "us") for clients, measured in found.items()}
+    for clients, row in rows.items():
+        print(clients, "clients:", row)
     result = {
         "what": f"processor time per streamed token: {TOKENS} tokens an answer, text only, a step every {STEP_MS:g} ms",
         "setup": setup,

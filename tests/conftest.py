@@ -19,6 +19,11 @@ from tests.servers import free_port, wait_until_ready
 settings.register_profile("flashweb", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("flashweb")
 
+# Two processes on two cores (`make test`): one thread of torch each, of the commands that tests start too. What
+# serves a model asks for its number of threads itself.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 ROOT = Path(__file__).resolve().parents[1]
 
 

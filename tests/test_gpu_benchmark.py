@@ -27,7 +27,7 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> Any:
     return module
 
 
-def run(*args: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+def run(*args: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "benchmarks/gpu.py", *args]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=timeout)
 
@@ -50,7 +50,7 @@ def test_a_smoke_run_goes_through_every_kind_of_row_and_writes_all_files(tmp_pat
     results = json.loads((tmp_path / "gpu_table.json").read_text())
     assert len(results["points"]) == 5 and len(results["starts"]["bf16"]["seconds"]) == 2
     check_smoke(results)
-    assert results["points"]["latency-1024px-16c-streams8"]["runs"][0]["gap_ratio"] > 0
+    assert results["points"]["latency-1024px-16c-streams8"]["runs"][0]["streams"]["beside"]["clients"] == 8
     text = (tmp_path / "performance.md").read_text()
     assert "| 8 |" in text and "Not measured: 1, 2, 4, 16, 32, 64, 128." in text
     assert "--quantization int8`: fp8-448px-128c" in text, "set-ups with few points name them"

@@ -312,7 +312,7 @@ READ = {
 @pytest.mark.parametrize("step", [1 << 20, 7, 1])
 async def test_a_request_is_read_whole_however_it_was_cut(step: int) -> None:
     recorders = {name: Recorder() for name in READ}
-    found = await asyncio.gather(*(cut(recorders[name], sent, step) for name, (sent, _) in READ.items()))
+    found = await asyncio.gather(*(cut(recorders[name], READ[name][0], step, len(READ[name][1])) for name in READ))
     assert {name: recorder.asked for name, recorder in recorders.items()} == {
         name: row[1] for name, row in READ.items()
     }
@@ -320,8 +320,11 @@ async def test_a_request_is_read_whole_however_it_was_cut(step: int) -> None:
     assert {value for recorder in recorders.values() for value in recorder.hosts} == {b"x"}
 
 
-async def cut(app: ASGIApp, sent: bytes, step: int) -> list[int]:
-    """Statuses of the answers to what comes in steps, as the network may cut it, without its waits."""
+async def cut(app: ASGIApp, sent: bytes, step: int, num_answers: int) -> list[int]:
+    """Statuses of the answers to what comes in steps, as the network may cut it, without its waits.
+
+    Waits as long as it takes for `num_answers`, and a little for one too many.
+    """
     config = uvicorn.Config(app, log_config=None, lifespan="off", ws="none")
     config.load()
     config.loaded_app = app
@@ -333,17 +336,31 @@ async def cut(app: ASGIApp, sent: bytes, step: int) -> list[int]:
         made.append(BoundedHttp(config, ServerState(), {}, loop))
         return made[0]
 
+    answered, all_came = b"", asyncio.Event()
+
+    async def read() -> None:
+        nonlocal answered
+        while piece := await loop.sock_recv(ours, 1 << 16):
+            answered += piece
+            if len(statuses()) >= num_answers:
+                all_came.set()
+
+    def statuses() -> list[int]:
+        return [int(status) for status in re.findall(rb"HTTP/1\.1 (\d+)", answered)]
+
+    ours.setblocking(False)
+    reader = asyncio.create_task(read())
     transport, protocol = await loop.create_connection(make, sock=theirs)
     for start in range(0, len(sent), step):
         protocol.data_received(sent[start : start + step])
         if start % 1024 == 0:
             await asyncio.sleep(0)
-    await asyncio.sleep(0.15)
+    await asyncio.wait_for(all_came.wait(), 20)
+    await asyncio.sleep(0.05)
     transport.close()
-    await asyncio.sleep(0)
-    ours.setblocking(False)
     with ours:
-        return [int(status) for status in re.findall(rb"HTTP/1\.1 (\d+)", ours.recv(1 << 20))]
+        await reader
+    return statuses()
 
 
 @pytest.mark.parametrize("end", [b"connection: close\r\n\r\n", b"connection: keep-alive, Close\r\n\r\n"])

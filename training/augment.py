@@ -2,7 +2,7 @@
 
 Each shown pixel looks up the drawn picture through a homography, averages five taps (blur, motion), is lit (gradient,
 dark corners, the edge of a shadow), then gets contrast, colour cast and noise. Knows the row layout of
-`training.batches.Look` and nothing else.
+`training.looks.Look` and nothing else.
 """
 
 from __future__ import annotations

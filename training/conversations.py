@@ -1,6 +1,6 @@
 """Conversations beyond single questions: turns, two pictures, photographs, the sources' prompts, tools, JSON, rules.
 
-`Conversations.group` gives the trainer pages with one conversation per pass, as `batches.Drawer.group` does; a `Talk`
+`Conversations.group` gives the trainer pages with one conversation per pass, as `drawer.Drawer.group` does; a `Talk`
 is one conversation without its distortion, which the held-out sets use too. Which kind comes how often: `SHARES`.
 """
 
@@ -15,8 +15,10 @@ import numpy as np
 from PIL import Image
 
 from training import facts, pairs, photos, refusals, rules, structured, thoughts, tools, turns
-from training.batches import SYSTEMS, TOKEN, Budget, Turn, _Use, jpeg, random_look
-from training.page import QA, Page
+from training.batches import Budget, Use
+from training.encoding import Turn
+from training.looks import jpeg, random_look
+from training.page import QA, TOKEN, Page
 from training.recipe import Wish, compose
 
 # Of all groups of the hardest difficulty; half of it where half of the ramp is done, nothing before.
@@ -46,6 +48,11 @@ NEEDS = {  # layouts that questions of this kind are mostly about
         "card", "flyer",
     ),
 }  # fmt: skip
+
+SYSTEMS = (  # that change nothing; those that do are in training/rules.py
+    "You are a helpful assistant.", "你是一个有用的助手。", "你是一个多模态助手，请根据图片回答问题。",
+    "Answer from the picture only.", "You are a careful reader of pictures.", "请根据图片内容回答。",
+)  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -181,13 +188,13 @@ def add_picture(r: Random, page: Page, split: str) -> None:
 
 
 class Conversations:
-    """Draws groups for the trainer. One per `batches.Drawer`, whose random state it uses."""
+    """Draws groups for the trainer. One per `drawer.Drawer`, whose random state it uses."""
 
     def __init__(self, r: Random, budget: Budget, split: str) -> None:
         self.r, self.budget, self.split = r, budget, split
         self.heldout = split == "unseen_all"
 
-    def group(self, difficulty: float, strength: float) -> tuple[list[Page], list[_Use]] | None:
+    def group(self, difficulty: float, strength: float) -> tuple[list[Page], list[Use]] | None:
         """Pages and a conversation per pass, or None: then a plain group is to be drawn."""
         r = self.r
         share = 0.0 if difficulty < FIRST else 0.5 if difficulty < FULL else 1.0
@@ -294,14 +301,14 @@ class Conversations:
                 return talk
         return None
 
-    def _use(self, talk: Talk, pages: list[Page], strength: float) -> _Use:
+    def _use(self, talk: Talk, pages: list[Page], strength: float) -> Use:
         r = self.r
         thinking = r.random() < THINKING
         if thinking:
             think(talk)
         looks = [random_look(r, page, strength, talk.asked) for page in pages]
         system = talk.system or (r.choice(SYSTEMS) if r.random() < 0.05 else "")
-        return _Use(talk.turns, looks, system, thinking, 1.0, talk.tools)
+        return Use(talk.turns, looks, system, thinking, 1.0, talk.tools)
 
 
 def chat_messages(talk: Talk) -> list[dict[str, Any]]:

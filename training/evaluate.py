@@ -16,8 +16,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from training.batches import TOKEN, BatchWriter, Budget, Encoder, Look, Turn, _Use, encode_conversation
-from training.page import Page
+from training.batches import BatchWriter, Budget, Use
+from training.encoding import Encoder, Turn, encode_conversation
+from training.looks import Look
+from training.page import TOKEN, Page
 
 KINDS: tuple[str, ...] = ("train", "unseen_fonts", "unseen_decorations", "unseen_all")
 TALKS = "conversations"
@@ -61,7 +63,7 @@ class _Sheets:
         self.sheets.append(Sheet(arrays, self.answers))
         self._open()
 
-    def add(self, kind: str, tasks: Sequence[str], pages: Sequence[Page], use: _Use) -> None:
+    def add(self, kind: str, tasks: Sequence[str], pages: Sequence[Page], use: Use) -> None:
         """One conversation, an answer of a task each turn; one that is too long for a row is left out."""
         before, rows = self.writer.num_labels[0], self.writer.num_rows[0]
         if not self.writer.add(pages, [use]):
@@ -92,7 +94,7 @@ def draw_sheets(budget: Budget, pages: int, seed: int = 77) -> list[Sheet]:
             w, h = sides.randint(min(7, largest), largest), sides.randint(min(7, largest), largest)
             page = recipe.draw_page(rng, w * TOKEN, h * TOKEN, split=kind, difficulty=1.0, num_qa=2)
             turns = [Turn(qa.question, qa.answer, (0,) if i == 0 else ()) for i, qa in enumerate(page.qa)]
-            sheets.add(kind, [qa.task for qa in page.qa], [page], _Use(turns, [(Look(), np.eye(3))]))
+            sheets.add(kind, [qa.task for qa in page.qa], [page], Use(turns, [(Look(), np.eye(3))]))
     drawer = Conversations(random.Random(seed), budget, "unseen_fonts")
     for index in range(pages):
         kind = tuple(SHARES)[index % len(SHARES)]
@@ -100,7 +102,7 @@ def draw_sheets(budget: Budget, pages: int, seed: int = 77) -> list[Sheet]:
         if drawn is not None:
             shown, talk = drawn
             looks = [(Look(), np.eye(3)) for _ in shown]
-            use = _Use(talk.turns, looks, talk.system, tools=talk.tools)
+            use = Use(talk.turns, looks, talk.system, tools=talk.tools)
             sheets.add(TALKS, [kind] * len(talk.turns), shown, use)
     sheets.close()
     return sheets.sheets

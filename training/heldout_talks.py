@@ -22,9 +22,9 @@ from PIL import Image
 
 from flashweb.evaluate.heldout import Case
 from training import conversations, photos, refusals, turns
-from training.batches import call_text
 from training.conversations import Talk
 from training.draw import Pixels
+from training.encoding import call_text
 from training.heldout import FOLDER, SEED, _legible, encode
 from training.page import QA, Page
 from training.recipe import Wish, compose

@@ -13,8 +13,11 @@ from dataclasses import replace
 
 import torch
 
-from training.batches import BatchWriter, Budget, Drawer, Encoder, fill
+from training.batches import BatchWriter, Budget
+from training.drawer import Drawer
+from training.encoding import Encoder
 from training.network import Network, Shape
+from training.renderers import fill
 from training.tokenizer import padded_vocab_size
 from training.train import Device
 

@@ -18,6 +18,7 @@ TASKS: tuple[str, ...] = (
     "chat", "position", "two", "prompt", "json", "rule", "tool",
     "marking", "contract", "inspection",
 )  # fmt: skip
+TOKEN = 28  # pixels of a visual token's side (four patches of 14 x 14, merged)
 Outline: TypeAlias = tuple[tuple[float, float], ...]  # points around something, in fractions of the page's sides
 
 

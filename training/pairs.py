@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from random import Random
 
 from training import facts
-from training.batches import Turn
+from training.encoding import Turn
 from training.facts import FACTS
 from training.figures import shape_list
 from training.layouts.plan import Plan

@@ -14,7 +14,7 @@ from random import Random
 from typing import Any
 
 from training import facts
-from training.batches import Call, Turn
+from training.encoding import Call, Turn
 from training.layouts.plan import Plan
 from training.page import QA
 from training.phrases import NONE

@@ -32,11 +32,12 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from training.augment import distorted_patches
-from training.batches import Budget, Renderers, empty_batch
+from training.batches import Budget, empty_batch
 from training.export import READING_FILE, load_weights, write_folder, write_weights
 from training.fonts import pack_folder
 from training.network import PLAIN, Network, Ops, Packed, Shape, compiled_ops
 from training.optim import AdamW, Muon, clip
+from training.renderers import Renderers
 from training.tokenizer import padded_vocab_size
 
 MUON_RATE, ADAM_RATE, DECAY = 2e-3, 1.5e-3, 0.05

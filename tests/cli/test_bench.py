@@ -141,12 +141,12 @@ def test_gaps_are_counted_between_the_events_of_one_answer_only() -> None:
 
 def test_text_streams_beside_a_load_are_reported_with_and_without_it(flashweb: Run, echo_server: str) -> None:
     done = flashweb(
-        "bench", "--url", echo_server, "--concurrency", "2", "--least", "6", "--side", "112", "--tokens", "4",
+        "bench", "--url", echo_server, "--concurrency", "2", "--least", "24", "--side", "112", "--tokens", "16",
         "--streams", "2", "--json", "-", "--warm-up", "0",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     (row,) = json.loads(done.stdout)["rows"]
-    assert row["requests"] == 6 and row["prompt_tokens"] > 16, "the row is that of the pictures"
+    assert row["requests"] == 24 and row["prompt_tokens"] > 16, "the row is that of the pictures"
     alone, beside = row["streams"]["alone"], row["streams"]["beside"]
     assert alone["requests"] == 6 and beside["requests"] >= 2
     assert row["gap_ratio"] == pytest.approx(beside["gap_ms_p99"] / alone["gap_ms_p50"], rel=0.02)

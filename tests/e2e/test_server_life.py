@@ -297,7 +297,7 @@ async def test_blocks_return_to_base_within_a_second_of_a_client_leaving(listen:
         for stream in (True, False):
             with connection_of(url, json.dumps({**payload, "stream": stream}).encode()):
                 await until(lambda: engine.state.num_free_blocks < base, 20)
-            assert await until(lambda: engine.state.num_free_blocks == base, 10) < 2  # the count comes once a second
+            assert await until(lambda: engine.state.num_free_blocks == base, 10) < 3  # the count comes once a second
             assert pipeline.num_inside == 0
 
 

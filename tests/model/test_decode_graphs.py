@@ -14,12 +14,11 @@ from tests.model.triton_device import DEVICE, INTERPRETED  # before anything wit
 
 from flashweb.engine.config import EngineConfig
 from flashweb.engine.core import EngineCore
-from flashweb.engine.protocol import Token
 from flashweb.model.decode_graphs import DecodeGraphs
 from flashweb.model.glm4v import Glm4v
 from flashweb.model.inputs import ForwardInputs
 from tests.parity.reference import make_checkpoint
-from tests.parity.test_engine_parity import ask
+from tests.parity.test_engine_parity import answers_of, ask
 
 BLOCK, NUM_BLOCKS, MAX_CONTEXT = 16, 24, 96
 TEXT = {
@@ -124,13 +123,7 @@ def test_the_engine_answers_the_same_with_decode_steps_in_one_launch(
             )  # fmt: skip
         for n in range(4):
             core.submit(ask(f"r{n}", [6 + 9 * n], content=n, max_tokens=3 + n, **sampling))
-        told: dict[str, list[int]] = {}
-        while core.has_work:
-            for news in core.step():
-                assert isinstance(news, Token), news
-                told.setdefault(news.request_id, []).extend(news.token_ids)
-            core.check_integrity()
-        return told
+        return answers_of(core)
 
     assert answers(True) == answers(False)
 
@@ -159,11 +152,6 @@ def test_a_decode_step_computed_chunk_by_chunk_goes_on_with_the_right_tokens(
         monkeypatch.setattr(graphs, "launch", failing)
         for n in range(3):
             core.submit(ask(f"r{n}", [6 + 9 * n], content=n, max_tokens=5))
-        told: dict[str, list[int]] = {}
-        while core.has_work:
-            for news in core.step():
-                assert isinstance(news, Token), news
-                told.setdefault(news.request_id, []).extend(news.token_ids)
-        return told
+        return answers_of(core)
 
     assert answers(fail_at=2) == answers(fail_at=0)

@@ -15,7 +15,6 @@ from tests.model.triton_device import DEVICE, INTERPRETED  # before anything wit
 
 from flashweb.engine.config import EngineConfig
 from flashweb.engine.core import EngineCore
-from flashweb.engine.protocol import Token
 from flashweb.model import fused_layers, glm4v
 from flashweb.model.attention import KVCache
 from flashweb.model.fused_layers import StepLists
@@ -24,7 +23,7 @@ from flashweb.model.inputs import ForwardInputs
 from flashweb.model.prefill_graphs import PrefillGraphs
 from tests.model.test_decode_graphs import TEXT
 from tests.parity.reference import make_checkpoint
-from tests.parity.test_engine_parity import ask
+from tests.parity.test_engine_parity import answers_of, ask
 
 BLOCK, NUM_BLOCKS, MAX_CONTEXT = 16, 30, 96
 
@@ -158,12 +157,7 @@ def test_the_engine_answers_the_same_with_prompts_in_one_launch(model: Glm4v) ->
             )
         for n in range(3):  # the last waits for a place, and its prompt is computed beside a row that decodes
             core.submit(ask(f"r{n}", [4 + 7 * n], content=n, max_tokens=2 + n % 2))
-        told: dict[str, list[int]] = {}
-        while core.has_work:
-            for news in core.step():
-                assert isinstance(news, Token), news
-                told.setdefault(news.request_id, []).extend(news.token_ids)
-        return told
+        return answers_of(core)
 
     assert answers(True) == answers(False)
 

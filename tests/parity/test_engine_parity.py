@@ -97,6 +97,17 @@ class Recorder:
         assert worst <= TOLERANCE, f"{message.request_id}: {worst}"
 
 
+def answers_of(core: EngineCore) -> dict[str, list[int]]:
+    """Steps until there is nothing to do: what every request was told."""
+    told: dict[str, list[int]] = {}
+    while core.has_work:
+        for news in core.step():
+            assert isinstance(news, Token), news
+            told.setdefault(news.request_id, []).extend(news.token_ids)
+        core.check_integrity()
+    return told
+
+
 def ask(name: str, pieces: list[int | Grid], content: int = 0, **changes: Any) -> Submit:
     """A request of random text and random pictures."""
     grids = [p for p in pieces if isinstance(p, Grid)]

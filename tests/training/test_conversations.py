@@ -16,9 +16,10 @@ import pytest
 
 from flashweb.evaluate import scoring
 from training import conversations, facts, fonts, photos, refusals, structured, talk_phrases, thoughts, tools
-from training.batches import Budget, Call, Encoder, Turn, encode_conversation
+from training.batches import Budget
 from training.charset import CHARSET
 from training.conversations import SHARES, Conversations, Talk, chat_messages
+from training.encoding import Call, Encoder, Turn, encode_conversation
 from training.page import TASKS, Page
 from training.phrases import NUM_HELDOUT
 

@@ -11,8 +11,10 @@ import pytest
 import torch
 
 from training.augment import distorted_patches
-from training.batches import BatchWriter, Budget, Encoder, Look, Turn, _Use
+from training.batches import BatchWriter, Budget, Use
+from training.encoding import Encoder, Turn
 from training.export import load_weights, write_folder, write_weights
+from training.looks import Look
 from training.network import Network, Packed, Shape, checkpoint_config, from_checkpoint, to_checkpoint
 from training.page import Page
 from training.tokenizer import padded_vocab_size, token_ids
@@ -38,7 +40,7 @@ def packed_logits(network: Network, conversations: list[tuple[list[Page], list[T
     buffer = bytearray(BUDGET.nbytes())
     writer = BatchWriter(BUDGET, Encoder(), buffer)
     for pages, turns in conversations:
-        assert writer.add(pages, [_Use(turns, [(Look(), np.eye(3)) for _ in pages])])
+        assert writer.add(pages, [Use(turns, [(Look(), np.eye(3)) for _ in pages])])
     rows = writer.num_rows[0]
     writer.close(__import__("random").Random(0))
     shared, passes = BUDGET.views(buffer)

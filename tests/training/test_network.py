@@ -11,24 +11,11 @@ import pytest
 import torch
 
 from training.augment import MEAN, STD, distorted_patches
-from training.batches import (
-    TOKEN,
-    BatchWriter,
-    Budget,
-    Encoder,
-    Look,
-    Turn,
-    _Use,
-    answer_weight,
-    empty_batch,
-    encode_conversation,
-    patch_places,
-    random_look,
-    resize,
-    rope_positions,
-)  # fmt: skip
+from training.batches import BatchWriter, Budget, Use, empty_batch, patch_places
+from training.encoding import Encoder, Turn, answer_weight, encode_conversation, rope_positions
+from training.looks import Look, random_look, resize
 from training.network import PLAIN, Network, Shape, interpolation_table
-from training.page import COLOUR, FIGURE, QA, Glyph, Page, Sight, moved
+from training.page import COLOUR, FIGURE, QA, TOKEN, Glyph, Page, Sight, moved
 from training.tokenizer import padded_vocab_size
 from training.train import Device, Plan
 
@@ -54,7 +41,7 @@ def load(device: Device, pages: list[Page], looks: list[tuple[Look, np.ndarray]]
     buffer = bytearray(BUDGET.nbytes())
     writer = BatchWriter(BUDGET, ENCODER, buffer)
     for page, look in zip(pages, looks, strict=True):
-        assert writer.add([page], [_Use([Turn("读", "好好", (0,))], [look])])
+        assert writer.add([page], [Use([Turn("读", "好好", (0,))], [look])])
     writer.close(random.Random(0))
     shared, passes = BUDGET.views(buffer)
     device.load({**shared, **passes[0]})
@@ -205,7 +192,7 @@ def test_a_full_batch_is_refused_and_padding_fills_every_field() -> None:
     buffer = bytearray(BUDGET.nbytes())
     writer = BatchWriter(BUDGET, ENCODER, buffer)
     added = 0
-    while writer.add([dot_page(3, 3, [(20, 20)])], [_Use([Turn("读", "好", (0,))], [(Look(), np.eye(3))])]):
+    while writer.add([dot_page(3, 3, [(20, 20)])], [Use([Turn("读", "好", (0,))], [(Look(), np.eye(3))])]):
         added += 1
     writer.close(random.Random(0))
     shared, (arrays,) = BUDGET.views(buffer)
@@ -230,7 +217,7 @@ def sights_of(look: Look, forward: np.ndarray) -> dict[tuple[int, int], int]:
     page = dot_page(3, 3, [])
     page.sights = [Sight("圆", 42, 42), Sight("红", 42, 42, COLOUR)]
     writer = BatchWriter(BUDGET, ENCODER, bytearray(BUDGET.nbytes()))
-    assert writer.add([page], [_Use([Turn("读", "好", (0,))], [(look, forward)])])
+    assert writer.add([page], [Use([Turn("读", "好", (0,))], [(look, forward)])])
     writer.close(random.Random(0))
     arrays = writer.passes[0]
     rows = zip(arrays["glyph_token"], arrays["glyph_cell"], arrays["glyph_label"], arrays["glyph_weights"], strict=True)
@@ -268,7 +255,7 @@ def test_the_rate_rises_stays_and_falls_to_zero() -> None:
 def test_an_overlong_conversation_is_dropped_not_written() -> None:
     budget = replace(BUDGET, max_row=30)
     writer = BatchWriter(budget, ENCODER, bytearray(budget.nbytes()))
-    assert writer.add([], [_Use([Turn("x" * 40, "y")], [])])
+    assert writer.add([], [Use([Turn("x" * 40, "y")], [])])
     assert writer.num_rows == [0]
 
 

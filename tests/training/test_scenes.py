@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from training import content, fonts, recipe, refusals, scenes
-from training.batches import Encoder, Turn, encode_conversation
+from training.encoding import Encoder, Turn, encode_conversation
 from training.page import BOX, COLOUR, FIGURE, NOTHING, QA, TASKS, Page, box_text
 from training.recipe import Wish
 from training.scenes import absent, contract, inspection, money, phrases, strokes, sums, workpieces, worksheet

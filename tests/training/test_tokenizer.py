@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
-from training.batches import Encoder, Turn, encode_conversation
 from training.charset import CHARSET
+from training.encoding import Encoder, Turn, encode_conversation
 from training.tokenizer import EXTRA_CHARACTERS, FAMILY_TOKENS, JSON_PIECES, num_tokens, padded_vocab_size, token_ids
 
 FOLDER = Path(__file__).parents[2] / "src/flashweb/models/flashweb-nano"
