@@ -125,7 +125,7 @@ def test_a_packed_checkpoint_computes_what_its_dequantised_twin_does(
     if dtype == "float32":
         torch.testing.assert_close(answers(model), answers(twin), rtol=1e-3, atol=1e-3)
         return
-    # Weights that are not centred make bf16's own rounding large: the packed ones must lie no farther off than the twin's.
+    # Where weights are not centred, bf16 itself loses much: the packed ones must lie no farther off than the twin's.
     exact = answers(Glm4v.load(plain, dtype="float32", device="cuda"))
     near, twins = (torch.cosine_similarity(answers(m), exact, dim=-1).median() for m in (model, twin))
     assert near > 0.99 and near > twins - 0.003
