@@ -21,14 +21,16 @@ NOT_COUNTED = ("/health", "/v1/health", PATH)
 
 def metrics_router(pipeline: Pipeline) -> APIRouter:
     router = APIRouter(tags=["metrics"])
+    one_at_a_time = asyncio.Lock()  # however many ask
 
     @router.get(PATH, operation_id="metrics", summary="Prometheus metrics", response_class=PlainTextResponse)
     async def metrics() -> Response:
         """Counters, gauges and histograms in Prometheus' text format, also while the engine is loading or dead. Names
         are vLLM's where it has one."""
-        facts = ServerFacts(__version__, pipeline.health().ready, pipeline.start_seconds)
-        # On a thread: some milliseconds in which no stream would get its tokens.
-        text = await asyncio.to_thread(pipeline.metrics.exposition, pipeline.engine.state, facts)
+        async with one_at_a_time:
+            facts = ServerFacts(__version__, pipeline.health().ready, pipeline.start_seconds)
+            # On a thread: some milliseconds in which no stream would get its tokens.
+            text = await asyncio.to_thread(pipeline.metrics.exposition, pipeline.engine.state, facts)
         return Response(text, media_type=CONTENT_TYPE, headers={"cache-control": "no-store"})
 
     return router

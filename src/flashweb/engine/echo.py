@@ -47,6 +47,7 @@ class EchoEngine:
         self._num_requests = 0
         self._num_steps = 0
         self._num_prompt_tokens = 0
+        self._stats = NO_STATS
         self._slots = asyncio.Semaphore(max_num_seqs)
 
     async def start(self) -> None:
@@ -67,14 +68,14 @@ class EchoEngine:
                     yield out
         finally:
             self._num_requests -= 1
+            self._stats = msgspec.structs.replace(
+                NO_STATS, num_prompt_tokens=self._num_prompt_tokens, num_answer_tokens=self._num_steps
+            )
             self.num_aborted += not finished
 
     @property
     def state(self) -> EngineState:
         running = min(self._num_requests, self.max_num_seqs)
-        stats = msgspec.structs.replace(
-            NO_STATS, num_prompt_tokens=self._num_prompt_tokens, num_answer_tokens=self._num_steps
-        )
         return EngineState(
             phase="stopped" if self._stopped else "ready" if self._phase_ready else "off",
             max_model_len=self.max_model_len,
@@ -82,7 +83,7 @@ class EchoEngine:
             num_running=running,
             num_waiting=self._num_requests - running,
             num_steps=self._num_steps,
-            stats=stats,
+            stats=self._stats,
         )
 
     def _admit(self, prompt: Prompt) -> None:

@@ -145,6 +145,8 @@ class Metrics:
             buckets=HTTP,
             registry=registry,
         )
+        # The series there are, so that they need not be looked up by their labels: as few as routes and statuses.
+        self._http: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
     # --- what happened --------------------------------------------------------------------------------------------
 
@@ -208,8 +210,12 @@ class Metrics:
     def http(self, handler: str, method: str, status: int, seconds: float) -> None:
         """`handler`: a route's pattern, never a path as it was sent."""
         method = method if method in METHODS else "OTHER"
-        self._http_requests.labels(handler, method, str(status)).inc()
-        self._http_seconds.labels(handler, method).observe(seconds)
+        found = self._http.get((handler, method, status))
+        if found is None:
+            found = self._http_requests.labels(handler, method, str(status)), self._http_seconds.labels(handler, method)
+            self._http[handler, method, status] = found
+        found[0].inc()
+        found[1].observe(seconds)
 
     # --- what is shown --------------------------------------------------------------------------------------------
 
