@@ -7,10 +7,13 @@ from itertools import count
 from typing import Any
 
 import msgspec
+import pytest
+import torch
 
 from flashweb.engine.config import EngineConfig
 from flashweb.engine.core import EngineCore
 from flashweb.engine.protocol import Started, Token
+from flashweb.engine.runner import Encoding
 from flashweb.engine.tally import INTER_TOKEN_EDGES, EngineTally, Tally
 from flashweb.types import Grid
 from tests.engine.fake_model import EOS, FakeModel, FakePicture, request
@@ -117,6 +120,23 @@ def test_a_picture_encoded_in_slices_has_the_time_of_all_of_them() -> None:
         core.step()
         seen += [seq.encode_seconds for seq in core.scheduler._running if seq.request_id == "picture"]
     assert len(set(seen)) > 2 and sorted(seen) == seen and seen[0] > 0
+
+
+@pytest.mark.gpu
+def test_on_a_gpu_the_towers_time_is_the_devices_own_and_nobody_waits_for_it() -> None:
+    device = torch.device("cuda")
+    matrix = torch.ones(8192, 8192, device=device)
+    torch.cuda.synchronize()
+    before, at_work = Encoding(device), Encoding(device)
+    before.ended()
+    for _ in range(20):
+        matrix @ matrix
+    at_work.ended()
+    assert at_work.seconds() is None  # the device has some 20 TFLOP to do yet
+    torch.cuda.synchronize()
+    nothing, work = before.seconds(), at_work.seconds()
+    assert nothing is not None and work is not None
+    assert 0 <= nothing < 0.1 * work
 
 
 def test_the_warm_up_leaves_no_trace() -> None:

@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from flashweb.errors import FlashwebError, ImageDownloadFailed, InvalidImageUrl, InvalidRequest, TooLarge
+from flashweb.errors import FlashwebError, InvalidImageUrl, InvalidRequest, TooLarge
 from flashweb.media.cache import Kept, PictureCache
 from flashweb.media.decode import Header, read_header
 from flashweb.media.fast import PictureWorkers
@@ -38,12 +38,8 @@ _T = TypeVar("_T")
 _FETCHES_AT_ONCE = 8
 _LONG_URL_CHARACTERS = 1 << 18  # base64 of this length takes about a millisecond to decode
 
-# How a fetch that failed is counted, in the order of looking.
-_FETCH_OUTCOMES: dict[type[FlashwebError], str] = {
-    ImageDownloadFailed: "failed",
-    InvalidImageUrl: "refused",
-    TooLarge: "too_large",
-}
+# How a fetch that failed for another reason than the remote host is counted.
+_FETCH_OUTCOMES: dict[type[FlashwebError], str] = {InvalidImageUrl: "refused", TooLarge: "too_large"}
 
 CheckSizes = Callable[[Sequence[tuple[int, int]]], None]
 
@@ -169,13 +165,16 @@ class MediaLoader:
         return await _all([read(part) for part in parts])
 
     async def _fetch(self, url: str, times: PictureTimes) -> bytes:
-        began, outcome = time.perf_counter(), "cancelled"
+        began, outcome = time.perf_counter(), "failed"
         try:
             data = await self._fetcher.fetch(url)
             outcome = "ok"
             return data
         except FlashwebError as error:
-            outcome = next((word for kind, word in _FETCH_OUTCOMES.items() if isinstance(error, kind)), "failed")
+            outcome = next((word for kind, word in _FETCH_OUTCOMES.items() if isinstance(error, kind)), outcome)
+            raise
+        except asyncio.CancelledError:
+            outcome = "cancelled"
             raise
         finally:
             times.fetches.append((outcome, time.perf_counter() - began))
