@@ -25,7 +25,16 @@ from flashweb.names import ModelNames
 from flashweb.pipeline import Pipeline
 from flashweb.prompt import PromptProcessor
 from flashweb.settings import Settings, load_settings
-from flashweb.types import FinishReason, ImagePart, PixelPatches, Prompt, SamplingParams, TokenLogprob, TokenOut
+from flashweb.types import (
+    FinishReason,
+    ImagePart,
+    PictureTimes,
+    PixelPatches,
+    Prompt,
+    SamplingParams,
+    TokenLogprob,
+    TokenOut,
+)
 
 NANO = Path(__file__).parents[1] / "src" / "flashweb" / "models" / "flashweb-nano"
 
@@ -65,10 +74,13 @@ class CountingLoader(MediaLoader):
     num_loaded = 0
 
     async def load(
-        self, parts: Sequence[ImagePart], check_sizes: Callable[[Sequence[tuple[int, int]]], None] | None = None
+        self,
+        parts: Sequence[ImagePart],
+        check_sizes: Callable[[Sequence[tuple[int, int]]], None] | None = None,
+        times: PictureTimes | None = None,
     ) -> list[PixelPatches]:
         self.num_loaded += len(parts)
-        return await super().load(parts, check_sizes)
+        return await super().load(parts, check_sizes, times)
 
 
 @dataclass
@@ -148,7 +160,7 @@ def make_settings(**given: Any) -> Settings:
 def make_pipeline(engine: Engine, **given: Any) -> Pipeline:
     settings = make_settings(**given)
     media = replace(MediaSettings.from_options(settings.media), num_workers=1)
-    return Pipeline(settings, CountingLoader(media, processor().geometry), processor(), engine)
+    return Pipeline(settings, CountingLoader(media, processor().geometry), processor(), engine, "flashweb-nano")
 
 
 def make_app(pipeline: Pipeline, **options: Any) -> ASGIApp:

@@ -25,7 +25,7 @@ ALLOWED: dict[str, set[str]] = {
     "media": {"types", "errors", "settings"},
     "prompt": {"media", "types", "errors", "settings"},
     "output": {"types"},
-    "observe": {"types", "settings"},
+    "observe": {"engine", "types", "settings"},  # the engine's face and messages; nothing of the engine imports it
     "pipeline": {"media", "prompt", "engine", "output", "observe", "warm_up", *LEAVES},
     "api": {"pipeline", "observe", "names", *LEAVES},
     "http_protocol": set(),

@@ -17,7 +17,7 @@ from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequenc
 from contextlib import aclosing, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from typing import Any, Literal, Protocol, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, cast
 
 from flashweb.engine import Engine
 from flashweb.errors import ContextLengthExceeded, FlashwebError, InvalidRequest, NotReady, Overloaded, TooLarge
@@ -27,10 +27,12 @@ from flashweb.settings import Settings
 from flashweb.types import (
     Chat,
     Delta,
+    EngineTimes,
     FinishReason,
     ImagePart,
     Message,
     Part,
+    PictureTimes,
     PixelPatches,
     Prompt,
     SamplingParams,
@@ -40,6 +42,9 @@ from flashweb.types import (
     Usage,
 )
 from flashweb.warm_up import warm_up_picture
+
+if TYPE_CHECKING:
+    from flashweb.observe.metrics import Metrics
 
 log = logging.getLogger("flashweb.pipeline")
 
@@ -55,7 +60,10 @@ MAX_CHARS_PER_TOKEN = 64
 
 class Loader(Protocol):
     async def load(
-        self, parts: Sequence[ImagePart], check_sizes: Callable[[Sequence[tuple[int, int]]], None] | None = None
+        self,
+        parts: Sequence[ImagePart],
+        check_sizes: Callable[[Sequence[tuple[int, int]]], None] | None = None,
+        times: PictureTimes | None = None,
     ) -> list[PixelPatches]: ...
 
     def num_image_tokens(self, size: tuple[int, int]) -> int: ...
@@ -85,6 +93,20 @@ class Ticket:
     aborted: bool = False
 
 
+@dataclass(eq=False, slots=True)
+class _Watch:
+    """What the metrics will be told of one request, or of one choice of it; moments of `time.perf_counter`."""
+
+    began: float
+    n: int = 1
+    counted: bool = True
+    first_token: float | None = None
+    ended: float = 0.0
+    times: EngineTimes | None = None
+    finish: FinishReason | None = None
+    usage: Usage | None = None  # with `finish`
+
+
 @dataclass(frozen=True, slots=True)
 class _Finished:
     """In the merged queue of several choices: this choice is done, with its error if it had one."""
@@ -93,15 +115,20 @@ class _Finished:
 
 
 class Pipeline:
-    def __init__(self, settings: Settings, loader: Loader, processor: PromptProcessor, engine: Engine) -> None:
+    def __init__(
+        self, settings: Settings, loader: Loader, processor: PromptProcessor, engine: Engine, model_name: str = ""
+    ) -> None:
+        """`model_name` is for the metrics' labels."""
         self.settings = settings
         self.processor = processor
         self.engine = engine
+        self.model_name = model_name
         self._loader = loader
         self._tickets: set[Ticket] = set()
         self._closed = False
         self._idle = asyncio.Event()
         self._idle.set()
+        self._warm_up_seconds = 0.0
         self._warmed_restarts = -1  # the engine's restart count when it was last warmed
         self._life: asyncio.Task[None] | None = None
         self._start_error: BaseException | None = None
@@ -143,7 +170,9 @@ class Pipeline:
         state = self.engine.state
         if state.phase != "ready" or state.num_restarts == self._warmed_restarts:
             return
+        began = time.perf_counter()
         if self._loads_on_demand or await self._warm_up():
+            self._warm_up_seconds = time.perf_counter() - began
             self._warmed_restarts = state.num_restarts
 
     async def _warm_up(self) -> bool:
@@ -162,7 +191,7 @@ class Pipeline:
 
     async def _answer_warm_up(self, *parts: Part) -> None:
         chat, params = Chat((Message("user", parts),)), SamplingParams(max_tokens=2, ignore_eos=True)
-        async for _ in await self._answer(chat, params):
+        async for _ in await self._answer(chat, params, _Watch(time.perf_counter(), counted=False)):
             pass
 
     def close(self) -> None:
@@ -193,6 +222,23 @@ class Pipeline:
                 await self._life
         await self.engine.stop()
         self._loader.close()
+
+    # --- what operators ask ----------------------------------------------------------------------------------------
+
+    @cached_property
+    def metrics(self) -> Metrics:
+        # Not above: the library takes a twentieth of a second to import, in which the engine could already be loading.
+        from flashweb.observe.metrics import Metrics
+
+        return Metrics(self.model_name)
+
+    @property
+    def start_seconds(self) -> tuple[tuple[str, float], ...]:
+        """The stages of the last start and the seconds of each: the engine's own, then the first picture's way through
+        the whole house."""
+        state = self.engine.state
+        own = (("first answer", self._warm_up_seconds),) if self._warmed_restarts == state.num_restarts else ()
+        return state.start_seconds + own
 
     # --- what callers may ask about the model ---------------------------------------------------------------------
 
@@ -256,11 +302,13 @@ class Pipeline:
     def _check_ready(self) -> None:
         health = self.health()
         if not health.ready:
+            self.metrics.refused(health.status)
             raise NotReady(_not_ready_words(health), retry_after_seconds=2.0 if health.status != "draining" else 10.0)
 
     def _check_room(self, weight: int) -> None:
         inside, capacity = self.num_inside, self.capacity
         if inside + weight > capacity:
+            self.metrics.refused("full")
             raise Overloaded(
                 f"The server already holds {inside} requests, running and waiting; its limit is {capacity}. "
                 "Come back after the time in Retry-After, or raise --max-num-seqs or --limit-concurrency.",
@@ -312,19 +360,32 @@ class Pipeline:
         Overloaded, NotReady; EngineDied may come at any time.
         """
         with self.admit(n) if ticket is None else _in_this_task(ticket):
-            async with aclosing(await self._answer(chat, params, n)) as pieces:
+            watch = _Watch(time.perf_counter(), n)
+            async with aclosing(await self._answer(chat, params, watch)) as pieces:
                 async for piece in pieces:
                     yield piece
 
-    async def _answer(self, chat: Chat, params: SamplingParams, n: int = 1) -> AsyncGenerator[_Piece, None]:
+    async def _answer(self, chat: Chat, params: SamplingParams, watch: _Watch) -> AsyncGenerator[_Piece, None]:
         """The pieces of an answer, once its pictures and prompt are ready; not a generator itself, because every
         token pays for each one that it passes through."""
         self._check_text_length(chat)
-        images = await self._loader.load(chat.images, self._check_picture_sizes)
+        images = await self._load(chat.images, watch)
         prompt = await self._build(chat, images)
         params = self._fit(prompt, params)
-        choices = [self._choice(index, chat, prompt, _nth(params, index)) for index in range(n)]
-        return choices[0] if n == 1 else _merge(choices)
+        choices = [self._choice(i, chat, prompt, _nth(params, i), replace(watch)) for i in range(watch.n)]
+        return choices[0] if watch.n == 1 else _merge(choices)
+
+    async def _load(self, parts: Sequence[ImagePart], watch: _Watch) -> Sequence[PixelPatches]:
+        if not parts:
+            return ()
+        times = PictureTimes()
+        images: Sequence[PixelPatches] = ()
+        try:
+            images = await self._loader.load(parts, self._check_picture_sizes, times)
+        finally:
+            if watch.counted:
+                self.metrics.pictures(times, images)
+        return images
 
     def _check_picture_sizes(self, sizes: Sequence[tuple[int, int]]) -> None:
         """Known from the headers alone: pictures that cannot fit are refused before any of them is decoded."""
@@ -368,18 +429,45 @@ class Pipeline:
         return params if params.max_tokens <= left else replace(params, max_tokens=left)
 
     async def _choice(
-        self, index: int, chat: Chat, prompt: Prompt, params: SamplingParams
+        self, index: int, chat: Chat, prompt: Prompt, params: SamplingParams, watch: _Watch
     ) -> AsyncGenerator[_Piece, None]:
         """One sequence through the engine. The id is our own: what callers send never becomes a key."""
         reader = _Reader(self.processor, chat, prompt, params)
         tokens = cast(AsyncGenerator[TokenOut, None], self.engine.generate(prompt, params, secrets.token_hex(12)))
-        async with aclosing(tokens):
-            async for out in tokens:
-                delta = reader.read(out)
-                if delta is not None:
-                    yield index, delta
-                    if delta.finish is not None:
-                        return
+        failed = False
+        try:
+            async with aclosing(tokens):
+                async for out in tokens:
+                    if watch.first_token is None:
+                        watch.first_token, watch.times = time.perf_counter(), out.times
+                    delta = reader.read(out)
+                    if delta is not None:
+                        if delta.finish is not None:
+                            watch.ended, watch.finish, watch.usage = time.perf_counter(), delta.finish, delta.usage
+                        yield index, delta
+                        if delta.finish is not None:
+                            return
+        except Exception:
+            failed = True
+            raise
+        finally:
+            if watch.counted:
+                self._count(watch, params, failed)
+
+    def _count(self, watch: _Watch, params: SamplingParams, failed: bool) -> None:
+        if watch.finish is None:
+            self.metrics.left("error" if failed else "abort")
+            return
+        assert watch.usage is not None and watch.first_token is not None
+        self.metrics.answered(
+            watch.finish,
+            watch.usage,
+            params,
+            watch.n,
+            first_token=watch.first_token - watch.began,
+            whole=watch.ended - watch.began,
+            times=watch.times,
+        )
 
 
 class _Reader:

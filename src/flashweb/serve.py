@@ -57,8 +57,8 @@ def build_pipeline(settings: Settings) -> tuple[Pipeline, ModelNames]:
     keep_picture_memory()
     media = MediaSettings.from_options(settings.media)
     loader = MediaLoader(media, processor.geometry)
-    pipeline = Pipeline(settings, loader, processor, build_engine(settings, folder, processor))
-    return pipeline, ModelNames(model_name(settings.model.model), settings.model.served_model_name)
+    names = ModelNames(model_name(settings.model.model), settings.model.served_model_name)
+    return Pipeline(settings, loader, processor, build_engine(settings, folder, processor), names.own), names
 
 
 def build_engine(settings: Settings, folder: Path, processor: PromptProcessor) -> Engine:

@@ -109,6 +109,16 @@ class SamplingParams:
     thinking_budget: int | None = None  # tokens of a thought; when they are used up, the thought is closed
 
 
+@dataclass(frozen=True, slots=True)
+class PictureTimes:
+    """Where the time of one request's pictures went, in seconds, and what they weighed. Worker threads add to it."""
+
+    fetches: list[tuple[str, float]] = field(default_factory=list)  # how it ended, how long: of remote ones
+    decodes: list[float] = field(default_factory=list)
+    preparations: list[float] = field(default_factory=list)  # resize and cut; one of each for a picture not kept ready
+    file_bytes: list[int] = field(default_factory=list)
+
+
 # --- what the model sees ----------------------------------------------------------------------------------------
 
 
@@ -190,6 +200,14 @@ class TokenLogprob(msgspec.Struct, frozen=True, gc=False):
     top: tuple[tuple[int, float], ...] = ()  # (token id, logprob), most likely first
 
 
+class EngineTimes(msgspec.Struct, frozen=True, gc=False):
+    """Seconds of one request in the engine, up to its first token. `prefill` includes `encode`, the tower's work."""
+
+    queue: float
+    prefill: float
+    encode: float
+
+
 class TokenOut(msgspec.Struct, frozen=True, gc=False):
     """One step's news about one request: usually one token, several when the reader was slow.
 
@@ -201,6 +219,7 @@ class TokenOut(msgspec.Struct, frozen=True, gc=False):
     finish: FinishReason | None = None
     logprobs: tuple[TokenLogprob, ...] = ()
     num_cached_tokens: int = 0  # prompt tokens answered by the prefix cache
+    times: EngineTimes | None = None  # once, with the first token
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,7 +89,7 @@ async def test_the_description_lists_every_route_and_resolves_by_itself() -> Non
         document = (await house.client.get("/openapi.json")).json()
     assert set(document["paths"]) == {
         "/v1/chat/completions", "/v1/models", "/v1/models/{model_id}",
-        "/health", "/v1/health", "/health/ready", "/health/live",
+        "/health", "/v1/health", "/health/ready", "/health/live", "/metrics",
     }  # fmt: skip
     schemas = document["components"]["schemas"]
     assert references(document) <= set(schemas)

@@ -22,7 +22,7 @@ from flashweb.media.decode import read_header
 from flashweb.media.fast import PictureWorkers
 from flashweb.media.patches import empty_patches, place_planes, planes_of
 from flashweb.media.prepare import prepare
-from flashweb.types import ImagePart
+from flashweb.types import ImagePart, PictureTimes
 from tests.media.pictures import encoded, noise
 
 GEOMETRY = ImageGeometry()
@@ -146,9 +146,12 @@ def test_a_worker_that_hangs_fails_its_picture_and_is_replaced(workers: PictureW
 
 async def test_the_loader_uses_workers_when_asked_and_ends_them() -> None:
     data = encoded(photograph(200, 300), "JPEG")
+    times = PictureTimes()
     loader = MediaLoader(MediaSettings(resize="fast", num_workers=1), GEOMETRY)
     try:
-        images = await loader.load([ImagePart(data=data)] * 4)
+        images = await loader.load([ImagePart(data=data)] * 4, times=times)
+        assert len(times.decodes) == len(times.preparations) == 1  # as the worker measured them
+        assert 0 < times.decodes[0] < 60 and 0 < times.preparations[0] < 60
         assert len({image.digest for image in images}) == 1
         assert loader._fast is not None
         pids = [worker._process.pid for worker in loader._fast._workers]

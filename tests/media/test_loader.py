@@ -6,6 +6,7 @@ import asyncio
 import base64
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from time import perf_counter
 from typing import Any
 
@@ -14,10 +15,17 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from flashweb.errors import FlashwebError, InvalidImage, InvalidRequest, TooLarge
+from flashweb.errors import (
+    FlashwebError,
+    ImageDownloadFailed,
+    InvalidImage,
+    InvalidImageUrl,
+    InvalidRequest,
+    TooLarge,
+)
 from flashweb.media import ImageGeometry, MediaLoader, MediaSettings
 from flashweb.media import loader as loader_module
-from flashweb.types import ImagePart
+from flashweb.types import ImagePart, PictureTimes
 from tests.media.pictures import encoded, noise, png_claiming
 
 
@@ -174,6 +182,45 @@ async def test_a_picture_that_was_fetched_is_fetched_again() -> None:
         for _ in range(2):
             await loader.load([ImagePart(url="https://example.com/a.png")])
     assert fetcher.fetched == 2
+
+
+async def test_where_the_time_went_is_told_once_for_each_picture_that_was_made() -> None:
+    first, again = PictureTimes(), PictureTimes()
+    url = "data:image/png;base64," + base64.b64encode(encoded(noise(60, 80))).decode()
+    async with MediaLoader(MediaSettings()) as loader:
+        await loader.load([ImagePart(url=url), part(noise(56, 56)), part(noise(56, 56))], times=first)
+        await loader.load([ImagePart(url=url)], times=again)
+    assert len(first.decodes) == len(first.preparations) == 2 and min(*first.decodes, *first.preparations) > 0
+    assert first.file_bytes == [len(encoded(noise(*size))) for size in ((60, 80), (56, 56), (56, 56))]
+    assert (again.decodes, again.preparations, again.fetches) == ([], [], [])
+    assert again.file_bytes == first.file_bytes[:1]
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [
+        (None, "ok"),
+        (ImageDownloadFailed("x"), "failed"),
+        (InvalidImageUrl("x"), "refused"),
+        (TooLarge("x"), "too_large"),
+        (asyncio.CancelledError(), "cancelled"),
+    ],
+)
+async def test_a_download_is_told_with_how_it_ended(error: BaseException | None, outcome: str) -> None:
+    class Fetching:
+        async def fetch(self, url: str) -> bytes:
+            if error is not None:
+                raise error
+            return encoded(noise(60, 80))
+
+    fetcher: Any = Fetching()
+    times = PictureTimes()
+    async with MediaLoader(MediaSettings(), fetcher=fetcher) as loader:
+        with suppress(FlashwebError, asyncio.CancelledError):
+            await loader.load([ImagePart(url="https://example.com/a.png")], times=times)
+    ((told, seconds),) = times.fetches
+    assert told == outcome and seconds >= 0
+    assert len(times.preparations) == (outcome == "ok")
 
 
 async def test_a_large_data_url_is_read_like_a_small_one() -> None:

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp
 from flashweb import __version__
 from flashweb.api.chat import StraightToChat, chat_router
 from flashweb.api.error_handlers import install_error_handlers
+from flashweb.api.metrics import metrics_router
 from flashweb.api.middleware import layers
 from flashweb.api.openapi import install_openapi
 from flashweb.api.ops import ops_router
@@ -39,10 +40,11 @@ def create_app(
     chat = chat_router(pipeline, names, settings)
     app.include_router(chat)
     app.include_router(ops_router(pipeline, names))
+    app.include_router(metrics_router(pipeline))
     app.include_router(pages_router(names))
     install_error_handlers(app)
     install_openapi(app)
-    return layers(StraightToChat(app, chat), settings, own_origins)
+    return layers(StraightToChat(app, chat), settings, own_origins, pipeline.metrics)
 
 
 def _lifespan(pipeline: Pipeline) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:

@@ -93,14 +93,15 @@ class StraightToChat:
 
     def __init__(self, app: ASGIApp, router: APIRouter) -> None:
         self.app = app
-        (self._endpoint,) = (route.endpoint for route in router.routes if isinstance(route, APIRoute))
+        (self._route,) = (route for route in router.routes if isinstance(route, APIRoute))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] != "POST" or scope["path"] != PATH:
             await self.app(scope, receive, send)
             return
+        scope["route"] = self._route  # as the framework would, for the metrics
         try:
-            response = await self._endpoint(Request(scope, receive))
+            response = await self._route.endpoint(Request(scope, receive))
         except FlashwebError as error:
             response = error_response(error)
         except ClientDisconnect:

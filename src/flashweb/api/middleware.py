@@ -18,15 +18,17 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from flashweb.api.error_handlers import error_response
+from flashweb.api.metrics import HttpMetrics
 from flashweb.api.sse import DIRECT_SEND
 from flashweb.errors import FlashwebError, InvalidRequest, TooLarge, UnsupportedMediaType
 from flashweb.observe import event
+from flashweb.observe.metrics import Metrics
 from flashweb.settings import ServerSettings, Settings
 
 access_log = logging.getLogger("flashweb.access")
 EXPOSED_HEADERS = ("x-request-id", "x-flashweb-model", "retry-after")
 # Probes and the page's files would drown the lines that matter.
-QUIET_PATHS = ("/health", "/v1/health", "/static/", "/favicon.ico")
+QUIET_PATHS = ("/health", "/v1/health", "/static/", "/favicon.ico", "/metrics")
 THROW_AWAY_SECONDS = 5.0
 
 # The pages load only our own files; nothing may frame them, and no answer is sniffed into another type.
@@ -43,12 +45,13 @@ SECURITY_HEADERS = {
 }
 
 
-def layers(app: ASGIApp, settings: Settings, own_origins: Sequence[str]) -> ASGIApp:
+def layers(app: ASGIApp, settings: Settings, own_origins: Sequence[str], metrics: Metrics) -> ASGIApp:
     """Wrap the router. Read the list from the outside in."""
     server = settings.server
     wrap: list[Callable[[ASGIApp], ASGIApp]] = [
         RequestId,
         lambda inner: AccessLog(inner, enabled=settings.log.access_log),
+        lambda inner: HttpMetrics(inner, metrics),
         SecurityHeaders,
         lambda inner: cors(inner, server, own_origins),
         LastResort,

@@ -33,6 +33,7 @@ import numpy as np
 from flashweb.engine.config import EngineConfig
 from flashweb.engine.face import EnginePhase, EngineState
 from flashweb.engine.protocol import (
+    NO_STATS,
     Abort,
     Encoded,
     Failed,
@@ -44,6 +45,7 @@ from flashweb.engine.protocol import (
     Progress,
     Ready,
     Shutdown,
+    Started,
     Stats,
     Submit,
     Token,
@@ -63,7 +65,7 @@ from flashweb.errors import (
     NotReady,
     Overloaded,
 )
-from flashweb.types import FinishReason, Prompt, SamplingParams, TokenLogprob, TokenOut
+from flashweb.types import EngineTimes, FinishReason, Prompt, SamplingParams, TokenLogprob, TokenOut
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +78,6 @@ CPU_STALL_SECONDS_PER_BYTE = 60.0 / 10**9
 # fetched again, up to 9,000 page faults per picture), in huge pages where the system offers them on request.
 MALLOC_TUNABLES = "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=67108864:glibc.malloc.trim_threshold=268435456"
 ENDED = "the engine ended while it served this request"
-NO_STATS = Stats(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 FAILURES: dict[str, type[FlashwebError]] = {
     "invalid_request": InvalidRequest,
     "context_length_exceeded": ContextLengthExceeded,
@@ -206,6 +207,9 @@ class EngineClient:
             gave_up=self._gave_up,
             start_seconds=ready.start_seconds if ready else (),
             peak_memory_bytes=stats.peak_memory_bytes,
+            stats=stats,
+            made=ready,
+            process_id=self.process_id,
         )
 
     @property
@@ -273,6 +277,10 @@ class EngineClient:
         self._last_heard = asyncio.get_running_loop().time()
         if isinstance(message, Tokens):
             self._last_progress = self._last_heard
+            for started in message.started:  # before its first token
+                stream = self._streams.get(started.request_id)
+                if stream is not None:
+                    stream.note_start(started)
             for token in message.tokens:
                 stream = self._streams.get(token.request_id)
                 if stream is not None:  # else it was aborted and the news crossed the line
@@ -488,7 +496,8 @@ class _Stream:
     """The news of one request, collected until its reader takes them: several steps become one TokenOut."""
 
     __slots__ = (
-        "_cached", "_error", "_finish", "_logprobs", "_loop", "_tokens", "_waiter", "ended", "needs_pixels", "pictures",
+        "_cached", "_error", "_finish", "_logprobs", "_loop", "_times", "_tokens", "_waiter", "ended", "needs_pixels",
+        "pictures",
     )  # fmt: skip
 
     def __init__(self, loop: asyncio.AbstractEventLoop, pictures: set[bytes]) -> None:
@@ -500,8 +509,12 @@ class _Stream:
         self._logprobs: list[TokenLogprob] = []
         self._finish: FinishReason | None = None
         self._cached = 0
+        self._times: EngineTimes | None = None
         self._error: FlashwebError | None = None
         self._waiter: asyncio.Future[None] | None = None
+
+    def note_start(self, started: Started) -> None:
+        self._times = EngineTimes(started.queue, started.prefill, started.encode)
 
     def put(self, token: Token) -> None:
         self._tokens += token.token_ids
@@ -548,8 +561,8 @@ class _Stream:
 
     def take(self) -> TokenOut:
         """All news so far, as one."""
-        out = TokenOut(tuple(self._tokens), self._finish, tuple(self._logprobs), self._cached)
-        self._tokens, self._logprobs = [], []
+        out = TokenOut(tuple(self._tokens), self._finish, tuple(self._logprobs), self._cached, self._times)
+        self._tokens, self._logprobs, self._times = [], [], None
         return out
 
 

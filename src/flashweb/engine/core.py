@@ -26,10 +26,11 @@ from flashweb.engine.config import EngineConfig
 from flashweb.engine.encoder_cache import EncoderCache
 from flashweb.engine.memory import Card, MemoryPlan, measure_free_bytes, peak_memory_bytes, plan_memory, step_limits
 from flashweb.engine.protocol import Failed, Ready, Stats, Submit, Token, WireImage, WireSampling
-from flashweb.engine.runner import Launched, ModelRunner
+from flashweb.engine.runner import Encoding, Launched, ModelRunner
 from flashweb.engine.scheduler import Batch, Chunk, Result, Row, Scheduler, accept
 from flashweb.engine.sequence import Sequence, SequenceRules
 from flashweb.engine.start_clock import StartClock
+from flashweb.engine.tally import EngineTally
 from flashweb.errors import InvalidRequest
 from flashweb.model.footprint import graph_bytes
 from flashweb.model.layers import fused_kernels
@@ -69,7 +70,7 @@ class EngineCore:
         )
         self.blocks = BlockManager(plan.num_blocks, config.block_size, config.enable_prefix_cache)
         self.encoder: EncoderCache[Tensor] = EncoderCache(plan.encoder_cache_bytes)
-        self.scheduler = Scheduler(plan.limits, self.blocks, self.encoder)
+        self.scheduler = Scheduler(plan.limits, self.blocks, self.encoder, time.monotonic)
         self.runner = ModelRunner(model, plan.num_blocks, config.block_size, self.encoder, config.num_real_tokens)
         self.runner.tower = tower
         clock.done("KV cache")
@@ -86,6 +87,7 @@ class EngineCore:
         # waits for the host. On a CPU both are the same processor and there is nothing to gain.
         self.overlap = model.device.type != "cpu" if config.overlap is None else config.overlap
         self._under_way: tuple[Batch, Launched] | None = None
+        self._encodings: list[tuple[Batch, Encoding]] = []  # whose time is not booked yet
 
     @property
     def has_work(self) -> bool:
@@ -111,6 +113,8 @@ class EngineCore:
         batch, launched = self.scheduler.schedule(), None
         if batch.chunks:
             launched = batch, self.runner.launch(batch)
+            if launched[1].encoding is not None:
+                self._encodings.append((batch, launched[1].encoding))
             self.scheduler.advance(batch)
             self.num_steps += 1
         if self.overlap:
@@ -119,7 +123,18 @@ class EngineCore:
 
     def _finish(self, batch: Batch, step: Launched) -> list[Token | Failed]:
         results = [self._accept(chunk, rows) for chunk, rows in zip(batch.chunks, step.read(), strict=True)]
+        if self._encodings:
+            self._book_encodings()
         return self.scheduler.commit(batch, results)
+
+    def _book_encodings(self) -> None:
+        """The tower's time, where it is known by now, to those it worked for, by the size of their pictures. Who has
+        a token read knows all of its own: the device works in order."""
+        while self._encodings and (seconds := self._encodings[0][1].seconds()) is not None:
+            batch, _ = self._encodings.pop(0)
+            for index, owner in enumerate(batch.owners):
+                patches = batch.pictures[index].grid.num_patches if batch.pictures else 1
+                owner.encode_seconds += seconds * patches / (batch.num_patches or 1)
 
     def _accept(self, chunk: Chunk, rows: list[Row]) -> Result:
         result = accept(rows, chunk.drafts)
@@ -154,6 +169,8 @@ class EngineCore:
         self.num_steps = 0
         self.blocks.prefix_queries = self.blocks.prefix_hits = 0
         self.encoder.queries = self.encoder.hits = 0
+        self.scheduler.tally = EngineTally()
+        self.scheduler.take_started()
         self.clock.done("warm-up")
         return time.perf_counter() - began
 
@@ -190,6 +207,7 @@ class EngineCore:
 
     def stats(self) -> Stats:
         """Safe to call from another thread: single reads of plain numbers."""
+        tally = self.scheduler.tally
         return Stats(
             num_steps=self.num_steps,
             num_running=self.scheduler.num_running,
@@ -206,6 +224,12 @@ class EngineCore:
             num_draft_tokens=self.scheduler.num_draft_tokens,
             num_accepted_tokens=self.scheduler.num_accepted_tokens,
             peak_memory_bytes=peak_memory_bytes(self.model.device),
+            num_encoded=len(self.encoder),
+            num_prompt_tokens=tally.num_prompt_tokens,
+            num_answer_tokens=tally.num_answer_tokens,
+            accepted_at=tuple(tally.accepted_at),
+            inter_token=tally.inter_token.counts(),
+            step_tokens=tally.step_tokens.counts(),
         )
 
     def check_integrity(self) -> None:

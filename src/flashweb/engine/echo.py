@@ -9,7 +9,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Collection
 
+import msgspec
+
 from flashweb.engine.face import EngineState
+from flashweb.engine.protocol import NO_STATS
 from flashweb.errors import ContextLengthExceeded, NotReady, Overloaded
 from flashweb.types import FinishReason, Prompt, SamplingParams, TokenLogprob, TokenOut
 
@@ -43,6 +46,8 @@ class EchoEngine:
         self._stopped = False
         self._num_requests = 0
         self._num_steps = 0
+        self._num_prompt_tokens = 0
+        self._stats = NO_STATS
         self._slots = asyncio.Semaphore(max_num_seqs)
 
     async def start(self) -> None:
@@ -54,6 +59,7 @@ class EchoEngine:
     async def generate(self, prompt: Prompt, params: SamplingParams, request_id: str) -> AsyncIterator[TokenOut]:
         self._admit(prompt)
         self._num_requests += 1
+        self._num_prompt_tokens += prompt.num_tokens
         finished = False
         try:
             async with self._slots:
@@ -62,6 +68,9 @@ class EchoEngine:
                     yield out
         finally:
             self._num_requests -= 1
+            self._stats = msgspec.structs.replace(
+                NO_STATS, num_prompt_tokens=self._num_prompt_tokens, num_answer_tokens=self._num_steps
+            )
             self.num_aborted += not finished
 
     @property
@@ -74,6 +83,7 @@ class EchoEngine:
             num_running=running,
             num_waiting=self._num_requests - running,
             num_steps=self._num_steps,
+            stats=self._stats,
         )
 
     def _admit(self, prompt: Prompt) -> None:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from flashweb.engine.protocol import NO_STATS, Ready, Stats
 from flashweb.types import Prompt, SamplingParams, TokenOut
 
 EnginePhase = Literal["off", "loading", "ready", "stalled", "dead", "stopped"]
@@ -37,6 +38,9 @@ class EngineState:
     gave_up: bool = False  # dead for good: nothing but a new server helps
     start_seconds: tuple[tuple[str, float], ...] = ()  # the stages of the start, in order; empty while not ready
     peak_memory_bytes: int = 0  # CUDA: of torch's allocator; CPU: of the engine process's resident memory
+    stats: Stats = NO_STATS  # the last that was heard, at most half a second old; zeros while it is not running
+    made: Ready | None = None  # sizes, device and formats, as the engine said when it became ready; None while not
+    process_id: int | None = None
 
 
 class Engine(Protocol):

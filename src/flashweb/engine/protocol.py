@@ -103,10 +103,20 @@ class Token(msgspec.Struct, frozen=True, array_like=True, gc=False):
     logprobs: tuple[tuple[float, tuple[tuple[int, float], ...]], ...]
 
 
+class Started(msgspec.Struct, frozen=True, array_like=True):
+    """A request has its first token: how long what came before took, in seconds."""
+
+    request_id: str
+    queue: float  # from its arrival to its first place in a step
+    prefill: float  # from there to its first token, the tower's work included
+    encode: float  # the tower's work for its pictures; 0 when their features were known
+
+
 class Tokens(_Message, frozen=True, tag="tokens"):
     """All news of one step, one frame."""
 
     tokens: tuple[Token, ...]
+    started: tuple[Started, ...] = ()
 
 
 class Failed(_Message, frozen=True, tag="failed"):
@@ -131,6 +141,16 @@ class Encoded(_Message, frozen=True, tag="encoded"):
     dropped: tuple[bytes, ...]
 
 
+class Counts(msgspec.Struct, frozen=True, array_like=True):
+    """A histogram: values up to each edge and above the one before, then those above the last; their sum."""
+
+    numbers: tuple[int, ...]
+    total: float
+
+
+NO_COUNTS = Counts((), 0.0)
+
+
 class Stats(_Message, frozen=True, tag="stats"):
     """Heartbeat, at least once a second; `num_steps` must grow while anything is running."""
 
@@ -149,6 +169,15 @@ class Stats(_Message, frozen=True, tag="stats"):
     num_draft_tokens: int = 0
     num_accepted_tokens: int = 0  # drafts that were right
     peak_memory_bytes: int = 0  # CUDA: of torch's allocator; CPU: of the process's resident memory
+    num_encoded: int = 0  # pictures in the encoder cache
+    num_prompt_tokens: int = 0  # of prompts that have been computed, cached ones among them
+    num_answer_tokens: int = 0
+    accepted_at: tuple[int, ...] = ()  # drafts that were right, by their place behind the newest token
+    inter_token: Counts = NO_COUNTS  # seconds between two steps that brought a sequence tokens; edges in `tally.py`
+    step_tokens: Counts = NO_COUNTS  # tokens computed in a step
+
+
+NO_STATS = Stats(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 
 
 class Fatal(_Message, frozen=True, tag="fatal"):

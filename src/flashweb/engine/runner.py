@@ -9,6 +9,7 @@ at fault gets the error; writing a slot twice with the same values does no harm.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -77,6 +78,32 @@ class Launched:
     of a chunk that could not be computed. Raises DeviceLost."""
 
     read: Callable[[], list[list[Row]]]
+    encoding: Encoding | None = None  # of the step's pictures
+
+
+class Encoding:
+    """How long the tower works in a step: from its making to `ended`, by the device's own clock."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._on_cuda = device.type == "cuda"
+        self._began = self._now()
+        self._end = self._began
+
+    def _now(self) -> Any:
+        if not self._on_cuda:
+            return time.perf_counter()
+        event = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
+        event.record()
+        return event
+
+    def ended(self) -> None:
+        self._end = self._now()
+
+    def seconds(self) -> float | None:
+        """None while the device has not come to its end; never waits for it."""
+        if not self._on_cuda:
+            return float(self._end - self._began)
+        return float(self._began.elapsed_time(self._end)) / 1000 if self._end.query() else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +139,12 @@ class ModelRunner:
     @torch.inference_mode()
     def launch(self, batch: Batch) -> Launched:
         """Raises DeviceLost."""
+        encoding = Encoding(self.model.device) if batch.owners else None
         if batch.slice is not None:
             self._encode_slice(batch.slice)
         errors = self._encode(batch.pictures)
+        if encoding is not None:
+            encoding.ended()
         parts: list[_Forward | Exception] = []
         if not errors:
             try:
@@ -124,7 +154,7 @@ class ModelRunner:
         if not parts:
             parts = [self._run_alone(chunk, errors) for chunk in batch.chunks]
         self._pending = _pending_of(parts)
-        return Launched(lambda: _read(parts))
+        return Launched(lambda: _read(parts), encoding)
 
     def wipe(self, blocks: list[int]) -> None:
         """Zeroes blocks: attention over padded rows multiplies what lies there by 0, and 0 * NaN is NaN."""

@@ -1,4 +1,5 @@
-"""`Scheduler`: what each step computes. Pure Python: no torch, no clock, no I/O.
+"""`Scheduler`: what each step computes. Pure Python: no torch, no I/O, no clock but the one it is given, which decides
+nothing: it is read for the books (`tally.py`).
 
 A step is filled in this order: one token for every decoding sequence; the next chunk of every prompt already begun;
 new sequences, first come first served, whose whole prompt gets its blocks at admission. Two budgets bound a step, so
@@ -21,14 +22,16 @@ from __future__ import annotations
 
 from bisect import insort
 from collections import Counter, deque
+from collections.abc import Callable
 from collections.abc import Sequence as Ordered
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
 from flashweb.engine.block_manager import BlockManager
 from flashweb.engine.encoder_cache import EncoderCache, PixelsNeeded
-from flashweb.engine.protocol import Failed, Token
+from flashweb.engine.protocol import Failed, Started, Token
 from flashweb.engine.sequence import Picture, Sequence
+from flashweb.engine.tally import EngineTally
 from flashweb.errors import FlashwebError, Overloaded
 
 TokenLogprobs: TypeAlias = tuple[float, tuple[tuple[int, float], ...]]
@@ -89,11 +92,12 @@ class Chunk:
 @dataclass(slots=True)
 class Batch:
     """One step: chunks in order, the pictures that the tower must encode first, and a slice of one that is not needed
-    in this step yet."""
+    in this step yet. `owners`: the sequences that the tower works for, one per picture, or the slice's one."""
 
     chunks: list[Chunk] = field(default_factory=list)
     pictures: list[Picture] = field(default_factory=list)
     slice: Slice | None = None
+    owners: list[Sequence] = field(default_factory=list)
     num_tokens: int = 0
     num_decoded: int = 0  # of these, of sequences that decode
     num_patches: int = 0
@@ -112,7 +116,10 @@ Result: TypeAlias = tuple[Sampled, ...] | Exception
 
 
 class Scheduler:
-    def __init__(self, limits: Limits, blocks: BlockManager, encoder: EncoderCache[Any]) -> None:
+    def __init__(
+        self, limits: Limits, blocks: BlockManager, encoder: EncoderCache[Any], clock: Callable[[], float]
+    ) -> None:
+        """`clock`: seconds that only grow."""
         assert limits.max_num_batched_tokens >= limits.max_num_seqs, "every decoding sequence must fit into a step"
         assert blocks.num_blocks_for(limits.max_model_len) <= blocks.num_blocks, "the longest sequence must fit alone"
         self.limits = limits
@@ -122,6 +129,9 @@ class Scheduler:
         self.num_verifications = 0  # chunks with drafts
         self.num_draft_tokens = 0
         self.num_accepted_tokens = 0  # of these
+        self.tally = EngineTally()
+        self._clock = clock
+        self._started: list[Started] = []  # since they were asked for
         self._sequences: dict[str, Sequence] = {}
         self._waiting: deque[Sequence] = deque()  # oldest first
         self._running: list[Sequence] = []  # oldest first
@@ -169,6 +179,7 @@ class Scheduler:
         self._num_pixel_bytes += num_bytes
         self._num_arrivals += 1
         seq.arrival = self._num_arrivals
+        seq.arrived_at = self._clock()
         for digest in seq.pixelless:
             self.encoder.pin(digest)
         self._sequences[seq.request_id] = seq
@@ -317,6 +328,7 @@ class Scheduler:
         if seq.was_admitted:
             return
         seq.was_admitted = True
+        seq.admitted_at = self._clock()
         seq.num_cached_tokens = seq.num_computed_tokens
         self.blocks.prefix_queries += seq.num_prompt_tokens
         self.blocks.prefix_hits += seq.num_cached_tokens
@@ -345,6 +357,7 @@ class Scheduler:
             self._pin(seq, picture, known)
             if not known:
                 batch.pictures.append(picture)
+                batch.owners.append(seq)
                 batch.num_patches += picture.grid.num_patches
         return count
 
@@ -366,6 +379,7 @@ class Scheduler:
         if self._can_take_slice(batch):
             self._pin(seq, picture, known=False)
             batch.slice = Slice(picture, of)
+            batch.owners.append(seq)
             left = self._slices_left.get(picture.digest, of) - 1
             self._slices_left[picture.digest] = left
             if left == 0:
@@ -425,6 +439,8 @@ class Scheduler:
     def commit(self, batch: Batch, results: Ordered[Result]) -> list[Token | Failed]:
         """Books what an advanced step came to: one result per chunk, in order; the news for the requests."""
         news: list[Token | Failed] = []
+        now = self._clock()
+        before: dict[float, int] = {}  # moments of the tokens before these, and of how many sequences
         for chunk, result in zip(batch.chunks, results, strict=True):
             seq = chunk.seq
             if self._sequences.get(seq.request_id) is not seq:
@@ -443,9 +459,29 @@ class Scheduler:
                 self.blocks.register(seq, chunk.end - len(chunk.drafts) + num_accepted)
             if token is not None:
                 news.append(token)
+                self.tally.num_answer_tokens += len(token.token_ids)
+                if (last := seq.last_token_at) is None:
+                    self._note_start(seq, now)
+                else:
+                    before[last] = before.get(last, 0) + 1
+                seq.last_token_at = now
                 if token.finish:
                     self._remove(seq)
+        self.tally.add_gaps(now, before)
+        self.tally.step_tokens.add(batch.num_tokens)
         return news
+
+    def _note_start(self, seq: Sequence, now: float) -> None:
+        self.tally.num_prompt_tokens += seq.num_prompt_tokens
+        queue, prefill = seq.admitted_at - seq.arrived_at, now - seq.admitted_at
+        self._started.append(Started(seq.request_id, queue, prefill, seq.encode_seconds))
+
+    def take_started(self) -> tuple[Started, ...]:
+        """The sequences that got their first token since the last call."""
+        if not self._started:
+            return ()
+        started, self._started = self._started, []
+        return tuple(started)
 
     def _count_drafts(self, chunk: Chunk, token: Token) -> int:
         """Books how many drafts were right: all but the last of the tokens that came."""
@@ -453,6 +489,7 @@ class Scheduler:
         self.num_verifications += 1
         self.num_draft_tokens += len(chunk.drafts)
         self.num_accepted_tokens += num_accepted
+        self.tally.add_accepted(range(num_accepted))
         chunk.seq.num_drafts = 0
         chunk.seq.speculation.learn(num_accepted, chunk.seq.num_tokens)
         return num_accepted

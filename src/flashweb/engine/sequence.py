@@ -73,6 +73,11 @@ class Sequence:
     pinned: set[bytes] = field(default_factory=set)  # digests held in the encoder cache while their tokens are computed
     num_drafts: int = 0  # tokens guessed in the step under way: how many are right is known after it
     speculation: Speculation = field(default_factory=Speculation)
+    # For the books, by the scheduler's clock, in seconds.
+    arrived_at: float = 0.0
+    admitted_at: float = 0.0  # for the first time
+    last_token_at: float | None = None
+    encode_seconds: float = 0.0  # the tower's work for its pictures
     _answer_counts: Counter[int] | None = None
 
     @classmethod

@@ -29,6 +29,7 @@ import msgspec
 from flashweb.engine.config import EngineConfig
 from flashweb.engine.encoder_cache import PixelsNeeded
 from flashweb.engine.protocol import (
+    NO_STATS,
     Abort,
     Encoded,
     Failed,
@@ -38,7 +39,6 @@ from flashweb.engine.protocol import (
     NeedPixels,
     Progress,
     Shutdown,
-    Stats,
     Submit,
     ToEngine,
     Token,
@@ -56,7 +56,6 @@ logger = logging.getLogger("flashweb.engine.worker")
 
 HEARTBEAT_SECONDS = 0.5
 EXIT_CONFIG, EXIT_CHECKPOINT, EXIT_DEVICE = 3, 4, 5
-NOTHING_YET = Stats(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 
 
 class Line:
@@ -101,7 +100,7 @@ class Worker:
     def beat_forever(self) -> None:
         while True:
             try:
-                self.line.send(NOTHING_YET if self.core is None else self.core.stats())
+                self.line.send(NO_STATS if self.core is None else self.core.stats())
             except OSError:
                 return  # the reading thread sees the same and ends the process
             time.sleep(HEARTBEAT_SECONDS)
@@ -191,7 +190,7 @@ class Worker:
                 line.send(Encoded(added, dropped))  # before the tokens: who got them may ask again at once
             tokens = tuple(n for n in news if isinstance(n, Token))
             if tokens:
-                line.send(Tokens(tokens))
+                line.send(Tokens(tokens, core.scheduler.take_started()))
             for failed in news:
                 if isinstance(failed, Failed):
                     line.send(failed)

@@ -25,6 +25,7 @@ from flashweb.errors import FlashwebError, InvalidImage
 from flashweb.media.decode import Header
 from flashweb.media.geometry import ImageGeometry
 from flashweb.media.wire import Done, Job, receive_answer, send_job
+from flashweb.types import PictureTimes
 
 _SECONDS_PER_PICTURE = 60.0  # the worker's start included
 
@@ -42,7 +43,14 @@ class PictureWorkers:
         for worker in self._workers:
             self._free.put(worker)
 
-    def prepare(self, data: bytes, header: Header, geometry: ImageGeometry, max_image_size: int) -> NDArray[np.uint8]:
+    def prepare(
+        self,
+        data: bytes,
+        header: Header,
+        geometry: ImageGeometry,
+        max_image_size: int,
+        times: PictureTimes | None = None,
+    ) -> NDArray[np.uint8]:
         """A checked picture -> its patches, within two levels of the exact ones. Raises InvalidImage, TooLarge."""
         grid = geometry.grid(header.height, header.width, max_image_size)
         target = geometry.target_size(header.height, header.width, max_image_size)
@@ -52,9 +60,12 @@ class PictureWorkers:
             num_idle = self._free.qsize()
             job = Job(header, target, (grid.t, grid.h, grid.w), geometry, 2 if num_idle else 1, len(data))
             try:
-                worker.run(job, data, memory.fileno())
+                done = worker.run(job, data, memory.fileno())
             finally:
                 self._free.put(worker)
+            if times is not None:
+                times.decodes.append(done.decode_seconds)
+                times.preparations.append(done.prepare_seconds)
             # The mapping outlives the descriptor; it is unmapped with the last array that looks into it.
             shared = mmap.mmap(memory.fileno(), grid.num_patches * columns)
         return np.frombuffer(shared, dtype=np.uint8).reshape(grid.num_patches, columns)
@@ -71,7 +82,7 @@ class _Worker:
     def __init__(self) -> None:
         self._start()
 
-    def run(self, job: Job, data: bytes, memory: int) -> None:
+    def run(self, job: Job, data: bytes, memory: int) -> Done:
         """Returns when the patches lie in `memory`."""
         if self._process.poll() is not None:
             self._restart()
@@ -84,7 +95,7 @@ class _Worker:
                 "the picture made its decoder crash or hang; save it again with another program and send that"
             ) from None
         if isinstance(answer, Done):
-            return
+            return answer
         kind = getattr(errors, answer.kind)
         assert issubclass(kind, FlashwebError)
         raise kind(answer.message, param=answer.param, code=answer.code)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+import time
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from flashweb.errors import InvalidRequest, TooLarge
+from flashweb.errors import FlashwebError, InvalidImageUrl, InvalidRequest, TooLarge
 from flashweb.media.cache import Kept, PictureCache
 from flashweb.media.decode import Header, read_header
 from flashweb.media.fast import PictureWorkers
@@ -30,12 +31,15 @@ from flashweb.media.patches import digest
 from flashweb.media.prepare import prepare
 from flashweb.media.settings import MediaSettings
 from flashweb.media.sources import read_inline
-from flashweb.types import ImagePart, PixelPatches
+from flashweb.types import ImagePart, PictureTimes, PixelPatches
 
 _T = TypeVar("_T")
 
 _FETCHES_AT_ONCE = 8
 _LONG_URL_CHARACTERS = 1 << 18  # base64 of this length takes about a millisecond to decode
+
+# How a fetch that failed for another reason than the remote host is counted.
+_FETCH_OUTCOMES: dict[type[FlashwebError], str] = {InvalidImageUrl: "refused", TooLarge: "too_large"}
 
 CheckSizes = Callable[[Sequence[tuple[int, int]]], None]
 
@@ -81,15 +85,21 @@ class MediaLoader:
         """Tokens of a picture of (height, width), known from its header."""
         return self.geometry.num_tokens(*size, self.settings.max_image_size)
 
-    async def load(self, parts: Sequence[ImagePart], check_sizes: CheckSizes | None = None) -> list[PixelPatches]:
+    async def load(
+        self,
+        parts: Sequence[ImagePart],
+        check_sizes: CheckSizes | None = None,
+        times: PictureTimes | None = None,
+    ) -> list[PixelPatches]:
         """Every picture in the order given.
 
         `check_sizes` gets all (height, width) pairs after the headers were read and before anything is decoded; what
         it raises refuses the request (too many tokens for the context, for example). It may be called in a worker
-        thread.
+        thread. `times` is told what was done.
         """
         if not parts:
             return []
+        times = times or PictureTimes()
         if len(parts) > self.settings.max_images:
             raise InvalidRequest(
                 f"the request holds {len(parts)} pictures, the limit is {self.settings.max_images}; send fewer",
@@ -98,16 +108,20 @@ class MediaLoader:
         known = self._find_all(parts)
         if known is not None:
             self._check_known(known, check_sizes)
+            times.file_bytes.extend(kept.num_file_bytes for kept in known)
             return [kept.picture for kept in known]
-        sources = await self._read_all(parts)
+        sources = await self._read_all(parts, times)
         if len(sources) == 1:  # nothing to wait for between its header and its pixels: one job for both
-            pictures = [await self._prepared(self._check_and_prepare, sources[0].data, check_sizes)]
+            pictures = [await self._prepared(self._check_and_prepare, sources[0].data, check_sizes, times)]
         else:
             headers = await _all([self._run(read_header, source.data, self.settings) for source in sources])
             self._check([(header.height, header.width) for header in headers], check_sizes)
             jobs = zip(sources, headers, strict=True)
-            pictures = await _all([self._prepared(self._prepare, source.data, header) for source, header in jobs])
+            pictures = await _all(
+                [self._prepared(self._prepare, source.data, header, times) for source, header in jobs]
+            )
         for source, picture in zip(sources, pictures, strict=True):
+            times.file_bytes.append(len(source.data))
             if source.text is not None:
                 self._cache.remember(source.text, len(source.data), picture.digest)
         return pictures
@@ -130,7 +144,7 @@ class MediaLoader:
             budget.spend(kept.num_file_bytes)
         self._check([kept.picture.source_size for kept in known], check_sizes)
 
-    async def _read_all(self, parts: Sequence[ImagePart]) -> list[_Source]:
+    async def _read_all(self, parts: Sequence[ImagePart], times: PictureTimes) -> list[_Source]:
         gate = asyncio.Semaphore(_FETCHES_AT_ONCE)
         budget = _Budget(self.settings.max_request_bytes)
 
@@ -144,20 +158,37 @@ class MediaLoader:
                 return _Source(inline, part.url)
             assert part.url is not None
             async with gate:
-                data = await self._fetcher.fetch(part.url)
+                data = await self._fetch(part.url, times)
             budget.spend(len(data))
             return _Source(data, None)
 
         return await _all([read(part) for part in parts])
 
+    async def _fetch(self, url: str, times: PictureTimes) -> bytes:
+        began, outcome = time.perf_counter(), "failed"
+        try:
+            data = await self._fetcher.fetch(url)
+            outcome = "ok"
+            return data
+        except FlashwebError as error:
+            outcome = next((word for kind, word in _FETCH_OUTCOMES.items() if isinstance(error, kind)), outcome)
+            raise
+        except asyncio.CancelledError:
+            outcome = "cancelled"
+            raise
+        finally:
+            times.fetches.append((outcome, time.perf_counter() - began))
+
     async def _prepared(self, job: Callable[..., Future[PixelPatches]], *args: object) -> PixelPatches:
         return await asyncio.wrap_future(await self._run(job, *args))
 
-    def _check_and_prepare(self, source: bytes, check_sizes: CheckSizes | None) -> Future[PixelPatches]:
+    def _check_and_prepare(
+        self, source: bytes, check_sizes: CheckSizes | None, times: PictureTimes
+    ) -> Future[PixelPatches]:
         """Runs in a worker thread."""
         header = read_header(source, self.settings)
         self._check([(header.height, header.width)], check_sizes)
-        return self._prepare(source, header)
+        return self._prepare(source, header, times)
 
     def _check(self, sizes: Sequence[tuple[int, int]], check_sizes: CheckSizes | None) -> None:
         """The request's pixel budget, and the caller's own, for pictures of (height, width)."""
@@ -170,26 +201,25 @@ class MediaLoader:
         if check_sizes is not None:
             check_sizes(sizes)
 
-    def _prepare(self, source: bytes, header: Header) -> Future[PixelPatches]:
+    def _prepare(self, source: bytes, header: Header, times: PictureTimes) -> Future[PixelPatches]:
         """Runs in a worker thread, and leaves it to others when this picture is being prepared already."""
         grid = self.geometry.grid(header.height, header.width, self.settings.max_image_size)
         key = digest(source, grid, self.geometry, self.settings.resize)
 
         def make() -> PixelPatches:
-            return PixelPatches(self._make_patches(source, header), grid, key, (header.height, header.width))
+            return PixelPatches(self._make_patches(source, header, times), grid, key, (header.height, header.width))
 
         return self._cache.get(key, make)
 
-    def _make_patches(self, source: bytes, header: Header) -> NDArray[np.uint8]:
+    def _make_patches(self, source: bytes, header: Header, times: PictureTimes) -> NDArray[np.uint8]:
         if self._fast is not None:
-            return self._fast.prepare(source, header, self.geometry, self.settings.max_image_size)
+            return self._fast.prepare(source, header, self.geometry, self.settings.max_image_size, times)
         with self._busy_lock:
             self._num_busy += 1
             num_threads = self._num_workers // self._num_busy
         try:
-            return prepare(
-                source, header, self.geometry, self.settings.max_image_size, self._helpers, max(1, num_threads)
-            )
+            most = self.settings.max_image_size
+            return prepare(source, header, self.geometry, most, self._helpers, max(1, num_threads), times)
         finally:
             with self._busy_lock:
                 self._num_busy -= 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import Executor
 
 import numpy as np
@@ -11,6 +12,7 @@ from flashweb.media.decode import Header, decode
 from flashweb.media.geometry import ImageGeometry
 from flashweb.media.patches import empty_patches, place_seam, place_strip, planes_of
 from flashweb.media.resize import Piece, pieces, resize_piece
+from flashweb.types import PictureTimes
 
 
 def prepare(
@@ -20,6 +22,7 @@ def prepare(
     max_image_size: int = 0,
     helper: Executor | None = None,
     num_threads: int = 2,
+    times: PictureTimes | None = None,
 ) -> NDArray[np.uint8]:
     """A checked picture -> its patches (see `empty_patches`). `helper` may take parts of the work of a large one, so
     that `num_threads` are at it, this one among them.
@@ -27,7 +30,9 @@ def prepare(
     Raises InvalidImage, TooLarge.
     """
     height, width = geometry.target_size(header.height, header.width, max_image_size)
+    began = time.perf_counter()
     image = decode(data, header)
+    decoded = time.perf_counter()
     patches = empty_patches(height, width, geometry)
 
     def make(piece: Piece) -> list[NDArray[np.uint8]]:
@@ -40,4 +45,7 @@ def prepare(
     made = [make(strips[0]), *(one.result() for one in pending)]
     for piece, before, behind in zip(strips[1:], made, made[1:], strict=False):
         place_seam(patches, before, behind, piece.left, width, geometry)
+    if times is not None:
+        times.decodes.append(decoded - began)
+        times.preparations.append(time.perf_counter() - decoded)
     return patches

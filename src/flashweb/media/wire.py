@@ -29,6 +29,9 @@ class Job(msgspec.Struct, frozen=True, tag="job"):
 class Done(msgspec.Struct, frozen=True, tag="done"):
     """The patches lie in the shared memory."""
 
+    decode_seconds: float
+    prepare_seconds: float
+
 
 class Refused(msgspec.Struct, frozen=True, tag="refused"):
     """An error of `flashweb.errors`, by the name of its class."""

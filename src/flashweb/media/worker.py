@@ -14,6 +14,7 @@ import mmap
 import os
 import socket
 import sys
+import time
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -52,16 +53,18 @@ def main() -> None:
 
 def work(job: Job, data: bytes, memory: int) -> Answer:
     """Decode, resize and cut one picture into the shared memory."""
+    began = time.perf_counter()
     try:
         image = decode(data, job.header)
     except FlashwebError as error:
         return Refused(type(error).__name__, error.message, error.param, error.code)
+    decoded = time.perf_counter()
     grid = Grid(*job.grid)
     columns = 3 * job.geometry.patch_size**2
     shared = mmap.mmap(memory, grid.num_patches * columns)
     patches = np.frombuffer(shared, dtype=np.uint8).reshape(grid.num_patches, columns)
     fill(patches, image, *job.target, job.geometry, _helper if job.num_threads > 1 else None)
-    return Done()
+    return Done(decoded - began, time.perf_counter() - decoded)
 
 
 def fill(
