@@ -118,7 +118,7 @@ def launch_fp8_cache() -> Iterator[str]:
         rotation, slots = torch.zeros(1, 32, 2, dtype=dtype), torch.zeros(1, dtype=torch.int64)
         fused.bias_rotate_store(torch.zeros(1, 36 * head_dim, dtype=dtype), None, rotation, slots, cache, scales=scales)
         tables, lengths = torch.zeros(1, 1024, dtype=torch.int32), torch.ones(1, dtype=torch.int32)
-        workspace = decode_attention.DecodeWorkspace.allocate(1, 32, 2, head_dim, cache.dtype, CPU, 132)
+        workspace = decode_attention.DecodeWorkspace.allocate(1, 32, 2, head_dim, cache.dtype, CPU, 132, dtype)
         query, out = torch.zeros(1, 32, head_dim, dtype=dtype), torch.zeros(1, 32 * head_dim, dtype=dtype)
         decode_attention.paged_decode(query, cache, tables, workspace.plan(lengths), 16, out, scales)
         starts, tiles = torch.tensor([0, 1], dtype=torch.int32), torch.zeros(1, 2, dtype=torch.int32)

@@ -57,7 +57,7 @@ class World:
         for row, table in enumerate(self.tables):
             tables[row, : len(table)] = torch.tensor(table, dtype=torch.int32)
         workspace = DecodeWorkspace.allocate(
-            batch, heads, self.cache.num_kv_heads, head_dim, self.cache.storage.dtype, DEVICE, num_sms
+            batch, heads, self.cache.num_kv_heads, head_dim, self.cache.storage.dtype, DEVICE, num_sms, self.dtype
         )
         workspace.memory.fill_(float("nan"))
         workspace.pieces.fill_(1 << 28)  # beyond the last piece nothing may be computed

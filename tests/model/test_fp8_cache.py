@@ -130,7 +130,7 @@ def test_every_byte_is_read_as_the_number_it_stands_for(
     kept = values.to(torch.float8_e4m3fn).view(torch.uint8)
     query, out = torch.zeros(1, 4, 64, dtype=dtype, device=DEVICE), torch.empty(1, 256, dtype=dtype, device=DEVICE)
     one, table = torch.ones(1, dtype=torch.int32, device=DEVICE), torch.zeros(1, 1, dtype=torch.int32, device=DEVICE)
-    plan = decode_attention.DecodeWorkspace.allocate(1, 4, 4, 64, kept.dtype, DEVICE, num_sms=1).plan(one)
+    plan = decode_attention.DecodeWorkspace.allocate(1, 4, 4, 64, kept.dtype, DEVICE, 1, dtype).plan(one)
     decode_attention.paged_decode(query, kept, table, plan, 16, out, scales)
     torch.testing.assert_close(out[0].float(), numbers / 2, rtol=0, atol=0)
 

@@ -71,7 +71,14 @@ class DecodeGraphs:
         self.static = _Static(text, max_batch, width, cache.dtype, device)
         config = text.config
         self._workspace = DecodeWorkspace.allocate(
-            max_batch, config.num_heads, config.num_kv_heads, config.head_dim, cache.storage.dtype, device, num_sms
+            max_batch,
+            config.num_heads,
+            config.num_kv_heads,
+            config.head_dim,
+            cache.storage.dtype,
+            device,
+            num_sms,
+            cache.dtype,
         )
         pinned = device.type == "cuda"
         self._staging = [

@@ -178,7 +178,13 @@ def forward(text: TextDecoder, inputs: ForwardInputs, cache: KVCache) -> Tensor:
     decoding = len(lists.entries)
     workspace = (
         DecodeWorkspace.allocate(
-            decoding, config.num_heads, config.num_kv_heads, config.head_dim, cache.storage.dtype, cache.storage.device
+            decoding,
+            config.num_heads,
+            config.num_kv_heads,
+            config.head_dim,
+            cache.storage.dtype,
+            cache.storage.device,
+            query_dtype=cache.dtype,
         )
         if decoding
         else None
@@ -214,7 +220,9 @@ def attention_error(config: TextConfig, dtype: torch.dtype, device: torch.device
     if fp8_cache:
         layer, scales = quantise_heads(layer)
     lists = StepLists.of(inputs, heads, kv_heads)
-    workspace = DecodeWorkspace.allocate(len(lists.entries), heads, kv_heads, width, layer.dtype, device)
+    workspace = DecodeWorkspace.allocate(
+        len(lists.entries), heads, kv_heads, width, layer.dtype, device, query_dtype=dtype
+    )
     found = PagedRead.of(lists, workspace, size).attend(query, layer, scales).float()
     where = (lists.tables, lists.starts, lists.context_lens)
     wanted = reference_paged_prefill(query, layer, *where, size, scales).float()

@@ -67,7 +67,7 @@ class PrefillGraphs:
             torch.full((entries, 2), sequences - 1, dtype=torch.int32, device=device),
         )
         self._workspace = DecodeWorkspace.allocate(
-            entries, config.num_heads, config.num_kv_heads, config.head_dim, cache.storage.dtype, device, num_sms
+            entries, config.num_heads, config.num_kv_heads, config.head_dim, cache.storage.dtype, device, num_sms, dtype
         )
         self._graphs = graphs.capture(self.sizes, device, self._prepare, self._compute) if capture else {}
 

@@ -54,6 +54,7 @@ class DecodePlan:
     pieces   int32 [most, 8]: sequence, row of the query, first token, end, whether it is the only one of its row
     bounds   int32 [B + 1], the first piece of each entry, then the number of pieces
     entries  int32 [B, 2] as given to `DecodeWorkspace.plan`, or None
+    tile     tokens that are loaded at once
     memory   fp32, flat: [most, heads, head_dim] values weighted relative to the piece's own maximum, then
              [most, heads] these maxima (times log2 e) and [most, heads] the sums of weights
     """
@@ -62,6 +63,7 @@ class DecodePlan:
     bounds: Tensor
     entries: Tensor | None
     memory: Tensor
+    tile: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +86,10 @@ class DecodeWorkspace:
         dtype: torch.dtype,
         device: torch.device,
         num_sms: int | None = None,
+        query_dtype: torch.dtype | None = None,
     ) -> DecodeWorkspace:
-        """`dtype` is the cache's; `num_sms` multiprocessors, the device's own if not given."""
+        """`dtype` is the cache's, `query_dtype` the queries' where that is another; `num_sms` multiprocessors, the
+        device's own if not given."""
         filling = num_filling(kv_heads, num_sms or _num_sms(device))
         most = max_batch + filling
         return DecodeWorkspace(
@@ -93,7 +97,7 @@ class DecodeWorkspace:
             torch.empty(max_batch + 1, dtype=torch.int32, device=device),
             torch.empty(most * heads * (head_dim + 2), dtype=torch.float32, device=device),
             filling,
-            tile_tokens(head_dim, dtype),
+            tile_tokens(head_dim, torch.float32 if query_dtype == torch.float32 else dtype),
         )
 
     def plan(self, context_lens: Tensor, entries: Tensor | None = None) -> DecodePlan:
@@ -106,7 +110,9 @@ class DecodeWorkspace:
         batch = context_lens.shape[0] if entries is None else entries.shape[0]
         assert 0 < batch < self.bounds.shape[0], (batch, self.bounds.shape)
         # At most so many pieces: each takes the average share of the card at least, or is the last of its row.
-        plan = DecodePlan(self.pieces[: batch + self.filling], self.bounds[: batch + 1], entries, self.memory)
+        plan = DecodePlan(
+            self.pieces[: batch + self.filling], self.bounds[: batch + 1], entries, self.memory, self.tile
+        )
         padded = max(LEAST_PLANNED, triton.next_power_of_2(batch))
         _plan_kernel[(1,)](
             context_lens,
@@ -129,7 +135,8 @@ def _num_sms(device: torch.device) -> int:
 
 
 def tile_tokens(head_dim: int, dtype: torch.dtype) -> int:
-    """Tokens whose keys (or values) are loaded at once: 16 KiB of them; two of each fit into 99 KiB (sm86, sm89)."""
+    """Tokens whose keys (or values) are loaded at once: 16 KiB of them; two of each fit into 99 KiB (sm86, sm89). Bytes
+    that become fp32 count as fp32."""
     return max(16, min(128, (16 << 10) // (head_dim * dtype.itemsize)))
 
 
@@ -186,7 +193,7 @@ def paged_decode(
         GROUP=group,
         HEAD_DIM=head_dim,
         BLOCK_SIZE=block_size,
-        TILE=tile_tokens(head_dim, cache_layer.dtype),
+        TILE=plan.tile,
         ROWS=DOT_ROWS,
         IS_FP8=scales is not None,
         NATIVE=scales is not None and e4m3.reads_natively(query.device),

@@ -53,7 +53,7 @@ BEST_BYTES = 129 << 10  # that a program of it has for itself, at most (head_dim
 
 
 def plan_for(head_dim: int, dtype: torch.dtype, shared_bytes: int) -> PrefillPlan:
-    """`dtype` of the cache; `shared_bytes` that one program may have."""
+    """`dtype` that is multiplied, the queries'; `shared_bytes` that one program may have."""
     if dtype.itemsize > 2:
         return BEST._replace(tile=32, warps=8 if head_dim >= 64 else 4)
     if head_dim < 64:
@@ -109,7 +109,7 @@ def paged_prefill(
     assert starts.shape[0] == context_lens.shape[0] + 1 == block_tables.shape[0] + 1
     check_scales(cache_layer, scales)
     padded = triton.next_power_of_2(group)
-    plan = plan or plan_for(head_dim, cache_layer.dtype, linear._device(query.device).shared_bytes)
+    plan = plan or plan_for(head_dim, query.dtype, linear._device(query.device).shared_bytes)
     _prefill_kernel[(tiles.shape[0], kv_heads)](
         query,
         cache_layer,
