@@ -56,10 +56,10 @@ def correct_interpreter() -> None:
 
 
 def patch_once_a_launch() -> None:
-    """Halves the interpreter's time.
+    """Spares the interpreter half of its Python calls in kernels that call functions, `tl.sum` among them.
 
-    It makes Triton's language executable by replacing some 300 functions of it, for a launch and again whenever a
-    kernel calls another function (`tl.sum` is one): that takes milliseconds, and changes nothing from the second on.
+    It makes Triton's language executable by replacing some 300 functions of it, for a launch and again with every such
+    call: that takes milliseconds, and changes nothing from the second time on.
     """
     from triton.runtime import interpreter
 
