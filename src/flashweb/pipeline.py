@@ -345,7 +345,8 @@ class Pipeline:
         if limit and tokens >= limit:
             raise ContextLengthExceeded(
                 f"The {len(sizes)} pictures become {tokens} tokens, the context holds {limit}; send fewer or smaller "
-                'ones, ask for detail "low", or start the server with a smaller --max-image-size or a larger --max-model-len.",
+                "ones, ask for less detail, or start the server with a smaller --max-image-size or a larger "
+                "--max-model-len.",
                 param="messages",
             )
 

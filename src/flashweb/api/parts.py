@@ -38,7 +38,7 @@ class Parts:
             return TextPart(part.text)
         if isinstance(part, schemas.RefusalPart):
             if role != "assistant":
-                raise InvalidRequest(f"{where}: a refusal is an assistant's; use type \"text\".", param=where)
+                raise InvalidRequest(f'{where}: a refusal is an assistant\'s; use type "text".', param=where)
             return TextPart(part.refusal)
         if isinstance(part, schemas.ImagePart):
             link = part.image_url

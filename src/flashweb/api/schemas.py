@@ -29,28 +29,74 @@ class _Wire(BaseModel):
 
 
 class TextPart(_Wire):
-    """A piece of text."""
+    """A piece of text; `input_text` and `output_text` are the Responses API's names for it."""
 
-    type: Literal["text"]
+    type: Literal["text", "input_text", "output_text"]
     text: str
+
+
+class RefusalPart(_Wire):
+    """An assistant's refusal, sent back as part of the history."""
+
+    type: Literal["refusal"]
+    refusal: str
+
+
+Detail = Literal["low", "high", "auto", "original"]
+# Enlarging is not offered: a request could make a server work on pictures far larger than what it sent.
+MaxPixels = Annotated[int, Field(ge=12544, le=1 << 31)]
+Uuid = Annotated[str, Field(min_length=1, max_length=128)]
+_DETAIL = "low: at most 448 x 448 pixels (256 tokens); high, auto and original: as large as the server allows"
+_UUID = "a name of the caller's own: the picture is kept under it, and may later be named without being sent"
 
 
 class ImageUrl(_Wire):
     """Where the picture is: a `data:` URL, an http(s) URL, or the bare base64 of its bytes."""
 
-    url: str
-    detail: str | None = Field(None, description="accepted for compatibility; the size is the server's choice")
+    url: str = Field(description="a data: URL, an http(s) URL, or the bare base64 of the picture's bytes")
+    detail: Detail | None = Field(None, description=_DETAIL)
+    max_pixels: MaxPixels | None = Field(None, description="largest area the model sees of this picture, in pixels")
 
 
 class ImagePart(_Wire):
-    """A picture."""
+    """A picture; `input_image` is the Responses API's name for it."""
 
-    type: Literal["image_url"]
-    image_url: ImageUrl | str
+    type: Literal["image_url", "input_image"]
+    image_url: ImageUrl | str | None = Field(None, description="the picture; null with the uuid of one sent before")
+    detail: Detail | None = Field(None, description=_DETAIL)
+    uuid: Uuid | None = Field(None, description=_UUID)
+
+
+class ImageSource(_Wire):
+    """Anthropic's way to hold a picture."""
+
+    type: Literal["base64", "url"]
+    media_type: str | None = Field(None, max_length=128, description="not needed: the bytes decide")
+    data: str | None = Field(None, description="with type base64: the base64 of the picture's bytes")
+    url: str | None = Field(None, description="with type url: an http(s) URL")
+
+
+class PlainImagePart(_Wire):
+    """A picture as Anthropic's messages (`source`) and Hugging Face's chats (`image`, `url`, `base64`) write it."""
+
+    type: Literal["image"]
+    source: ImageSource | None = Field(None, description="the picture, as Anthropic's messages hold it")
+    image: str | None = Field(None, description="the picture: a data: URL, an http(s) URL or bare base64")
+    url: str | None = Field(None, description="the same as image")
+    base64: str | None = Field(None, description="the same as image")
+    detail: Detail | None = Field(None, description=_DETAIL)
+    uuid: Uuid | None = Field(None, description=_UUID)
+
+
+_PART_KINDS = {
+    "text": "text", "input_text": "text", "output_text": "text", "refusal": "refusal",
+    "image_url": "image_url", "input_image": "image_url", "image": "image",
+}  # fmt: skip
 
 
 def _part_kind(value: Any) -> str | None:
-    return value.get("type") if isinstance(value, dict) else getattr(value, "type", None)
+    kind = value.get("type") if isinstance(value, dict) else getattr(value, "type", None)
+    return _PART_KINDS.get(kind) if isinstance(kind, str) else None
 
 
 def _content_kind(value: Any) -> str | None:
@@ -64,7 +110,10 @@ def _content_kind(value: Any) -> str | None:
 
 
 Part = Annotated[
-    Annotated[TextPart, Tag("text")] | Annotated[ImagePart, Tag("image_url")],
+    Annotated[TextPart, Tag("text")]
+    | Annotated[RefusalPart, Tag("refusal")]
+    | Annotated[ImagePart, Tag("image_url")]
+    | Annotated[PlainImagePart, Tag("image")],
     Discriminator(_part_kind, custom_error_type="part_type", custom_error_message="unknown part type"),
 ]
 Parts = Annotated[list[Part], Field(max_length=MAX_PARTS)]
@@ -77,14 +126,20 @@ Content = Annotated[
 class ChatMessage(_Wire):
     """One turn."""
 
-    role: Literal["system", "developer", "user", "assistant", "tool", "function"]
+    role: Literal["system", "developer", "user", "assistant", "tool", "function"] = Field(
+        description="developer is read as system"
+    )
     content: Content | None = Field(None, description="a text, a list of parts, or one part")
-    reasoning_content: str | None = Field(None, description="an assistant turn's thinking; not read again")
+    name: str | None = Field(None, max_length=256, description="accepted; the model's format has no names")
+    reasoning_content: str | None = Field(
+        None, description="an assistant turn's thinking; the model reads it again only since the last user message"
+    )
     tool_calls: list[Any] | None = Field(None, description="not in this edition")
 
 
 class StreamOptions(_Wire):
-    include_usage: bool = Field(False, description="one more chunk with the usage and no choices")
+    include_usage: bool | None = Field(None, description="one more chunk with the usage and no choices")
+    continuous_usage_stats: bool | None = Field(None, description="the usage so far in every chunk")
 
 
 class ResponseFormat(_Wire):
@@ -95,53 +150,111 @@ class ChatTemplateKwargs(_Wire):
     enable_thinking: bool = Field(False, description="let the model think before it answers")
 
 
+_MetadataKey = Annotated[str, Field(max_length=64)]
+Metadata = Annotated[dict[_MetadataKey, Annotated[str, Field(max_length=512)]], Field(max_length=16)]
+
+
+class MmProcessorKwargs(_Wire):
+    """vLLM's name for choices about pictures; what is not listed is refused."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, frozen=True)
+
+    max_pixels: MaxPixels | None = Field(None, description="largest area the model sees of each picture, in pixels")
+
+
 class ChatRequest(_Wire):
     """A chat, and how to answer it."""
 
     model: str | None = Field(None, max_length=256, description="the model's name or one of its aliases")
-    messages: list[ChatMessage] = Field(min_length=1, max_length=MAX_MESSAGES)
+    messages: list[ChatMessage] = Field(
+        min_length=1, max_length=MAX_MESSAGES, description="the conversation so far, oldest turn first"
+    )
     stream: bool | None = Field(None, description="send the answer piece by piece as server-sent events")
-    stream_options: StreamOptions | None = None
+    stream_options: StreamOptions | None = Field(None, description="only together with stream: true")
     max_tokens: TokenCount | None = Field(None, description="longest answer in tokens; default 512, 4096 with thinking")
     max_completion_tokens: TokenCount | None = Field(None, description="the newer name of max_tokens")
-    min_tokens: Annotated[int, Field(ge=0, le=MAX_TOKENS)] | None = None
+    min_tokens: Annotated[int, Field(ge=0, le=MAX_TOKENS)] | None = Field(
+        None, description="the answer does not end before it has so many tokens"
+    )
     n: Annotated[int, Field(ge=1, le=MAX_CHOICES)] | None = Field(None, description="number of answers")
     temperature: Annotated[float, Field(ge=0, le=2)] | None = Field(None, description="0: always the likeliest token")
-    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
+    top_p: Annotated[float, Field(gt=0, le=1)] | None = Field(
+        None, description="choose among the likeliest tokens that together have this probability"
+    )
     top_k: Annotated[int, Field(ge=-1, le=1 << 24)] | None = Field(None, description="0 or -1: off")
-    min_p: Annotated[float, Field(ge=0, le=1)] | None = None
-    presence_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
-    frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
-    repetition_penalty: Annotated[float, Field(ge=0.01, le=10)] | None = None
-    seed: Annotated[int, Field(ge=-(1 << 63), lt=1 << 63)] | None = None
+    min_p: Annotated[float, Field(ge=0, le=1)] | None = Field(
+        None, description="leave out tokens less likely than this share of the likeliest one"
+    )
+    presence_penalty: Annotated[float, Field(ge=-2, le=2)] | None = Field(
+        None, description="taken from the score of every token the answer already has"
+    )
+    frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = Field(
+        None, description="the same, as often as the answer has the token"
+    )
+    repetition_penalty: Annotated[float, Field(ge=0.01, le=10)] | None = Field(
+        None, description="divides the score of tokens in prompt or answer; 1: off"
+    )
+    seed: Annotated[int, Field(ge=-(1 << 63), lt=1 << 63)] | None = Field(
+        None, description="the same seed and request give the same answer"
+    )
     stop: (
         Annotated[str, Field(min_length=1, max_length=MAX_STOP_CHARS)]
         | Annotated[list[Annotated[str, Field(min_length=1, max_length=MAX_STOP_CHARS)]], Field(max_length=MAX_STOP)]
         | None
-    ) = None
-    stop_token_ids: Annotated[list[TokenId], Field(max_length=MAX_STOP)] | None = None
-    include_stop_str_in_output: bool | None = None
+    ) = Field(None, description="texts that end the answer and are not part of it")
+    stop_token_ids: Annotated[list[TokenId], Field(max_length=MAX_STOP)] | None = Field(
+        None, description="token ids that end the answer"
+    )
+    include_stop_str_in_output: bool | None = Field(None, description="keep the stop text at the end of the answer")
     logit_bias: (
         Annotated[dict[str, Annotated[float, Field(ge=-100, le=100)]], Field(max_length=MAX_LOGIT_BIAS)] | None
-    ) = None
-    logprobs: bool | None = None
-    top_logprobs: Annotated[int, Field(ge=0, le=MAX_TOP_LOGPROBS)] | None = None
+    ) = Field(None, description="token id (as text) -> what is added to its score; -100 forbids it")
+    logprobs: bool | None = Field(None, description="give the log probability of each token of the answer")
+    top_logprobs: Annotated[int, Field(ge=0, le=MAX_TOP_LOGPROBS)] | None = Field(
+        None, description="with logprobs: and so many alternatives each"
+    )
     ignore_eos: bool | None = Field(None, description="go on after the end token, for measuring")
-    response_format: ResponseFormat | None = None
+    response_format: ResponseFormat | None = Field(None, description="what the answer must look like")
     tools: list[Any] | None = Field(None, description="not in this edition")
     functions: list[Any] | None = Field(None, description="not in this edition")
-    chat_template_kwargs: ChatTemplateKwargs | None = None
+    chat_template_kwargs: ChatTemplateKwargs | None = Field(None, description="choices of the chat template")
     reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = Field(
         None, description="anything but none or minimal lets the model think before it answers"
+    )
+    mm_processor_kwargs: MmProcessorKwargs | None = Field(None, description="how large pictures may get")
+    add_generation_prompt: bool | None = Field(None, description="begin a new assistant's turn; default true")
+    continue_final_message: bool | None = Field(
+        None, description="the last message is an assistant's, and the answer goes on where its text ends"
+    )
+    user: Annotated[str, Field(max_length=512)] | None = Field(None, description="accepted, without effect")
+    safety_identifier: Annotated[str, Field(max_length=512)] | None = Field(
+        None, description="accepted, without effect"
+    )
+    prompt_cache_key: Annotated[str, Field(max_length=512)] | None = Field(
+        None, description="accepted, without effect: every prompt is looked up in the prefix cache"
+    )
+    metadata: Metadata | None = Field(None, description="accepted, without effect: up to 16 pairs of texts")
+    store: bool | None = Field(None, description="accepted, without effect: answers are not stored")
+    service_tier: Annotated[str, Field(max_length=32)] | None = Field(
+        None, description="accepted; there is one tier, which the answer names: default"
     )
 
 
 # --- what we answer: written by hand in answers.py for speed; these models are its documentation and its test ------
 
 
+class ImageUseOut(BaseModel):
+    width: int = Field(description="of the picture the model saw, in pixels")
+    height: int
+    source_width: int = Field(description="of the picture that was sent, turned upright")
+    source_height: int
+    tokens: int
+
+
 class PromptTokensDetails(BaseModel):
     cached_tokens: int = Field(description="prompt tokens answered from the prefix cache")
     image_tokens: int = Field(description="prompt tokens that stand for pictures")
+    images: list[ImageUseOut] | None = Field(None, description="what became of each picture; absent without pictures")
 
 
 class CompletionTokensDetails(BaseModel):
@@ -178,6 +291,9 @@ class AssistantMessage(BaseModel):
     refusal: None = None
 
 
+_FINGERPRINT = "of version, model and weight format: where it is the same, the same seed gives the same answer"
+
+
 class Choice(BaseModel):
     index: int
     message: AssistantMessage
@@ -192,6 +308,8 @@ class ChatCompletion(BaseModel):
     model: str = Field(description="the name that was asked for; the header x-flashweb-model names who answered")
     choices: list[Choice]
     usage: UsageOut
+    system_fingerprint: str = Field(description=_FINGERPRINT)
+    service_tier: str | None = Field(None, description="default, where the request names a tier")
 
 
 class DeltaOut(BaseModel):
@@ -216,6 +334,8 @@ class ChatCompletionChunk(BaseModel):
     model: str
     choices: list[ChunkChoice]
     usage: UsageOut | None = None
+    system_fingerprint: str = Field(description=_FINGERPRINT)
+    service_tier: str | None = None
 
 
 class ErrorOut(BaseModel):
