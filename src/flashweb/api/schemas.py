@@ -88,9 +88,10 @@ class PlainImagePart(_Wire):
     uuid: Uuid | None = Field(None, description=_UUID)
 
 
+# Names that are no fields of a part: in an error's path the two would be taken for each other.
 _PART_KINDS = {
-    "text": "text", "input_text": "text", "output_text": "text", "refusal": "refusal",
-    "image_url": "image_url", "input_image": "image_url", "image": "image",
+    "text": "<text>", "input_text": "<text>", "output_text": "<text>", "refusal": "<refusal>",
+    "image_url": "<picture>", "input_image": "<picture>", "image": "<image>",
 }  # fmt: skip
 
 
@@ -110,10 +111,10 @@ def _content_kind(value: Any) -> str | None:
 
 
 Part = Annotated[
-    Annotated[TextPart, Tag("text")]
-    | Annotated[RefusalPart, Tag("refusal")]
-    | Annotated[ImagePart, Tag("image_url")]
-    | Annotated[PlainImagePart, Tag("image")],
+    Annotated[TextPart, Tag("<text>")]
+    | Annotated[RefusalPart, Tag("<refusal>")]
+    | Annotated[ImagePart, Tag("<picture>")]
+    | Annotated[PlainImagePart, Tag("<image>")],
     Discriminator(_part_kind, custom_error_type="part_type", custom_error_message="unknown part type"),
 ]
 Parts = Annotated[list[Part], Field(max_length=MAX_PARTS)]
