@@ -1,5 +1,5 @@
-"""Fields of a chat request beside its messages: what has no effect, what is ignored with a warning, what is refused, and
-what the answer says about itself. With the official client's own types as judge."""
+"""Fields of a chat request beside its messages: without effect, ignored with a warning, refused; and what the answer
+says about itself. With the official client's own types as judge."""
 
 from __future__ import annotations
 

@@ -32,14 +32,14 @@ class TextPart(_Wire):
     """A piece of text; `input_text` and `output_text` are the Responses API's names for it."""
 
     type: Literal["text", "input_text", "output_text"]
-    text: str
+    text: str = Field(description="the text, as it is: control tokens in it are plain text")
 
 
 class RefusalPart(_Wire):
     """An assistant's refusal, sent back as part of the history."""
 
     type: Literal["refusal"]
-    refusal: str
+    refusal: str = Field(description="its text")
 
 
 Detail = Literal["low", "high", "auto", "original"]
@@ -246,10 +246,10 @@ class ChatRequest(_Wire):
 
 class ImageUseOut(BaseModel):
     width: int = Field(description="of the picture the model saw, in pixels")
-    height: int
+    height: int = Field(description="of the picture the model saw, in pixels")
     source_width: int = Field(description="of the picture that was sent, turned upright")
-    source_height: int
-    tokens: int
+    source_height: int = Field(description="of the picture that was sent, turned upright")
+    tokens: int = Field(description="prompt tokens that stand for this picture")
 
 
 class PromptTokensDetails(BaseModel):
@@ -259,91 +259,97 @@ class PromptTokensDetails(BaseModel):
 
 
 class CompletionTokensDetails(BaseModel):
-    reasoning_tokens: int
+    reasoning_tokens: int = Field(description="of the thinking")
 
 
 class UsageOut(BaseModel):
-    prompt_tokens: int
-    completion_tokens: int
-    total_tokens: int
+    prompt_tokens: int = Field(description="of the prompt, pictures included")
+    completion_tokens: int = Field(description="of all choices, thinking included")
+    total_tokens: int = Field(description="the sum of both")
     prompt_tokens_details: PromptTokensDetails
     completion_tokens_details: CompletionTokensDetails
 
 
 class TopLogprob(BaseModel):
-    token: str
-    logprob: float
-    bytes: list[int] | None
+    token: str = Field(description="its text, with U+FFFD for parts of characters")
+    logprob: float = Field(description="natural logarithm of its probability; -9999 stands for never")
+    bytes: list[int] | None = Field(description="its bytes, which may be part of a character")
 
 
 class TokenLogprobOut(TopLogprob):
-    top_logprobs: list[TopLogprob]
+    top_logprobs: list[TopLogprob] = Field(description="the likeliest tokens at this place, likeliest first")
 
 
 class LogprobsOut(BaseModel):
-    content: list[TokenLogprobOut] | None
-    refusal: None = None
+    content: list[TokenLogprobOut] | None = Field(description="one entry per token of the answer")
+    refusal: None = Field(None, description="always null")
 
 
 class AssistantMessage(BaseModel):
     role: Literal["assistant"]
-    content: str | None
-    reasoning_content: str | None = None
-    refusal: None = None
+    content: str | None = Field(description="the answer")
+    reasoning_content: str | None = Field(None, description="what the model thought before it, when thinking was on")
+    refusal: None = Field(None, description="always null: a refusal is written as an answer")
 
 
 _FINGERPRINT = "of version, model and weight format: where it is the same, the same seed gives the same answer"
 
 
 class Choice(BaseModel):
-    index: int
+    index: int = Field(description="0 .. n - 1")
     message: AssistantMessage
-    logprobs: LogprobsOut | None
-    finish_reason: Literal["stop", "length", "tool_calls"]
+    logprobs: LogprobsOut | None = Field(description="null unless asked for")
+    finish_reason: Literal["stop", "length", "tool_calls"] = Field(
+        description="stop: the model ended, or a stop text or id came; length: max_tokens or the context was reached"
+    )
 
 
 class ChatCompletion(BaseModel):
-    id: str
+    id: str = Field(description="this answer's name")
     object: Literal["chat.completion"]
-    created: int
+    created: int = Field(description="when the request came, in seconds since 1970")
     model: str = Field(description="the name that was asked for; the header x-flashweb-model names who answered")
-    choices: list[Choice]
+    choices: list[Choice] = Field(description="as many as n asked for")
     usage: UsageOut
     system_fingerprint: str = Field(description=_FINGERPRINT)
     service_tier: str | None = Field(None, description="default, where the request names a tier")
 
 
 class DeltaOut(BaseModel):
-    role: Literal["assistant"] | None = None
-    content: str | None = None
-    reasoning_content: str | None = None
+    role: Literal["assistant"] | None = Field(None, description="in the first chunk of a choice")
+    content: str | None = Field(None, description="the next piece of the answer")
+    reasoning_content: str | None = Field(None, description="the next piece of the thinking")
 
 
 class ChunkChoice(BaseModel):
-    index: int
+    index: int = Field(description="0 .. n - 1")
     delta: DeltaOut
-    logprobs: LogprobsOut | None
-    finish_reason: Literal["stop", "length", "tool_calls"] | None
+    logprobs: LogprobsOut | None = Field(description="of the tokens of this piece")
+    finish_reason: Literal["stop", "length", "tool_calls"] | None = Field(
+        description="null but in the last chunk of a choice"
+    )
 
 
 class ChatCompletionChunk(BaseModel):
     """One server-sent event of a streamed answer."""
 
-    id: str
+    id: str = Field(description="the same in all chunks of an answer")
     object: Literal["chat.completion.chunk"]
-    created: int
-    model: str
-    choices: list[ChunkChoice]
-    usage: UsageOut | None = None
+    created: int = Field(description="when the request came, in seconds since 1970")
+    model: str = Field(description="the name that was asked for")
+    choices: list[ChunkChoice] = Field(description="what is new; empty in the last chunk of include_usage")
+    usage: UsageOut | None = Field(
+        None, description="null but in the last chunk; the usage so far with continuous_usage_stats"
+    )
     system_fingerprint: str = Field(description=_FINGERPRINT)
-    service_tier: str | None = None
+    service_tier: str | None = Field(None, description="default, where the request names a tier")
 
 
 class ErrorOut(BaseModel):
     message: str = Field(description="what was wrong, the value, the limit and the fix")
-    type: str
+    type: str = Field(description="OpenAI's kind of error")
     param: str | None = Field(description="the parameter at fault, as a path such as messages[0].content")
-    code: str | None
+    code: str | None = Field(description="a word for programs, or null")
 
 
 class ErrorBody(BaseModel):
@@ -351,9 +357,9 @@ class ErrorBody(BaseModel):
 
 
 class ModelOut(BaseModel):
-    id: str
+    id: str = Field(description="the name")
     object: Literal["model"]
-    created: int
+    created: int = Field(description="when the server started, in seconds since 1970")
     owned_by: str
     root: str = Field(description="the model behind an alias")
     max_model_len: int | None = Field(description="tokens of prompt and answer together; null until loaded")
@@ -361,15 +367,17 @@ class ModelOut(BaseModel):
 
 class ModelList(BaseModel):
     object: Literal["list"]
-    data: list[ModelOut]
+    data: list[ModelOut] = Field(description="every name the loaded model answers to")
 
 
 class HealthOut(BaseModel):
-    status: Literal["ok", "loading", "draining", "stalled", "dead", "stopped"]
-    model_loaded: bool
-    model: str
-    detail: str = ""
+    status: Literal["ok", "loading", "draining", "stalled", "dead", "stopped"] = Field(
+        description="ok, or why no request would be answered"
+    )
+    model_loaded: bool = Field(description="false before a lazy load")
+    model: str = Field(description="its own name")
+    detail: str = Field("", description="more about the status")
 
 
 class LiveOut(BaseModel):
-    status: Literal["ok", "dead"]
+    status: Literal["ok", "dead"] = Field(description="ok, or dead: only a restart of the server can help")
