@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from tests.e2e.conftest import Running, Start
-from tests.house import data_url, png
+from tests.house import data_url, png, processor
 
 pytestmark = pytest.mark.slow
 QUESTION = "What is in this image?"
@@ -50,12 +50,16 @@ def test_parameters_change_what_the_bundled_model_says_as_documented(nano: Runni
     # The likeliest first token is not taken when it is forbidden.
     first = ask(nano, max_tokens=1, logprobs=True, top_logprobs=2)["choices"][0]["logprobs"]["content"][0]
     assert first["token"] == first["top_logprobs"][0]["token"] and first["logprob"] <= 0
-    ids = httpx.post(
+    (token_id,) = processor().tokenizer.encode(first["token"])
+    assert not text(ask(nano, logit_bias={str(token_id): -100})).startswith(first["token"])
+
+    # The end token is passed over until the answer is long enough.
+    long = httpx.post(
         f"{nano.url}/v1/chat/completions",
         json={"messages": [{"role": "user", "content": "hi"}], "max_tokens": 12, "min_tokens": 12, "ignore_eos": True},
         timeout=120,
     ).json()
-    assert (ids["usage"]["completion_tokens"], ids["choices"][0]["finish_reason"]) == (12, "length")
+    assert (long["usage"]["completion_tokens"], long["choices"][0]["finish_reason"]) == (12, "length")
 
     # The same seed is the same answer, for every choice; sampling without one is not bound to it.
     one, two = (ask(nano, temperature=1.5, seed=5, n=2)["choices"] for _ in range(2))
