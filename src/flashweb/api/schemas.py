@@ -292,7 +292,7 @@ class AssistantMessage(BaseModel):
     refusal: None = Field(None, description="always null: a refusal is written as an answer")
 
 
-_FINGERPRINT = "of version, model and weight format: where it is the same, the same seed gives the same answer"
+_FINGERPRINT = "of version, model and weight format: when it changes, the same seed may give another answer"
 
 
 class Choice(BaseModel):
