@@ -5,6 +5,7 @@
     │   ├── InvalidImage          bytes that are no picture we can decode
     │   ├── InvalidImageUrl       a source we do not read (blob:, file:, private address, malformed)
     │   ├── ImageDownloadFailed   the remote host refused, timed out, or sent something else
+    │   ├── ImageNotFound         no picture is kept under the name the caller gives
     │   └── ContextLengthExceeded prompt (+ at least one token) does not fit
     ├── TooLarge                  bytes or pixels over a limit
     ├── UnsupportedMediaType      a media type nobody here reads
@@ -48,6 +49,10 @@ class InvalidImageUrl(InvalidRequest):
 
 class ImageDownloadFailed(InvalidRequest):
     code = "failed_to_download_image"
+
+
+class ImageNotFound(InvalidRequest):
+    code = "image_not_found"
 
 
 class ContextLengthExceeded(InvalidRequest):

@@ -16,7 +16,7 @@ import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, cast
 
 from flashweb.engine import Engine
@@ -30,6 +30,7 @@ from flashweb.types import (
     EngineTimes,
     FinishReason,
     ImagePart,
+    ImageUse,
     Message,
     Part,
     PictureTimes,
@@ -66,7 +67,7 @@ class Loader(Protocol):
         times: PictureTimes | None = None,
     ) -> list[PixelPatches]: ...
 
-    def num_image_tokens(self, size: tuple[int, int]) -> int: ...
+    def num_image_tokens(self, size: tuple[int, int], max_pixels: int = 0) -> int: ...
 
     def close(self) -> None: ...
 
@@ -350,29 +351,39 @@ class Pipeline:
     # --- the row --------------------------------------------------------------------------------------------------
 
     async def stream(
-        self, chat: Chat, params: SamplingParams, n: int = 1, ticket: Ticket | None = None
+        self,
+        chat: Chat,
+        params: SamplingParams,
+        n: int = 1,
+        ticket: Ticket | None = None,
+        *,
+        running_usage: bool = False,
     ) -> AsyncGenerator[_Piece, None]:
         """Admit a chat and yield (choice index, piece of answer) until every choice has finished.
 
         A caller that was admitted before gives its ticket, of weight n, and gives the places back itself.
-        Each choice's last piece carries `finish` and `usage`. Closing the generator frees everything. Everything
+        Each choice's last piece carries `finish` and `usage`; with `running_usage` every one carries the usage so far.
+        Closing the generator frees everything. Everything
         that is wrong with the request is raised before the first piece: InvalidRequest and its family, TooLarge,
         Overloaded, NotReady; EngineDied may come at any time.
         """
         with self.admit(n) if ticket is None else _in_this_task(ticket):
             watch = _Watch(time.perf_counter(), n)
-            async with aclosing(await self._answer(chat, params, watch)) as pieces:
+            async with aclosing(await self._answer(chat, params, watch, running_usage)) as pieces:
                 async for piece in pieces:
                     yield piece
 
-    async def _answer(self, chat: Chat, params: SamplingParams, watch: _Watch) -> AsyncGenerator[_Piece, None]:
+    async def _answer(
+        self, chat: Chat, params: SamplingParams, watch: _Watch, running_usage: bool = False
+    ) -> AsyncGenerator[_Piece, None]:
         """The pieces of an answer, once its pictures and prompt are ready; not a generator itself, because every
         token pays for each one that it passes through."""
         self._check_text_length(chat)
         images = await self._load(chat.images, watch)
         prompt = await self._build(chat, images)
         params = self._fit(prompt, params)
-        choices = [self._choice(i, chat, prompt, _nth(params, i), replace(watch)) for i in range(watch.n)]
+        readers = [_Reader(self.processor, chat, prompt, params, running_usage) for _ in range(watch.n)]
+        choices = [self._choice(i, one, prompt, _nth(params, i), replace(watch)) for i, one in enumerate(readers)]
         return choices[0] if watch.n == 1 else _merge(choices)
 
     async def _load(self, parts: Sequence[ImagePart], watch: _Watch) -> Sequence[PixelPatches]:
@@ -381,20 +392,22 @@ class Pipeline:
         times = PictureTimes()
         images: Sequence[PixelPatches] = ()
         try:
-            images = await self._loader.load(parts, self._check_picture_sizes, times)
+            images = await self._loader.load(parts, partial(self._check_picture_sizes, parts), times)
         finally:
             if watch.counted:
                 self.metrics.pictures(times, images)
         return images
 
-    def _check_picture_sizes(self, sizes: Sequence[tuple[int, int]]) -> None:
+    def _check_picture_sizes(self, parts: Sequence[ImagePart], sizes: Sequence[tuple[int, int]]) -> None:
         """Known from the headers alone: pictures that cannot fit are refused before any of them is decoded."""
         limit = self.engine.state.max_model_len
-        tokens = sum(self._loader.num_image_tokens(size) for size in sizes)
+        pairs = zip(parts, sizes, strict=True)
+        tokens = sum(self._loader.num_image_tokens(size, part.max_pixels) for part, size in pairs)
         if limit and tokens >= limit:
             raise ContextLengthExceeded(
                 f"The {len(sizes)} pictures become {tokens} tokens, the context holds {limit}; send fewer or smaller "
-                "ones, or start the server with a smaller --max-image-size or a larger --max-model-len.",
+                "ones, ask for less detail, or start the server with a smaller --max-image-size or a larger "
+                "--max-model-len.",
                 param="messages",
             )
 
@@ -429,10 +442,9 @@ class Pipeline:
         return params if params.max_tokens <= left else replace(params, max_tokens=left)
 
     async def _choice(
-        self, index: int, chat: Chat, prompt: Prompt, params: SamplingParams, watch: _Watch
+        self, index: int, reader: _Reader, prompt: Prompt, params: SamplingParams, watch: _Watch
     ) -> AsyncGenerator[_Piece, None]:
         """One sequence through the engine. The id is our own: what callers send never becomes a key."""
-        reader = _Reader(self.processor, chat, prompt, params)
         tokens = cast(AsyncGenerator[TokenOut, None], self.engine.generate(prompt, params, secrets.token_hex(12)))
         failed = False
         try:
@@ -473,7 +485,9 @@ class Pipeline:
 class _Reader:
     """From one sequence's tokens to what its caller may see, with the count of both."""
 
-    def __init__(self, processor: PromptProcessor, chat: Chat, prompt: Prompt, params: SamplingParams) -> None:
+    def __init__(
+        self, processor: PromptProcessor, chat: Chat, prompt: Prompt, params: SamplingParams, running_usage: bool
+    ) -> None:
         eos = () if params.ignore_eos else processor.eos_token_ids
         self._text = TextStream(
             processor.tokenizer,
@@ -486,6 +500,8 @@ class _Reader:
         self._reply = ReplySplitter(thinking=chat.enable_thinking)
         self._thinking = chat.enable_thinking
         self._prompt = prompt
+        self._patch_size = processor.geometry.patch_size
+        self._running_usage = running_usage
         self._completion_tokens = 0
         self._reasoning_tokens = 0
         self._cached_tokens = 0
@@ -517,16 +533,31 @@ class _Reader:
             reasoning=reasoning,
             logprobs=logprobs,
             finish=finish,
-            usage=self._usage() if finish else None,
+            usage=self._usage(images=self._images() if finish else ()) if finish or self._running_usage else None,
         )
 
-    def _usage(self) -> Usage:
+    def _images(self) -> tuple[ImageUse, ...]:
+        side = self._patch_size
+        pictures = [span.image for span in self._prompt.spans]
+        return tuple(
+            ImageUse(
+                width=picture.grid.w * side,
+                height=picture.grid.h * side,
+                source_width=picture.source_size[1],
+                source_height=picture.source_size[0],
+                tokens=picture.grid.num_tokens,
+            )
+            for picture in pictures
+        )
+
+    def _usage(self, images: tuple[ImageUse, ...]) -> Usage:
         return Usage(
             prompt_tokens=self._prompt.num_tokens,
             completion_tokens=self._completion_tokens,
             cached_tokens=self._cached_tokens,
             image_tokens=self._prompt.num_image_tokens,
             reasoning_tokens=self._reasoning_tokens,
+            images=images,
         )
 
 

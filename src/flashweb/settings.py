@@ -155,6 +155,9 @@ class MediaSettings(_Section):
     media_cache_memory: Size = option(
         128 << 20, "memory for recent pictures, decoded and resized; 0 prepares every one anew", unit="bytes", ge=0
     )
+    media_uuid_memory: Size = option(
+        64 << 20, "memory for pictures that callers sent with a uuid; 0 keeps none", unit="bytes", ge=0
+    )
 
 
 class ModelSettings(_Section):

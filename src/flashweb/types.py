@@ -34,13 +34,25 @@ class TextPart:
 
 @dataclass(frozen=True, slots=True)
 class ImagePart:
-    """One picture as the caller gave it: `url` (data:, http(s):, or bare base64) or raw `data`, never both."""
+    """One picture as the caller gave it: `url` (data:, http(s):, or bare base64) or raw `data`, never both.
+
+    name: (whose, uuid) under which its file is kept for later requests of the same caller; without a source it is the
+    file kept under that name. max_pixels: area of the picture the model sees at most, 0 = what the server allows.
+    """
 
     url: str | None = None
     data: bytes | None = None
+    name: tuple[str, str] | None = None
+    max_pixels: int = 0
 
     def __post_init__(self) -> None:
-        assert (self.url is None) != (self.data is None), "an ImagePart has exactly one source"
+        assert self.url is None or self.data is None, "an ImagePart has one source"
+        assert not self.is_reference or self.name is not None, "an ImagePart has a source or a name"
+
+    @property
+    def is_reference(self) -> bool:
+        """Only the name of a picture that was sent before."""
+        return self.url is None and self.data is None
 
 
 Part: TypeAlias = TextPart | ImagePart
@@ -55,12 +67,18 @@ class Message:
     tool_calls: tuple[Mapping[str, Any], ...] = ()  # {"name": str, "arguments": mapping}
     tool_call_id: str | None = None
 
+    @property
+    def text(self) -> str:
+        return "".join(part.text for part in self.parts if isinstance(part, TextPart))
+
 
 @dataclass(frozen=True, slots=True)
 class Chat:
     messages: tuple[Message, ...]
     enable_thinking: bool = False
     tools: tuple[Mapping[str, Any], ...] = ()
+    add_generation_prompt: bool = True  # begin the assistant's turn at the end of the prompt
+    continue_final_message: bool = False  # leave the last turn open, so that the answer goes on with its text
 
     @property
     def images(self) -> tuple[ImagePart, ...]:
@@ -223,12 +241,24 @@ class TokenOut(msgspec.Struct, frozen=True, gc=False):
 
 
 @dataclass(frozen=True, slots=True)
+class ImageUse:
+    """What became of one picture of the prompt: the size the model saw, the original's, both in pixels."""
+
+    width: int
+    height: int
+    source_width: int
+    source_height: int
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
 class Usage:
     prompt_tokens: int
     completion_tokens: int
     cached_tokens: int = 0
     image_tokens: int = 0
     reasoning_tokens: int = 0
+    images: tuple[ImageUse, ...] = ()  # on the last piece of an answer, in the order of the prompt
 
 
 class ToolCallPiece(msgspec.Struct, frozen=True, gc=False):
@@ -241,7 +271,8 @@ class ToolCallPiece(msgspec.Struct, frozen=True, gc=False):
 
 
 class Delta(msgspec.Struct, frozen=True, gc=False):
-    """A piece of the answer as the caller may see it; the last one carries `finish` and `usage`."""
+    """A piece of the answer as the caller may see it; the last one carries `finish` and `usage` (earlier ones carry the
+    usage so far where the caller of the pipeline asked for it)."""
 
     text: str = ""
     reasoning: str = ""

@@ -70,6 +70,66 @@ async def run_async(client: openai.AsyncOpenAI, asked: list[dict[str, object]], 
     assert {answer.choices[0].message.content for answer in await asyncio.gather(*crowd)} == {expected}
 
 
+def run_parameters(client: openai.OpenAI, asked: list[dict[str, object]]) -> None:
+    """Everything OpenAI names beside messages, in one request and in its streamed form."""
+    create = client.chat.completions.create
+    parameters = {
+        "n": 2, "seed": 7, "temperature": 0.8, "top_p": 0.9, "max_completion_tokens": 6, "stop": ["###"],
+        "presence_penalty": 0.1, "frequency_penalty": 0.1, "logit_bias": {"10": -100}, "logprobs": True,
+        "top_logprobs": 2, "user": "ann", "metadata": {"order": "1"}, "store": False, "service_tier": "auto",
+    }  # fmt: skip
+    if openai.__version__ == "1.40.0":  # it names fewer of them; programs of its time pass the others so
+        late = {name: parameters.pop(name) for name in ("max_completion_tokens", "metadata", "store")}
+        parameters["extra_body"] = late
+    whole = create(model=MODEL, messages=asked, **parameters)
+    assert [choice.index for choice in whole.choices] == [0, 1]
+    assert whole.system_fingerprint.startswith("fp_") and whole.service_tier == "default"
+    for choice in whole.choices:
+        assert choice.finish_reason in ("stop", "length")
+        assert all(entry.logprob <= 0 and len(entry.top_logprobs) <= 2 for entry in choice.logprobs.content)
+    again = create(model=MODEL, messages=asked, **parameters)
+    assert [c.message.content for c in again.choices] == [c.message.content for c in whole.choices], "same seed"
+    options = {"include_usage": True, "continuous_usage_stats": True}
+    chunks = list(create(model=MODEL, messages=asked, **parameters, stream=True, stream_options=options))
+    counts = [chunk.usage.completion_tokens for chunk in chunks]
+    assert counts == sorted(counts) and counts[-1] == whole.usage.completion_tokens, counts
+    for index, choice in enumerate(whole.choices):
+        pieces = [c.delta.content or "" for chunk in chunks for c in chunk.choices if c.index == index]
+        assert "".join(pieces) == choice.message.content
+    raw = client.chat.completions.with_raw_response.create(
+        model=MODEL, messages=asked, max_tokens=2, extra_body={"no_such_field": 1}
+    )
+    assert raw.headers["x-flashweb-warning"] == "ignored unknown fields: no_such_field"
+
+
+def run_messages(client: openai.OpenAI, picture: str) -> None:
+    """Roles, parts and pictures as OpenAI and vLLM write them."""
+
+    def ask(*turns: object, **more: object) -> object:
+        return client.chat.completions.create(
+            model=MODEL, messages=list(turns), max_tokens=8, temperature=0, extra_body=more
+        )
+
+    link = {"url": f"data:image/png;base64,{picture}", "detail": "low"}
+    text = {"type": "text", "text": "What is it?"}
+    sent = {"role": "user", "content": [{"type": "image_url", "image_url": link, "uuid": "one"}, text]}
+    referred = {"role": "user", "content": [{"type": "image_url", "image_url": None, "uuid": "one"}, text]}
+    developer = {"role": "developer", "content": "Be brief."}
+    first, second = ask(developer, sent), ask(developer, sent, mm_processor_kwargs={"max_pixels": 200704})
+    named = ask(developer, {**referred, "content": [{**referred["content"][0], "detail": "low"}, text]})
+    assert first.choices[0].message.content == second.choices[0].message.content == named.choices[0].message.content
+    details = named.usage.model_dump()["prompt_tokens_details"]
+    assert details["image_tokens"] == sum(image["tokens"] for image in details["images"]) <= 256
+    begun = {"role": "assistant", "content": "It is"}
+    rest = ask(developer, sent, begun, continue_final_message=True, add_generation_prompt=False)
+    assert rest.usage.prompt_tokens > first.usage.prompt_tokens
+    try:
+        ask({"role": "user", "content": [{"type": "image_url", "image_url": None, "uuid": "two"}]})
+        raise AssertionError("a picture that was never sent was found")
+    except openai.NotFoundError as error:
+        assert error.code == "image_not_found", error.body
+
+
 def run_errors(client: openai.OpenAI) -> None:
     try:
         client.chat.completions.create(model="gpt-4o", messages=messages(DOT, "hi"))
@@ -99,6 +159,8 @@ def main() -> None:
     asked = messages(picture, question)
     answer = run_sync(client, asked)
     asyncio.run(run_async(openai.AsyncOpenAI(base_url=base_url, api_key="not-needed", max_retries=0), asked, answer))
+    run_parameters(client, asked)
+    run_messages(client, picture)
     run_errors(client)
     assert expected is None or answer.strip() == expected, f"answered {answer!r}, the picture says {expected!r}"
     print(json.dumps({"openai": openai.__version__, "answer": answer}))

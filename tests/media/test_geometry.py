@@ -135,3 +135,19 @@ def test_a_broken_file_names_itself(text: str, tmp_path: Path) -> None:
 
 def test_the_familys_largest_picture_has_24_576_patches() -> None:
     assert ImageGeometry().max_patches == 6144 * 4
+
+
+@given(st.integers(1, 4000), st.integers(1, 4000), st.integers(256, 12000))
+def test_a_bound_holds_and_never_enlarges(height: int, width: int, max_tokens: int) -> None:
+    geometry = ImageGeometry()
+    if max(height, width) > 20 * min(height, width):
+        return
+    free, bounded = geometry.num_tokens(height, width), geometry.bounded(max_tokens * 784).num_tokens(height, width)
+    assert bounded <= min(free, max_tokens)
+    assert bounded == free or free > max_tokens
+
+
+def test_no_bound_or_a_larger_one_is_the_checkpoints_own_rule() -> None:
+    geometry = ImageGeometry()
+    assert geometry.bounded(0) is geometry and geometry.bounded(1 << 31) is geometry
+    assert geometry.bounded(1).max_pixels == geometry.min_pixels

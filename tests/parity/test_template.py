@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import flashweb
 from flashweb.prompt import PromptProcessor
 from flashweb.prompt.positions import rope_positions
-from flashweb.prompt.template import DEFAULT_TEMPLATE
+from flashweb.prompt.template import DEFAULT_TEMPLATE, ChatTemplate
 from flashweb.types import Chat, Grid, ImagePart, Message, PixelPatches, TextPart
 
 NANO = Path(flashweb.__file__).parent / "models" / "flashweb-nano"
@@ -128,6 +128,30 @@ def test_token_ids_equal_the_references(name: str, source: Path, thinking: bool,
     prompt = PromptProcessor(tmp_path).build(chat, [picture(*grid) for grid in grids])
     assert list(prompt.token_ids) == expected
     assert [span.start for span in prompt.spans] == _run_starts(expected, ours().image_token_id)
+
+
+CONTINUED = {
+    "one word": (user("q"), said("assistant", "The")),
+    "turns": (said("system", "S"), user(None, "one"), said("assistant", "1"), user("two"), said("assistant", "2, 3,")),
+    "spaces around": (user("q"), said("assistant", "  Once upon  ")),
+    "line break": (user("q"), said("assistant", "1. tea\n2.\n")),
+    "said before": (user("The"), said("assistant", "The The")),
+    "JSON": (user("q"), said("assistant", '{"amounts": ["')),
+    "blank inside": (user("q"), said("assistant", "a  \n\n b")),
+    "thought": (user("q"), said("assistant", "So", reasoning="why")),
+}
+
+
+@pytest.mark.parametrize("source", [NANO / "chat_template.jinja", DEFAULT_TEMPLATE], ids=["bundled", "default"])
+@pytest.mark.parametrize("name", CONTINUED)
+def test_a_turn_left_open_is_rendered_like_the_references(name: str, source: Path) -> None:
+    chat = Chat(CONTINUED[name], add_generation_prompt=False, continue_final_message=True)
+    text = source.read_text(encoding="utf-8")
+    expected = theirs().apply_chat_template(
+        as_dicts(chat), chat_template=text, continue_final_message=True, enable_thinking=False, tokenize=False
+    )
+    template = ChatTemplate(text, ours().tokenizer.control_ids)
+    assert "".join(piece for piece, _ in template.render(chat)) == expected
 
 
 def _run_starts(ids: list[int], image_id: int) -> list[int]:

@@ -125,6 +125,35 @@ def test_an_empty_answer_does_not_become_the_word_none() -> None:
     assert "None" not in rendered(said("user", "q"), Message("assistant", ()), said("user", "q"))
 
 
+@given(st.text(max_size=40))
+def test_a_turn_left_open_ends_with_the_text_to_be_continued(text: str) -> None:
+    answer = said("assistant", "a" + text)
+    prompt = rendered(said("user", "q"), answer, add_generation_prompt=False, continue_final_message=True)
+    assert prompt.endswith("<think></think>\n" + ("a" + text).strip()) or "think>" in text
+
+
+def test_a_template_that_drops_the_last_message_cannot_continue_it() -> None:
+    template = ChatTemplate("{{ messages[0].content }}", CONTROL)
+    with pytest.raises(InvalidRequest, match="leaves the last message out"):
+        rendered(
+            said("user", "q"),
+            said("assistant", "a"),
+            template=template,
+            add_generation_prompt=False,
+            continue_final_message=True,
+        )
+
+
+def test_a_prompt_without_a_generation_prompt_ends_with_the_last_turn() -> None:
+    assert rendered(said("user", "hi"), enable_thinking=True, add_generation_prompt=False).endswith("<|user|>\nhi")
+
+
+def test_a_tools_result_may_hold_pictures() -> None:
+    loop = (said("user", "q"), said("assistant", tool_calls=({"name": "see", "arguments": {}},)))
+    text = rendered(*loop, said("tool", "the page:", PICTURE))
+    assert "<tool_response>\nthe page:<|begin_of_image|><|image|><|end_of_image|>\n</tool_response>" in text
+
+
 def test_json_keeps_its_letters() -> None:
     tool = {"type": "function", "function": {"name": "查价", "description": "<b> & 'x'"}}
     text = rendered(said("user", "q"), tools=(tool,))

@@ -7,6 +7,7 @@ token.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import asdict
 from typing import Any
 
 from flashweb.types import Delta, TokenLogprob, Usage
@@ -15,11 +16,14 @@ TokenText = Callable[[int], tuple[str, bytes]]
 
 
 def usage_out(usage: Usage) -> dict[str, Any]:
+    prompt: dict[str, Any] = {"cached_tokens": usage.cached_tokens, "image_tokens": usage.image_tokens}
+    if usage.images:
+        prompt["images"] = [asdict(image) for image in usage.images]
     return {
         "prompt_tokens": usage.prompt_tokens,
         "completion_tokens": usage.completion_tokens,
         "total_tokens": usage.prompt_tokens + usage.completion_tokens,
-        "prompt_tokens_details": {"cached_tokens": usage.cached_tokens, "image_tokens": usage.image_tokens},
+        "prompt_tokens_details": prompt,
         "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
     }
 
@@ -33,6 +37,7 @@ def add_usages(usages: Iterable[Usage]) -> Usage:
         cached_tokens=max((u.cached_tokens for u in usages), default=0),
         image_tokens=max((u.image_tokens for u in usages), default=0),
         reasoning_tokens=sum(u.reasoning_tokens for u in usages),
+        images=next((u.images for u in usages if u.images), ()),
     )
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 import time
 from collections.abc import AsyncGenerator
 from contextlib import ExitStack, aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -15,14 +16,17 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from flashweb import __version__
 from flashweb.api import schemas
 from flashweb.api.answers import Collector, TokenText, add_usages, delta_out, logprobs_out, usage_out
+from flashweb.api.caller import owner_of
 from flashweb.api.convert import to_chat
 from flashweb.api.error_handlers import CLIENT_CLOSED_REQUEST, error_response, json_response
 from flashweb.api.openapi import json_body, json_or_stream
-from flashweb.api.parse import parse_body
+from flashweb.api.parse import read_document, validated
 from flashweb.api.sampling import to_params
 from flashweb.api.sse import DONE, ClientGone, EventStream, encode, event, until_gone
+from flashweb.api.unknown_fields import refuse_harmful, unknown_names, warning_headers
 from flashweb.errors import FlashwebError, UnsupportedMediaType
 from flashweb.names import ModelNames
 from flashweb.pipeline import Pipeline, Ticket
@@ -43,12 +47,15 @@ class _Job:
     n: int
     model: str
     include_usage: bool
+    running_usage: bool
     id: str
     created: int
+    labels: dict[str, str]  # system_fingerprint, and service_tier where the request names one
 
 
 def chat_router(pipeline: Pipeline, names: ModelNames, settings: Settings) -> APIRouter:
     router = APIRouter(tags=["chat"])
+    fingerprint = system_fingerprint(names, settings)
 
     @router.post(
         PATH,
@@ -65,10 +72,16 @@ def chat_router(pipeline: Pipeline, names: ModelNames, settings: Settings) -> AP
             # Held from before the body is read: a full house costs the caller nothing, and no more bodies are in
             # memory than there are places.
             ticket = place.enter_context(pipeline.admit())
-            wire = parse_body(await read_json_body(request), schemas.ChatRequest)
-            job = _job(wire, names, settings, pipeline, ticket)
+            document = read_document(await read_json_body(request))
+            refuse_harmful(document)
+            wire = validated(document, schemas.ChatRequest)
+            headers = {
+                "x-flashweb-model": names.own,
+                **warning_headers(unknown_names(document, schemas.ChatRequest)),
+            }
+            del document
+            job = _job(wire, owner_of(request), fingerprint, names, settings, pipeline, ticket)
             pipeline.widen(ticket, job.n)
-            headers = {"x-flashweb-model": names.own}
             if wire.stream:
                 return EventStream(
                     _events(pipeline, job, _log_fields(request)),
@@ -122,16 +135,35 @@ async def read_json_body(request: Request) -> bytes:
     return b"".join([chunk async for chunk in request.stream()])
 
 
-def _job(wire: schemas.ChatRequest, names: ModelNames, settings: Settings, pipeline: Pipeline, ticket: Ticket) -> _Job:
+def system_fingerprint(names: ModelNames, settings: Settings) -> str:
+    """Changes with whatever may change an answer under the same seed."""
+    model = settings.model
+    told = "\0".join((__version__, names.own, model.revision or "", model.dtype, model.quantization))
+    return f"fp_{hashlib.blake2b(told.encode(), digest_size=5).hexdigest()}"
+
+
+def _job(
+    wire: schemas.ChatRequest,
+    owner: str,
+    fingerprint: str,
+    names: ModelNames,
+    settings: Settings,
+    pipeline: Pipeline,
+    ticket: Ticket,
+) -> _Job:
+    options = wire.stream_options
+    tier = {"service_tier": "default"} if wire.service_tier is not None else {}
     return _Job(
         ticket=ticket,
         model=names.check(wire.model),
-        chat=to_chat(wire, max_images=settings.media.max_images),
+        chat=to_chat(wire, max_images=settings.media.max_images, owner=owner),
         params=to_params(wire, pipeline.generation_defaults, pipeline.num_tokens),
         n=wire.n or 1,
-        include_usage=wire.stream_options is not None and wire.stream_options.include_usage,
+        include_usage=options is not None and bool(options.include_usage),
+        running_usage=options is not None and bool(options.continuous_usage_stats),
         id=f"chatcmpl-{secrets.token_hex(12)}",
         created=int(time.time()),
+        labels={"system_fingerprint": fingerprint, **tier},
     )
 
 
@@ -154,6 +186,7 @@ async def _completion(pipeline: Pipeline, job: _Job, log_fields: dict[str, Any])
         "model": job.model,
         "choices": collector.choices(),
         "usage": usage_out(collector.usage),
+        **job.labels,
     }
 
 
@@ -161,21 +194,31 @@ async def _events(pipeline: Pipeline, job: _Job, log_fields: dict[str, Any]) -> 
     """Role first, then text, then the finish reason, then (if asked for) usage alone, then [DONE]. What belongs
     together goes out together: the role with the first text, the end with the last."""
     chunks = _Chunks(job, pipeline.token_text)
-    usages: list[Usage] = []
+    usages: dict[int, Usage] = {}
+    running = job.n
     started: set[int] = set()
     begun = time.perf_counter()
-    async with aclosing(pipeline.stream(job.chat, job.params, job.n, job.ticket)) as pieces:
+    answering = pipeline.stream(job.chat, job.params, job.n, job.ticket, running_usage=job.running_usage)
+    async with aclosing(answering) as pieces:
         async for index, delta in pieces:
             if not started:
                 log_fields["ttft_ms"] = round((time.perf_counter() - begun) * 1000, 1)
-            role = b"" if index in started else chunks.role(index)
-            started.add(index)
+            role = b""
+            if index not in started:
+                started.add(index)
+                if job.running_usage and delta.usage is not None:
+                    none_yet = replace(delta.usage, completion_tokens=0, reasoning_tokens=0)
+                    chunks.so_far = add_usages([*usages.values(), none_yet])
+                role = chunks.role(index)
             if delta.usage is not None:
-                usages.append(delta.usage)
-            if len(usages) < job.n:
+                usages[index] = delta.usage
+                if job.running_usage:
+                    chunks.so_far = add_usages(usages.values())
+            running -= delta.finish is not None
+            if running:
                 yield role + chunks.piece(index, delta)
                 continue
-            usage = add_usages(usages)
+            usage = add_usages(usages.values())
             _note_usage(log_fields, usage)
             yield role + chunks.piece(index, delta) + (chunks.usage(usage) if job.include_usage else b"") + DONE
             return
@@ -197,7 +240,9 @@ class _Chunks:
             "object": "chat.completion.chunk",
             "created": job.created,
             "model": job.model,
+            **job.labels,
         }
+        self.so_far: Usage | None = None  # goes into the chunks from here on
         self._around: dict[int, tuple[bytes, bytes]] = {}
         self._include_usage = job.include_usage
         self._logprobs = job.params.logprobs is not None
@@ -209,7 +254,7 @@ class _Chunks:
     def piece(self, index: int, delta: Delta) -> bytes:
         """Text and the finish reason in two chunks, as the last one's delta is empty by convention."""
         logprobs = logprobs_out(delta.logprobs, self._text_of) if self._logprobs and delta.logprobs else None
-        if delta.finish is None and delta.text and not (delta.reasoning or logprobs):
+        if delta.finish is None and delta.text and not (delta.reasoning or logprobs or self.so_far):
             return self._plain(index, delta.text)
         if delta.finish is None:
             return self._frame(index, delta_out(delta), logprobs, None)
@@ -232,6 +277,8 @@ class _Chunks:
     def _frame(self, index: int, delta: dict[str, Any], logprobs: dict[str, Any] | None, finish: str | None) -> bytes:
         choice = {"index": index, "delta": delta, "logprobs": logprobs, "finish_reason": finish}
         chunk = {**self._head, "choices": [choice]}
-        if self._include_usage:
+        if self.so_far is not None:
+            chunk["usage"] = usage_out(self.so_far)
+        elif self._include_usage:
             chunk["usage"] = None
         return event(chunk)

@@ -4,19 +4,30 @@ sampling is `sampling.py`, the way back `answers.py`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from flashweb.api import schemas
+from flashweb.api.parts import Parts
 from flashweb.errors import InvalidRequest
-from flashweb.types import Chat, ImagePart, Message, Part, TextPart
+from flashweb.types import Chat, ImagePart, Message
 
 
-def to_chat(request: schemas.ChatRequest, *, max_images: int) -> Chat:
-    """Raises InvalidRequest for what this edition does not offer and for too many pictures."""
+def to_chat(request: schemas.ChatRequest, *, max_images: int, owner: str | None = None) -> Chat:
+    """Raises InvalidRequest for what this edition does not offer and for too many pictures.
+
+    `owner` is whose pictures a uuid means (`caller.owner_of`); None where pictures have no uuid.
+    """
     _refuse_later_features(request)
-    messages = tuple(_message(index, message) for index, message in enumerate(request.messages))
-    chat = Chat(messages, enable_thinking=thinks(request))
+    parts = Parts(request, owner)
+    messages = tuple(_message(index, message, parts) for index, message in enumerate(request.messages))
+    chat = Chat(
+        messages,
+        enable_thinking=thinks(request),
+        add_generation_prompt=request.add_generation_prompt is not False and not request.continue_final_message,
+        continue_final_message=bool(request.continue_final_message),
+    )
+    if chat.continue_final_message:
+        _check_continued(request, chat)
     if len(chat.images) > max_images:
         raise InvalidRequest(
             f"The messages hold {len(chat.images)} pictures; the limit is {max_images}. Send fewer, or start the "
@@ -43,13 +54,37 @@ def _refuse_later_features(request: schemas.ChatRequest) -> None:
             )
 
 
+def _check_continued(request: schemas.ChatRequest, chat: Chat) -> None:
+    """An answer can go on only with an assistant's text, which comes after the thinking."""
+    if request.add_generation_prompt:
+        raise InvalidRequest(
+            "continue_final_message and add_generation_prompt are both true; a turn is continued or a new one begun, "
+            "so set one of them.",
+            param="continue_final_message",
+        )
+    last = chat.messages[-1]
+    if last.role != "assistant" or last.tool_calls or not last.text.strip():
+        raise InvalidRequest(
+            "continue_final_message needs an assistant's message with text at the end of messages, whose text the "
+            f"answer continues; the last one's role is {last.role!r}"
+            f"{' and it has no text' if last.role == 'assistant' else ''}.",
+            param="continue_final_message",
+        )
+    if thinks(request):
+        raise InvalidRequest(
+            "continue_final_message and thinking exclude each other: the given text stands behind the thinking. Leave "
+            "reasoning_effort and enable_thinking out.",
+            param="continue_final_message",
+        )
+
+
 def thinks(request: schemas.ChatRequest) -> bool:
     if request.chat_template_kwargs is not None and "enable_thinking" in request.chat_template_kwargs.model_fields_set:
         return request.chat_template_kwargs.enable_thinking
     return request.reasoning_effort not in (None, "none", "minimal")
 
 
-def _message(index: int, message: schemas.ChatMessage) -> Message:
+def _message(index: int, message: schemas.ChatMessage, convert: Parts) -> Message:
     where = f"messages[{index}]"
     if message.role in ("tool", "function") or message.tool_calls:
         param = f"{where}.tool_calls" if message.tool_calls else f"{where}.role"
@@ -61,23 +96,12 @@ def _message(index: int, message: schemas.ChatMessage) -> Message:
     if message.content is None and message.role != "assistant":
         raise InvalidRequest(f"{where}.content is missing; give a text or a list of parts.", param=f"{where}.content")
     role: Any = "system" if message.role == "developer" else message.role
-    parts = tuple(_parts(message.content))
-    if role != "user" and any(isinstance(part, ImagePart) for part in parts):
+    parts = convert(f"{where}.content", message.role, message.content)
+    if role not in ("user", "tool") and any(isinstance(part, ImagePart) for part in parts):
         raise InvalidRequest(
-            f"{where}.content: pictures belong into user messages, this one's role is {message.role!r}.",
+            f"{where}.content: pictures belong into user messages and tool results, this one's role is "
+            f"{message.role!r}.",
             param=f"{where}.content",
         )
-    return Message(role, parts)
-
-
-def _parts(content: schemas.Content | None) -> Iterable[Part]:
-    if content is None:
-        return
-    if isinstance(content, str):
-        yield TextPart(content)
-        return
-    for part in content if isinstance(content, list) else [content]:
-        if isinstance(part, schemas.TextPart):
-            yield TextPart(part.text)
-        else:
-            yield ImagePart(url=part.image_url if isinstance(part.image_url, str) else part.image_url.url)
+    reasoning = message.reasoning_content if role == "assistant" else None
+    return Message(role, parts, reasoning=reasoning)

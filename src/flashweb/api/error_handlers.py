@@ -24,6 +24,7 @@ CLIENT_CLOSED_REQUEST = 499  # for the access log only: nobody reads it
 # error class -> (status, OpenAI's type); a class not listed is looked up by its ancestors
 STATUS: dict[type[Exception], tuple[int, str]] = {
     errors.InvalidRequest: (400, "invalid_request_error"),
+    errors.ImageNotFound: (404, "invalid_request_error"),
     errors.TooLarge: (413, "invalid_request_error"),
     errors.UnsupportedMediaType: (415, "invalid_request_error"),
     errors.ModelNotFound: (404, "invalid_request_error"),

@@ -26,7 +26,7 @@ from flashweb.observe.metrics import Metrics
 from flashweb.settings import ServerSettings, Settings
 
 access_log = logging.getLogger("flashweb.access")
-EXPOSED_HEADERS = ("x-request-id", "x-flashweb-model", "retry-after")
+EXPOSED_HEADERS = ("x-request-id", "x-flashweb-model", "x-flashweb-warning", "retry-after")
 # Probes and the page's files would drown the lines that matter.
 QUIET_PATHS = ("/health", "/v1/health", "/static/", "/favicon.ico", "/metrics")
 THROW_AWAY_SECONDS = 5.0

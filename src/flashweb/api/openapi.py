@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from flashweb.api import schemas
+from flashweb.api.examples import CHAT_FIELDS, CHAT_REQUESTS
 
 _REF = "#/components/schemas/{model}"
 _BODIES: tuple[type[BaseModel], ...] = (schemas.ChatRequest,)
@@ -27,23 +28,63 @@ An OpenAI-compatible API for pictures and text. The official OpenAI clients work
 """
 
 
+_REQUEST_ID = {"x-request-id": {"description": "this request's name in the log", "schema": {"type": "string"}}}
+_RETRY_AFTER = {"retry-after": {"description": "seconds until it is worth trying again", "schema": {"type": "integer"}}}
+_ANSWER_HEADERS = {
+    "x-flashweb-model": {"description": "the model that answered", "schema": {"type": "string"}},
+    "x-flashweb-warning": {
+        "description": "names of fields that nobody here knows and that were ignored; absent when there are none",
+        "schema": {"type": "string"},
+    },
+}
+
+
 def _ref(model: type[BaseModel]) -> dict[str, str]:
     return {"$ref": _REF.format(model=model.__name__)}
 
 
 def json_body(model: type[BaseModel]) -> dict[str, Any]:
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": _ref(model)}}}}
+    content: dict[str, Any] = {"schema": _ref(model)}
+    if model is schemas.ChatRequest:
+        content["examples"] = {
+            name: {"summary": summary, "value": value} for name, (summary, value) in CHAT_REQUESTS.items()
+        }
+    return {"requestBody": {"required": True, "content": {"application/json": content}}}
+
+
+def _event_of(chunk: type[BaseModel]) -> dict[str, Any]:
+    """One server-sent event, in the way OpenAPI 3.2 describes those."""
+    words = "the JSON of a chunk, or of an error once the stream has begun; [DONE] at the end"
+    data = {
+        "type": "string",
+        "description": words,
+        "contentMediaType": "application/json",
+        "contentSchema": _ref(chunk),
+    }
+    return {"type": "object", "title": "Event", "properties": {"data": data}}
 
 
 def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
     content = {"application/json": {"schema": _ref(schemas.ErrorBody)}}
-    return {status: {"description": _ERRORS[status], "content": content} for status in statuses}
+    return {
+        status: {
+            "description": _ERRORS[status],
+            "content": content,
+            "headers": _RETRY_AFTER if status == 503 else {},
+        }
+        for status in statuses
+    }
 
 
 def json_or_stream(whole: type[BaseModel], chunk: type[BaseModel]) -> dict[int | str, dict[str, Any]]:
-    content = {"text/event-stream": {"schema": _ref(chunk)}}
+    content = {"text/event-stream": {"schema": _event_of(chunk)}}
     return {
-        200: {"model": whole, "description": "the answer, whole or as a stream of chunks", "content": content},
+        200: {
+            "model": whole,
+            "description": "the answer, whole or as a stream of chunks",
+            "content": content,
+            "headers": _ANSWER_HEADERS,
+        },
         **errors(400, 404, 413, 415, 503),
     }
 
@@ -57,6 +98,17 @@ def _drop_422(document: dict[str, Any]) -> None:
         document["components"]["schemas"].pop(name, None)
 
 
+def _complete(document: dict[str, Any]) -> None:
+    """What every response and every field of a chat request has."""
+    for path in document["paths"].values():
+        for operation in path.values():
+            for response in operation["responses"].values():
+                response["headers"] = {**_REQUEST_ID, **response.get("headers", {})}
+    fields = document["components"]["schemas"]["ChatRequest"]["properties"]
+    for name, value in CHAT_FIELDS.items():
+        fields[name]["examples"] = [value]
+
+
 def install_openapi(app: FastAPI) -> None:
     """Replace the app's schema builder by one that also knows the models above."""
 
@@ -68,6 +120,7 @@ def install_openapi(app: FastAPI) -> None:
             known = document.setdefault("components", {}).setdefault("schemas", {})
             known.update(definitions.get("$defs", {}))
             _drop_422(document)
+            _complete(document)
             app.openapi_schema = document
         return app.openapi_schema
 

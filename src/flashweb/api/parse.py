@@ -21,10 +21,20 @@ Model = TypeVar("Model", bound=BaseModel)
 
 def parse_body(body: bytes, model: type[Model]) -> Model:
     """Raises InvalidRequest with `param` set where one parameter is at fault."""
+    return validated(read_document(body), model)
+
+
+def read_document(body: bytes) -> dict[str, Any]:
+    """The body's JSON object, bounded in depth. Raises InvalidRequest."""
     document = _decode(body)
     if not isinstance(document, dict):
         raise InvalidRequest(f"The body must be a JSON object, got {_kind(document)}.")
     _check_depth(document)
+    return document
+
+
+def validated(document: dict[str, Any], model: type[Model]) -> Model:
+    """Raises InvalidRequest with `param` set where one parameter is at fault."""
     try:
         return model.model_validate(document)
     except ValidationError as error:
@@ -74,7 +84,7 @@ _TYPES = {
 }
 _UNKNOWN_PART = (
     '{param}: part type {value} is not offered here; use type "text", or "image_url" with a data: URL, an http(s) '
-    "URL or bare base64."
+    'URL or bare base64 ("input_text", "input_image" and "image" are read too).'
 )
 
 
@@ -112,6 +122,8 @@ def _limit_words(kind: str, context: dict[str, Any], value: Any, fallback: str) 
             return f"may be at most {context['max_length']} characters long, got {len(value)}."
         case "string_too_short":
             return f"must be at least {context['min_length']} character long, got {shown}."
+        case "extra_forbidden":
+            return "is not offered; leave it out."
         case "literal_error":
             return f"must be one of {context['expected']}, got {shown}."
     return f"is not acceptable: {fallback[:1].lower()}{fallback[1:]}; got {shown}."

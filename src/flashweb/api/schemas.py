@@ -29,28 +29,75 @@ class _Wire(BaseModel):
 
 
 class TextPart(_Wire):
-    """A piece of text."""
+    """A piece of text; `input_text` and `output_text` are the Responses API's names for it."""
 
-    type: Literal["text"]
-    text: str
+    type: Literal["text", "input_text", "output_text"]
+    text: str = Field(description="the text, as it is: control tokens in it are plain text")
+
+
+class RefusalPart(_Wire):
+    """An assistant's refusal, sent back as part of the history."""
+
+    type: Literal["refusal"]
+    refusal: str = Field(description="its text")
+
+
+Detail = Literal["low", "high", "auto", "original"]
+# Enlarging is not offered: a request could make a server work on pictures far larger than what it sent.
+MaxPixels = Annotated[int, Field(ge=12544, le=1 << 31)]
+Uuid = Annotated[str, Field(min_length=1, max_length=128)]
+_DETAIL = "low: at most 448 x 448 pixels (256 tokens); high, auto and original: as large as the server allows"
+_UUID = "a name of the caller's own: the picture is kept under it, and may later be named without being sent"
 
 
 class ImageUrl(_Wire):
     """Where the picture is: a `data:` URL, an http(s) URL, or the bare base64 of its bytes."""
 
-    url: str
-    detail: str | None = Field(None, description="accepted for compatibility; the size is the server's choice")
+    url: str = Field(description="a data: URL, an http(s) URL, or the bare base64 of the picture's bytes")
+    detail: Detail | None = Field(None, description=_DETAIL)
+    max_pixels: MaxPixels | None = Field(None, description="largest area the model sees of this picture, in pixels")
 
 
 class ImagePart(_Wire):
-    """A picture."""
+    """A picture; `input_image` is the Responses API's name for it."""
 
-    type: Literal["image_url"]
-    image_url: ImageUrl | str
+    type: Literal["image_url", "input_image"]
+    image_url: ImageUrl | str | None = Field(None, description="the picture; null with the uuid of one sent before")
+    detail: Detail | None = Field(None, description=_DETAIL)
+    uuid: Uuid | None = Field(None, description=_UUID)
+
+
+class ImageSource(_Wire):
+    """Anthropic's way to hold a picture."""
+
+    type: Literal["base64", "url"]
+    media_type: str | None = Field(None, max_length=128, description="not needed: the bytes decide")
+    data: str | None = Field(None, description="with type base64: the base64 of the picture's bytes")
+    url: str | None = Field(None, description="with type url: an http(s) URL")
+
+
+class PlainImagePart(_Wire):
+    """A picture as Anthropic's messages (`source`) and Hugging Face's chats (`image`, `url`, `base64`) write it."""
+
+    type: Literal["image"]
+    source: ImageSource | None = Field(None, description="the picture, as Anthropic's messages hold it")
+    image: str | None = Field(None, description="the picture: a data: URL, an http(s) URL or bare base64")
+    url: str | None = Field(None, description="the same as image")
+    base64: str | None = Field(None, description="the same as image")
+    detail: Detail | None = Field(None, description=_DETAIL)
+    uuid: Uuid | None = Field(None, description=_UUID)
+
+
+# Names that are no fields of a part: in an error's path the two would be taken for each other.
+_PART_KINDS = {
+    "text": "<text>", "input_text": "<text>", "output_text": "<text>", "refusal": "<refusal>",
+    "image_url": "<picture>", "input_image": "<picture>", "image": "<image>",
+}  # fmt: skip
 
 
 def _part_kind(value: Any) -> str | None:
-    return value.get("type") if isinstance(value, dict) else getattr(value, "type", None)
+    kind = value.get("type") if isinstance(value, dict) else getattr(value, "type", None)
+    return _PART_KINDS.get(kind) if isinstance(kind, str) else None
 
 
 def _content_kind(value: Any) -> str | None:
@@ -64,7 +111,10 @@ def _content_kind(value: Any) -> str | None:
 
 
 Part = Annotated[
-    Annotated[TextPart, Tag("text")] | Annotated[ImagePart, Tag("image_url")],
+    Annotated[TextPart, Tag("<text>")]
+    | Annotated[RefusalPart, Tag("<refusal>")]
+    | Annotated[ImagePart, Tag("<picture>")]
+    | Annotated[PlainImagePart, Tag("<image>")],
     Discriminator(_part_kind, custom_error_type="part_type", custom_error_message="unknown part type"),
 ]
 Parts = Annotated[list[Part], Field(max_length=MAX_PARTS)]
@@ -77,14 +127,20 @@ Content = Annotated[
 class ChatMessage(_Wire):
     """One turn."""
 
-    role: Literal["system", "developer", "user", "assistant", "tool", "function"]
+    role: Literal["system", "developer", "user", "assistant", "tool", "function"] = Field(
+        description="developer is read as system"
+    )
     content: Content | None = Field(None, description="a text, a list of parts, or one part")
-    reasoning_content: str | None = Field(None, description="an assistant turn's thinking; not read again")
+    name: str | None = Field(None, max_length=256, description="accepted; the model's format has no names")
+    reasoning_content: str | None = Field(
+        None, description="an assistant turn's thinking; the model reads it again only since the last user message"
+    )
     tool_calls: list[Any] | None = Field(None, description="not in this edition")
 
 
 class StreamOptions(_Wire):
-    include_usage: bool = Field(False, description="one more chunk with the usage and no choices")
+    include_usage: bool | None = Field(None, description="one more chunk with the usage and no choices")
+    continuous_usage_stats: bool | None = Field(None, description="the usage so far in every chunk")
 
 
 class ResponseFormat(_Wire):
@@ -95,134 +151,205 @@ class ChatTemplateKwargs(_Wire):
     enable_thinking: bool = Field(False, description="let the model think before it answers")
 
 
+_MetadataKey = Annotated[str, Field(max_length=64)]
+Metadata = Annotated[dict[_MetadataKey, Annotated[str, Field(max_length=512)]], Field(max_length=16)]
+
+
+class MmProcessorKwargs(_Wire):
+    """vLLM's name for choices about pictures; what is not listed is refused."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, frozen=True)
+
+    max_pixels: MaxPixels | None = Field(None, description="largest area the model sees of each picture, in pixels")
+
+
 class ChatRequest(_Wire):
     """A chat, and how to answer it."""
 
     model: str | None = Field(None, max_length=256, description="the model's name or one of its aliases")
-    messages: list[ChatMessage] = Field(min_length=1, max_length=MAX_MESSAGES)
+    messages: list[ChatMessage] = Field(
+        min_length=1, max_length=MAX_MESSAGES, description="the conversation so far, oldest turn first"
+    )
     stream: bool | None = Field(None, description="send the answer piece by piece as server-sent events")
-    stream_options: StreamOptions | None = None
+    stream_options: StreamOptions | None = Field(None, description="only together with stream: true")
     max_tokens: TokenCount | None = Field(None, description="longest answer in tokens; default 512, 4096 with thinking")
     max_completion_tokens: TokenCount | None = Field(None, description="the newer name of max_tokens")
-    min_tokens: Annotated[int, Field(ge=0, le=MAX_TOKENS)] | None = None
+    min_tokens: Annotated[int, Field(ge=0, le=MAX_TOKENS)] | None = Field(
+        None, description="the answer does not end before it has so many tokens"
+    )
     n: Annotated[int, Field(ge=1, le=MAX_CHOICES)] | None = Field(None, description="number of answers")
     temperature: Annotated[float, Field(ge=0, le=2)] | None = Field(None, description="0: always the likeliest token")
-    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
+    top_p: Annotated[float, Field(gt=0, le=1)] | None = Field(
+        None, description="choose among the likeliest tokens that together have this probability"
+    )
     top_k: Annotated[int, Field(ge=-1, le=1 << 24)] | None = Field(None, description="0 or -1: off")
-    min_p: Annotated[float, Field(ge=0, le=1)] | None = None
-    presence_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
-    frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
-    repetition_penalty: Annotated[float, Field(ge=0.01, le=10)] | None = None
-    seed: Annotated[int, Field(ge=-(1 << 63), lt=1 << 63)] | None = None
+    min_p: Annotated[float, Field(ge=0, le=1)] | None = Field(
+        None, description="leave out tokens less likely than this share of the likeliest one"
+    )
+    presence_penalty: Annotated[float, Field(ge=-2, le=2)] | None = Field(
+        None, description="taken from the score of every token the answer already has"
+    )
+    frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = Field(
+        None, description="the same, as often as the answer has the token"
+    )
+    repetition_penalty: Annotated[float, Field(ge=0.01, le=10)] | None = Field(
+        None, description="divides the score of tokens in prompt or answer; 1: off"
+    )
+    seed: Annotated[int, Field(ge=-(1 << 63), lt=1 << 63)] | None = Field(
+        None, description="the same seed and request give the same answer"
+    )
     stop: (
         Annotated[str, Field(min_length=1, max_length=MAX_STOP_CHARS)]
         | Annotated[list[Annotated[str, Field(min_length=1, max_length=MAX_STOP_CHARS)]], Field(max_length=MAX_STOP)]
         | None
-    ) = None
-    stop_token_ids: Annotated[list[TokenId], Field(max_length=MAX_STOP)] | None = None
-    include_stop_str_in_output: bool | None = None
+    ) = Field(None, description="texts that end the answer and are not part of it")
+    stop_token_ids: Annotated[list[TokenId], Field(max_length=MAX_STOP)] | None = Field(
+        None, description="token ids that end the answer"
+    )
+    include_stop_str_in_output: bool | None = Field(None, description="keep the stop text at the end of the answer")
     logit_bias: (
         Annotated[dict[str, Annotated[float, Field(ge=-100, le=100)]], Field(max_length=MAX_LOGIT_BIAS)] | None
-    ) = None
-    logprobs: bool | None = None
-    top_logprobs: Annotated[int, Field(ge=0, le=MAX_TOP_LOGPROBS)] | None = None
+    ) = Field(None, description="token id (as text) -> what is added to its score; -100 forbids it")
+    logprobs: bool | None = Field(None, description="give the log probability of each token of the answer")
+    top_logprobs: Annotated[int, Field(ge=0, le=MAX_TOP_LOGPROBS)] | None = Field(
+        None, description="with logprobs: and so many alternatives each"
+    )
     ignore_eos: bool | None = Field(None, description="go on after the end token, for measuring")
-    response_format: ResponseFormat | None = None
+    response_format: ResponseFormat | None = Field(None, description="what the answer must look like")
     tools: list[Any] | None = Field(None, description="not in this edition")
     functions: list[Any] | None = Field(None, description="not in this edition")
-    chat_template_kwargs: ChatTemplateKwargs | None = None
+    chat_template_kwargs: ChatTemplateKwargs | None = Field(None, description="choices of the chat template")
     reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = Field(
         None, description="anything but none or minimal lets the model think before it answers"
+    )
+    mm_processor_kwargs: MmProcessorKwargs | None = Field(None, description="how large pictures may get")
+    add_generation_prompt: bool | None = Field(None, description="begin a new assistant's turn; default true")
+    continue_final_message: bool | None = Field(
+        None, description="the last message is an assistant's, and the answer goes on where its text ends"
+    )
+    user: Annotated[str, Field(max_length=512)] | None = Field(None, description="accepted, without effect")
+    safety_identifier: Annotated[str, Field(max_length=512)] | None = Field(
+        None, description="accepted, without effect"
+    )
+    prompt_cache_key: Annotated[str, Field(max_length=512)] | None = Field(
+        None, description="accepted, without effect: every prompt is looked up in the prefix cache"
+    )
+    metadata: Metadata | None = Field(None, description="accepted, without effect: up to 16 pairs of texts")
+    store: bool | None = Field(None, description="accepted, without effect: answers are not stored")
+    service_tier: Annotated[str, Field(max_length=32)] | None = Field(
+        None, description="accepted; there is one tier, which the answer names: default"
     )
 
 
 # --- what we answer: written by hand in answers.py for speed; these models are its documentation and its test ------
 
 
+class ImageUseOut(BaseModel):
+    width: int = Field(description="of the picture the model saw, in pixels")
+    height: int = Field(description="of the picture the model saw, in pixels")
+    source_width: int = Field(description="of the picture that was sent, turned upright")
+    source_height: int = Field(description="of the picture that was sent, turned upright")
+    tokens: int = Field(description="prompt tokens that stand for this picture")
+
+
 class PromptTokensDetails(BaseModel):
     cached_tokens: int = Field(description="prompt tokens answered from the prefix cache")
     image_tokens: int = Field(description="prompt tokens that stand for pictures")
+    images: list[ImageUseOut] | None = Field(None, description="what became of each picture; absent without pictures")
 
 
 class CompletionTokensDetails(BaseModel):
-    reasoning_tokens: int
+    reasoning_tokens: int = Field(description="of the thinking")
 
 
 class UsageOut(BaseModel):
-    prompt_tokens: int
-    completion_tokens: int
-    total_tokens: int
+    prompt_tokens: int = Field(description="of the prompt, pictures included")
+    completion_tokens: int = Field(description="of all choices, thinking included")
+    total_tokens: int = Field(description="the sum of both")
     prompt_tokens_details: PromptTokensDetails
     completion_tokens_details: CompletionTokensDetails
 
 
 class TopLogprob(BaseModel):
-    token: str
-    logprob: float
-    bytes: list[int] | None
+    token: str = Field(description="its text, with U+FFFD for parts of characters")
+    logprob: float = Field(description="natural logarithm of its probability; -9999 stands for never")
+    bytes: list[int] | None = Field(description="its bytes, which may be part of a character")
 
 
 class TokenLogprobOut(TopLogprob):
-    top_logprobs: list[TopLogprob]
+    top_logprobs: list[TopLogprob] = Field(description="the likeliest tokens at this place, likeliest first")
 
 
 class LogprobsOut(BaseModel):
-    content: list[TokenLogprobOut] | None
-    refusal: None = None
+    content: list[TokenLogprobOut] | None = Field(description="one entry per token of the answer")
+    refusal: None = Field(None, description="always null")
 
 
 class AssistantMessage(BaseModel):
     role: Literal["assistant"]
-    content: str | None
-    reasoning_content: str | None = None
-    refusal: None = None
+    content: str | None = Field(description="the answer")
+    reasoning_content: str | None = Field(None, description="what the model thought before it, when thinking was on")
+    refusal: None = Field(None, description="always null: a refusal is written as an answer")
+
+
+_FINGERPRINT = "of version, model and weight format: when it changes, the same seed may give another answer"
 
 
 class Choice(BaseModel):
-    index: int
+    index: int = Field(description="0 .. n - 1")
     message: AssistantMessage
-    logprobs: LogprobsOut | None
-    finish_reason: Literal["stop", "length", "tool_calls"]
+    logprobs: LogprobsOut | None = Field(description="null unless asked for")
+    finish_reason: Literal["stop", "length", "tool_calls"] = Field(
+        description="stop: the model ended, or a stop text or id came; length: max_tokens or the context was reached"
+    )
 
 
 class ChatCompletion(BaseModel):
-    id: str
+    id: str = Field(description="this answer's name")
     object: Literal["chat.completion"]
-    created: int
+    created: int = Field(description="when the request came, in seconds since 1970")
     model: str = Field(description="the name that was asked for; the header x-flashweb-model names who answered")
-    choices: list[Choice]
+    choices: list[Choice] = Field(description="as many as n asked for")
     usage: UsageOut
+    system_fingerprint: str = Field(description=_FINGERPRINT)
+    service_tier: str | None = Field(None, description="default, where the request names a tier")
 
 
 class DeltaOut(BaseModel):
-    role: Literal["assistant"] | None = None
-    content: str | None = None
-    reasoning_content: str | None = None
+    role: Literal["assistant"] | None = Field(None, description="in the first chunk of a choice")
+    content: str | None = Field(None, description="the next piece of the answer")
+    reasoning_content: str | None = Field(None, description="the next piece of the thinking")
 
 
 class ChunkChoice(BaseModel):
-    index: int
+    index: int = Field(description="0 .. n - 1")
     delta: DeltaOut
-    logprobs: LogprobsOut | None
-    finish_reason: Literal["stop", "length", "tool_calls"] | None
+    logprobs: LogprobsOut | None = Field(description="of the tokens of this piece")
+    finish_reason: Literal["stop", "length", "tool_calls"] | None = Field(
+        description="null but in the last chunk of a choice"
+    )
 
 
 class ChatCompletionChunk(BaseModel):
     """One server-sent event of a streamed answer."""
 
-    id: str
+    id: str = Field(description="the same in all chunks of an answer")
     object: Literal["chat.completion.chunk"]
-    created: int
-    model: str
-    choices: list[ChunkChoice]
-    usage: UsageOut | None = None
+    created: int = Field(description="when the request came, in seconds since 1970")
+    model: str = Field(description="the name that was asked for")
+    choices: list[ChunkChoice] = Field(description="what is new; empty in the last chunk of include_usage")
+    usage: UsageOut | None = Field(
+        None, description="null but in the last chunk; the usage so far with continuous_usage_stats"
+    )
+    system_fingerprint: str = Field(description=_FINGERPRINT)
+    service_tier: str | None = Field(None, description="default, where the request names a tier")
 
 
 class ErrorOut(BaseModel):
     message: str = Field(description="what was wrong, the value, the limit and the fix")
-    type: str
+    type: str = Field(description="OpenAI's kind of error")
     param: str | None = Field(description="the parameter at fault, as a path such as messages[0].content")
-    code: str | None
+    code: str | None = Field(description="a word for programs, or null")
 
 
 class ErrorBody(BaseModel):
@@ -230,9 +357,9 @@ class ErrorBody(BaseModel):
 
 
 class ModelOut(BaseModel):
-    id: str
+    id: str = Field(description="the name")
     object: Literal["model"]
-    created: int
+    created: int = Field(description="when the server started, in seconds since 1970")
     owned_by: str
     root: str = Field(description="the model behind an alias")
     max_model_len: int | None = Field(description="tokens of prompt and answer together; null until loaded")
@@ -240,15 +367,17 @@ class ModelOut(BaseModel):
 
 class ModelList(BaseModel):
     object: Literal["list"]
-    data: list[ModelOut]
+    data: list[ModelOut] = Field(description="every name the loaded model answers to")
 
 
 class HealthOut(BaseModel):
-    status: Literal["ok", "loading", "draining", "stalled", "dead", "stopped"]
-    model_loaded: bool
-    model: str
-    detail: str = ""
+    status: Literal["ok", "loading", "draining", "stalled", "dead", "stopped"] = Field(
+        description="ok, or why no request would be answered"
+    )
+    model_loaded: bool = Field(description="false before a lazy load")
+    model: str = Field(description="its own name")
+    detail: str = Field("", description="more about the status")
 
 
 class LiveOut(BaseModel):
-    status: Literal["ok", "dead"]
+    status: Literal["ok", "dead"] = Field(description="ok, or dead: only a restart of the server can help")

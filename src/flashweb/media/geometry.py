@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +104,13 @@ class ImageGeometry:
         if min(geometry.std) <= 0:
             raise ValueError(f"image_std {list(geometry.std)}: each must be over 0")
         return geometry
+
+    def bounded(self, max_pixels: int) -> ImageGeometry:
+        """The same rule with a smaller largest area, in pixels of a still picture; 0, or more than the rule allows,
+        changes nothing. The smallest area, and a picture's shorter side of one token, stay: a very long one may be
+        larger."""
+        area = max(self.min_pixels, max_pixels * self.temporal_patch_size)
+        return self if max_pixels <= 0 or area >= self.max_pixels else replace(self, max_pixels=area)
 
     @property
     def max_patches(self) -> int:

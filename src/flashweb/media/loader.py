@@ -27,11 +27,12 @@ from flashweb.media.decode import Header, read_header
 from flashweb.media.fast import PictureWorkers
 from flashweb.media.fetch import Fetcher
 from flashweb.media.geometry import ImageGeometry
+from flashweb.media.named import NamedPictures
 from flashweb.media.patches import digest
 from flashweb.media.prepare import prepare
 from flashweb.media.settings import MediaSettings
 from flashweb.media.sources import read_inline
-from flashweb.types import ImagePart, PictureTimes, PixelPatches
+from flashweb.types import Grid, ImagePart, PictureTimes, PixelPatches
 
 _T = TypeVar("_T")
 
@@ -47,7 +48,8 @@ CheckSizes = Callable[[Sequence[tuple[int, int]]], None]
 class MediaLoader:
     """Reads, checks, decodes and resizes pictures.
 
-    Raises InvalidImage, InvalidImageUrl, ImageDownloadFailed, InvalidRequest, TooLarge, UnsupportedMediaType.
+    Raises InvalidImage, InvalidImageUrl, ImageDownloadFailed, ImageNotFound, InvalidRequest, TooLarge,
+    UnsupportedMediaType.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class MediaLoader:
         self._helpers = ThreadPoolExecutor(num_helpers, thread_name_prefix="flashweb-media-part")
         self._fast = PictureWorkers(self._num_workers) if settings.resize == "fast" else None
         self._cache = PictureCache(settings.cache_bytes)
+        self._named = NamedPictures(settings.named_bytes)
         self._num_busy = 0
         self._busy_lock = threading.Lock()
 
@@ -81,9 +84,12 @@ class MediaLoader:
         if self._fast is not None:
             self._fast.close()
 
-    def num_image_tokens(self, size: tuple[int, int]) -> int:
-        """Tokens of a picture of (height, width), known from its header."""
-        return self.geometry.num_tokens(*size, self.settings.max_image_size)
+    def num_image_tokens(self, size: tuple[int, int], max_pixels: int = 0) -> int:
+        """Tokens of a picture of (height, width), known from its header, within an area (`ImagePart.max_pixels`)."""
+        return self._grid(size, max_pixels).num_tokens
+
+    def _grid(self, size: tuple[int, int], max_pixels: int) -> Grid:
+        return self.geometry.bounded(max_pixels).grid(*size, self.settings.max_image_size)
 
     async def load(
         self,
@@ -112,27 +118,28 @@ class MediaLoader:
             return [kept.picture for kept in known]
         sources = await self._read_all(parts, times)
         if len(sources) == 1:  # nothing to wait for between its header and its pixels: one job for both
-            pictures = [await self._prepared(self._check_and_prepare, sources[0].data, check_sizes, times)]
+            pictures = [await self._prepared(self._check_and_prepare, sources[0], check_sizes, times)]
         else:
             headers = await _all([self._run(read_header, source.data, self.settings) for source in sources])
             self._check([(header.height, header.width) for header in headers], check_sizes)
             jobs = zip(sources, headers, strict=True)
-            pictures = await _all(
-                [self._prepared(self._prepare, source.data, header, times) for source, header in jobs]
-            )
+            pictures = await _all([self._prepared(self._prepare, source, header, times) for source, header in jobs])
         for source, picture in zip(sources, pictures, strict=True):
             times.file_bytes.append(len(source.data))
             if source.text is not None:
                 self._cache.remember(source.text, len(source.data), picture.digest)
+            if source.name is not None:
+                self._named.keep(source.name, source.data)
         return pictures
 
     def _find_all(self, parts: Sequence[ImagePart]) -> list[Kept] | None:
-        """The pictures, when all of them were sent before as the same texts and are still here. Never one that would
-        be fetched: only texts that hold their picture are remembered."""
+        """The pictures, when all of them were sent before as the same texts and are still here in the size wanted.
+        Never one that would be fetched: only texts that hold their picture are remembered. Nor one that comes with a
+        name, under which its file is to be kept."""
         found: list[Kept] = []
         for part in parts:
-            kept = self._cache.find(part.url) if part.url is not None else None
-            if kept is None:
+            kept = self._cache.find(part.url) if part.url is not None and part.name is None else None
+            if kept is None or kept.picture.grid != self._grid(kept.picture.source_size, part.max_pixels):
                 return None
             found.append(kept)
         return found
@@ -149,18 +156,23 @@ class MediaLoader:
         budget = _Budget(self.settings.max_request_bytes)
 
         async def read(part: ImagePart) -> _Source:
+            if part.is_reference:
+                assert part.name is not None
+                kept = self._named.find(part.name)
+                budget.spend(len(kept))
+                return _Source(kept, None, part.name, part.max_pixels)
             if part.url is not None and len(part.url) > _LONG_URL_CHARACTERS:
                 inline = await self._run(read_inline, part, self.settings)
             else:
                 inline = read_inline(part, self.settings)
             if inline is not None:
                 budget.spend(len(inline))
-                return _Source(inline, part.url)
+                return _Source(inline, part.url, part.name, part.max_pixels)
             assert part.url is not None
             async with gate:
                 data = await self._fetch(part.url, times)
             budget.spend(len(data))
-            return _Source(data, None)
+            return _Source(data, None, part.name, part.max_pixels)
 
         return await _all([read(part) for part in parts])
 
@@ -183,10 +195,10 @@ class MediaLoader:
         return await asyncio.wrap_future(await self._run(job, *args))
 
     def _check_and_prepare(
-        self, source: bytes, check_sizes: CheckSizes | None, times: PictureTimes
+        self, source: _Source, check_sizes: CheckSizes | None, times: PictureTimes
     ) -> Future[PixelPatches]:
         """Runs in a worker thread."""
-        header = read_header(source, self.settings)
+        header = read_header(source.data, self.settings)
         self._check([(header.height, header.width)], check_sizes)
         return self._prepare(source, header, times)
 
@@ -201,25 +213,26 @@ class MediaLoader:
         if check_sizes is not None:
             check_sizes(sizes)
 
-    def _prepare(self, source: bytes, header: Header, times: PictureTimes) -> Future[PixelPatches]:
+    def _prepare(self, source: _Source, header: Header, times: PictureTimes) -> Future[PixelPatches]:
         """Runs in a worker thread, and leaves it to others when this picture is being prepared already."""
-        grid = self.geometry.grid(header.height, header.width, self.settings.max_image_size)
-        key = digest(source, grid, self.geometry, self.settings.resize)
+        grid = self._grid((header.height, header.width), source.max_pixels)
+        # The grid says all about an area's bound: a picture that is small anyway is one picture with and without.
+        key = digest(source.data, grid, self.geometry, self.settings.resize)
 
         def make() -> PixelPatches:
             return PixelPatches(self._make_patches(source, header, times), grid, key, (header.height, header.width))
 
         return self._cache.get(key, make)
 
-    def _make_patches(self, source: bytes, header: Header, times: PictureTimes) -> NDArray[np.uint8]:
+    def _make_patches(self, source: _Source, header: Header, times: PictureTimes) -> NDArray[np.uint8]:
+        geometry, most = self.geometry.bounded(source.max_pixels), self.settings.max_image_size
         if self._fast is not None:
-            return self._fast.prepare(source, header, self.geometry, self.settings.max_image_size, times)
+            return self._fast.prepare(source.data, header, geometry, most, times)
         with self._busy_lock:
             self._num_busy += 1
             num_threads = self._num_workers // self._num_busy
         try:
-            most = self.settings.max_image_size
-            return prepare(source, header, self.geometry, most, self._helpers, max(1, num_threads), times)
+            return prepare(source.data, header, geometry, most, self._helpers, max(1, num_threads), times)
         finally:
             with self._busy_lock:
                 self._num_busy -= 1
@@ -230,10 +243,13 @@ class MediaLoader:
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """A picture's file, and the text that held it (None: it was fetched, or came as raw bytes)."""
+    """A picture's file, and the text that held it (None: it was fetched, or came as raw bytes); the name to keep it
+    under, and the area it may have."""
 
     data: bytes
     text: str | None
+    name: tuple[str, str] | None
+    max_pixels: int
 
 
 class _Budget:

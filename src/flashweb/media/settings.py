@@ -37,6 +37,8 @@ class MediaOptions(Protocol):
     def media_resize(self) -> ResizeMode: ...
     @property
     def media_cache_memory(self) -> int: ...
+    @property
+    def media_uuid_memory(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +49,8 @@ class MediaSettings:
     (multipart). max_image_size: longest side the model sees, 0 = only the checkpoint's own rule. max_pixels: of one
     picture, max_request_pixels and max_request_bytes: of all pictures of one request together; all refused before
     anything is decoded. resize: "exact" gives Pillow's (and so the reference's) pixels, "fast" is within two levels.
-    cache_bytes: of prepared pictures kept for the next request with the same file, 0 = none.
+    cache_bytes: of prepared pictures kept for the next request with the same file, 0 = none. named_bytes: of files kept
+    under their callers' names, 0 = none.
     """
 
     max_image_bytes: int = 10 * MiB
@@ -65,6 +68,7 @@ class MediaSettings:
     num_workers: int = 0  # 0 = one per core
     resize: ResizeMode = "exact"
     cache_bytes: int = 128 * MiB
+    named_bytes: int = 64 * MiB
 
     @classmethod
     def from_options(cls, options: MediaOptions) -> MediaSettings:
@@ -83,4 +87,5 @@ class MediaSettings:
             num_workers=options.media_workers,
             resize=options.media_resize,
             cache_bytes=options.media_cache_memory,
+            named_bytes=options.media_uuid_memory,
         )

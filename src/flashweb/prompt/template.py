@@ -32,6 +32,8 @@ DEFAULT_TEMPLATE = Path(__file__).with_name("glm4v.jinja")
 
 _SURROGATES = re.compile(r"[\ud800-\udfff]")
 _FIRST_MARK = 0xDC00
+# Behind the text that is to be continued: where the prompt is cut off. The blank shows whether the template trims.
+_CUT_HERE = "\udfff "
 _THINK_BLOCK = re.compile(r"\s*<think>(?P<reasoning>.*?)</think>\s*(?P<answer>.*)", re.DOTALL)
 
 
@@ -66,15 +68,19 @@ class ChatTemplate:
         return pieces
 
     def _render_marked(self, chat: Chat) -> str:
+        messages = [self._message(message) for message in chat.messages]
+        if chat.continue_final_message:
+            assert chat.messages[-1].role == "assistant" and not chat.add_generation_prompt, "checked at conversion"
+            messages[-1]["content"] += _CUT_HERE
         variables: dict[str, Any] = {
-            "messages": [self._message(message) for message in chat.messages],
+            "messages": messages,
             "tools": self._marked(list(chat.tools)) if chat.tools else None,
             "documents": None,
-            "add_generation_prompt": True,
+            "add_generation_prompt": chat.add_generation_prompt,
             "enable_thinking": chat.enable_thinking,
         }
         try:
-            return self._template.render(**variables)
+            text = self._template.render(**variables)
         except InvalidRequest:
             raise
         except (jinja2.TemplateError, TypeError, ValueError, KeyError, AttributeError, RecursionError) as error:
@@ -82,6 +88,7 @@ class ChatTemplate:
                 f"the model's chat template refuses these messages: {error}; check roles, content and tool calls",
                 param="messages",
             ) from error
+        return _cut_off(text) if chat.continue_final_message else text
 
     def _message(self, message: Message) -> dict[str, Any]:
         content, reasoning = self._content(message), message.reasoning
@@ -126,6 +133,18 @@ class ChatTemplate:
             return [self._marked(item) for item in value]
         assert value is None or isinstance(value, (bool, int, float)), f"{type(value)} is no JSON value"
         return value
+
+
+def _cut_off(text: str) -> str:
+    """The prompt up to the end of the text to be continued; trailing white space goes where the template drops it (as
+    transformers `render_jinja_template` does for continue_final_message)."""
+    end = text.rfind(_CUT_HERE.strip())
+    if end < 0:
+        raise InvalidRequest(
+            "continue_final_message: the model's chat template leaves the last message out, so it cannot be continued.",
+            param="messages",
+        )
+    return text[:end] if text.startswith(_CUT_HERE, end) else text[:end].rstrip()
 
 
 def _read_source(folder: Path) -> str:

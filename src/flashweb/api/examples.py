@@ -1,0 +1,89 @@
+"""Examples for the API's description: whole chat requests, and a value for every field of one. A test holds each of
+them against the wire model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_DOT = (
+    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJg"
+    "gg=="
+)
+_QUESTION = {"type": "text", "text": "What is in this image?"}
+
+
+def _turn(*parts: dict[str, Any]) -> dict[str, Any]:
+    return {"role": "user", "content": list(parts)}
+
+
+def _picture(**more: Any) -> dict[str, Any]:
+    return {"type": "image_url", "image_url": {"url": _DOT, **more}}
+
+
+# name -> (summary, body)
+CHAT_REQUESTS: dict[str, tuple[str, dict[str, Any]]] = {
+    "text": ("text alone", {"messages": [{"role": "user", "content": "Hello!"}], "max_tokens": 64}),
+    "picture": (
+        "a picture and a question, in little detail",
+        {"model": "glm-4.6v-flash", "messages": [_turn(_picture(detail="low"), _QUESTION)]},
+    ),
+    "stream": (
+        "a streamed answer with its usage",
+        {
+            "messages": [_turn(_picture(), _QUESTION)],
+            "stream": True,
+            "stream_options": {"include_usage": True},
+        },
+    ),
+    "uuid": (
+        "a picture to be named by its uuid later",
+        {"messages": [_turn({**_picture(), "uuid": "page-1"}, _QUESTION)]},
+    ),
+    "continued": (
+        "an answer that goes on with a given text",
+        {
+            "messages": [_turn(_picture(), _QUESTION), {"role": "assistant", "content": "The picture shows"}],
+            "continue_final_message": True,
+        },
+    ),
+}
+
+CHAT_FIELDS: dict[str, Any] = {
+    "model": "glm-4.6v-flash",
+    "messages": [{"role": "user", "content": "Hello!"}],
+    "stream": True,
+    "stream_options": {"include_usage": True, "continuous_usage_stats": False},
+    "max_tokens": 512,
+    "max_completion_tokens": 512,
+    "min_tokens": 1,
+    "n": 1,
+    "temperature": 0.7,
+    "top_p": 0.9,
+    "top_k": 40,
+    "min_p": 0.05,
+    "presence_penalty": 0.5,
+    "frequency_penalty": 0.5,
+    "repetition_penalty": 1.05,
+    "seed": 42,
+    "stop": ["\n\n"],
+    "stop_token_ids": [10],
+    "include_stop_str_in_output": False,
+    "logit_bias": {"10": -100},
+    "logprobs": True,
+    "top_logprobs": 5,
+    "ignore_eos": False,
+    "response_format": {"type": "text"},
+    "tools": [],
+    "functions": [],
+    "chat_template_kwargs": {"enable_thinking": True},
+    "reasoning_effort": "none",
+    "mm_processor_kwargs": {"max_pixels": 1003520},
+    "add_generation_prompt": True,
+    "continue_final_message": False,
+    "user": "customer-17",
+    "safety_identifier": "b7f1",
+    "prompt_cache_key": "receipts",
+    "metadata": {"order": "4711"},
+    "store": False,
+    "service_tier": "auto",
+}
