@@ -32,12 +32,17 @@ class TextPart:
     text: str
 
 
+# What may be done to a picture before the model sees it; "text": grey, contrast 2.0, sharpened (`media/enhance.py`).
+Enhancement: TypeAlias = Literal["text"]
+
+
 @dataclass(frozen=True, slots=True)
 class ImagePart:
     """One picture as the caller gave it: `url` (data:, http(s):, or bare base64) or raw `data`, never both."""
 
     url: str | None = None
     data: bytes | None = None
+    enhance: Enhancement | None = None
 
     def __post_init__(self) -> None:
         assert (self.url is None) != (self.data is None), "an ImagePart has exactly one source"

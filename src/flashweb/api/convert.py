@@ -9,13 +9,13 @@ from typing import Any
 
 from flashweb.api import schemas
 from flashweb.errors import InvalidRequest
-from flashweb.types import Chat, ImagePart, Message, Part, TextPart
+from flashweb.types import Chat, Enhancement, ImagePart, Message, Part, TextPart
 
 
 def to_chat(request: schemas.ChatRequest, *, max_images: int) -> Chat:
     """Raises InvalidRequest for what this edition does not offer and for too many pictures."""
     _refuse_later_features(request)
-    messages = tuple(_message(index, message) for index, message in enumerate(request.messages))
+    messages = tuple(_message(index, message, request.enhance) for index, message in enumerate(request.messages))
     chat = Chat(messages, enable_thinking=thinks(request))
     if len(chat.images) > max_images:
         raise InvalidRequest(
@@ -49,7 +49,7 @@ def thinks(request: schemas.ChatRequest) -> bool:
     return request.reasoning_effort not in (None, "none", "minimal")
 
 
-def _message(index: int, message: schemas.ChatMessage) -> Message:
+def _message(index: int, message: schemas.ChatMessage, enhance: Enhancement | None) -> Message:
     where = f"messages[{index}]"
     if message.role in ("tool", "function") or message.tool_calls:
         param = f"{where}.tool_calls" if message.tool_calls else f"{where}.role"
@@ -61,7 +61,7 @@ def _message(index: int, message: schemas.ChatMessage) -> Message:
     if message.content is None and message.role != "assistant":
         raise InvalidRequest(f"{where}.content is missing; give a text or a list of parts.", param=f"{where}.content")
     role: Any = "system" if message.role == "developer" else message.role
-    parts = tuple(_parts(message.content))
+    parts = tuple(_parts(message.content, enhance))
     if role != "user" and any(isinstance(part, ImagePart) for part in parts):
         raise InvalidRequest(
             f"{where}.content: pictures belong into user messages, this one's role is {message.role!r}.",
@@ -70,7 +70,7 @@ def _message(index: int, message: schemas.ChatMessage) -> Message:
     return Message(role, parts)
 
 
-def _parts(content: schemas.Content | None) -> Iterable[Part]:
+def _parts(content: schemas.Content | None, enhance: Enhancement | None) -> Iterable[Part]:
     if content is None:
         return
     if isinstance(content, str):
@@ -80,4 +80,5 @@ def _parts(content: schemas.Content | None) -> Iterable[Part]:
         if isinstance(part, schemas.TextPart):
             yield TextPart(part.text)
         else:
-            yield ImagePart(url=part.image_url if isinstance(part.image_url, str) else part.image_url.url)
+            url = part.image_url if isinstance(part.image_url, str) else part.image_url.url
+            yield ImagePart(url=url, enhance=part.enhance or enhance)

@@ -28,6 +28,12 @@ class _Wire(BaseModel):
     model_config = ConfigDict(extra="ignore", strict=True, allow_inf_nan=False, frozen=True)
 
 
+Enhance = Annotated[
+    Literal["text"],
+    Field(description="before the model sees a picture: `text` makes it grey, doubles its contrast and sharpens it"),
+]
+
+
 class TextPart(_Wire):
     """A piece of text."""
 
@@ -47,6 +53,7 @@ class ImagePart(_Wire):
 
     type: Literal["image_url"]
     image_url: ImageUrl | str
+    enhance: Enhance | None = None
 
 
 def _part_kind(value: Any) -> str | None:
@@ -126,6 +133,7 @@ class ChatRequest(_Wire):
     ) = None
     logprobs: bool | None = None
     top_logprobs: Annotated[int, Field(ge=0, le=MAX_TOP_LOGPROBS)] | None = None
+    enhance: Enhance | None = Field(None, description="for every picture of the chat; a part's own value wins")
     ignore_eos: bool | None = Field(None, description="go on after the end token, for measuring")
     response_format: ResponseFormat | None = None
     tools: list[Any] | None = Field(None, description="not in this edition")

@@ -25,6 +25,7 @@ from flashweb.errors import FlashwebError, InvalidImage
 from flashweb.media.decode import Header
 from flashweb.media.geometry import ImageGeometry
 from flashweb.media.wire import Done, Job, receive_answer, send_job
+from flashweb.types import Enhancement
 
 _SECONDS_PER_PICTURE = 60.0  # the worker's start included
 
@@ -42,7 +43,14 @@ class PictureWorkers:
         for worker in self._workers:
             self._free.put(worker)
 
-    def prepare(self, data: bytes, header: Header, geometry: ImageGeometry, max_image_size: int) -> NDArray[np.uint8]:
+    def prepare(
+        self,
+        data: bytes,
+        header: Header,
+        geometry: ImageGeometry,
+        max_image_size: int,
+        enhance: Enhancement | None = None,
+    ) -> NDArray[np.uint8]:
         """A checked picture -> its patches, within two levels of the exact ones. Raises InvalidImage, TooLarge."""
         grid = geometry.grid(header.height, header.width, max_image_size)
         target = geometry.target_size(header.height, header.width, max_image_size)
@@ -50,7 +58,7 @@ class PictureWorkers:
         with _shared_memory(grid.num_patches * columns) as memory:
             worker = self._free.get()
             num_idle = self._free.qsize()
-            job = Job(header, target, (grid.t, grid.h, grid.w), geometry, 2 if num_idle else 1, len(data))
+            job = Job(header, target, (grid.t, grid.h, grid.w), geometry, 2 if num_idle else 1, len(data), enhance)
             try:
                 worker.run(job, data, memory.fileno())
             finally:

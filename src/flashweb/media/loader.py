@@ -30,7 +30,7 @@ from flashweb.media.patches import digest
 from flashweb.media.prepare import prepare
 from flashweb.media.settings import MediaSettings
 from flashweb.media.sources import read_inline
-from flashweb.types import ImagePart, PixelPatches
+from flashweb.types import Enhancement, ImagePart, PixelPatches
 
 _T = TypeVar("_T")
 
@@ -101,12 +101,12 @@ class MediaLoader:
             return [kept.picture for kept in known]
         sources = await self._read_all(parts)
         if len(sources) == 1:  # nothing to wait for between its header and its pixels: one job for both
-            pictures = [await self._prepared(self._check_and_prepare, sources[0].data, check_sizes)]
+            pictures = [await self._prepared(self._check_and_prepare, sources[0], check_sizes)]
         else:
             headers = await _all([self._run(read_header, source.data, self.settings) for source in sources])
             self._check([(header.height, header.width) for header in headers], check_sizes)
             jobs = zip(sources, headers, strict=True)
-            pictures = await _all([self._prepared(self._prepare, source.data, header) for source, header in jobs])
+            pictures = await _all([self._prepared(self._prepare, source, header) for source, header in jobs])
         for source, picture in zip(sources, pictures, strict=True):
             if source.text is not None:
                 self._cache.remember(source.text, len(source.data), picture.digest)
@@ -114,10 +114,10 @@ class MediaLoader:
 
     def _find_all(self, parts: Sequence[ImagePart]) -> list[Kept] | None:
         """The pictures, when all of them were sent before as the same texts and are still here. Never one that would
-        be fetched: only texts that hold their picture are remembered."""
+        be fetched: only texts that hold their picture are remembered. Never an enhanced one: the text does not tell."""
         found: list[Kept] = []
         for part in parts:
-            kept = self._cache.find(part.url) if part.url is not None else None
+            kept = self._cache.find(part.url) if part.url is not None and part.enhance is None else None
             if kept is None:
                 return None
             found.append(kept)
@@ -141,21 +141,21 @@ class MediaLoader:
                 inline = read_inline(part, self.settings)
             if inline is not None:
                 budget.spend(len(inline))
-                return _Source(inline, part.url)
+                return _Source(inline, part.url if part.enhance is None else None, part.enhance)
             assert part.url is not None
             async with gate:
                 data = await self._fetcher.fetch(part.url)
             budget.spend(len(data))
-            return _Source(data, None)
+            return _Source(data, None, part.enhance)
 
         return await _all([read(part) for part in parts])
 
     async def _prepared(self, job: Callable[..., Future[PixelPatches]], *args: object) -> PixelPatches:
         return await asyncio.wrap_future(await self._run(job, *args))
 
-    def _check_and_prepare(self, source: bytes, check_sizes: CheckSizes | None) -> Future[PixelPatches]:
+    def _check_and_prepare(self, source: _Source, check_sizes: CheckSizes | None) -> Future[PixelPatches]:
         """Runs in a worker thread."""
-        header = read_header(source, self.settings)
+        header = read_header(source.data, self.settings)
         self._check([(header.height, header.width)], check_sizes)
         return self._prepare(source, header)
 
@@ -170,25 +170,31 @@ class MediaLoader:
         if check_sizes is not None:
             check_sizes(sizes)
 
-    def _prepare(self, source: bytes, header: Header) -> Future[PixelPatches]:
+    def _prepare(self, source: _Source, header: Header) -> Future[PixelPatches]:
         """Runs in a worker thread, and leaves it to others when this picture is being prepared already."""
         grid = self.geometry.grid(header.height, header.width, self.settings.max_image_size)
-        key = digest(source, grid, self.geometry, self.settings.resize)
+        key = digest(source.data, grid, self.geometry, self.settings.resize, source.enhance)
 
         def make() -> PixelPatches:
             return PixelPatches(self._make_patches(source, header), grid, key, (header.height, header.width))
 
         return self._cache.get(key, make)
 
-    def _make_patches(self, source: bytes, header: Header) -> NDArray[np.uint8]:
+    def _make_patches(self, source: _Source, header: Header) -> NDArray[np.uint8]:
         if self._fast is not None:
-            return self._fast.prepare(source, header, self.geometry, self.settings.max_image_size)
+            return self._fast.prepare(source.data, header, self.geometry, self.settings.max_image_size, source.enhance)
         with self._busy_lock:
             self._num_busy += 1
             num_threads = self._num_workers // self._num_busy
         try:
             return prepare(
-                source, header, self.geometry, self.settings.max_image_size, self._helpers, max(1, num_threads)
+                source.data,
+                header,
+                self.geometry,
+                self.settings.max_image_size,
+                self._helpers,
+                max(1, num_threads),
+                source.enhance,
             )
         finally:
             with self._busy_lock:
@@ -200,10 +206,12 @@ class MediaLoader:
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """A picture's file, and the text that held it (None: it was fetched, or came as raw bytes)."""
+    """A picture's file, the text that held it (None: it was fetched, came as raw bytes, or is to be enhanced), and what
+    is to be done to it."""
 
     data: bytes
     text: str | None
+    enhance: Enhancement | None
 
 
 class _Budget:

@@ -8,9 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flashweb.media.decode import Header, decode
+from flashweb.media.enhance import enhanced
 from flashweb.media.geometry import ImageGeometry
 from flashweb.media.patches import empty_patches, place_seam, place_strip, planes_of
 from flashweb.media.resize import Piece, pieces, resize_piece
+from flashweb.types import Enhancement
 
 
 def prepare(
@@ -20,6 +22,7 @@ def prepare(
     max_image_size: int = 0,
     helper: Executor | None = None,
     num_threads: int = 2,
+    enhance: Enhancement | None = None,
 ) -> NDArray[np.uint8]:
     """A checked picture -> its patches (see `empty_patches`). `helper` may take parts of the work of a large one, so
     that `num_threads` are at it, this one among them.
@@ -27,7 +30,7 @@ def prepare(
     Raises InvalidImage, TooLarge.
     """
     height, width = geometry.target_size(header.height, header.width, max_image_size)
-    image = decode(data, header)
+    image = enhanced(decode(data, header), enhance)
     patches = empty_patches(height, width, geometry)
 
     def make(piece: Piece) -> list[NDArray[np.uint8]]:
