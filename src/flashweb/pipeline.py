@@ -37,6 +37,7 @@ from flashweb.types import (
     TextPart,
     TokenLogprob,
     TokenOut,
+    Trace,
     Usage,
 )
 from flashweb.warm_up import warm_up_picture
@@ -302,28 +303,38 @@ class Pipeline:
     # --- the row --------------------------------------------------------------------------------------------------
 
     async def stream(
-        self, chat: Chat, params: SamplingParams, n: int = 1, ticket: Ticket | None = None
+        self,
+        chat: Chat,
+        params: SamplingParams,
+        n: int = 1,
+        ticket: Ticket | None = None,
+        trace: Trace | None = None,
     ) -> AsyncGenerator[_Piece, None]:
         """Admit a chat and yield (choice index, piece of answer) until every choice has finished.
 
         A caller that was admitted before gives its ticket, of weight n, and gives the places back itself.
         Each choice's last piece carries `finish` and `usage`. Closing the generator frees everything. Everything
         that is wrong with the request is raised before the first piece: InvalidRequest and its family, TooLarge,
-        Overloaded, NotReady; EngineDied may come at any time.
+        Overloaded, NotReady; EngineDied may come at any time. A `trace` is filled in on the way.
         """
         with self.admit(n) if ticket is None else _in_this_task(ticket):
-            async with aclosing(await self._answer(chat, params, n)) as pieces:
+            async with aclosing(await self._answer(chat, params, n, trace)) as pieces:
                 async for piece in pieces:
                     yield piece
 
-    async def _answer(self, chat: Chat, params: SamplingParams, n: int = 1) -> AsyncGenerator[_Piece, None]:
+    async def _answer(
+        self, chat: Chat, params: SamplingParams, n: int = 1, trace: Trace | None = None
+    ) -> AsyncGenerator[_Piece, None]:
         """The pieces of an answer, once its pictures and prompt are ready; not a generator itself, because every
         token pays for each one that it passes through."""
         self._check_text_length(chat)
         images = await self._loader.load(chat.images, self._check_picture_sizes)
         prompt = await self._build(chat, images)
         params = self._fit(prompt, params)
-        choices = [self._choice(index, chat, prompt, _nth(params, index)) for index in range(n)]
+        trace = trace or Trace()
+        trace.prompt_token_ids = prompt.token_ids
+        traces = [trace, *(Trace() for _ in range(n - 1))]
+        choices = [self._choice(index, chat, prompt, _nth(params, index), traces[index]) for index in range(n)]
         return choices[0] if n == 1 else _merge(choices)
 
     def _check_picture_sizes(self, sizes: Sequence[tuple[int, int]]) -> None:
@@ -368,13 +379,14 @@ class Pipeline:
         return params if params.max_tokens <= left else replace(params, max_tokens=left)
 
     async def _choice(
-        self, index: int, chat: Chat, prompt: Prompt, params: SamplingParams
+        self, index: int, chat: Chat, prompt: Prompt, params: SamplingParams, trace: Trace
     ) -> AsyncGenerator[_Piece, None]:
         """One sequence through the engine. The id is our own: what callers send never becomes a key."""
         reader = _Reader(self.processor, chat, prompt, params)
         tokens = cast(AsyncGenerator[TokenOut, None], self.engine.generate(prompt, params, secrets.token_hex(12)))
         async with aclosing(tokens):
             async for out in tokens:
+                trace.output_token_ids += out.token_ids
                 delta = reader.read(out)
                 if delta is not None:
                     yield index, delta

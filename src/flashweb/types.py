@@ -217,6 +217,19 @@ class Usage:
     reasoning_tokens: int = 0
 
 
+@dataclass(slots=True)
+class Trace:
+    """What a caller may want to know of a request besides its answer; the pipeline fills it in on the way.
+
+    stages_ms: milliseconds by stage (`fetch`, `decode`, `preprocess`, `queue`, `encode`, `prefill`, `decode_tokens`),
+    those that were measured. Token ids are those of the first choice.
+    """
+
+    prompt_token_ids: tuple[int, ...] = ()
+    output_token_ids: list[int] = field(default_factory=list)
+    stages_ms: dict[str, float] = field(default_factory=dict)
+
+
 class ToolCallPiece(msgspec.Struct, frozen=True, gc=False):
     """News of one tool call: its first piece carries `id` and `name`, all of them a fragment of the arguments' JSON."""
 

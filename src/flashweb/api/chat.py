@@ -27,15 +27,16 @@ from flashweb.errors import FlashwebError, UnsupportedMediaType
 from flashweb.names import ModelNames
 from flashweb.pipeline import Pipeline, Ticket
 from flashweb.settings import Settings
-from flashweb.types import Chat, Delta, SamplingParams, Usage
+from flashweb.types import Chat, Delta, SamplingParams, Trace, Usage
 
 PATH = "/v1/chat/completions"
 _HOLE = "\0"  # where a chunk's text goes
 
 
 @dataclass(frozen=True, slots=True)
-class _Job:
-    """One checked chat request."""
+class Job:
+    """One checked request of any endpoint that answers a chat; `object` names the answer, a chunk of it is
+    `{object}.chunk`."""
 
     ticket: Ticket
     chat: Chat
@@ -43,8 +44,11 @@ class _Job:
     n: int
     model: str
     include_usage: bool
+    stream: bool
     id: str
     created: int
+    object: str = "chat.completion"
+    trace: Trace | None = None
 
 
 def chat_router(pipeline: Pipeline, names: ModelNames, settings: Settings) -> APIRouter:
@@ -66,24 +70,32 @@ def chat_router(pipeline: Pipeline, names: ModelNames, settings: Settings) -> AP
             # memory than there are places.
             ticket = place.enter_context(pipeline.admit())
             wire = parse_body(await read_json_body(request), schemas.ChatRequest)
-            job = _job(wire, names, settings, pipeline, ticket)
-            pipeline.widen(ticket, job.n)
-            headers = {"x-flashweb-model": names.own}
-            if wire.stream:
-                return EventStream(
-                    _events(pipeline, job, _log_fields(request)),
-                    headers=headers,
-                    keep_alive_seconds=settings.server.stream_keep_alive,
-                    send_timeout_seconds=settings.server.send_timeout,
-                    on_end=place.pop_all().close,
-                )
-            try:
-                body = await until_gone(request.receive, _completion(pipeline, job, _log_fields(request)))
-            except ClientGone:
-                return Response(status_code=CLIENT_CLOSED_REQUEST)
-            return json_response(body, headers=headers)
+            job = make_job(wire, names, settings, pipeline, ticket)
+            return await respond(request, pipeline, names, settings, job, place)
 
     return router
+
+
+async def respond(
+    request: Request, pipeline: Pipeline, names: ModelNames, settings: Settings, job: Job, place: ExitStack
+) -> Response:
+    """The answer to an admitted job as its caller asked for it, whole or streamed. `place` holds the job's ticket: a
+    stream takes it over and gives it back when it is over."""
+    pipeline.widen(job.ticket, job.n)
+    headers = {"x-flashweb-model": names.own}
+    if job.stream:
+        return EventStream(
+            _events(pipeline, job, log_fields_of(request)),
+            headers=headers,
+            keep_alive_seconds=settings.server.stream_keep_alive,
+            send_timeout_seconds=settings.server.send_timeout,
+            on_end=place.pop_all().close,
+        )
+    try:
+        body = await until_gone(request.receive, _completion(pipeline, job, log_fields_of(request)))
+    except ClientGone:
+        return Response(status_code=CLIENT_CLOSED_REQUEST)
+    return json_response(body, headers=headers)
 
 
 class StraightToChat:
@@ -121,34 +133,43 @@ async def read_json_body(request: Request) -> bytes:
     return b"".join([chunk async for chunk in request.stream()])
 
 
-def _job(wire: schemas.ChatRequest, names: ModelNames, settings: Settings, pipeline: Pipeline, ticket: Ticket) -> _Job:
-    return _Job(
+def make_job(
+    wire: schemas.ChatRequest, names: ModelNames, settings: Settings, pipeline: Pipeline, ticket: Ticket
+) -> Job:
+    return Job(
         ticket=ticket,
         model=names.check(wire.model),
         chat=to_chat(wire, max_images=settings.media.max_images),
         params=to_params(wire, pipeline.generation_defaults, pipeline.num_tokens),
         n=wire.n or 1,
         include_usage=wire.stream_options is not None and wire.stream_options.include_usage,
+        stream=bool(wire.stream),
         id=f"chatcmpl-{secrets.token_hex(12)}",
         created=int(time.time()),
     )
 
 
-def _log_fields(request: Request) -> dict[str, Any]:
+def log_fields_of(request: Request) -> dict[str, Any]:
     fields: dict[str, Any] = {}
     request.state.log_fields = fields
     return fields
 
 
-async def _completion(pipeline: Pipeline, job: _Job, log_fields: dict[str, Any]) -> dict[str, Any]:
+async def gather(pipeline: Pipeline, job: Job, log_fields: dict[str, Any]) -> Collector:
+    """Everything of a whole answer."""
     collector = Collector(job.n, logprobs=job.params.logprobs is not None, text_of=pipeline.token_text)
-    async with aclosing(pipeline.stream(job.chat, job.params, job.n, job.ticket)) as pieces:
+    async with aclosing(pipeline.stream(job.chat, job.params, job.n, job.ticket, job.trace)) as pieces:
         async for index, delta in pieces:
             collector.add(index, delta)
     _note_usage(log_fields, collector.usage)
+    return collector
+
+
+async def _completion(pipeline: Pipeline, job: Job, log_fields: dict[str, Any]) -> dict[str, Any]:
+    collector = await gather(pipeline, job, log_fields)
     return {
         "id": job.id,
-        "object": "chat.completion",
+        "object": job.object,
         "created": job.created,
         "model": job.model,
         "choices": collector.choices(),
@@ -156,7 +177,7 @@ async def _completion(pipeline: Pipeline, job: _Job, log_fields: dict[str, Any])
     }
 
 
-async def _events(pipeline: Pipeline, job: _Job, log_fields: dict[str, Any]) -> AsyncGenerator[bytes, None]:
+async def _events(pipeline: Pipeline, job: Job, log_fields: dict[str, Any]) -> AsyncGenerator[bytes, None]:
     """Role first, then text, then the finish reason, then (if asked for) usage alone, then [DONE]. What belongs
     together goes out together: the role with the first text, the end with the last."""
     chunks = _Chunks(job, pipeline.token_text)
@@ -190,10 +211,10 @@ def _note_usage(log_fields: dict[str, Any], usage: Usage) -> None:
 class _Chunks:
     """Framed chunks of one answer, all with the same id."""
 
-    def __init__(self, job: _Job, text_of: TokenText) -> None:
+    def __init__(self, job: Job, text_of: TokenText) -> None:
         self._head = {
             "id": job.id,
-            "object": "chat.completion.chunk",
+            "object": f"{job.object}.chunk",
             "created": job.created,
             "model": job.model,
         }

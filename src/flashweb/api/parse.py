@@ -24,6 +24,11 @@ def parse_body(body: bytes, model: type[Model]) -> Model:
     document = _decode(body)
     if not isinstance(document, dict):
         raise InvalidRequest(f"The body must be a JSON object, got {_kind(document)}.")
+    return parse_document(document, model)
+
+
+def parse_document(document: dict[str, Any], model: type[Model]) -> Model:
+    """The same for what was JSON, or a form's fields, before."""
     _check_depth(document)
     try:
         return model.model_validate(document)
