@@ -79,7 +79,7 @@ BAD: dict[str, tuple[bytes, int, str | None, str]] = {
     "only the end": (form(), 400, None, ""),
     "a part without headers": (form(b"\r\nhello"), 400, "invalid_multipart", "Content-Disposition"),
     "a part without a name": (form(b"Content-Disposition: form-data\r\n\r\nx"), 400, "invalid_multipart", "name"),
-    "an attachment": (form(b'Content-Disposition: attachment; name="a"\r\n\r\nx'), 400, "invalid_multipart", "form-data"),
+    "an attachment": (form(PROMPT.replace(b"form-data", b"attachment")), 400, "invalid_multipart", "form-data"),
     "a header twice": (
         form(b'Content-Disposition: form-data; name="prompt"\r\nContent-Disposition: form-data; name="x"\r\n\r\nx'),
         400, "invalid_multipart", "twice",

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from flashweb.errors import InvalidAnswer, SceneNotFound
 from flashweb.scenes import Scene, SceneBook
-from flashweb.scenes.normalise import amounts, marks, null_words, severity
+from flashweb.scenes.book import ORDER
+from flashweb.scenes.normalise import NORMALISERS, amounts, marks, null_words, severity
+from flashweb.scenes.scene import SceneFile
 from flashweb.types import FinishReason
 
 HEAD = """
@@ -118,3 +122,13 @@ def test_one_of_the_operators_may_take_the_place_of_ours(tmp_path: Path) -> None
 def test_a_folder_that_is_not_there_is_reported_and_ours_go_on() -> None:
     scenes, broken = SceneBook("/no/such/folder").all()
     assert len(scenes) == 7 and "cannot be read" in broken[0].message
+
+
+def test_the_documents_example_is_a_scene_and_its_table_has_every_key(root: Path) -> None:
+    text = (root / "docs" / "scenes.md").read_text("utf-8")
+    (example,) = re.findall(r"^```toml\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    assert Scene.read("plate", example).result('{"plate": null}', "stop") == {"plate": None}
+    rows = "".join(line for line in text.splitlines() if line.startswith("| `"))
+    keys = set(re.findall(r"`(\w+)`", rows))
+    assert {field.name for field in msgspec.structs.fields(SceneFile)} | set(NORMALISERS) <= keys
+    assert set(ORDER) <= keys

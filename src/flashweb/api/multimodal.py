@@ -42,9 +42,9 @@ class Maker:
         self.names = names
         self.settings = settings
 
-    def job(self, asked: Asked[Any], prompt: str, ticket: Ticket, defaults: Mapping[str, Any], *, prefix: str) -> Job:
+    def job(self, asked: Asked[Any], prompt: str, ticket: Ticket, parameters: Mapping[str, Any], *, prefix: str) -> Job:
         """Raises what a chat's own conversion does."""
-        request = chat_request(asked, prompt, {**defaults, **parameters_of(asked.wire)})
+        request = chat_request(asked, prompt, parameters)
         job = make_job(request, self.names, self.settings, self.pipeline, ticket)
         chat = picture_chat(request, asked.files, self.settings)
         return replace(job, chat=chat, id=f"{prefix}-{secrets.token_hex(12)}")
@@ -63,7 +63,9 @@ def multimodal_router(pipeline: Pipeline, names: ModelNames, settings: Settings)
         with ExitStack() as place:
             ticket = place.enter_context(pipeline.admit())
             asked = await read_asked(request, wire.CompletionRequest, settings, forms=forms)
-            job = maker.job(asked, asked.wire.prompt, ticket, GUIDE_DEFAULTS, prefix="mmcmpl")
+            job = maker.job(
+                asked, asked.wire.prompt, ticket, {**GUIDE_DEFAULTS, **parameters_of(asked.wire)}, prefix="mmcmpl"
+            )
             job = replace(job, object="multimodal.completion")
             return await respond(request, pipeline, names, settings, job, place)
 
@@ -112,7 +114,9 @@ def multimodal_router(pipeline: Pipeline, names: ModelNames, settings: Settings)
             asked = await read_asked(request, wire.InferenceRequest, settings)
             _refuse_stream(asked.wire)
             trace = Trace()
-            job = replace(maker.job(asked, asked.wire.prompt, ticket, {}, prefix="mminf"), trace=trace)
+            job = replace(
+                maker.job(asked, asked.wire.prompt, ticket, parameters_of(asked.wire), prefix="mminf"), trace=trace
+            )
             try:
                 collector = await maker.whole(request, job)
             except ClientGone:
@@ -127,7 +131,7 @@ def multimodal_router(pipeline: Pipeline, names: ModelNames, settings: Settings)
             started = time.perf_counter()
             asked = await read_asked(request, wire.PromptRequest, settings)
             _refuse_stream(asked.wire)
-            job = maker.job(asked, asked.wire.prompt, ticket, {}, prefix="infer")
+            job = maker.job(asked, asked.wire.prompt, ticket, parameters_of(asked.wire), prefix="infer")
             try:
                 collector = await maker.whole(request, job)
             except ClientGone:

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from flashweb.api import picture_schemas as wire
-from flashweb.api.chat import log_fields_of
+from flashweb.api.chat import Job, log_fields_of
 from flashweb.api.error_handlers import CLIENT_CLOSED_REQUEST, json_response
 from flashweb.api.multimodal import Maker
 from flashweb.api.openapi import asked_body, detail_errors
@@ -109,15 +109,14 @@ def scenes_router(pipeline: Pipeline, names: ModelNames, settings: Settings) -> 
     return router
 
 
-def _job(maker: Maker, scene: Scene, asked: Asked[wire.SceneRequest], ticket: Ticket) -> Any:
+def _job(maker: Maker, scene: Scene, asked: Asked[wire.SceneRequest], ticket: Ticket) -> Job:
     given = asked.wire
     prompt = scene.prompt(given.question, _rules(given.rules), given.language)
     own: dict[str, Any] = {"model": given.model, "max_tokens": given.max_tokens or DEFAULT_MAX_TOKENS}
     enhance = given.enhance or scene.file.enhance
     if enhance is not None:
         own["enhance"] = enhance
-    job = maker.job(Asked(wire.PicturesIn(image=given.image, image_url=given.image_url), asked.files), prompt, ticket,
-                    {**GREEDY, **own}, prefix="scene")  # fmt: skip
+    job = maker.job(asked, prompt, ticket, {**GREEDY, **own}, prefix="scene")
     return replace(job, params=replace(job.params, structure=scene.structure))
 
 
