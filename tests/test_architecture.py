@@ -27,7 +27,8 @@ ALLOWED: dict[str, set[str]] = {
     "output": {"types"},
     "observe": {"engine", "types", "settings"},  # the engine's face and messages; nothing of the engine imports it
     "pipeline": {"media", "prompt", "engine", "output", "observe", "warm_up", *LEAVES},
-    "api": {"pipeline", "observe", "names", *LEAVES},
+    "scenes": {"types", "errors"},
+    "api": {"pipeline", "observe", "names", "scenes", *LEAVES},
     "http_protocol": set(),
     "http_server": {"api", "pipeline", "names", "http_protocol", *LEAVES},
 }

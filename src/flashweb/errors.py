@@ -10,9 +10,11 @@
     ├── TooLarge                  bytes or pixels over a limit
     ├── UnsupportedMediaType      a media type nobody here reads
     ├── ModelNotFound             unknown model name
+    ├── SceneNotFound             unknown scene name
     ├── Overloaded                queue full; come back later
     ├── NotReady                  loading, draining or restarting
     ├── DeadlineExceeded          the request took longer than it may
+    ├── InvalidAnswer             the model's answer is not what a scene promises
     ├── EngineDied                the engine process ended while serving this request
     ├── ConfigError               a setting or flag is wrong (ends the command, exit code 3)
     └── CheckpointError           a model folder is incomplete or of another shape (exit code 4)
@@ -71,6 +73,10 @@ class ModelNotFound(FlashwebError):
     code = "model_not_found"
 
 
+class SceneNotFound(FlashwebError):
+    code = "scene_not_found"
+
+
 class Overloaded(FlashwebError):
     code = "server_is_overloaded"
 
@@ -85,6 +91,10 @@ class NotReady(Overloaded):
 
 class DeadlineExceeded(FlashwebError):
     code = "timeout"
+
+
+class InvalidAnswer(FlashwebError):
+    code = "invalid_answer"
 
 
 class EngineDied(NotReady):

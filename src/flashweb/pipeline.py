@@ -40,6 +40,7 @@ from flashweb.types import (
     TextPart,
     TokenLogprob,
     TokenOut,
+    Trace,
     Usage,
 )
 from flashweb.warm_up import warm_up_picture
@@ -356,6 +357,7 @@ class Pipeline:
         params: SamplingParams,
         n: int = 1,
         ticket: Ticket | None = None,
+        trace: Trace | None = None,
         *,
         running_usage: bool = False,
     ) -> AsyncGenerator[_Piece, None]:
@@ -365,16 +367,21 @@ class Pipeline:
         Each choice's last piece carries `finish` and `usage`; with `running_usage` every one carries the usage so far.
         Closing the generator frees everything. Everything
         that is wrong with the request is raised before the first piece: InvalidRequest and its family, TooLarge,
-        Overloaded, NotReady; EngineDied may come at any time.
+        Overloaded, NotReady; EngineDied may come at any time. A `trace` is filled in on the way.
         """
         with self.admit(n) if ticket is None else _in_this_task(ticket):
             watch = _Watch(time.perf_counter(), n)
-            async with aclosing(await self._answer(chat, params, watch, running_usage)) as pieces:
+            async with aclosing(await self._answer(chat, params, watch, running_usage, trace)) as pieces:
                 async for piece in pieces:
                     yield piece
 
     async def _answer(
-        self, chat: Chat, params: SamplingParams, watch: _Watch, running_usage: bool = False
+        self,
+        chat: Chat,
+        params: SamplingParams,
+        watch: _Watch,
+        running_usage: bool = False,
+        trace: Trace | None = None,
     ) -> AsyncGenerator[_Piece, None]:
         """The pieces of an answer, once its pictures and prompt are ready; not a generator itself, because every
         token pays for each one that it passes through."""
@@ -382,8 +389,12 @@ class Pipeline:
         images = await self._load(chat.images, watch)
         prompt = await self._build(chat, images)
         params = self._fit(prompt, params)
+        trace = trace or Trace()
+        trace.prompt_token_ids = prompt.token_ids
         readers = [_Reader(self.processor, chat, prompt, params, running_usage) for _ in range(watch.n)]
-        choices = [self._choice(i, one, prompt, _nth(params, i), replace(watch)) for i, one in enumerate(readers)]
+        traces = [trace, *(Trace() for _ in readers[1:])]
+        jobs = enumerate(zip(readers, traces, strict=True))
+        choices = [self._choice(i, one, prompt, _nth(params, i), replace(watch), kept) for i, (one, kept) in jobs]
         return choices[0] if watch.n == 1 else _merge(choices)
 
     async def _load(self, parts: Sequence[ImagePart], watch: _Watch) -> Sequence[PixelPatches]:
@@ -442,7 +453,7 @@ class Pipeline:
         return params if params.max_tokens <= left else replace(params, max_tokens=left)
 
     async def _choice(
-        self, index: int, reader: _Reader, prompt: Prompt, params: SamplingParams, watch: _Watch
+        self, index: int, reader: _Reader, prompt: Prompt, params: SamplingParams, watch: _Watch, trace: Trace
     ) -> AsyncGenerator[_Piece, None]:
         """One sequence through the engine. The id is our own: what callers send never becomes a key."""
         tokens = cast(AsyncGenerator[TokenOut, None], self.engine.generate(prompt, params, secrets.token_hex(12)))
@@ -452,6 +463,7 @@ class Pipeline:
                 async for out in tokens:
                     if watch.first_token is None:
                         watch.first_token, watch.times = time.perf_counter(), out.times
+                    trace.output_token_ids += out.token_ids
                     delta = reader.read(out)
                     if delta is not None:
                         if delta.finish is not None:

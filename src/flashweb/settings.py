@@ -97,6 +97,9 @@ class ServerSettings(_Section):
     send_timeout: float = option(
         60.0, "a client that reads nothing for this long is dropped and its request stopped", unit="seconds", gt=0
     )
+    scenes_dir: str | None = option(
+        None, "folder of further scenes, one .toml file each, read again when one changes; docs/scenes.md"
+    )
     use_rest: bool = option(True, "accepted for older start scripts; the REST API is always on")
     enable_web_ui: bool = option(True, "accepted for older start scripts; the page is always on")
     workers: int = option(1, "web processes; this edition runs one", ge=1)
@@ -129,6 +132,7 @@ class MediaSettings(_Section):
     """Pictures: how large, how many, from where."""
 
     max_upload_size: Size = option(10 << 20, "largest picture in a JSON body, decoded", unit="bytes", ge=1024)
+    max_multipart_size: Size = option(32 << 20, "largest picture in a multipart form", unit="bytes", ge=1024)
     max_image_size: int = option(
         2048,
         "longest side the model sees; larger pictures are scaled down, never refused; 0 leaves the model's own limit",

@@ -32,6 +32,10 @@ class TextPart:
     text: str
 
 
+# What may be done to a picture before the model sees it; "text": grey, contrast 2.0, sharpened (`media/enhance.py`).
+Enhancement: TypeAlias = Literal["text"]
+
+
 @dataclass(frozen=True, slots=True)
 class ImagePart:
     """One picture as the caller gave it: `url` (data:, http(s):, or bare base64) or raw `data`, never both.
@@ -44,6 +48,7 @@ class ImagePart:
     data: bytes | None = None
     name: tuple[str, str] | None = None
     max_pixels: int = 0
+    enhance: Enhancement | None = None
 
     def __post_init__(self) -> None:
         assert self.url is None or self.data is None, "an ImagePart has one source"
@@ -259,6 +264,19 @@ class Usage:
     image_tokens: int = 0
     reasoning_tokens: int = 0
     images: tuple[ImageUse, ...] = ()  # on the last piece of an answer, in the order of the prompt
+
+
+@dataclass(slots=True)
+class Trace:
+    """What a caller may want to know of a request besides its answer; the pipeline fills it in on the way.
+
+    stages_ms: milliseconds by stage (`fetch`, `decode`, `preprocess`, `queue`, `encode`, `prefill`, `decode_tokens`),
+    those that were measured. Token ids are those of the first choice.
+    """
+
+    prompt_token_ids: tuple[int, ...] = ()
+    output_token_ids: list[int] = field(default_factory=list)
+    stages_ms: dict[str, float] = field(default_factory=dict)
 
 
 class ToolCallPiece(msgspec.Struct, frozen=True, gc=False):

@@ -13,9 +13,11 @@ from flashweb.api.chat import StraightToChat, chat_router
 from flashweb.api.error_handlers import install_error_handlers
 from flashweb.api.metrics import metrics_router
 from flashweb.api.middleware import layers
+from flashweb.api.multimodal import multimodal_router
 from flashweb.api.openapi import install_openapi
 from flashweb.api.ops import ops_router
 from flashweb.api.pages import pages_router
+from flashweb.api.scenes import scenes_router
 from flashweb.names import ModelNames
 from flashweb.pipeline import Pipeline
 from flashweb.settings import Settings
@@ -39,6 +41,8 @@ def create_app(
     )
     chat = chat_router(pipeline, names, settings)
     app.include_router(chat)
+    app.include_router(multimodal_router(pipeline, names, settings))
+    app.include_router(scenes_router(pipeline, names, settings))
     app.include_router(ops_router(pipeline, names))
     app.include_router(metrics_router(pipeline))
     app.include_router(pages_router(names))

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import secrets
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import ExitStack, aclosing
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -31,15 +32,16 @@ from flashweb.errors import FlashwebError, UnsupportedMediaType
 from flashweb.names import ModelNames
 from flashweb.pipeline import Pipeline, Ticket
 from flashweb.settings import Settings
-from flashweb.types import Chat, Delta, SamplingParams, Usage
+from flashweb.types import Chat, Delta, SamplingParams, Trace, Usage
 
 PATH = "/v1/chat/completions"
 _HOLE = "\0"  # where a chunk's text goes
 
 
 @dataclass(frozen=True, slots=True)
-class _Job:
-    """One checked chat request."""
+class Job:
+    """One checked request of any endpoint that answers a chat; `object` names the answer, a chunk of it is
+    `{object}.chunk`."""
 
     ticket: Ticket
     chat: Chat
@@ -48,14 +50,16 @@ class _Job:
     model: str
     include_usage: bool
     running_usage: bool
+    stream: bool
     id: str
     created: int
-    labels: dict[str, str]  # system_fingerprint, and service_tier where the request names one
+    labels: Mapping[str, str]  # system_fingerprint, and service_tier where the request names one
+    object: str = "chat.completion"
+    trace: Trace | None = None
 
 
 def chat_router(pipeline: Pipeline, names: ModelNames, settings: Settings) -> APIRouter:
     router = APIRouter(tags=["chat"])
-    fingerprint = system_fingerprint(names, settings)
 
     @router.post(
         PATH,
@@ -75,28 +79,40 @@ def chat_router(pipeline: Pipeline, names: ModelNames, settings: Settings) -> AP
             document = read_document(await read_json_body(request))
             refuse_harmful(document)
             wire = validated(document, schemas.ChatRequest)
-            headers = {
-                "x-flashweb-model": names.own,
-                **warning_headers(unknown_names(document, schemas.ChatRequest)),
-            }
+            warnings = warning_headers(unknown_names(document, schemas.ChatRequest))
             del document
-            job = _job(wire, owner_of(request), fingerprint, names, settings, pipeline, ticket)
-            pipeline.widen(ticket, job.n)
-            if wire.stream:
-                return EventStream(
-                    _events(pipeline, job, _log_fields(request)),
-                    headers=headers,
-                    keep_alive_seconds=settings.server.stream_keep_alive,
-                    send_timeout_seconds=settings.server.send_timeout,
-                    on_end=place.pop_all().close,
-                )
-            try:
-                body = await until_gone(request.receive, _completion(pipeline, job, _log_fields(request)))
-            except ClientGone:
-                return Response(status_code=CLIENT_CLOSED_REQUEST)
-            return json_response(body, headers=headers)
+            job = make_job(wire, names, settings, pipeline, ticket, owner_of(request))
+            return await respond(request, pipeline, names, settings, job, place, warnings)
 
     return router
+
+
+async def respond(
+    request: Request,
+    pipeline: Pipeline,
+    names: ModelNames,
+    settings: Settings,
+    job: Job,
+    place: ExitStack,
+    warnings: Mapping[str, str] = MappingProxyType({}),
+) -> Response:
+    """The answer to an admitted job as its caller asked for it, whole or streamed. `place` holds the job's ticket: a
+    stream takes it over and gives it back when it is over. `warnings` are further headers."""
+    pipeline.widen(job.ticket, job.n)
+    headers = {"x-flashweb-model": names.own, **warnings}
+    if job.stream:
+        return EventStream(
+            _events(pipeline, job, log_fields_of(request)),
+            headers=headers,
+            keep_alive_seconds=settings.server.stream_keep_alive,
+            send_timeout_seconds=settings.server.send_timeout,
+            on_end=place.pop_all().close,
+        )
+    try:
+        body = await until_gone(request.receive, _completion(pipeline, job, log_fields_of(request)))
+    except ClientGone:
+        return Response(status_code=CLIENT_CLOSED_REQUEST)
+    return json_response(body, headers=headers)
 
 
 class StraightToChat:
@@ -142,18 +158,18 @@ def system_fingerprint(names: ModelNames, settings: Settings) -> str:
     return f"fp_{hashlib.blake2b(told.encode(), digest_size=5).hexdigest()}"
 
 
-def _job(
+def make_job(
     wire: schemas.ChatRequest,
-    owner: str,
-    fingerprint: str,
     names: ModelNames,
     settings: Settings,
     pipeline: Pipeline,
     ticket: Ticket,
-) -> _Job:
+    owner: str | None = None,
+) -> Job:
+    """Checks the request whole; `owner`: whose pictures a uuid means (`to_chat`)."""
     options = wire.stream_options
     tier = {"service_tier": "default"} if wire.service_tier is not None else {}
-    return _Job(
+    return Job(
         ticket=ticket,
         model=names.check(wire.model),
         chat=to_chat(wire, max_images=settings.media.max_images, owner=owner),
@@ -161,27 +177,34 @@ def _job(
         n=wire.n or 1,
         include_usage=options is not None and bool(options.include_usage),
         running_usage=options is not None and bool(options.continuous_usage_stats),
+        stream=bool(wire.stream),
         id=f"chatcmpl-{secrets.token_hex(12)}",
         created=int(time.time()),
-        labels={"system_fingerprint": fingerprint, **tier},
+        labels={"system_fingerprint": system_fingerprint(names, settings), **tier},
     )
 
 
-def _log_fields(request: Request) -> dict[str, Any]:
+def log_fields_of(request: Request) -> dict[str, Any]:
     fields: dict[str, Any] = {}
     request.state.log_fields = fields
     return fields
 
 
-async def _completion(pipeline: Pipeline, job: _Job, log_fields: dict[str, Any]) -> dict[str, Any]:
+async def gather(pipeline: Pipeline, job: Job, log_fields: dict[str, Any]) -> Collector:
+    """Everything of a whole answer."""
     collector = Collector(job.n, logprobs=job.params.logprobs is not None, text_of=pipeline.token_text)
-    async with aclosing(pipeline.stream(job.chat, job.params, job.n, job.ticket)) as pieces:
+    async with aclosing(pipeline.stream(job.chat, job.params, job.n, job.ticket, job.trace)) as pieces:
         async for index, delta in pieces:
             collector.add(index, delta)
     _note_usage(log_fields, collector.usage)
+    return collector
+
+
+async def _completion(pipeline: Pipeline, job: Job, log_fields: dict[str, Any]) -> dict[str, Any]:
+    collector = await gather(pipeline, job, log_fields)
     return {
         "id": job.id,
-        "object": "chat.completion",
+        "object": job.object,
         "created": job.created,
         "model": job.model,
         "choices": collector.choices(),
@@ -190,7 +213,7 @@ async def _completion(pipeline: Pipeline, job: _Job, log_fields: dict[str, Any])
     }
 
 
-async def _events(pipeline: Pipeline, job: _Job, log_fields: dict[str, Any]) -> AsyncGenerator[bytes, None]:
+async def _events(pipeline: Pipeline, job: Job, log_fields: dict[str, Any]) -> AsyncGenerator[bytes, None]:
     """Role first, then text, then the finish reason, then (if asked for) usage alone, then [DONE]. What belongs
     together goes out together: the role with the first text, the end with the last."""
     chunks = _Chunks(job, pipeline.token_text)
@@ -234,10 +257,10 @@ def _note_usage(log_fields: dict[str, Any], usage: Usage) -> None:
 class _Chunks:
     """Framed chunks of one answer, all with the same id."""
 
-    def __init__(self, job: _Job, text_of: TokenText) -> None:
+    def __init__(self, job: Job, text_of: TokenText) -> None:
         self._head = {
             "id": job.id,
-            "object": "chat.completion.chunk",
+            "object": f"{job.object}.chunk",
             "created": job.created,
             "model": job.model,
             **job.labels,

@@ -28,6 +28,7 @@ STATUS: dict[type[Exception], tuple[int, str]] = {
     errors.TooLarge: (413, "invalid_request_error"),
     errors.UnsupportedMediaType: (415, "invalid_request_error"),
     errors.ModelNotFound: (404, "invalid_request_error"),
+    errors.SceneNotFound: (404, "invalid_request_error"),
     errors.Overloaded: (503, "service_unavailable_error"),
     errors.DeadlineExceeded: (504, "server_error"),
     errors.FlashwebError: (500, "server_error"),

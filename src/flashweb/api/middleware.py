@@ -18,6 +18,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from flashweb.api.error_handlers import error_response
+from flashweb.api.error_shapes import ErrorShapes
 from flashweb.api.metrics import HttpMetrics
 from flashweb.api.sse import DIRECT_SEND
 from flashweb.errors import FlashwebError, InvalidRequest, TooLarge, UnsupportedMediaType
@@ -53,6 +54,7 @@ def layers(app: ASGIApp, settings: Settings, own_origins: Sequence[str], metrics
         lambda inner: AccessLog(inner, enabled=settings.log.access_log),
         lambda inner: HttpMetrics(inner, metrics),
         SecurityHeaders,
+        ErrorShapes,
         lambda inner: cors(inner, server, own_origins),
         LastResort,
         lambda inner: HostCheck(inner, server),

@@ -9,18 +9,39 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from flashweb.api import schemas
+from flashweb.api import picture_schemas, schemas
 from flashweb.api.examples import CHAT_FIELDS, CHAT_REQUESTS
 
 _REF = "#/components/schemas/{model}"
-_BODIES: tuple[type[BaseModel], ...] = (schemas.ChatRequest,)
-_CHUNKS: tuple[type[BaseModel], ...] = (schemas.ChatCompletionChunk, schemas.ErrorBody)
+_BODIES: tuple[type[BaseModel], ...] = (
+    schemas.ChatRequest,
+    picture_schemas.CompletionRequest,
+    picture_schemas.InferenceRequest,
+    picture_schemas.PromptRequest,
+    picture_schemas.SceneRequest,
+)
+_CHUNKS: tuple[type[BaseModel], ...] = (
+    schemas.ChatCompletionChunk,
+    schemas.ErrorBody,
+    picture_schemas.MultimodalCompletionChunk,
+    picture_schemas.InferError,
+    picture_schemas.DetailErrorBody,
+)
 _ERRORS = {
     400: "the request cannot be served as it stands",
     404: "no such model or path",
     413: "bytes or pixels over a limit",
     415: "a media type nobody here reads",
+    500: "our fault, or an answer of the model that is not what was promised (invalid_answer, incomplete_answer)",
     503: "loading, full or shutting down; the header Retry-After says when to come back",
+}
+_PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+_ASKED = {"prompt": "这张图是什么?", "image": _PIXEL}
+_EXAMPLES: dict[str, dict[str, Any]] = {
+    "CompletionRequest": {"base64": {"value": {**_ASKED, "max_tokens": 64, "temperature": 0.7}}},
+    "InferenceRequest": {"raw": {"value": {**_ASKED, "raw": True}}},
+    "PromptRequest": {"base64": {"value": _ASKED}},
+    "SceneRequest": {"rules": {"value": {"image": _PIXEL, "rules": ["不允许出现价格"]}}},
 }
 _INTRO = """\
 An OpenAI-compatible API for pictures and text. The official OpenAI clients work with base_url set to this server's
@@ -64,8 +85,22 @@ def _event_of(chunk: type[BaseModel]) -> dict[str, Any]:
     return {"type": "object", "title": "Event", "properties": {"data": data}}
 
 
-def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    content = {"application/json": {"schema": _ref(schemas.ErrorBody)}}
+def asked_body(model: type[BaseModel], *, json: bool = True, form: bool = True) -> dict[str, Any]:
+    """A body of pictures and texts, as JSON, as a form with files, or either."""
+    content: dict[str, Any] = {}
+    if json:
+        content["application/json"] = {"schema": _ref(model), "examples": _EXAMPLES.get(model.__name__, {})}
+    if form:
+        files = {"image": {"type": "array", "items": picture_schemas.FILE, "description": "one picture or several"}}
+        content["multipart/form-data"] = {
+            "schema": {"allOf": [_ref(model), {"type": "object", "properties": files}]},
+            "encoding": {"image": {"contentType": "image/*"}},
+        }
+    return {"requestBody": {"required": True, "content": content}}
+
+
+def errors(*statuses: int, model: type[BaseModel] = schemas.ErrorBody) -> dict[int | str, dict[str, Any]]:
+    content = {"application/json": {"schema": _ref(model)}}
     return {
         status: {
             "description": _ERRORS[status],
@@ -74,6 +109,14 @@ def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
         }
         for status in statuses
     }
+
+
+def infer_errors() -> dict[int | str, dict[str, Any]]:
+    return errors(400, 404, 413, 415, 503, model=picture_schemas.InferError)
+
+
+def detail_errors() -> dict[int | str, dict[str, Any]]:
+    return errors(400, 404, 413, 415, 500, 503, model=picture_schemas.DetailErrorBody)
 
 
 def json_or_stream(whole: type[BaseModel], chunk: type[BaseModel]) -> dict[int | str, dict[str, Any]]:

@@ -33,6 +33,12 @@ def read_document(body: bytes) -> dict[str, Any]:
     return document
 
 
+def parse_document(document: dict[str, Any], model: type[Model]) -> Model:
+    """`parse_body` for what is an object already: a form's fields, or fields put together here."""
+    _check_depth(document)
+    return validated(document, model)
+
+
 def validated(document: dict[str, Any], model: type[Model]) -> Model:
     """Raises InvalidRequest with `param` set where one parameter is at fault."""
     try:

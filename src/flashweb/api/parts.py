@@ -4,6 +4,7 @@ the name it is kept under.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from flashweb.api import schemas
@@ -21,6 +22,7 @@ class Parts:
     def __init__(self, request: schemas.ChatRequest, owner: str | None) -> None:
         self._owner = owner
         self._max_pixels = request.mm_processor_kwargs.max_pixels if request.mm_processor_kwargs else None
+        self._enhance = request.enhance
         self._sources: dict[str, str] = {}  # uuid -> the picture it came with in this request
 
     def __call__(self, where: str, role: str, content: schemas.Content | None) -> tuple[Part, ...]:
@@ -45,9 +47,11 @@ class Parts:
             given = link if isinstance(link, schemas.ImageUrl) else None
             url = given.url if given else link if isinstance(link, str) else None
             detail = given.detail if given and given.detail else part.detail
-            return self._picture(where, url, part.uuid, detail, given.max_pixels if given else None)
-        assert isinstance(part, schemas.PlainImagePart)
-        return self._picture(where, _plain_url(where, part), part.uuid, part.detail, None)
+            picture = self._picture(where, url, part.uuid, detail, given.max_pixels if given else None)
+        else:
+            assert isinstance(part, schemas.PlainImagePart)
+            picture = self._picture(where, _plain_url(where, part), part.uuid, part.detail, None)
+        return replace(picture, enhance=part.enhance or self._enhance)
 
     def _picture(
         self, where: str, url: str | None, uuid: str | None, detail: str | None, max_pixels: int | None

@@ -28,6 +28,12 @@ class _Wire(BaseModel):
     model_config = ConfigDict(extra="ignore", strict=True, allow_inf_nan=False, frozen=True)
 
 
+Enhance = Annotated[
+    Literal["text"],
+    Field(description="before the model sees a picture: `text` makes it grey, doubles its contrast and sharpens it"),
+]
+
+
 class TextPart(_Wire):
     """A piece of text; `input_text` and `output_text` are the Responses API's names for it."""
 
@@ -65,6 +71,7 @@ class ImagePart(_Wire):
     image_url: ImageUrl | str | None = Field(None, description="the picture; null with the uuid of one sent before")
     detail: Detail | None = Field(None, description=_DETAIL)
     uuid: Uuid | None = Field(None, description=_UUID)
+    enhance: Enhance | None = None
 
 
 class ImageSource(_Wire):
@@ -86,6 +93,7 @@ class PlainImagePart(_Wire):
     base64: str | None = Field(None, description="the same as image")
     detail: Detail | None = Field(None, description=_DETAIL)
     uuid: Uuid | None = Field(None, description=_UUID)
+    enhance: Enhance | None = None
 
 
 # Names that are no fields of a part: in an error's path the two would be taken for each other.
@@ -214,6 +222,7 @@ class ChatRequest(_Wire):
     top_logprobs: Annotated[int, Field(ge=0, le=MAX_TOP_LOGPROBS)] | None = Field(
         None, description="with logprobs: and so many alternatives each"
     )
+    enhance: Enhance | None = Field(None, description="for every picture of the chat; a part's own value wins")
     ignore_eos: bool | None = Field(None, description="go on after the end token, for measuring")
     response_format: ResponseFormat | None = Field(None, description="what the answer must look like")
     tools: list[Any] | None = Field(None, description="not in this edition")

@@ -25,7 +25,7 @@ from flashweb.errors import FlashwebError, InvalidImage
 from flashweb.media.decode import Header
 from flashweb.media.geometry import ImageGeometry
 from flashweb.media.wire import Done, Job, receive_answer, send_job
-from flashweb.types import PictureTimes
+from flashweb.types import Enhancement, PictureTimes
 
 _SECONDS_PER_PICTURE = 60.0  # the worker's start included
 
@@ -49,6 +49,7 @@ class PictureWorkers:
         header: Header,
         geometry: ImageGeometry,
         max_image_size: int,
+        enhance: Enhancement | None = None,
         times: PictureTimes | None = None,
     ) -> NDArray[np.uint8]:
         """A checked picture -> its patches, within two levels of the exact ones. Raises InvalidImage, TooLarge."""
@@ -58,7 +59,7 @@ class PictureWorkers:
         with _shared_memory(grid.num_patches * columns) as memory:
             worker = self._free.get()
             num_idle = self._free.qsize()
-            job = Job(header, target, (grid.t, grid.h, grid.w), geometry, 2 if num_idle else 1, len(data))
+            job = Job(header, target, (grid.t, grid.h, grid.w), geometry, 2 if num_idle else 1, len(data), enhance)
             try:
                 done = worker.run(job, data, memory.fileno())
             finally:

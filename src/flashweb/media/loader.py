@@ -32,7 +32,7 @@ from flashweb.media.patches import digest
 from flashweb.media.prepare import prepare
 from flashweb.media.settings import MediaSettings
 from flashweb.media.sources import read_inline
-from flashweb.types import Grid, ImagePart, PictureTimes, PixelPatches
+from flashweb.types import Enhancement, Grid, ImagePart, PictureTimes, PixelPatches
 
 _T = TypeVar("_T")
 
@@ -135,10 +135,12 @@ class MediaLoader:
     def _find_all(self, parts: Sequence[ImagePart]) -> list[Kept] | None:
         """The pictures, when all of them were sent before as the same texts and are still here in the size wanted.
         Never one that would be fetched: only texts that hold their picture are remembered. Nor one that comes with a
-        name, under which its file is to be kept."""
+        name, under which its file is to be kept, nor an enhanced one: the text does not tell."""
         found: list[Kept] = []
         for part in parts:
-            kept = self._cache.find(part.url) if part.url is not None and part.name is None else None
+            if part.url is None or part.name is not None or part.enhance is not None:
+                return None
+            kept = self._cache.find(part.url)
             if kept is None or kept.picture.grid != self._grid(kept.picture.source_size, part.max_pixels):
                 return None
             found.append(kept)
@@ -160,19 +162,20 @@ class MediaLoader:
                 assert part.name is not None
                 kept = self._named.find(part.name)
                 budget.spend(len(kept))
-                return _Source(kept, None, part.name, part.max_pixels)
+                return _Source(kept, None, part.name, part.max_pixels, part.enhance)
             if part.url is not None and len(part.url) > _LONG_URL_CHARACTERS:
                 inline = await self._run(read_inline, part, self.settings)
             else:
                 inline = read_inline(part, self.settings)
             if inline is not None:
                 budget.spend(len(inline))
-                return _Source(inline, part.url, part.name, part.max_pixels)
+                text = part.url if part.enhance is None else None
+                return _Source(inline, text, part.name, part.max_pixels, part.enhance)
             assert part.url is not None
             async with gate:
                 data = await self._fetch(part.url, times)
             budget.spend(len(data))
-            return _Source(data, None, part.name, part.max_pixels)
+            return _Source(data, None, part.name, part.max_pixels, part.enhance)
 
         return await _all([read(part) for part in parts])
 
@@ -217,7 +220,7 @@ class MediaLoader:
         """Runs in a worker thread, and leaves it to others when this picture is being prepared already."""
         grid = self._grid((header.height, header.width), source.max_pixels)
         # The grid says all about an area's bound: a picture that is small anyway is one picture with and without.
-        key = digest(source.data, grid, self.geometry, self.settings.resize)
+        key = digest(source.data, grid, self.geometry, self.settings.resize, source.enhance)
 
         def make() -> PixelPatches:
             return PixelPatches(self._make_patches(source, header, times), grid, key, (header.height, header.width))
@@ -227,12 +230,13 @@ class MediaLoader:
     def _make_patches(self, source: _Source, header: Header, times: PictureTimes) -> NDArray[np.uint8]:
         geometry, most = self.geometry.bounded(source.max_pixels), self.settings.max_image_size
         if self._fast is not None:
-            return self._fast.prepare(source.data, header, geometry, most, times)
+            return self._fast.prepare(source.data, header, geometry, most, source.enhance, times)
         with self._busy_lock:
             self._num_busy += 1
             num_threads = self._num_workers // self._num_busy
         try:
-            return prepare(source.data, header, geometry, most, self._helpers, max(1, num_threads), times)
+            threads = max(1, num_threads)
+            return prepare(source.data, header, geometry, most, self._helpers, threads, source.enhance, times)
         finally:
             with self._busy_lock:
                 self._num_busy -= 1
@@ -243,13 +247,14 @@ class MediaLoader:
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """A picture's file, and the text that held it (None: it was fetched, or came as raw bytes); the name to keep it
-    under, and the area it may have."""
+    """A picture's file, and the text that held it (None: it was fetched, came as raw bytes, or is to be enhanced); the
+    name to keep it under, the area it may have, and what is to be done to it."""
 
     data: bytes
     text: str | None
     name: tuple[str, str] | None
     max_pixels: int
+    enhance: Enhancement | None
 
 
 class _Budget:

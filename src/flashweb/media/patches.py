@@ -11,7 +11,7 @@ from PIL import Image
 
 from flashweb.media.geometry import ImageGeometry
 from flashweb.media.settings import ResizeMode
-from flashweb.types import Grid
+from flashweb.types import Enhancement, Grid
 
 # Part of every digest: raise it when the same source bytes may give other patches than before.
 PREPROCESSING_VERSION = 2
@@ -82,7 +82,9 @@ def place_planes(
             runs_out[:, start : start + chosen.shape[-1], :, column, channel] = chosen.transpose(0, 3, 1, 2)
 
 
-def digest(data: bytes, grid: Grid, geometry: ImageGeometry, resize: ResizeMode) -> bytes:
+def digest(
+    data: bytes, grid: Grid, geometry: ImageGeometry, resize: ResizeMode, enhance: Enhancement | None = None
+) -> bytes:
     """32 bytes over the picture's file and all that decides what is made of it: equal digests mean equal vision
     features.
 
@@ -92,6 +94,7 @@ def digest(data: bytes, grid: Grid, geometry: ImageGeometry, resize: ResizeMode)
     how = (
         f"flashweb picture {PREPROCESSING_VERSION} {resize} uint8 rgb grid {grid.t},{grid.h},{grid.w} "
         f"patch {geometry.patch_size} merge {geometry.merge_size} mean {geometry.mean} std {geometry.std}"
+        f"{f' enhance {enhance}' if enhance else ''}"
     ).encode()
     # SHA-256: processors of the last years have instructions for it, twice as fast there as BLAKE2b.
     return hashlib.sha256(hashlib.sha256(how).digest() + hashlib.sha256(data).digest()).digest()

@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flashweb.media.decode import Header, decode
+from flashweb.media.enhance import enhanced
 from flashweb.media.geometry import ImageGeometry
 from flashweb.media.patches import empty_patches, place_seam, place_strip, planes_of
 from flashweb.media.resize import Piece, pieces, resize_piece
-from flashweb.types import PictureTimes
+from flashweb.types import Enhancement, PictureTimes
 
 
 def prepare(
@@ -22,6 +23,7 @@ def prepare(
     max_image_size: int = 0,
     helper: Executor | None = None,
     num_threads: int = 2,
+    enhance: Enhancement | None = None,
     times: PictureTimes | None = None,
 ) -> NDArray[np.uint8]:
     """A checked picture -> its patches (see `empty_patches`). `helper` may take parts of the work of a large one, so
@@ -33,6 +35,7 @@ def prepare(
     began = time.perf_counter()
     image = decode(data, header)
     decoded = time.perf_counter()
+    image = enhanced(image, enhance)
     patches = empty_patches(height, width, geometry)
 
     def make(piece: Piece) -> list[NDArray[np.uint8]]:

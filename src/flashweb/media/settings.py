@@ -16,6 +16,8 @@ class MediaOptions(Protocol):
     @property
     def max_upload_size(self) -> int: ...
     @property
+    def max_multipart_size(self) -> int: ...
+    @property
     def max_image_size(self) -> int: ...
     @property
     def max_image_pixels(self) -> int: ...
@@ -75,6 +77,7 @@ class MediaSettings:
         """The same limits under the names of the settings tree (`flashweb.settings`, section media)."""
         return cls(
             max_image_bytes=options.max_upload_size,
+            max_raw_bytes=options.max_multipart_size,
             max_image_size=options.max_image_size,
             max_pixels=options.max_image_pixels,
             max_request_pixels=4 * options.max_image_pixels,

@@ -11,6 +11,7 @@ import msgspec
 
 from flashweb.media.decode import Header
 from flashweb.media.geometry import ImageGeometry
+from flashweb.types import Enhancement
 
 _LENGTH = struct.Struct("<Q")
 
@@ -24,6 +25,7 @@ class Job(msgspec.Struct, frozen=True, tag="job"):
     geometry: ImageGeometry
     num_threads: int  # cores this picture may use
     num_bytes: int  # of the picture
+    enhance: Enhancement | None = None
 
 
 class Done(msgspec.Struct, frozen=True, tag="done"):

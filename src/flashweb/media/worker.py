@@ -26,6 +26,7 @@ from torch import Tensor
 
 from flashweb.errors import FlashwebError
 from flashweb.media.decode import decode
+from flashweb.media.enhance import enhanced
 from flashweb.media.geometry import ImageGeometry
 from flashweb.media.patches import place_planes
 from flashweb.media.resize import columns_go_first_here, columns_may_go_first
@@ -55,7 +56,7 @@ def work(job: Job, data: bytes, memory: int) -> Answer:
     """Decode, resize and cut one picture into the shared memory."""
     began = time.perf_counter()
     try:
-        image = decode(data, job.header)
+        image = enhanced(decode(data, job.header), job.enhance)
     except FlashwebError as error:
         return Refused(type(error).__name__, error.message, error.param, error.code)
     decoded = time.perf_counter()

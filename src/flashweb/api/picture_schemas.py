@@ -1,0 +1,160 @@
+"""The wire format of the endpoints that take pictures and one text, and of what they answer: shapes, nothing else."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from flashweb.api import schemas
+from flashweb.api.schemas import MAX_STOP_CHARS, TokenCount
+
+MAX_PICTURES = 64  # of one request as it is written; how many are taken is the operator's choice
+Picture = Annotated[str, Field(min_length=1)]
+Pictures = Picture | Annotated[list[Picture], Field(min_length=1, max_length=MAX_PICTURES)]
+PictureUrl = Picture | schemas.ImageUrl
+PictureUrls = PictureUrl | Annotated[list[PictureUrl], Field(min_length=1, max_length=MAX_PICTURES)]
+# A file of a form; several under the same name are several pictures.
+FILE = {"type": "string", "format": "binary"}
+
+
+class PicturesIn(BaseModel):
+    """The pictures of a request, in one of two fields."""
+
+    model_config = ConfigDict(extra="allow", strict=True, allow_inf_nan=False, frozen=True)
+
+    model: str | None = Field(
+        None, max_length=256, description="the model's name or one of its aliases; may be left out"
+    )
+    image: Pictures | None = Field(
+        None, description="the picture's bytes as bare base64 or as a data: URL, or a list of several; in a form a file"
+    )
+    image_url: PictureUrls | None = Field(
+        None, description="an http(s) or data: URL, or a list of several; never together with image"
+    )
+    enhance: schemas.Enhance | None = None
+
+
+class PromptRequest(PicturesIn):
+    """A question about pictures. Further sampling parameters of a chat completion are taken too."""
+
+    prompt: str = Field(min_length=1, description="what to do with the pictures")
+    max_tokens: TokenCount | None = Field(None, description="longest answer in tokens; default 512")
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = Field(None, description="0: always the likeliest token")
+    top_p: Annotated[float, Field(gt=0, le=1)] | None = Field(None, description="share of the likeliest tokens kept")
+    seed: Annotated[int, Field(ge=-(1 << 63), lt=1 << 63)] | None = Field(None, description="makes sampling repeatable")
+    stop: (
+        Annotated[str, Field(min_length=1, max_length=MAX_STOP_CHARS)]
+        | Annotated[list[str], Field(max_length=16)]
+        | None
+    ) = Field(None, description="texts that end the answer")
+    response_format: Any = Field(None, description="as in a chat completion")
+
+
+class CompletionRequest(PromptRequest):
+    stream: bool | None = Field(None, description="send the answer piece by piece as server-sent events")
+
+
+class InferenceRequest(PromptRequest):
+    raw: bool = Field(False, description="answer with the token ids of prompt and output too")
+
+
+class SceneRequest(PicturesIn):
+    """Pictures for a scene; what is asked of them is the scene's business."""
+
+    question: str | None = Field(
+        None, max_length=4000, description="what to ask besides, or instead, of the scene's own"
+    )
+    rules: str | Annotated[list[str], Field(max_length=64)] | None = Field(
+        None, description="further rules, as one text or a list of texts"
+    )
+    language: str | None = Field(
+        None, max_length=40, description="zh or en; for scenes that translate, the language to translate into"
+    )
+    max_tokens: TokenCount | None = Field(None, description="longest answer in tokens; default 4096")
+
+
+# --- answers ------------------------------------------------------------------------------------------------------
+
+
+class MultimodalCompletion(schemas.ChatCompletion):
+    """A whole answer: a chat completion under another name."""
+
+    object: Literal["multimodal.completion"]  # type: ignore[assignment]
+
+
+class MultimodalCompletionChunk(schemas.ChatCompletionChunk):
+    """One server-sent event of a streamed answer."""
+
+    object: Literal["multimodal.completion.chunk"]  # type: ignore[assignment]
+
+
+class TimingsOut(BaseModel):
+    """Milliseconds by stage; null where the stage was not measured by itself."""
+
+    fetch: float | None = Field(description="getting the pictures' bytes")
+    decode: float | None = Field(description="decoding the pictures")
+    preprocess: float | None = Field(description="resizing and cutting them for the model")
+    queue: float | None = Field(description="waiting for a place in the engine")
+    encode: float | None = Field(description="the vision tower")
+    prefill: float | None = Field(description="reading the prompt, up to the first token")
+    decode_tokens: float | None = Field(description="from the first token to the last")
+    total: float = Field(description="from the admitted request to the whole answer")
+
+
+class InferenceOut(BaseModel):
+    id: str
+    model: str
+    text: str
+    finish_reason: Literal["stop", "length", "tool_calls"]
+    usage: schemas.UsageOut
+    timings_ms: TimingsOut
+    prompt_token_ids: list[int] | None = Field(None, description="only with raw: the prompt as the model read it")
+    output_token_ids: list[int] | None = Field(None, description="only with raw: the answer as the model wrote it")
+
+
+class InferOut(BaseModel):
+    result: str
+    code: Literal[0]
+    cost_time: float = Field(description="seconds")
+
+
+class InferError(BaseModel):
+    code: int = Field(description="the HTTP status")
+    msg: str = Field(description="what was wrong, the value, the limit and the fix")
+
+
+class AuditOut(BaseModel):
+    contains_price: bool
+    contains_brand_logo: str | None = Field(description="the brand's name")
+    forbidden_words: list[str]
+
+
+class DetailErrorBody(schemas.ErrorBody):
+    detail: str = Field(description="error.message once more, where older pages look for it")
+
+
+class SceneError(BaseModel):
+    file: str
+    message: str
+
+
+class SceneOut(BaseModel):
+    name: str
+    title: dict[str, str] = Field(description="by language, zh and en")
+    description: dict[str, str]
+    answer: Literal["json", "text"] = Field(description="text: the result is {text: ...}")
+    fields: list[str] = Field(description="the request's fields that mean something here")
+    question: dict[str, str] = Field(description="what is asked when the request brings no question; empty: nothing")
+    translates: bool = Field(description="whether language is one to translate into")
+    json_schema: dict[str, Any] = Field(alias="schema", description="what every result is valid against")
+    sample: str | None = Field(description="file name of a picture to try it with (examples/)")
+    show: dict[str, str] = Field(
+        description="result key -> how a page may show it: flag, tags, verdict, table, boxes, text"
+    )
+    own: bool = Field(description="from the operator's folder")
+
+
+class SceneList(BaseModel):
+    scenes: list[SceneOut]
+    errors: list[SceneError] = Field(description="files of the operator's folder that are no scenes, and why")
