@@ -72,6 +72,7 @@ CHAT_FIELDS: dict[str, Any] = {
     "logprobs": True,
     "top_logprobs": 5,
     "ignore_eos": False,
+    "enhance": "text",
     "response_format": {"type": "text"},
     "tools": [],
     "functions": [],

@@ -32,7 +32,9 @@ class PicturesIn(BaseModel):
     image_url: PictureUrls | None = Field(
         None, description="an http(s) or data: URL, or a list of several; never together with image"
     )
-    enhance: schemas.Enhance | None = None
+    enhance: schemas.Enhance | None = Field(
+        None, description="text: makes the pictures grey, doubles their contrast and sharpens them"
+    )
 
 
 class PromptRequest(PicturesIn):
@@ -103,10 +105,10 @@ class TimingsOut(BaseModel):
 
 
 class InferenceOut(BaseModel):
-    id: str
-    model: str
-    text: str
-    finish_reason: Literal["stop", "length", "tool_calls"]
+    id: str = Field(description="mminf-...: the answer's own")
+    model: str = Field(description="the name that was asked for")
+    text: str = Field(description="the answer")
+    finish_reason: Literal["stop", "length", "tool_calls"] = Field(description="length: max_tokens was reached")
     usage: schemas.UsageOut
     timings_ms: TimingsOut
     prompt_token_ids: list[int] | None = Field(None, description="only with raw: the prompt as the model read it")
@@ -114,8 +116,8 @@ class InferenceOut(BaseModel):
 
 
 class InferOut(BaseModel):
-    result: str
-    code: Literal[0]
+    result: str = Field(description="the answer")
+    code: Literal[0] = Field(description="0: it went well")
     cost_time: float = Field(description="seconds")
 
 
@@ -125,9 +127,9 @@ class InferError(BaseModel):
 
 
 class AuditOut(BaseModel):
-    contains_price: bool
+    contains_price: bool = Field(description="whether a price is shown")
     contains_brand_logo: str | None = Field(description="the brand's name")
-    forbidden_words: list[str]
+    forbidden_words: list[str] = Field(description="forbidden advertising words, as printed")
 
 
 class DetailErrorBody(schemas.ErrorBody):
@@ -135,14 +137,14 @@ class DetailErrorBody(schemas.ErrorBody):
 
 
 class SceneError(BaseModel):
-    file: str
-    message: str
+    file: str = Field(description="the file's name")
+    message: str = Field(description="what is wrong with it")
 
 
 class SceneOut(BaseModel):
-    name: str
+    name: str = Field(description="its name in /api/scenes/{name}")
     title: dict[str, str] = Field(description="by language, zh and en")
-    description: dict[str, str]
+    description: dict[str, str] = Field(description="what it does, by language")
     answer: Literal["json", "text"] = Field(description="text: the result is {text: ...}")
     fields: list[str] = Field(description="the request's fields that mean something here")
     question: dict[str, str] = Field(description="what is asked when the request brings no question; empty: nothing")
@@ -156,5 +158,5 @@ class SceneOut(BaseModel):
 
 
 class SceneList(BaseModel):
-    scenes: list[SceneOut]
+    scenes: list[SceneOut] = Field(description="all scenes, the operator's own last")
     errors: list[SceneError] = Field(description="files of the operator's folder that are no scenes, and why")

@@ -71,7 +71,7 @@ class ImagePart(_Wire):
     image_url: ImageUrl | str | None = Field(None, description="the picture; null with the uuid of one sent before")
     detail: Detail | None = Field(None, description=_DETAIL)
     uuid: Uuid | None = Field(None, description=_UUID)
-    enhance: Enhance | None = None
+    enhance: Enhance | None = Field(None, description="for this picture, before the model sees it: see the chat's own")
 
 
 class ImageSource(_Wire):
@@ -93,7 +93,7 @@ class PlainImagePart(_Wire):
     base64: str | None = Field(None, description="the same as image")
     detail: Detail | None = Field(None, description=_DETAIL)
     uuid: Uuid | None = Field(None, description=_UUID)
-    enhance: Enhance | None = None
+    enhance: Enhance | None = Field(None, description="for this picture, before the model sees it: see the chat's own")
 
 
 # Names that are no fields of a part: in an error's path the two would be taken for each other.
