@@ -19,6 +19,8 @@ ALLOWED: dict[str, set[str]] = {
     "settings": {"errors"},
     "warm_up": set(),
     "names": {"errors"},
+    "keys": {"errors", "settings"},
+    "rate_limit": {"errors", "settings"},
     "progress": set(),
     "model": {"types", "errors"},
     "engine": {"model", "types", "errors", "settings"},
@@ -27,7 +29,7 @@ ALLOWED: dict[str, set[str]] = {
     "output": {"types"},
     "observe": {"types", "settings"},
     "pipeline": {"media", "prompt", "engine", "output", "observe", "warm_up", *LEAVES},
-    "api": {"pipeline", "observe", "names", *LEAVES},
+    "api": {"pipeline", "observe", "names", "keys", "rate_limit", *LEAVES},
     "http_protocol": set(),
     "http_server": {"api", "pipeline", "names", "http_protocol", *LEAVES},
 }

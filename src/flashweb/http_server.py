@@ -38,6 +38,7 @@ def server_of(app: ASGIApp) -> Server:
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # uvicorn believes whoever is on 127.0.0.1; we believe `--trusted-proxies`
         lifespan="on",
         ws="none",
         timeout_keep_alive=30,
