@@ -185,7 +185,9 @@ def test_a_list_of_keys_that_is_no_json_is_refused_without_being_shown() -> None
     assert "sk-1" not in caught.value.message
 
 
-@pytest.mark.parametrize("text", ['VALID_API_KEYS = ["sk-1"]\n', '[auth]\napi_keys = ["sk-1"]\n', '[auth.api_keys]\nx = "sk-1"\n'])
+@pytest.mark.parametrize(
+    "text", ['VALID_API_KEYS = ["sk-1"]\n', '[auth]\napi_keys = ["sk-1"]\n', '[auth.api_keys]\nx = "sk-1"\n']
+)
 def test_keys_may_stand_in_the_config_file(tmp_path: Path, text: str) -> None:
     path = tmp_path / "keys.toml"
     path.write_text(text)

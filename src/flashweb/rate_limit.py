@@ -15,7 +15,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import ClassVar, Protocol
+from typing import Protocol
 
 from limits import RateLimitItem, parse
 from limits.aio.storage import MovingWindowSupport, RedisStorage, Storage
@@ -118,7 +118,7 @@ class RedisLimiter:
         return redis.RedisError
 
     async def close(self) -> None:
-        await self._storage.bridge.get_connection().aclose()  # type: ignore[union-attr]
+        await self._storage.bridge.get_connection().aclose()  # type: ignore[attr-defined]
 
 
 async def _hit(
@@ -133,7 +133,7 @@ class Callers(Storage, MovingWindowSupport):
     """Times of recent requests per caller. Bounded: of too many callers the ones that stayed away longest are
     forgotten, so that a flood of addresses costs them nothing but their history."""
 
-    STORAGE_SCHEME: ClassVar[list[str] | None] = None
+    STORAGE_SCHEME = None  # not to be had by URL
 
     def __init__(self, clock: Callable[[], float]) -> None:
         super().__init__()

@@ -167,8 +167,8 @@ class AuthSettings(_Section):
 
     api_keys: tuple[SecretStr, ...] = option(
         (),
-        "API keys, each KEY or NAME:KEY (the name is for logs and usage), as a comma list, a JSON list or a JSON object "
-        "of names and keys; also VALID_API_KEYS",
+        "API keys, each KEY or NAME:KEY (the name is for logs and usage), as a comma list, a JSON list or a JSON "
+        "object of names and keys; also VALID_API_KEYS",
     )
     api_key_file: str | None = option(None, "file with one API key a line, as above; # begins a comment")
     api_key_required: bool | None = option(

@@ -135,13 +135,15 @@ async def live(settings: Settings, told: WebProcessConfig, control: socket.socke
     web = build_server(settings, pipeline, names, told.ports, limiter)
     spare_collector()
     serving = asyncio.create_task(web.serve(sockets=[]))
-    while not web.started and not serving.done():
+    while not web.started and not serving.done():  # noqa: ASYNC110  (uvicorn has no event for it)
         await asyncio.sleep(0.01)
     connections = Connections(control, web, partial(os._exit, 1))
     connections.begin()
     connections.tell(UP)
     ready = asyncio.create_task(pipeline.wait_ready())
-    ready.add_done_callback(lambda task: connections.tell(READY) if not (task.cancelled() or task.exception()) else None)
+    ready.add_done_callback(
+        lambda task: connections.tell(READY) if not (task.cancelled() or task.exception()) else None
+    )
     await stopping.wait()
     ready.cancel()
     await pipeline.drain(server.timeout_graceful_shutdown)

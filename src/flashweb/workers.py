@@ -172,7 +172,7 @@ class _Master:
         while not self.stopping.is_set():
             began = loop.time()
             web = self._spawn(told)
-            while web.process.poll() is None:
+            while web.process.poll() is None:  # noqa: ASYNC110  (a watcher per process is not worth its weight)
                 await asyncio.sleep(0.05)
             self._lose(web)
             if self.stopping.is_set():

@@ -10,8 +10,8 @@ import pytest
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
-from flashweb.api import auth
 from flashweb.api import app as app_module
+from flashweb.api import auth
 from flashweb.errors import ConfigError
 from flashweb.keys import KeyRing
 from flashweb.settings import AuthSettings
@@ -57,13 +57,15 @@ async def test_every_route_of_the_app_is_guarded_but_those_the_contract_opens(mo
     assert {"/v1/chat/completions", "/v1/models", *OPEN} <= paths
     async with open_house(ScriptedEngine(), **KEYS) as house:
         for method, path in routes:
-            answer = await house.client.request(method, path.replace("{name}", "page.css").replace("{", "").replace("}", ""))
+            answer = await house.client.request(
+                method, path.replace("{name}", "page.css").replace("{", "").replace("}", "")
+            )
             assert (answer.status_code != 401) == (path in OPEN), f"{method} {path}: {answer.status_code}"
 
 
 @pytest.mark.parametrize("path", [
-    "/nope", "http://127.0.0.1:8080//docs", "/docs/", "/docs/../v1/models", "/static", "/health/x", "/v1/health/..", "/HEALTH",
-    "/metrics", "/v1/models", "/static%2f..%2fv1/models", "/docs%3f", "/api/admin/status",
+    "/nope", "http://127.0.0.1:8080//docs", "/docs/", "/docs/../v1/models", "/static", "/health/x",
+    "/v1/health/..", "/HEALTH", "/metrics", "/v1/models", "/static%2f..%2fv1/models", "/docs%3f", "/api/admin/status",
 ])  # fmt: skip
 async def test_a_path_nobody_opened_is_guarded_also_when_it_does_not_exist(path: str) -> None:
     async with open_house(ScriptedEngine(), **KEYS) as house:

@@ -6,7 +6,9 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx
@@ -35,6 +37,13 @@ def num_sockets(pid: int) -> int:
     return sum(link.startswith("socket:[") and link[8:-1] in inodes for link in links)
 
 
+@contextmanager
+def clients_of(running: Running, number: int) -> Iterator[list[httpx.Client]]:
+    """Each with a connection of its own."""
+    with ExitStack() as stack:
+        yield [stack.enter_context(httpx.Client(base_url=running.url)) for _ in range(number)]
+
+
 def chat(client: httpx.Client, **parameters: object) -> httpx.Response:
     return client.post("/v1/chat/completions", json={"messages": user("a b c"), **parameters}, timeout=60)
 
@@ -44,12 +53,10 @@ def test_connections_are_spread_one_death_is_repaired_and_the_drain_ends_with_0(
     running.wait_for("ready", 30)
     webs = web_processes(running)
     assert len(webs) == 2
-    clients = [httpx.Client(base_url=running.url) for _ in range(6)]
-    with ThreadPoolExecutor(6) as pool:
-        assert {answer.status_code for answer in pool.map(chat, clients)} == {200}
-    assert [num_sockets(pid) for pid in webs] == [3, 3], "the one with the fewest gets the next"
-    for client in clients:
-        client.close()
+    with clients_of(running, 6) as clients:
+        with ThreadPoolExecutor(6) as pool:
+            assert {answer.status_code for answer in pool.map(chat, clients)} == {200}
+        assert [num_sockets(pid) for pid in webs] == [3, 3], "the one with the fewest gets the next"
 
     os.kill(webs[0], signal.SIGKILL)
     deadline = time.monotonic() + 30
@@ -79,12 +86,12 @@ def test_connections_are_spread_one_death_is_repaired_and_the_drain_ends_with_0(
 def test_a_rate_and_the_number_inside_are_counted_over_all_web_processes(start: Start) -> None:
     running = start(*ECHO, "--rate-limit", "5/minute", "--limit-concurrency", "2")
     running.wait_for("ready", 30)
-    clients = [httpx.Client(base_url=running.url) for _ in range(4)]
     endless = {"ignore_eos": True, "max_tokens": 3000}
-    with ThreadPoolExecutor(4) as pool:
-        statuses = sorted(answer.status_code for answer in pool.map(lambda client: chat(client, **endless), clients))
+    with clients_of(running, 4) as clients:
+        with ThreadPoolExecutor(4) as pool:
+            statuses = [answer.status_code for answer in pool.map(lambda client: chat(client, **endless), clients)]
+        answers = [chat(client) for client in clients]
     assert statuses.count(200) <= 2 and statuses.count(503) >= 2, statuses
-    answers = [chat(client) for client in clients]
     assert [answer.status_code for answer in answers] == [200, 429, 429, 429]
     assert answers[0].headers["x-ratelimit-remaining-requests"] == "0"
 
@@ -93,12 +100,13 @@ def test_several_web_processes_share_one_real_engine_that_survives_them(start: S
     running = start("--workers", "2", "--threads", "1")
     running.wait_for("ready", 60)
     (engine,) = children(running.process.pid, "flashweb.engine.worker")
-    clients = [httpx.Client(base_url=running.url) for _ in range(2)]
-    answers = [chat(client, max_tokens=8).json()["choices"] for client in clients]
+    with clients_of(running, 2) as clients:
+        answers = [chat(client, max_tokens=8).json()["choices"] for client in clients]
     assert answers[0] == answers[1]
     os.kill(web_processes(running)[0], signal.SIGKILL)
     running.wait_for("another one is started")
-    assert chat(httpx.Client(base_url=running.url), max_tokens=8).json()["choices"] == answers[0]
+    with clients_of(running, 2) as clients:
+        assert all(chat(client, max_tokens=8).json()["choices"] == answers[0] for client in clients)
 
     os.kill(engine, signal.SIGKILL)
     seen: list[int] = []

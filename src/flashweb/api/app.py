@@ -54,7 +54,9 @@ def create_app(
     return layers(StraightToChat(app, chat), settings, own_origins, limiter, keys)
 
 
-def _lifespan(pipeline: Pipeline, limiter: RateLimiter | None) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+def _lifespan(
+    pipeline: Pipeline, limiter: RateLimiter | None
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await pipeline.start()

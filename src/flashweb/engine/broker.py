@@ -262,8 +262,8 @@ class _Link(asyncio.Protocol):
 
     def _run(self, work: Awaitable[None]) -> None:
         task = asyncio.ensure_future(work)
-        self._tasks.add(task)  # type: ignore[arg-type]
-        task.add_done_callback(self._tasks.discard)  # type: ignore[arg-type]
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def close(self) -> None:
         if self._transport is not None:
@@ -272,5 +272,3 @@ class _Link(asyncio.Protocol):
 
 def _prefix(request_id: str) -> str:
     return request_id.partition(".")[0] + "."
-
-

@@ -28,7 +28,7 @@ from flashweb.engine.broker import (
 )
 from flashweb.engine.client import NO_STATS, EngineClient, _Connection
 from flashweb.engine.config import EngineConfig
-from flashweb.engine.protocol import Failed
+from flashweb.engine.protocol import Failed, Ready
 from flashweb.errors import EngineDied
 
 GONE = "the process that holds the engine is gone"
@@ -78,13 +78,14 @@ class SharedEngine(EngineClient):
         answer = self._questions[number] = asyncio.get_running_loop().create_future()
         try:
             self._connection.send(Hit(number, caller))  # type: ignore[arg-type]
-            return await answer
+            decided: tuple[bool, int, int, float] = await answer
+            return decided
         finally:
             del self._questions[number]
 
     async def _supervise(self) -> None:
         """The line's life: from connecting until it closes."""
-        connection = _Line(self._on_message)  # type: ignore[arg-type]
+        connection = _Line(self._on_message)
         try:
             await asyncio.get_running_loop().create_unix_connection(lambda: connection, str(self._path))
             self._connection = connection
@@ -122,6 +123,9 @@ class SharedEngine(EngineClient):
             answer = self._questions.get(message.number)
             if answer is not None and not answer.done():
                 answer.set_result(message.answer)
+        elif isinstance(message, Ready):  # without the words for the log: the process above has written them
+            self._ready, self._was_ready, self._phase, self._error = message, True, "ready", ""
+            self._settled.set()
         elif isinstance(message, Failed) and message.code == "engine_died":
             stream = self._streams.get(message.request_id)
             if stream is not None:
