@@ -16,10 +16,13 @@ _BODIES: tuple[type[BaseModel], ...] = (schemas.ChatRequest,)
 _CHUNKS: tuple[type[BaseModel], ...] = (schemas.ChatCompletionChunk, schemas.ErrorBody)
 _ERRORS = {
     400: "the request cannot be served as it stands",
+    401: "no API key, or one that this server does not know",
     404: "no such model or path",
     413: "bytes or pixels over a limit",
     415: "a media type nobody here reads",
+    429: "over the rate limit; the header Retry-After says when to come back",
     503: "loading, full or shutting down; the header Retry-After says when to come back",
+    504: "the request took longer than its deadline",
 }
 _INTRO = """\
 An OpenAI-compatible API for pictures and text. The official OpenAI clients work with base_url set to this server's
@@ -44,7 +47,7 @@ def json_or_stream(whole: type[BaseModel], chunk: type[BaseModel]) -> dict[int |
     content = {"text/event-stream": {"schema": _ref(chunk)}}
     return {
         200: {"model": whole, "description": "the answer, whole or as a stream of chunks", "content": content},
-        **errors(400, 404, 413, 415, 503),
+        **errors(400, 401, 404, 413, 415, 429, 503, 504),
     }
 
 

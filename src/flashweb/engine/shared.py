@@ -110,7 +110,7 @@ class SharedEngine(EngineClient):
             await self._until_settled()
         return await super()._until_connected()
 
-    def _on_message(self, message: FromBroker) -> None:  # type: ignore[override]
+    def _on_message(self, message: FromBroker) -> None:
         if isinstance(message, Welcome):
             self.place, self._wire_prefix = message.place, message.prefix
             self._linked.set()
