@@ -84,7 +84,9 @@ def check_tensors(
         _check_values(name, expected[name], files, packing, parts)
 
 
-def _check_values(name: str, shape: tuple[int, ...], files: Mapping[str, Any], packing: Packing, parts: Parts) -> None:
+def _check_values(
+    name: str, shape: tuple[int, ...], files: Mapping[str, Any], packing: Packing, parts: Parts
+) -> None:
     """Of the small tensors that say how the large one is to be read."""
     if "shape" in parts and parts["shape"].name in files:
         stated = files[parts["shape"].name].get_tensor(parts["shape"].name).tolist()
