@@ -19,6 +19,8 @@ ALLOWED: dict[str, set[str]] = {
     "settings": {"errors"},
     "warm_up": set(),
     "names": {"errors"},
+    "keys": {"errors", "settings"},
+    "rate_limit": {"errors", "settings"},
     "progress": set(),
     "model": {"types", "errors"},
     "engine": {"model", "types", "errors", "settings"},
@@ -28,9 +30,9 @@ ALLOWED: dict[str, set[str]] = {
     "observe": {"engine", "types", "settings"},  # the engine's face and messages; nothing of the engine imports it
     "pipeline": {"media", "prompt", "engine", "output", "observe", "warm_up", *LEAVES},
     "scenes": {"types", "errors"},
-    "api": {"pipeline", "observe", "names", "scenes", *LEAVES},
+    "api": {"pipeline", "observe", "names", "scenes", "keys", "rate_limit", *LEAVES},
     "http_protocol": set(),
-    "http_server": {"api", "pipeline", "names", "http_protocol", *LEAVES},
+    "http_server": {"api", "pipeline", "names", "http_protocol", "rate_limit", *LEAVES},
 }
 # Inside the engine, only these files may touch the network's code (and with it torch).
 ENGINE_TORCH = {"runner", "batch", "cuda_graph", "memory", "core", "worker", "sampler", "encoder_cache"}

@@ -145,8 +145,13 @@ def test_a_named_file_must_exist_but_the_default_one_need_not(tmp_path: Path, mo
         (("--ui-port", "1,x"), "ui_port"),
         (("--ui-port", "[1,"), "comma list"),
         (("--max-body-size", "ten"), "10MiB"),
-        (("--workers", "4"), "not offered"),
-        (("--rate-limit", "10/second"), "not be enforced"),
+        (("--workers", "0"), "greater than or equal to 1"),
+        (("--rate-limit", "10/fortnight"), "N/minute"),
+        (("--rate-limit", "0/second"), "N/minute"),
+        (("--rate-limit", "ten"), "N/minute"),
+        (("--trusted-proxies", "nginx"), "neither an address nor a network"),
+        (("--preset", "strictest"), "preset"),
+        (("--preset", "strict"), "keys are required, but there are none"),
         (("--dtype", "int3"), "dtype"),
         (("--timeout-graceful-shutdown", "nan"), "finite"),
         (("--max-images", "-1"), "greater than or equal to 0"),
@@ -157,16 +162,57 @@ def test_a_bad_value_names_its_source_and_the_limit(flags: tuple[str, ...], word
         load(*flags)
 
 
+@pytest.mark.parametrize("name", ["API_KEY_REQUIRED", "FLASHWEB_API_KEY_REQUIRED"])
+def test_required_keys_without_keys_refuse_to_start(name: str) -> None:
+    with pytest.raises(ConfigError, match="keys are required, but there are none") as caught:
+        load(environ={name: "true", "FLASHWEB_ADMIN_KEY": "sk-admin-secret"})
+    assert "sk-admin" not in caught.value.message
+
+
+@pytest.mark.parametrize("name", ["VALID_API_KEYS", "FLASHWEB_VALID_API_KEYS", "FLASHWEB_API_KEYS"])
+@pytest.mark.parametrize("text", ["a:sk-1, sk-2", '["a:sk-1", "sk-2"]', '{"a": "sk-1", "b": "sk-2"}'])
+def test_keys_come_as_a_list_or_as_json_and_are_never_printed(name: str, text: str) -> None:
+    loaded = load(environ={name: text, "API_KEY_REQUIRED": "true"})
+    keys = [key.get_secret_value() for key in loaded.settings.auth.api_keys]
+    assert keys == ["a:sk-1", "b:sk-2" if "{" in text else "sk-2"] and loaded.settings.auth.api_key_required
+    printed = print_config(loaded)
+    assert "sk-" not in printed and f"# environment {name}" in printed
+
+
+def test_a_list_of_keys_that_is_no_json_is_refused_without_being_shown() -> None:
+    with pytest.raises(ConfigError, match="hidden") as caught:
+        load(environ={"VALID_API_KEYS": '["sk-1'})
+    assert "sk-1" not in caught.value.message
+
+
 @pytest.mark.parametrize(
-    "environ", [{"API_KEY_REQUIRED": "true"}, {"VALID_API_KEYS": "sk-1"}, {"API_KEY_REQUIRED": "x"}]
+    "text", ['VALID_API_KEYS = ["sk-1"]\n', '[auth]\napi_keys = ["sk-1"]\n', '[auth.api_keys]\nx = "sk-1"\n']
 )
-def test_asking_for_keys_refuses_to_start_while_they_are_not_enforced(environ: dict[str, str]) -> None:
-    with pytest.raises(ConfigError, match="does not check API keys yet"):
-        load(environ=environ)
+def test_keys_may_stand_in_the_config_file(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "keys.toml"
+    path.write_text(text)
+    assert len(load(toml=path).settings.auth.api_keys) == 1
+    assert not load(environ={"API_KEY_REQUIRED": "no"}, toml=path).settings.auth.api_key_required
+
+
+@pytest.mark.parametrize("text", ["10/second", "10 per second", " 10 / SECOND "])
+def test_a_rate_may_be_written_as_people_write_it(text: str) -> None:
+    assert load("--rate-limit", text).settings.server.rate_limit == "10/second"
+    assert load("--rate-limit", "off").settings.server.rate_limit is None
+
+
+def test_the_strict_preset_changes_defaults_and_nothing_that_was_given() -> None:
+    loaded = load("--preset", "strict", "--max-images", "9", environ={"VALID_API_KEYS": "sk-1"})
+    settings = loaded.settings
+    assert (settings.media.max_upload_size, settings.media.max_images) == (5 << 20, 9)
+    assert settings.auth.api_key_required and settings.server.rate_limit == "30/minute"
+    assert loaded.sources["media.max_upload_size"] == "preset strict"
+    assert loaded.sources["media.max_images"] == "flag --max-images"
 
 
 def test_keys_that_are_off_do_not_disturb() -> None:
-    assert load(environ={"API_KEY_REQUIRED": "false", "VALID_API_KEYS": ""}).settings == Settings()
+    auth = load(environ={"API_KEY_REQUIRED": "false", "VALID_API_KEYS": ""}).settings.auth
+    assert (auth.api_key_required, auth.api_keys) == (False, ())
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,9 @@
     ├── UnsupportedMediaType      a media type nobody here reads
     ├── ModelNotFound             unknown model name
     ├── SceneNotFound             unknown scene name
+    ├── NotAuthenticated          no key, or one that nobody was given
+    ├── NotAllowed                a key that is not for this
+    ├── RateLimited               too many requests of this caller in the time; come back later
     ├── Overloaded                queue full; come back later
     ├── NotReady                  loading, draining or restarting
     ├── DeadlineExceeded          the request took longer than it may
@@ -75,6 +78,22 @@ class ModelNotFound(FlashwebError):
 
 class SceneNotFound(FlashwebError):
     code = "scene_not_found"
+
+
+class NotAuthenticated(FlashwebError):
+    code = "invalid_api_key"
+
+
+class NotAllowed(FlashwebError):
+    code = "permission_denied"
+
+
+class RateLimited(FlashwebError):
+    code = "rate_limit_exceeded"
+
+    def __init__(self, message: str, *, retry_after_seconds: float) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
 
 
 class Overloaded(FlashwebError):

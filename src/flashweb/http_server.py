@@ -14,6 +14,7 @@ from flashweb.api import create_app, own_origins
 from flashweb.http_protocol import BoundedHttp
 from flashweb.names import ModelNames
 from flashweb.pipeline import Pipeline
+from flashweb.rate_limit import RateLimiter
 from flashweb.settings import Settings
 
 
@@ -25,9 +26,15 @@ class Server(uvicorn.Server):
         yield
 
 
-def build_server(settings: Settings, pipeline: Pipeline, names: ModelNames, ports: Sequence[int]) -> Server:
-    app = create_app(settings, pipeline, names, own_origins=own_origins(settings.server.host, ports))
-    return server_of(app)
+def build_server(
+    settings: Settings,
+    pipeline: Pipeline,
+    names: ModelNames,
+    ports: Sequence[int],
+    limiter: RateLimiter | None = None,
+) -> Server:
+    origins = own_origins(settings.server.host, ports)
+    return server_of(create_app(settings, pipeline, names, own_origins=origins, limiter=limiter))
 
 
 def server_of(app: ASGIApp) -> Server:
@@ -38,6 +45,7 @@ def server_of(app: ASGIApp) -> Server:
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # uvicorn believes whoever is on 127.0.0.1; we believe `--trusted-proxies`
         lifespan="on",
         ws="none",
         timeout_keep_alive=30,

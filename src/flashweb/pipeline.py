@@ -127,6 +127,8 @@ class Pipeline:
         self.model_name = model_name
         self._loader = loader
         self._tickets: set[Ticket] = set()
+        # Where several web processes share an engine: takes how many are inside here, returns how many elsewhere.
+        self.tell_inside: Callable[[int], int] = lambda inside: 0
         self._closed = False
         self._idle = asyncio.Event()
         self._idle.set()
@@ -309,6 +311,7 @@ class Pipeline:
 
     def _check_room(self, weight: int) -> None:
         inside, capacity = self.num_inside, self.capacity
+        inside += self.tell_inside(inside)
         if inside + weight > capacity:
             self.metrics.refused("full")
             raise Overloaded(
@@ -332,10 +335,12 @@ class Pipeline:
         self._tickets.add(ticket)
         self._idle.clear()
         try:
+            self._check_room(0)  # again, now that the other web processes can see it
             with _ended_kindly(ticket):
                 yield ticket
         finally:
             self._tickets.discard(ticket)
+            self.tell_inside(self.num_inside)
             self._mean_seconds += 0.1 * (time.monotonic() - started - self._mean_seconds)
             if not self._tickets:
                 self._idle.set()
@@ -348,6 +353,7 @@ class Pipeline:
         if weight > ticket.weight:
             self._check_room(weight - ticket.weight)
         ticket.weight = weight
+        self.tell_inside(self.num_inside)
 
     # --- the row --------------------------------------------------------------------------------------------------
 

@@ -29,6 +29,7 @@ from typing import Any
 from flashweb.engine import EchoEngine, Engine, EngineClient, EngineConfig, EngineState
 from flashweb.errors import ConfigError
 from flashweb.hub import resolve_model
+from flashweb.keys import KeyRing
 from flashweb.media import MediaLoader, MediaSettings, keep_picture_memory
 from flashweb.names import ModelNames
 from flashweb.observe import configure_logging
@@ -47,18 +48,23 @@ COLLECT_EVERY = 10_000  # new objects
 # --- the parts ----------------------------------------------------------------------------------------------------
 
 
-def build_pipeline(settings: Settings) -> tuple[Pipeline, ModelNames]:
+def build_pipeline(
+    settings: Settings,
+    engine_of: Callable[[Settings, Path, PromptProcessor], Engine] | None = None,
+    folder: Path | None = None,
+) -> tuple[Pipeline, ModelNames]:
     """Everything behind the HTTP face, wired but not started. Downloads the model when need be.
 
     Raises ConfigError and CheckpointError.
     """
-    folder = resolve_model(settings.model.model, settings.model.revision)
+    folder = folder or resolve_model(settings.model.model, settings.model.revision)
     processor = PromptProcessor(folder)
     keep_picture_memory()
     media = MediaSettings.from_options(settings.media)
     loader = MediaLoader(media, processor.geometry)
     names = ModelNames(model_name(settings.model.model), settings.model.served_model_name)
-    return Pipeline(settings, loader, processor, build_engine(settings, folder, processor), names.own), names
+    engine = (engine_of or build_engine)(settings, folder, processor)
+    return Pipeline(settings, loader, processor, engine, names.own), names
 
 
 def build_engine(settings: Settings, folder: Path, processor: PromptProcessor) -> Engine:
@@ -267,12 +273,17 @@ def ready_lines(settings: Settings, ports: Sequence[int], name: str, *, loaded: 
     if is_loopback(settings.server.host):
         command = open_command(sys.argv, sys.orig_argv)
         lines.append(f"For other machines: stop this one (Ctrl-C), then start it with: {command}")
-    else:
+    elif not has_keys(settings):
         lines.append(
-            "!!! OPEN TO EVERY MACHINE THAT CAN REACH THIS ONE: no API key is checked. Put a proxy that checks keys in "
-            "front, or listen on 127.0.0.1 !!!"
+            "!!! OPEN TO EVERY MACHINE THAT CAN REACH THIS ONE: no API key is checked. Set VALID_API_KEYS (see "
+            "--preset strict), or listen on 127.0.0.1 !!!"
         )
     return "\n".join(lines)
+
+
+def has_keys(settings: Settings) -> bool:
+    auth = settings.auth
+    return bool(auth.api_keys or auth.api_key_file) and auth.api_key_required is not False
 
 
 def open_command(argv: Sequence[str], orig_argv: Sequence[str]) -> str:
@@ -313,11 +324,16 @@ def _say(text: str) -> None:
 def run(settings: Settings) -> int:
     """Serve until told to stop; the exit code. Raises ConfigError and CheckpointError when it cannot start."""
     configure_logging(settings.log)
+    KeyRing(settings.auth)  # now, and not after the model has loaded, is the time to say what is wrong with the keys
     bound = open_sockets(settings.server)
     if isinstance(bound, AlreadyRunning):
         _say(already_running(settings, bound.model))
         return 0
     try:
+        if settings.server.workers > 1:
+            from flashweb.workers import run as run_workers
+
+            return run_workers(settings, bound)
         pipeline, names = build_pipeline(settings)
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
             return runner.run(live(settings, bound, pipeline, names))

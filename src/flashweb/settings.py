@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import ipaddress
 import json
 import os
 import re
@@ -19,9 +20,18 @@ import typing
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
 
 from flashweb.errors import ConfigError
@@ -36,9 +46,10 @@ _SERVICE_NAME = re.compile(
     rf"{ENV_PREFIX}(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)"
 )
 _SERVICE_URL = re.compile(r"(tcp|udp|sctp)://.+", re.IGNORECASE)
-# Promised by the contract, not enforced by this edition: starting with them set would only look safe.
-_KEY_ENV_NAMES = ("API_KEY_REQUIRED", "VALID_API_KEYS")
+# Names that the product's documents use in the environment and in the config file, with or without our prefix.
+_ALIASES = {"API_KEY_REQUIRED": "auth.api_key_required", "VALID_API_KEYS": "auth.api_keys"}
 
+_RATE = re.compile(r"\s*(\d{1,9})\s*(?:/|\s+per\s+)\s*(second|minute|hour|day)\s*", re.IGNORECASE)
 _SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?\s*", re.IGNORECASE)
 _SIZE_POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 
@@ -102,30 +113,80 @@ class ServerSettings(_Section):
     )
     use_rest: bool = option(True, "accepted for older start scripts; the REST API is always on")
     enable_web_ui: bool = option(True, "accepted for older start scripts; the page is always on")
-    workers: int = option(1, "web processes; this edition runs one", ge=1)
-    rate_limit: str | None = option(None, "requests per time and caller; not in this edition")
+    workers: int = option(1, "web processes, which share one engine", ge=1, le=64)
+    preset: Literal["default", "strict"] = option(
+        "default", "strict: defaults for the open internet (table below); whatever is given beside it still counts"
+    )
+    request_timeout: float | None = option(
+        None,
+        "longest time from a request's first byte to its answer's last; default: by path, 30 (infer), 45 (multimodal, "
+        "audit-image) or 600",
+        unit="seconds",
+        gt=0,
+    )
+    rate_limit: str | None = option(None, "requests a caller may make, as N/second, N/minute, N/hour or N/day")
+    rate_limit_scope: Literal["caller", "global"] = option(
+        "caller", "who shares a rate limit: each API key (without keys each address, IPv6 by /64), or all together"
+    )
+    rate_limit_redis: SecretStr | None = option(
+        None, "redis:// URL where several servers count together; default: in this server's memory"
+    )
+    rate_limit_fallback: Literal["open", "closed"] = option(
+        "open", "while Redis does not answer: open lets every request pass, closed refuses them with 503"
+    )
+    trusted_proxies: tuple[str, ...] = option(
+        (),
+        "addresses or networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed, as a comma list",
+    )
 
     @field_validator("ui_port")
     @classmethod
     def _zero_means_none(cls, ports: tuple[int, ...]) -> tuple[int, ...]:
         return tuple(port for port in ports if port != 0)
 
-    @field_validator("workers")
-    @classmethod
-    def _one_worker(cls, workers: int) -> int:
-        if workers > 1:
-            raise ValueError(f"{workers} web processes are not offered in this edition; leave it out or give 1")
-        return workers
-
     @field_validator("rate_limit")
     @classmethod
-    def _no_rate_limit(cls, rate: str | None) -> str | None:
-        if rate is not None and rate.strip().lower() not in ("", "off", "none", "0"):
+    def _a_rate(cls, rate: str | None) -> str | None:
+        if rate is None or rate.strip().lower() in ("", "off", "none", "0"):
+            return None
+        match = _RATE.fullmatch(rate)
+        if match is None or int(match[1]) == 0:
+            raise ValueError(f"{rate!r} is no rate; write N/second, N/minute, N/hour or N/day, such as 10/second")
+        return f"{int(match[1])}/{match[2].lower()}"
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, proxies: tuple[str, ...]) -> tuple[str, ...]:
+        for text in proxies:
+            try:
+                ipaddress.ip_network(text, strict=False)
+            except ValueError:
+                raise ValueError(f"{text!r} is neither an address nor a network such as 10.0.0.0/8") from None
+        return proxies
+
+
+class AuthSettings(_Section):
+    """Who may call. Keys are better given in the environment or a file: other users of the machine can read flags."""
+
+    api_keys: tuple[SecretStr, ...] = option(
+        (),
+        "API keys, each KEY or NAME:KEY (the name is for logs and usage), as a comma list, a JSON list or a JSON "
+        "object of names and keys; also VALID_API_KEYS",
+    )
+    api_key_file: str | None = option(None, "file with one API key a line, as above; # begins a comment")
+    api_key_required: bool | None = option(
+        None, "refuse requests without a valid key; default: when there are keys; also API_KEY_REQUIRED"
+    )
+    admin_key: SecretStr | None = option(None, "key for /api/admin; it also opens everything else")
+
+    @model_validator(mode="after")
+    def _required_keys_exist(self) -> Self:
+        if self.api_key_required and not (self.api_keys or self.api_key_file):
             raise ValueError(
-                f"{rate!r} would not be enforced: rate limits are not offered in this edition; leave it out and "
-                "limit in a proxy, or use --limit-concurrency"
+                "API keys are required, but there are none; set VALID_API_KEYS or --api-key-file, or take back "
+                "API_KEY_REQUIRED"
             )
-        return None
+        return self
 
 
 class MediaSettings(_Section):
@@ -227,10 +288,31 @@ class Settings(_Section):
     """The whole tree. Frozen; built once, in `load_settings`, and handed down."""
 
     server: ServerSettings = Field(default_factory=ServerSettings)
+    auth: AuthSettings = Field(default_factory=AuthSettings)
     media: MediaSettings = Field(default_factory=MediaSettings)
     model: ModelSettings = Field(default_factory=ModelSettings)
     engine: EngineSettings = Field(default_factory=EngineSettings)
     log: LogSettings = Field(default_factory=LogSettings)
+
+
+# What a preset changes of the defaults.
+PRESETS: dict[Any, dict[str, Any]] = {
+    # Strangers: 5 MiB a picture (the product's documents), a key each, and nobody may fill the house alone.
+    "strict": {
+        "auth.api_key_required": True,
+        "server.rate_limit": "30/minute",
+        "server.limit_concurrency": 32,
+        "server.request_timeout": 120.0,
+        "server.max_body_size": 32 << 20,
+        "server.body_timeout": 30.0,
+        "server.send_timeout": 30.0,
+        "media.max_upload_size": 5 << 20,
+        "media.max_multipart_size": 5 << 20,
+        "media.max_fetch_size": 5 << 20,
+        "media.max_images": 4,
+        "media.max_image_pixels": 25_000_000,
+    },
+}
 
 
 # --- the declared options, as data --------------------------------------------------------------------------------
@@ -261,7 +343,7 @@ class Option:
 
     @property
     def is_bool(self) -> bool:
-        return self.info.annotation is bool
+        return _mentions(self.info.annotation, bool)
 
     @property
     def is_list(self) -> bool:
@@ -361,7 +443,13 @@ def load_settings(
     found.update(_from_toml(file))
     found.update(_from_environment(environ))
     found.update(_from_flags(given))
+    found = {**_from_preset(found.get("server.preset", ("", ""))[0]), **found}
     return LoadedSettings(_build(found), {path: source for path, (_, source) in found.items()})
+
+
+def _from_preset(name: Any) -> dict[str, tuple[Any, str]]:
+    """The preset's values, as defaults: what is given anywhere beside it counts more."""
+    return {path: (value, f"preset {name}") for path, value in PRESETS.get(name, {}).items()}
 
 
 def _from_flags(given: Mapping[str, Any]) -> Iterator[tuple[str, tuple[Any, str]]]:
@@ -371,16 +459,16 @@ def _from_flags(given: Mapping[str, Any]) -> Iterator[tuple[str, tuple[Any, str]
 
 
 def _from_environment(environ: Mapping[str, str]) -> Iterator[tuple[str, tuple[Any, str]]]:
-    for name in _KEY_ENV_NAMES:
-        if environ.get(name, "").strip().lower() not in ("", "0", "false", "no", "off", "[]"):
-            raise ConfigError(
-                f"{name} is set, but this edition does not check API keys yet, so the server would be open while it "
-                f"looks protected; unset {name} and keep the server on 127.0.0.1 or behind a proxy that checks keys"
-            )
+    for alias, path in _ALIASES.items():
+        for name in (alias, ENV_PREFIX + alias):
+            if environ.get(name, "").strip():
+                yield path, (environ[name], f"environment {name}")
     known = {opt.env: opt for opt in options()}
     for name, text in environ.items():
         if not name.startswith(ENV_PREFIX) or name in _OTHER_ENV_NAMES or _is_of_kubernetes(name, text):
             continue
+        if name.removeprefix(ENV_PREFIX) in _ALIASES:
+            continue  # above
         if name not in known:
             raise ConfigError(f"unknown environment variable {name}{nearest(name, known)}; unset or rename it")
         yield known[name].path, (text, f"environment {name}")
@@ -404,6 +492,9 @@ def _from_toml(file: str | Path | None) -> Iterator[tuple[str, tuple[Any, str]]]
     sections = Settings.model_fields
     known = {opt.path for opt in options()}
     for section, table in document.items():
+        if section in _ALIASES:
+            yield _ALIASES[section], (table, f"file {path}")
+            continue
         if section not in sections:
             raise ConfigError(f"{path}: unknown section [{section}]{nearest(section, sections)}")
         if not isinstance(table, dict):
@@ -430,9 +521,11 @@ def _build(found: Mapping[str, tuple[Any, str]]) -> Settings:
 def _explain_invalid(error: ValidationError, found: Mapping[str, tuple[Any, str]]) -> str:
     first = error.errors()[0]
     path = ".".join(str(part) for part in first["loc"][:2])
+    reason = first["msg"].removeprefix("Value error, ")
+    if "." not in path:  # a whole section, which may hold secrets
+        return f"[{path}] is refused: {reason}"
     value, source = found.get(path, (first["input"], "default"))
     secret = any(opt.is_secret for opt in options() if opt.path == path)
-    reason = first["msg"].removeprefix("Value error, ")
     return f"{source}: {path} = {'(hidden)' if secret else format_value(value)} is refused: {reason}"
 
 
@@ -440,6 +533,8 @@ def _from_text(opt: Option, value: Any, source: str) -> Any:
     """Flags and environment give text; split lists, read truth values, let pydantic do the numbers."""
     if isinstance(value, bool) and not opt.is_bool:  # pydantic would read true as 1
         raise ConfigError(f"{source}: {opt.path} = {format_value(value)} is refused: this is no switch; give its value")
+    if opt.is_list and isinstance(value, dict):  # names and keys
+        return [f"{name}:{item}" for name, item in value.items()]
     if not isinstance(value, str):
         return value
     text = value.strip()
@@ -451,19 +546,20 @@ def _from_text(opt: Option, value: Any, source: str) -> Any:
 
 
 def _split_list(text: str, opt: Option, source: str) -> list[Any]:
-    if not text.startswith("["):
+    if not text.startswith(("[", "{") if opt.is_secret else "["):
         return [item.strip() for item in text.split(",") if item.strip()]
     try:
         items = json.loads(text)
     except ValueError:
-        raise ConfigError(f"{source}: {opt.path} = {text!r} is neither a comma list nor a JSON list") from None
-    return list(items)
+        shown = "(hidden)" if opt.is_secret else repr(text)
+        raise ConfigError(f"{source}: {opt.path} = {shown} is neither a comma list nor a JSON list") from None
+    return [f"{name}:{item}" for name, item in items.items()] if isinstance(items, dict) else list(items)
 
 
 def _mentions(annotation: Any, wanted: type) -> bool:
     if annotation is wanted:
         return True
-    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType, tuple):
         return wanted in typing.get_args(annotation)
     return False
 
@@ -510,7 +606,18 @@ def settings_markdown() -> str:
         meaning = str(opt.info.description) + (f" ({' / '.join(opt.choices)})" if opt.choices else "")
         names = f"`{opt.env}`, `{opt.path}`"
         lines.append(f"| `{opt.flag}` | {names} | {default} | {meaning.replace('|', chr(92) + '|')} |")
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *_presets_markdown()]) + "\n"
+
+
+def _presets_markdown() -> list[str]:
+    lines = ["", "## Presets", "", "What `--preset` changes of the defaults; whatever is given beside it still counts."]
+    for name, values in PRESETS.items():
+        lines += ["", f"| option | under `{name}` |", "|---|---|"]
+        by_path = {opt.path: opt for opt in options()}
+        for path, value in values.items():
+            unit = by_path[path].unit
+            lines.append(f"| `{by_path[path].flag}` | {format_value(value)}{' ' + unit if unit else ''} |")
+    return lines
 
 
 if __name__ == "__main__":

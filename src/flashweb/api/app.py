@@ -18,25 +18,34 @@ from flashweb.api.openapi import install_openapi
 from flashweb.api.ops import ops_router
 from flashweb.api.pages import pages_router
 from flashweb.api.scenes import scenes_router
+from flashweb.keys import KeyRing
 from flashweb.names import ModelNames
 from flashweb.pipeline import Pipeline
+from flashweb.rate_limit import RateLimiter, build_limiter
 from flashweb.settings import Settings
 
 
 def create_app(
-    settings: Settings, pipeline: Pipeline, names: ModelNames, *, own_origins: Sequence[str] = ()
+    settings: Settings,
+    pipeline: Pipeline,
+    names: ModelNames,
+    *,
+    own_origins: Sequence[str] = (),
+    limiter: RateLimiter | None = None,
 ) -> ASGIApp:
     """The whole HTTP face over one pipeline. Its lifespan starts the pipeline (in the background, so that health can
     be asked meanwhile) and stops it; draining comes before and is the server's business.
 
-    `own_origins` are the addresses of the server's own pages, which may call every port of it.
+    `own_origins` are the addresses of the server's own pages, which may call every port of it. `limiter` counts
+    requests where several web processes count together; by default this one counts for itself. Raises ConfigError.
     """
+    keys, limiter = KeyRing(settings.auth), limiter or build_limiter(settings.server)
     app = FastAPI(
         title="flashweb",
         version=__version__,
         docs_url=None,
         redoc_url=None,
-        lifespan=_lifespan(pipeline),
+        lifespan=_lifespan(pipeline, limiter),
         redirect_slashes=False,
     )
     chat = chat_router(pipeline, names, settings)
@@ -48,10 +57,12 @@ def create_app(
     app.include_router(pages_router(names))
     install_error_handlers(app)
     install_openapi(app)
-    return layers(StraightToChat(app, chat), settings, own_origins, pipeline.metrics)
+    return layers(StraightToChat(app, chat), settings, own_origins, limiter, keys, pipeline.metrics)
 
 
-def _lifespan(pipeline: Pipeline) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+def _lifespan(
+    pipeline: Pipeline, limiter: RateLimiter | None
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await pipeline.start()
@@ -59,5 +70,7 @@ def _lifespan(pipeline: Pipeline) -> Callable[[FastAPI], AbstractAsyncContextMan
             yield
         finally:
             await pipeline.stop()
+            if limiter is not None:
+                await limiter.close()
 
     return lifespan

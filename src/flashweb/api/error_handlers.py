@@ -29,6 +29,9 @@ STATUS: dict[type[Exception], tuple[int, str]] = {
     errors.UnsupportedMediaType: (415, "invalid_request_error"),
     errors.ModelNotFound: (404, "invalid_request_error"),
     errors.SceneNotFound: (404, "invalid_request_error"),
+    errors.NotAuthenticated: (401, "authentication_error"),
+    errors.NotAllowed: (403, "permission_error"),
+    errors.RateLimited: (429, "rate_limit_error"),
     errors.Overloaded: (503, "service_unavailable_error"),
     errors.DeadlineExceeded: (504, "server_error"),
     errors.FlashwebError: (500, "server_error"),
@@ -58,10 +61,15 @@ def error_body(error: Exception) -> dict[str, Any]:
 
 def error_response(error: Exception) -> Response:
     status = status_of(error)[0] if isinstance(error, errors.FlashwebError) else 500
-    headers = {}
-    if isinstance(error, errors.Overloaded):
-        headers["retry-after"] = str(math.ceil(error.retry_after_seconds))
-    return json_response(error_body(error), status, headers)
+    return json_response(error_body(error), status, _headers_of(error))
+
+
+def _headers_of(error: Exception) -> dict[str, str]:
+    if isinstance(error, errors.Overloaded | errors.RateLimited):
+        return {"retry-after": str(max(1, math.ceil(error.retry_after_seconds)))}
+    if isinstance(error, errors.NotAuthenticated):
+        return {"www-authenticate": 'Bearer realm="flashweb"'}
+    return {}
 
 
 def json_response(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:

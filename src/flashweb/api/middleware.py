@@ -17,17 +17,25 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from flashweb.api.auth import Guard
 from flashweb.api.error_handlers import error_response
 from flashweb.api.error_shapes import ErrorShapes
+from flashweb.api.forwarded import Forwarded
+from flashweb.api.limits import Deadline, RateLimit
 from flashweb.api.metrics import HttpMetrics
 from flashweb.api.sse import DIRECT_SEND
 from flashweb.errors import FlashwebError, InvalidRequest, TooLarge, UnsupportedMediaType
+from flashweb.keys import KeyRing
 from flashweb.observe import event
 from flashweb.observe.metrics import Metrics
+from flashweb.rate_limit import RateLimiter
 from flashweb.settings import ServerSettings, Settings
 
 access_log = logging.getLogger("flashweb.access")
-EXPOSED_HEADERS = ("x-request-id", "x-flashweb-model", "x-flashweb-warning", "retry-after")
+EXPOSED_HEADERS = (
+    "x-request-id", "x-flashweb-model", "x-flashweb-warning", "retry-after", "x-ratelimit-limit-requests",
+    "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests",
+)  # fmt: skip
 # Probes and the page's files would drown the lines that matter.
 QUIET_PATHS = ("/health", "/v1/health", "/static/", "/favicon.ico", "/metrics")
 THROW_AWAY_SECONDS = 5.0
@@ -46,10 +54,18 @@ SECURITY_HEADERS = {
 }
 
 
-def layers(app: ASGIApp, settings: Settings, own_origins: Sequence[str], metrics: Metrics) -> ASGIApp:
+def layers(
+    app: ASGIApp,
+    settings: Settings,
+    own_origins: Sequence[str],
+    limiter: RateLimiter | None,
+    keys: KeyRing,
+    metrics: Metrics,
+) -> ASGIApp:
     """Wrap the router. Read the list from the outside in."""
     server = settings.server
     wrap: list[Callable[[ASGIApp], ASGIApp]] = [
+        lambda inner: Forwarded(inner, server.trusted_proxies),
         RequestId,
         lambda inner: AccessLog(inner, enabled=settings.log.access_log),
         lambda inner: HttpMetrics(inner, metrics),
@@ -59,6 +75,9 @@ def layers(app: ASGIApp, settings: Settings, own_origins: Sequence[str], metrics
         LastResort,
         lambda inner: HostCheck(inner, server),
         lambda inner: BodyLimit(inner, max_bytes=server.max_body_size, timeout_seconds=server.body_timeout),
+        lambda inner: Guard(inner, keys),
+        lambda inner: inner if limiter is None else RateLimit(inner, limiter, server.rate_limit_scope),
+        lambda inner: Deadline(inner, server.request_timeout),
         HeadAsGet,
     ]
     for layer in reversed(wrap):
@@ -120,6 +139,8 @@ class AccessLog:
                 status=status,
                 latency_ms=round((time.perf_counter() - started) * 1000, 1),
                 client=(scope.get("client") or (None,))[0],
+                key=getattr(state.get("caller"), "name", None),
+                refused_by=state.get("refused_by"),
                 **state.get("log_fields", {}),
             )
 

@@ -29,11 +29,14 @@ _CHUNKS: tuple[type[BaseModel], ...] = (
 )
 _ERRORS = {
     400: "the request cannot be served as it stands",
+    401: "no API key, or one that this server does not know",
     404: "no such model or path",
     413: "bytes or pixels over a limit",
     415: "a media type nobody here reads",
+    429: "over the rate limit; the header Retry-After says when to come back",
     500: "our fault, or an answer of the model that is not what was promised (invalid_answer, incomplete_answer)",
     503: "loading, full or shutting down; the header Retry-After says when to come back",
+    504: "the request took longer than its deadline",
 }
 _PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 _ASKED = {"prompt": "这张图是什么?", "image": _PIXEL}
@@ -105,18 +108,18 @@ def errors(*statuses: int, model: type[BaseModel] = schemas.ErrorBody) -> dict[i
         status: {
             "description": _ERRORS[status],
             "content": content,
-            "headers": _RETRY_AFTER if status == 503 else {},
+            "headers": _RETRY_AFTER if status in (429, 503) else {},
         }
         for status in statuses
     }
 
 
 def infer_errors() -> dict[int | str, dict[str, Any]]:
-    return errors(400, 404, 413, 415, 503, model=picture_schemas.InferError)
+    return errors(400, 401, 404, 413, 415, 429, 503, 504, model=picture_schemas.InferError)
 
 
 def detail_errors() -> dict[int | str, dict[str, Any]]:
-    return errors(400, 404, 413, 415, 500, 503, model=picture_schemas.DetailErrorBody)
+    return errors(400, 401, 404, 413, 415, 429, 500, 503, 504, model=picture_schemas.DetailErrorBody)
 
 
 def json_or_stream(whole: type[BaseModel], chunk: type[BaseModel]) -> dict[int | str, dict[str, Any]]:
@@ -128,7 +131,7 @@ def json_or_stream(whole: type[BaseModel], chunk: type[BaseModel]) -> dict[int |
             "content": content,
             "headers": _ANSWER_HEADERS,
         },
-        **errors(400, 404, 413, 415, 503),
+        **errors(400, 401, 404, 413, 415, 429, 503, 504),
     }
 
 

@@ -101,6 +101,7 @@ class EngineClient:
         self._num_restarts = 0
         self._num_requests = 0
         self._wire_ids = itertools.count(1)
+        self._wire_prefix = ""  # where several web processes share the engine
         self._streams: dict[str, _Stream] = {}
         self._encoded: set[bytes] = set()  # digests of pictures whose features the engine has, by its own word
         self._connection: _Connection | None = None
@@ -154,7 +155,7 @@ class EngineClient:
         try:
             connection = await self._until_connected()
             self._check_length(prompt)
-            wire_id = str(next(self._wire_ids))
+            wire_id = f"{self._wire_prefix}{next(self._wire_ids)}"
             pictures = {span.image.digest for span in prompt.spans}
             known = self._known(pictures)
             frame = self._encode(wire_id, prompt, params, known)
@@ -600,6 +601,10 @@ class _Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.closed.set()
         self._writable.set()
+
+    @property
+    def is_writable(self) -> bool:
+        return self._writable.is_set()
 
     async def drained(self) -> None:
         """Waits until the engine has taken enough of what was written that more is welcome."""
