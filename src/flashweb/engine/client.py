@@ -50,6 +50,7 @@ from flashweb.engine.protocol import (
     Tokens,
     WireImage,
     WireSampling,
+    WireStructure,
     encode_frame,
 )
 from flashweb.engine.start_clock import in_words
@@ -616,6 +617,7 @@ def to_submit(wire_id: str, prompt: Prompt, params: SamplingParams, known: Colle
         )
         for span in prompt.spans
     )
+    structure = params.structure
     sampling = WireSampling(
         max_tokens=params.max_tokens,
         min_tokens=params.min_tokens,
@@ -631,6 +633,7 @@ def to_submit(wire_id: str, prompt: Prompt, params: SamplingParams, known: Colle
         logprobs=params.logprobs,
         stop_token_ids=tuple(params.stop_token_ids),
         ignore_eos=params.ignore_eos,
+        structure=None if structure is None else WireStructure(structure.kind, structure.source, structure.after_token),
     )
     return Submit(
         request_id=wire_id,
