@@ -24,6 +24,7 @@ from flashweb.errors import ContextLengthExceeded, FlashwebError, InvalidRequest
 from flashweb.output import THINK_TAGS, ReplySplitter, TextStream
 from flashweb.prompt import PromptProcessor
 from flashweb.settings import Settings
+from flashweb.structured.trial import Trials
 from flashweb.types import (
     Chat,
     Delta,
@@ -98,6 +99,7 @@ class Pipeline:
         self.processor = processor
         self.engine = engine
         self._loader = loader
+        self._trials = Trials(processor.folder, processor.eos_token_ids)
         self._tickets: set[Ticket] = set()
         self._closed = False
         self._idle = asyncio.Event()
@@ -192,6 +194,7 @@ class Pipeline:
             with suppress(asyncio.CancelledError):
                 await self._life
         await self.engine.stop()
+        await self._trials.close()
         self._loader.close()
 
     # --- what callers may ask about the model ---------------------------------------------------------------------
@@ -320,11 +323,21 @@ class Pipeline:
         """The pieces of an answer, once its pictures and prompt are ready; not a generator itself, because every
         token pays for each one that it passes through."""
         self._check_text_length(chat)
+        params = await self._hold_to(chat, params)
         images = await self._loader.load(chat.images, self._check_picture_sizes)
         prompt = await self._build(chat, images)
         params = self._fit(prompt, params)
         choices = [self._choice(index, chat, prompt, _nth(params, index)) for index in range(n)]
         return choices[0] if n == 1 else _merge(choices)
+
+    async def _hold_to(self, chat: Chat, params: SamplingParams) -> SamplingParams:
+        """Refuses a structure that cannot be enforced; a thought before the answer is not held to it."""
+        structure = params.structure
+        if structure is None:
+            return params
+        await self._trials.check(structure)
+        after = self.processor.tokenizer.control_id(THINK_TAGS[1]) if chat.enable_thinking else None
+        return replace(params, structure=replace(structure, after_token=after))
 
     def _check_picture_sizes(self, sizes: Sequence[tuple[int, int]]) -> None:
         """Known from the headers alone: pictures that cannot fit are refused before any of them is decoded."""

@@ -132,18 +132,21 @@ class Grammars:
 
     def constraint(self, structure: WireStructure) -> Constraint:
         """A new answer's. Raises InvalidRequest, CheckpointError."""
+        key = structure.kind, structure.source
         with self._lock:
-            key = structure.kind, structure.source
             matcher = self._compiled.get(key)
-            if matcher is None:
-                matcher = compile_structure(Structure(*key), self.vocabulary)
+            if matcher is not None:
+                self._compiled.move_to_end(key)
+        if matcher is None:
+            matcher = compile_structure(Structure(structure.kind, structure.source), self.vocabulary)
+            with self._lock:  # not held while something compiles: the other thread's may be ready
                 self._remember(key, matcher)
-            self._compiled.move_to_end(key)
-            return Constraint(matcher.deep_copy(), self.vocabulary, structure.after_token)
+        return Constraint(matcher.deep_copy(), self.vocabulary, structure.after_token)
 
     def _remember(self, key: tuple[str, str], matcher: llguidance.LLMatcher) -> None:
+        if key not in self._compiled:
+            self._num_bytes += _num_bytes(key)
         self._compiled[key] = matcher
-        self._num_bytes += _num_bytes(key)
         while self._num_bytes > self._most_bytes and len(self._compiled) > 1:
             self._num_bytes -= _num_bytes(self._compiled.popitem(last=False)[0])
 

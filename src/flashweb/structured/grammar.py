@@ -92,13 +92,13 @@ def _explained(structure: Structure, message: str) -> InvalidRequest:
     """llguidance's complaint with the keyword that it is about and its place, as far as it names one."""
     line = _first_line(message)
     if structure.kind not in ("json_schema", "json_object"):
-        return InvalidRequest(f"it cannot be enforced: {line}")
+        return InvalidRequest(f"it cannot be enforced: {_reason(message) or line}")
     if "NoExtension" in message:
         return InvalidRequest('no answer can satisfy the schema; look for a "$ref" that needs itself')
     schema = json.loads(structure.source or "{}")
     if "regex parse error" in message:
         lines = [line.strip() for line in message.splitlines()]
-        reason = next((line.removeprefix("error: ") for line in lines if line.startswith("error: ")), "it is no regex")
+        reason = _reason(message) or "it is no regular expression"
         for keyword, where, value in _keywords(schema, "#"):
             patterns = value if keyword == "patternProperties" and isinstance(value, dict) else [value]
             if keyword in ("pattern", "patternProperties") and any(pattern in lines for pattern in patterns):
@@ -120,6 +120,12 @@ def _keywords(schema: Any, where: str) -> Iterator[tuple[str, str, Any]]:
     elif isinstance(schema, list):
         for index, value in enumerate(schema):
             yield from _keywords(value, f"{where}/{index}")
+
+
+def _reason(message: str) -> str:
+    """What the regular expressions' parser says after the expression and its pointer."""
+    lines = message.splitlines()
+    return next((line.removeprefix("error: ")[:200] for line in lines if line.startswith("error: ")), "")
 
 
 def _first_line(message: str) -> str:
