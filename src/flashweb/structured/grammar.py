@@ -105,7 +105,7 @@ def _explained(structure: Structure, message: str) -> InvalidRequest:
                 return refusal(keyword, where, f"cannot be enforced: {reason}")
     named = message.replace("patternProperty", "patternProperties")
     present = {keyword: where for keyword, where, _ in reversed(list(_keywords(schema, "#")))}
-    for keyword in sorted(present.keys() & set(KEYWORDS), key=len, reverse=True):
+    for keyword in sorted(present.keys() & set(KEYWORDS), key=lambda name: (-len(name), name)):
         if re.search(rf"(?<![\w$]){re.escape(keyword)}(?!\w)", named):
             return refusal(keyword, present[keyword], f"cannot be enforced: {line}")
     return InvalidRequest(f"the schema cannot be enforced: {line}")
