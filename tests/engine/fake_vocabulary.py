@@ -42,7 +42,7 @@ def allowed(constraint: Constraint) -> set[int]:
 
 
 def expected_structured(message: Submit, structure: WireStructure, letters: int = VOCAB) -> list[int]:
-    """The greedy answer of a text request held to a structure: one pass, one mask a token, no cache, batch or engine."""
+    """The greedy answer of a text request held to a structure, in one pass without cache, batch or engine."""
     constraint = fake_grammars().constraint(structure)
     positions = np.frombuffer(message.positions, np.int32).reshape(3, -1)
     state = 1

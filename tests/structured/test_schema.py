@@ -121,7 +121,7 @@ def test_a_keyword_that_cannot_be_enforced_is_refused_by_name_and_place(keyword:
 @pytest.mark.parametrize(
     ("schema", "keyword"),
     [
-        ({"type": "strin"}, "type"), ({"type": []}, "type"), ({"enum": []}, "enum"), ({"enum": ["\x01"]}, "enum"),
+        ({"type": "strin"}, "type"), ({"type": []}, "type"), ({"enum": []}, "enum"), ({"enum": ["\x01"]}, "enum"), ({"enum": [1 << 60]}, "enum"),
         ({"const": "\x00"}, "const"), ({"minLength": -1}, "minLength"), ({"maxLength": 1.5}, "maxLength"),
         ({"maxItems": 10**9}, "maxItems"), ({"minimum": "1"}, "minimum"), ({"multipleOf": 0}, "multipleOf"),
         ({"exclusiveMinimum": True, "minimum": 1}, "exclusiveMinimum"), ({"items": [{}]}, "items"),
@@ -194,9 +194,9 @@ leaves = st.one_of(
     st.fixed_dictionaries({"type": st.just("integer"), "multipleOf": st.integers(1, 9), "minimum": st.just(0), "maximum": st.just(999)}),
     st.builds(lambda low: {"type": "number", "minimum": low, "exclusiveMaximum": low + 9.5}, st.integers(-20, 20)),
     st.just({"type": "boolean"}), st.just({"type": ["null", "boolean"]}), st.just({"const": "图"}),
-    st.lists(st.one_of(st.integers(), st.text("ab\n\"\\图", max_size=3), st.none()), min_size=1, max_size=4).map(lambda v: {"enum": v}),
+    st.lists(st.one_of(st.integers(-(10**6), 10**6), st.text("ab\n\"\\图", max_size=3), st.none()), min_size=1, max_size=4).map(lambda v: {"enum": v}),
     st.sampled_from(["^a+b?$", "[0-9]{2}", "^(x|yz)$"]).map(lambda p: {"type": "string", "pattern": p, "maxLength": 6}),
-    st.sampled_from(["date", "uuid", "ipv4"]).map(lambda f: {"type": "string", "format": f}),
+    st.sampled_from(["uuid", "ipv4"]).map(lambda f: {"type": "string", "format": f}),
 )  # fmt: skip
 
 

@@ -93,7 +93,7 @@ class JsonSchemaFormat(_Wire):
     name: str | None = Field(None, max_length=256, description="for the caller's own use")
     description: str | None = Field(None, description="accepted for compatibility; say it in the messages")
     schema_: dict[str, Any] | bool | None = Field(
-        None, alias="schema", description="JSON Schema (draft 2020-12; docs/api.md lists the keywords); none: any object"
+        None, alias="schema", description="JSON Schema (draft 2020-12; keywords: docs/api.md); none: any object"
     )
     strict: bool | None = Field(None, description="accepted for compatibility: the schema is always enforced")
 
@@ -128,7 +128,7 @@ class ChatRequest(_Wire):
     messages: list[ChatMessage] = Field(min_length=1, max_length=MAX_MESSAGES)
     stream: bool | None = Field(None, description="send the answer piece by piece as server-sent events")
     stream_options: StreamOptions | None = None
-    max_tokens: TokenCount | None = Field(None, description="longest answer in tokens; default 512; 4096 with thinking or JSON")
+    max_tokens: TokenCount | None = Field(None, description="longest answer; default 512; 4096 with thinking or JSON")
     max_completion_tokens: TokenCount | None = Field(None, description="the newer name of max_tokens")
     min_tokens: Annotated[int, Field(ge=0, le=MAX_TOKENS)] | None = None
     n: Annotated[int, Field(ge=1, le=MAX_CHOICES)] | None = Field(None, description="number of answers")

@@ -21,9 +21,7 @@ def to_structure(request: schemas.ChatRequest) -> Structure | None:
     """Raises InvalidRequest where there are two, and for what is not offered."""
     for path in _NOT_OFFERED:
         if _at(request, path) is not None:
-            raise InvalidRequest(
-                f"{path} is not offered; leave it out.", param=path, code="unsupported_parameter"
-            )
+            raise InvalidRequest(f"{path} is not offered; leave it out.", param=path, code="unsupported_parameter")
     found = list(_found(request))
     if len(found) > 1:
         names = " and ".join(structure.param for structure in found)

@@ -6,8 +6,8 @@ answer is the same alone, in any batch, and after preemption. Filters are thresh
 are kept), which makes them independent of how a sort orders equal values.
 
 Order of processing: repetition penalty, presence and frequency penalty, logit bias, stop tokens held back until
-min_tokens, tokens that a structured answer does not allow; then temperature, top-k, top-p (over what top-k left), min-p. Log-probabilities are the model's own,
-before any of that.
+min_tokens, tokens that a structured answer does not allow; then temperature, top-k, top-p (over what top-k left),
+min-p. Log-probabilities are the model's own, before any of that.
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ def _is_plain(seq: Sequence, place: int) -> bool:
     s = seq.sampling
     return (
         seq.constraint is None
-        and         s.temperature < MIN_TEMPERATURE
+        and s.temperature < MIN_TEMPERATURE
         and s.repetition_penalty == 1.0
         and s.presence_penalty == 0.0
         and s.frequency_penalty == 0.0

@@ -130,4 +130,3 @@ def _reason(message: str) -> str:
 
 def _first_line(message: str) -> str:
     return message.strip().partition("\n")[0][:200]
-

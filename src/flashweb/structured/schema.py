@@ -18,6 +18,7 @@ FORMATS = ("date-time", "time", "date", "duration", "email", "hostname", "ipv4",
 MAX_NODES = 5000  # subschemas
 MAX_PROPERTIES = 1000  # of one object: the compiler's time grows with the square
 MAX_ENUM = 10_000
+MAX_INTEGER = 1 << 53  # beyond, clients differ in what they read
 MAX_NUMBER_LENGTH = 1_000_000  # for minLength, maxItems, ...
 
 # In the order in which a level is handed on.
@@ -230,6 +231,8 @@ def _properties_count(checked: dict[str, Any], where: str) -> None:
 
 
 def _writable(value: Any, keyword: str, where: str) -> None:
+    if isinstance(value, int) and abs(value) > MAX_INTEGER:
+        raise refusal(keyword, where, f"holds {_shown(value)}; whole numbers up to 2^53 are enforced")
     if isinstance(value, str):
         if _UNWRITABLE.search(value):
             raise refusal(keyword, where, "holds a control character, which an answer cannot write")
@@ -239,8 +242,9 @@ def _writable(value: Any, keyword: str, where: str) -> None:
 
 
 def _kind(value: Any) -> str:
-    kinds = {dict: "an object", list: f"a list of {len(value)}" if isinstance(value, list) else ""}
-    return kinds.get(type(value)) or _shown(value)
+    if isinstance(value, dict):
+        return "an object"
+    return f"a list of {len(value)}" if isinstance(value, list) else _shown(value)
 
 
 def _shown(value: Any) -> str:
