@@ -31,6 +31,7 @@ START_SECONDS = 60.0  # to read the vocabulary
 MEMORY_BYTES = 512 << 20  # beyond what it needs before the first structure
 MAX_VERDICTS = 4096  # remembered: some 2 MB
 MAX_LINE_BYTES = 4 << 20
+TOO_MUCH = "it is more than can be compiled in the memory that a request may take; make it smaller"
 
 
 class Trials:
@@ -87,11 +88,11 @@ class Trials:
             answer = await asyncio.wait_for(process.stdout.readline(), self._trial_seconds)
             if answer:
                 return str(json.loads(answer))
-            verdict = "it takes more memory to compile than a request may; make it smaller"
+            verdict = TOO_MUCH
         except TimeoutError:
             verdict = f"it takes more than {self._trial_seconds:g} s to compile; make it smaller"
         except (BrokenPipeError, ConnectionResetError):
-            verdict = "it takes more memory to compile than a request may; make it smaller"
+            verdict = TOO_MUCH
         except asyncio.CancelledError:
             await self._end()  # its answer would be taken for the next one's
             raise
@@ -144,7 +145,7 @@ def main(folder: str, eos_token_ids: str) -> None:
         except FlashwebError as error:
             verdict = error.message
         except MemoryError:
-            verdict = "it takes more memory to compile than a request may; make it smaller"
+            verdict = TOO_MUCH
         _say(verdict)
 
 
