@@ -223,9 +223,13 @@ def _bias(work: Tensor, seqs: Ordered[Sequence], places: Ordered[int]) -> None:
 def _mask(work: Tensor, rows: list[int], masks: MaskRows) -> None:
     """Takes away what is not allowed. `rows`: those of `work` that the masks are for, in order. A row without any
     token left is an error elsewhere, and chooses from all of them here."""
-    bits = to_device(masks.bits, work.device).view(torch.uint8)
-    shifts = torch.arange(8, dtype=torch.uint8, device=work.device)
-    allowed = ((bits.unsqueeze(-1) >> shifts) & 1).flatten(1).bool()[:, : work.shape[1]]
+    if work.device.type == "cpu":  # numpy has one operation for what takes torch six
+        unpacked = np.unpackbits(masks.bits.view(np.uint8), axis=1, bitorder="little")
+        allowed = torch.from_numpy(unpacked).view(torch.bool)[:, : work.shape[1]]
+    else:
+        bits = to_device(masks.bits, work.device).view(torch.uint8)
+        shifts = torch.arange(8, dtype=torch.uint8, device=work.device)
+        allowed = ((bits.unsqueeze(-1) >> shifts) & 1).flatten(1).bool()[:, : work.shape[1]]
     if allowed.shape[1] < work.shape[1]:
         allowed = torch.nn.functional.pad(allowed, (0, work.shape[1] - allowed.shape[1]))
     if len(rows) == len(work):
