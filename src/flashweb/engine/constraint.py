@@ -29,7 +29,6 @@ from flashweb.types import Structure
 CACHE_BYTES = 64 << 20
 # What a compiled grammar holds, generously: 1,000 optional properties (a source of 30 kB) were measured at 7 MB.
 GRAMMAR_BYTES, BYTES_PER_CHARACTER = 256 << 10, 256
-MANY_ROWS = 8  # from here on the rows are shared out over several cores
 
 Mask = NDArray[np.int32]  # [words]: bit i % 32 of word i // 32 is set where token i is allowed
 
@@ -173,7 +172,7 @@ class MaskRows:
 
 
 class Masks:
-    """Fills the masks of a step on threads of its own; llguidance computes without the interpreter's lock."""
+    """Fills the masks of a step on a thread of its own; llguidance computes without the interpreter's lock."""
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(1, thread_name_prefix="masks")
@@ -181,9 +180,6 @@ class Masks:
     def begin(self, wanted: Sequence[MaskWanted]) -> Callable[[], MaskRows]:
         """Starts with it; the function waits for the end."""
         return self._threads.submit(fill_rows, wanted).result
-
-    def __call__(self, wanted: Sequence[MaskWanted]) -> MaskRows:
-        return fill_rows(wanted)
 
 
 def fill_rows(wanted: Sequence[MaskWanted]) -> MaskRows:
