@@ -24,6 +24,7 @@ from flashweb.errors import ContextLengthExceeded, FlashwebError, InvalidRequest
 from flashweb.output import THINK_TAGS, ReplySplitter, TextStream
 from flashweb.prompt import PromptProcessor
 from flashweb.settings import Settings
+from flashweb.structured.trial import Trials
 from flashweb.types import (
     Chat,
     Delta,
@@ -126,6 +127,7 @@ class Pipeline:
         self.engine = engine
         self.model_name = model_name
         self._loader = loader
+        self._trials = Trials(processor.folder, processor.eos_token_ids)
         self._tickets: set[Ticket] = set()
         # Where several web processes share an engine: takes how many are inside here, returns how many elsewhere.
         self.tell_inside: Callable[[int], int] = lambda inside: 0
@@ -225,6 +227,7 @@ class Pipeline:
             with suppress(asyncio.CancelledError):
                 await self._life
         await self.engine.stop()
+        await self._trials.close()
         self._loader.close()
 
     # --- what operators ask ----------------------------------------------------------------------------------------
@@ -392,6 +395,7 @@ class Pipeline:
         """The pieces of an answer, once its pictures and prompt are ready; not a generator itself, because every
         token pays for each one that it passes through."""
         self._check_text_length(chat)
+        params = await self._hold_to(chat, params)
         images = await self._load(chat.images, watch)
         prompt = await self._build(chat, images)
         params = self._fit(prompt, params)
@@ -414,6 +418,15 @@ class Pipeline:
             if watch.counted:
                 self.metrics.pictures(times, images)
         return images
+
+    async def _hold_to(self, chat: Chat, params: SamplingParams) -> SamplingParams:
+        """Refuses a structure that cannot be enforced; a thought before the answer is not held to it."""
+        structure = params.structure
+        if structure is None:
+            return params
+        await self._trials.check(structure)
+        after = self.processor.tokenizer.control_id(THINK_TAGS[1]) if chat.enable_thinking else None
+        return replace(params, structure=replace(structure, after_token=after))
 
     def _check_picture_sizes(self, parts: Sequence[ImagePart], sizes: Sequence[tuple[int, int]]) -> None:
         """Known from the headers alone: pictures that cannot fit are refused before any of them is decoded."""

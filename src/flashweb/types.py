@@ -101,6 +101,8 @@ class Structure:
 
     kind: Literal["json_schema", "json_object", "regex", "choice", "grammar"]
     source: str = ""
+    param: str = field(default="", compare=False)  # the request's field that it came from, for messages
+    after_token: int | None = None  # a thought's end: until that token has come anything may, but the answer not end
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,7 +97,7 @@ BAD: dict[str, tuple[Any, str | None, str]] = {
     "top_logprobs alone": ({**HI, "top_logprobs": 2}, "top_logprobs", "logprobs is not true"),
     "stream text": ({**HI, "stream": "yes"}, "stream", "true or false"),
     "stream_options alone": ({**HI, "stream_options": {"include_usage": True}}, "stream_options", "stream: true"),
-    "json_object": ({**HI, "response_format": {"type": "json_object"}}, "response_format", "not offered in this"),
+    "two structures": ({**HI, "guided_regex": "a", "guided_choice": ["a"]}, "guided_choice", "one of them"),
     "tools": ({**HI, "tools": [{"type": "function"}]}, "tools", "not offered"),
     "functions": ({**HI, "functions": [{"name": "f"}]}, "functions", "not offered"),
     "a tool's result": ({"messages": [{"role": "tool", "content": "1"}]}, "messages[0].role", "tools are not offered"),
@@ -195,6 +195,7 @@ FIELDS = [
     "model", "messages", "stream", "stream_options", "max_tokens", "max_completion_tokens", "min_tokens", "n",
     "temperature", "top_p", "top_k", "min_p", "presence_penalty", "frequency_penalty", "repetition_penalty", "seed",
     "stop", "stop_token_ids", "logit_bias", "logprobs", "top_logprobs", "ignore_eos", "response_format", "tools",
+    "structured_outputs", "guided_json", "guided_regex", "guided_choice", "guided_grammar",
     "chat_template_kwargs", "reasoning_effort",
 ]  # fmt: skip
 

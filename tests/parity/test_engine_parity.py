@@ -64,12 +64,12 @@ class Recorder:
         self.answers: dict[str, list[int]] = {}
         self.cached: dict[str, int] = {}
 
-        def recording(logits: torch.Tensor, seqs: list[Any], ahead: list[int]) -> Any:
-            for row, seq, guessed in zip(logits, seqs, ahead, strict=True):
+        def recording(logits: torch.Tensor, seqs: list[Any], largest: Any, places: list[int], masks: Any) -> Any:
+            for row, seq, place in zip(logits, seqs, places, strict=True):
                 # A later row of the same place comes from the right tokens: what a wrong draft led to is forgotten.
                 rows = self.rows.setdefault(seq.request_id, [])
-                rows[seq.num_answer_tokens + guessed :] = [row.clone()]
-            return sample(logits, seqs, ahead=ahead)
+                rows[place:] = [row.clone()]
+            return sample(logits, seqs, largest, places, masks)
 
         monkeypatch.setattr(runner_module, "sample", recording)
 

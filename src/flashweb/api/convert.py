@@ -38,13 +38,6 @@ def to_chat(request: schemas.ChatRequest, *, max_images: int, owner: str | None 
 
 
 def _refuse_later_features(request: schemas.ChatRequest) -> None:
-    if request.response_format is not None and request.response_format.type != "text":
-        raise InvalidRequest(
-            f"response_format.type {request.response_format.type!r} is not offered in this edition, only 'text'; "
-            "leave it out and ask for JSON in the prompt.",
-            param="response_format",
-            code="unsupported_parameter",
-        )
     for name in ("tools", "functions"):
         if getattr(request, name):
             raise InvalidRequest(

@@ -7,11 +7,12 @@ from typing import Any
 
 from flashweb.api import schemas
 from flashweb.api.convert import thinks
+from flashweb.api.structures import to_structure
 from flashweb.errors import InvalidRequest
 from flashweb.types import SamplingParams
 
 DEFAULT_MAX_TOKENS = 512
-DEFAULT_MAX_TOKENS_THINKING = 4096
+DEFAULT_MAX_TOKENS_LONG = 4096  # with thinking, and for JSON, of which half is worth nothing
 # What a checkpoint's generation_config may set, and under which of our names.
 _GENERATION_DEFAULTS = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty")
 
@@ -21,7 +22,8 @@ def to_params(request: schemas.ChatRequest, defaults: Mapping[str, Any], num_tok
 
     `num_tokens` is the size of the vocabulary: ids a caller names must be below it.
     """
-    max_tokens = _max_tokens(request)
+    structure = to_structure(request)
+    max_tokens = _max_tokens(request, long=structure is not None and structure.kind.startswith("json"))
     min_tokens = request.min_tokens or 0
     if min_tokens > max_tokens:
         raise InvalidRequest(
@@ -54,18 +56,19 @@ def to_params(request: schemas.ChatRequest, defaults: Mapping[str, Any], num_tok
         stop_token_ids=tuple(_known(id, num_tokens, "stop_token_ids") for id in request.stop_token_ids or ()),
         include_stop=bool(request.include_stop_str_in_output),
         ignore_eos=bool(request.ignore_eos),
+        structure=structure,
         **given,
     )
 
 
-def _max_tokens(request: schemas.ChatRequest) -> int:
+def _max_tokens(request: schemas.ChatRequest, *, long: bool) -> int:
     old, new = request.max_tokens, request.max_completion_tokens
     if old is not None and new is not None and old != new:
         raise InvalidRequest(
             f"max_tokens is {old} but max_completion_tokens is {new}; they mean the same, give one of them.",
             param="max_completion_tokens",
         )
-    default = DEFAULT_MAX_TOKENS_THINKING if thinks(request) else DEFAULT_MAX_TOKENS
+    default = DEFAULT_MAX_TOKENS_LONG if long or thinks(request) else DEFAULT_MAX_TOKENS
     return old or new or max(default, request.min_tokens or 0)
 
 

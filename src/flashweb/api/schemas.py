@@ -151,8 +151,34 @@ class StreamOptions(_Wire):
     continuous_usage_stats: bool | None = Field(None, description="the usage so far in every chunk")
 
 
+class JsonSchemaFormat(_Wire):
+    """A JSON Schema and its name."""
+
+    name: str | None = Field(None, max_length=256, description="for the caller's own use")
+    description: str | None = Field(None, description="accepted for compatibility; say it in the messages")
+    schema_: dict[str, Any] | bool | None = Field(
+        None, alias="schema", description="JSON Schema (draft 2020-12; keywords: docs/api.md); none: any object"
+    )
+    strict: bool | None = Field(None, description="accepted for compatibility: the schema is always enforced")
+
+
 class ResponseFormat(_Wire):
-    type: str = Field("text", description="only `text` in this edition")
+    """What the answer is: free text, any JSON object, or JSON that a schema describes."""
+
+    type: Literal["text", "json_object", "json_schema"] = "text"
+    json_schema: JsonSchemaFormat | None = Field(None, description="with type json_schema")
+
+
+class StructuredOutputs(_Wire):
+    """What the answer must match, as vLLM names it: exactly one of these."""
+
+    json_: dict[str, Any] | str | bool | None = Field(None, alias="json", description="a JSON Schema, also as text")
+    json_object: bool | None = Field(None, description="any JSON object")
+    regex: str | None = Field(None, description="a regular expression that the whole answer matches")
+    choice: list[str] | None = Field(None, description="one of these texts")
+    grammar: str | None = Field(None, description="a grammar in Lark's or GBNF's notation")
+    structural_tag: Any | None = Field(None, description="not offered")
+    whitespace_pattern: Any | None = Field(None, description="not offered: the server's own is bounded")
 
 
 class ChatTemplateKwargs(_Wire):
@@ -180,7 +206,7 @@ class ChatRequest(_Wire):
     )
     stream: bool | None = Field(None, description="send the answer piece by piece as server-sent events")
     stream_options: StreamOptions | None = Field(None, description="only together with stream: true")
-    max_tokens: TokenCount | None = Field(None, description="longest answer in tokens; default 512, 4096 with thinking")
+    max_tokens: TokenCount | None = Field(None, description="longest answer; default 512; 4096 with thinking or JSON")
     max_completion_tokens: TokenCount | None = Field(None, description="the newer name of max_tokens")
     min_tokens: Annotated[int, Field(ge=0, le=MAX_TOKENS)] | None = Field(
         None, description="the answer does not end before it has so many tokens"
@@ -225,6 +251,14 @@ class ChatRequest(_Wire):
     enhance: Enhance | None = Field(None, description="for every picture of the chat; a part's own value wins")
     ignore_eos: bool | None = Field(None, description="go on after the end token, for measuring")
     response_format: ResponseFormat | None = Field(None, description="what the answer must look like")
+    structured_outputs: StructuredOutputs | None = Field(
+        None, description="what the answer must match, as vLLM names it"
+    )
+    guided_json: dict[str, Any] | str | bool | None = Field(None, description="older name of structured_outputs.json")
+    guided_regex: str | None = Field(None, description="older name of structured_outputs.regex")
+    guided_choice: list[str] | None = Field(None, description="older name of structured_outputs.choice")
+    guided_grammar: str | None = Field(None, description="older name of structured_outputs.grammar")
+    guided_whitespace_pattern: Any | None = Field(None, description="not offered: the server's own is bounded")
     tools: list[Any] | None = Field(None, description="not in this edition")
     functions: list[Any] | None = Field(None, description="not in this edition")
     chat_template_kwargs: ChatTemplateKwargs | None = Field(None, description="choices of the chat template")

@@ -52,6 +52,7 @@ from flashweb.engine.protocol import (
     Tokens,
     WireImage,
     WireSampling,
+    WireStructure,
     encode_frame,
 )
 from flashweb.engine.start_clock import in_words
@@ -634,6 +635,7 @@ def to_submit(wire_id: str, prompt: Prompt, params: SamplingParams, known: Colle
         )
         for span in prompt.spans
     )
+    structure = params.structure
     sampling = WireSampling(
         max_tokens=params.max_tokens,
         min_tokens=params.min_tokens,
@@ -649,6 +651,7 @@ def to_submit(wire_id: str, prompt: Prompt, params: SamplingParams, known: Colle
         logprobs=params.logprobs,
         stop_token_ids=tuple(params.stop_token_ids),
         ignore_eos=params.ignore_eos,
+        structure=None if structure is None else WireStructure(structure.kind, structure.source, structure.after_token),
     )
     return Submit(
         request_id=wire_id,

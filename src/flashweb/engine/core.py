@@ -23,6 +23,7 @@ from torch import Tensor
 
 from flashweb.engine.block_manager import BlockManager
 from flashweb.engine.config import EngineConfig
+from flashweb.engine.constraint import Grammars
 from flashweb.engine.encoder_cache import EncoderCache
 from flashweb.engine.memory import Card, MemoryPlan, measure_free_bytes, peak_memory_bytes, plan_memory, step_limits
 from flashweb.engine.protocol import Failed, Ready, Stats, Submit, Token, WireImage, WireSampling
@@ -83,6 +84,7 @@ class EngineCore:
             )
             clock.done("prompt graphs")
         self.num_steps = 0
+        self.grammars = Grammars.of_checkpoint(config.model, config.eos_token_ids)
         # Overlapped: a step is launched before the tokens of the one before it are read, so that the device never
         # waits for the host. On a CPU both are the same processor and there is nothing to gain.
         self.overlap = model.device.type != "cpu" if config.overlap is None else config.overlap
@@ -97,7 +99,10 @@ class EngineCore:
         """Queues a request. Raises InvalidRequest, ContextLengthExceeded, Overloaded, PixelsNeeded."""
         if message.request_id in self.scheduler:
             raise InvalidRequest(f"request id {message.request_id!r} is in use; every request needs its own")
-        self.scheduler.add(Sequence.from_submit(message, self.rules))
+        seq = Sequence.from_submit(message, self.rules)
+        if message.sampling.structure is not None:
+            seq.constraint = self.grammars.constraint(message.sampling.structure)
+        self.scheduler.add(seq)
 
     def abort(self, request_id: str) -> bool:
         """Ends a request early and frees all it holds; False when there is none of that name (it may have ended)."""
@@ -119,7 +124,11 @@ class EngineCore:
             self.num_steps += 1
         if self.overlap:
             launched, self._under_way = self._under_way, launched
-        return news if launched is None else news + self._finish(*launched)
+        if launched is not None:
+            news += self._finish(*launched)
+        if self._under_way is not None:
+            self._under_way[1].sample()  # where that had to wait for the tokens just read
+        return news
 
     def _finish(self, batch: Batch, step: Launched) -> list[Token | Failed]:
         results = [self._accept(chunk, rows) for chunk, rows in zip(batch.chunks, step.read(), strict=True)]

@@ -33,6 +33,14 @@ class WireImage(msgspec.Struct, frozen=True, array_like=True):
     patches: memoryview | None
 
 
+class WireStructure(msgspec.Struct, frozen=True, array_like=True):
+    """`flashweb.types.Structure`."""
+
+    kind: Literal["json_schema", "json_object", "regex", "choice", "grammar"]
+    source: str
+    after_token: int | None = None
+
+
 class WireSampling(msgspec.Struct, frozen=True, array_like=True):
     max_tokens: int
     min_tokens: int
@@ -48,6 +56,7 @@ class WireSampling(msgspec.Struct, frozen=True, array_like=True):
     logprobs: int | None
     stop_token_ids: tuple[int, ...]  # eos ids are added by the engine unless ignore_eos
     ignore_eos: bool
+    structure: WireStructure | None = None
 
 
 class Submit(_Message, frozen=True, tag="submit"):

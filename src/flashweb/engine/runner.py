@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from flashweb.engine.batch import PendingTokens, build_inputs, decode_numbers, is_decode
+from flashweb.engine.constraint import MaskRows, Masks, MaskWanted, fill_rows
 from flashweb.engine.encoder_cache import EncoderCache
-from flashweb.engine.sampler import Sampling, on_device, sample
+from flashweb.engine.sampler import Sampling, holds_back_stops, on_device, sample
 from flashweb.engine.scheduler import Batch, Chunk, Row, Slice
 from flashweb.engine.sequence import Picture, Sequence
 from flashweb.errors import FlashwebError
@@ -75,8 +76,10 @@ class DeviceLost(Exception):
 @dataclass(frozen=True, slots=True)
 class Launched:
     """A step under way. `read` waits for its end: per chunk, in order, what its rows were sampled to, or the one error
-    of a chunk that could not be computed. Raises DeviceLost."""
+    of a chunk that could not be computed. `sample` is to be called when the tokens of the step before have been read:
+    what a structured answer allows next depends on them. Both raise DeviceLost."""
 
+    sample: Callable[[], None]
     read: Callable[[], list[list[Row]]]
     encoding: Encoding | None = None  # of the step's pictures
 
@@ -106,14 +109,31 @@ class Encoding:
         return float(self._began.elapsed_time(self._end)) / 1000 if self._end.query() else None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Forward:
-    """Some chunks' forward pass and what was sampled from it: None when no chunk samples."""
+    """Some chunks' forward pass, and what was sampled from it: None when no chunk samples, or not yet."""
 
     chunks: list[Chunk]
-    sampling: Sampling | None
+    logits: Tensor | None  # [sampled rows, vocabulary]
+    largest: tuple[Tensor, Tensor] | None = None
+    sampling: Sampling | None = None
+    error: Exception | None = None  # of sampling
+
+    def sample(self, masks: MaskRows | None) -> None:
+        if self.logits is not None:
+            seqs = [chunk.seq for chunk in self.chunks for _ in range(chunk.num_sampled)]
+            # Not the sequences' own lengths: where rows are sampled later, their tokens are booked already.
+            places = [chunk.place + ahead for chunk in self.chunks for ahead in range(chunk.num_sampled)]
+            self.sampling = sample(self.logits, seqs, self.largest, places, masks)
+            self.logits = self.largest = None
+
+    def sample_with_own_masks(self) -> None:
+        wanted = _masks_wanted(self.chunks)
+        self.sample(fill_rows(wanted) if wanted else None)
 
     def read(self) -> list[list[Row]]:
+        if self.error is not None:
+            return [[self.error] for _ in self.chunks]
         if self.sampling is None:
             return [[] for _ in self.chunks]
         rows = iter(self.sampling.read())
@@ -135,6 +155,7 @@ class ModelRunner:
         self._tables = BlockTables(block_size)
         self._begun: dict[bytes, Iterator[Tensor | None]] = {}  # pictures half through the tower, oldest first
         self._pending: PendingTokens | None = None  # of the step launched last
+        self._masks = Masks()
 
     @torch.inference_mode()
     def launch(self, batch: Batch) -> Launched:
@@ -145,16 +166,39 @@ class ModelRunner:
         errors = self._encode(batch.pictures)
         if encoding is not None:
             encoding.ended()
+        samples_late = any(_is_mask_unknown(chunk) for chunk in batch.chunks)
+        wanted = [] if samples_late else _masks_wanted(batch.chunks)
+        masks = self._masks.begin(wanted) if wanted else None
         parts: list[_Forward | Exception] = []
         if not errors:
             try:
-                parts = [self._forward(batch)]
+                whole = self._forward(batch)
+                if not samples_late:
+                    whole.sample(masks() if masks is not None else None)
+                parts = [whole]
             except Exception as error:
                 _raise_if_device_lost(error)
         if not parts:
-            parts = [self._run_alone(chunk, errors) for chunk in batch.chunks]
+            if masks is not None:
+                masks()  # computed anew, but not by two at once
+            parts = [self._run_alone(chunk, errors, samples_late) for chunk in batch.chunks]
+        if samples_late:
+            return Launched(lambda: self._sample_late(parts), lambda: _read(parts), encoding)
         self._pending = _pending_of(parts)
-        return Launched(lambda: _read(parts), encoding)
+        return Launched(lambda: None, lambda: _read(parts), encoding)
+
+    @torch.inference_mode()
+    def _sample_late(self, parts: list[_Forward | Exception]) -> None:
+        """Samples a step whose rows waited for tokens that are known by now; the device may still be computing its
+        logits, and the masks are made meanwhile."""
+        for part in parts:
+            if isinstance(part, _Forward):
+                try:
+                    part.sample_with_own_masks()
+                except Exception as error:
+                    _raise_if_device_lost(error)
+                    part.error = _named(error)
+        self._pending = _pending_of(parts)
 
     def wipe(self, blocks: list[int]) -> None:
         """Zeroes blocks: attention over padded rows multiplies what lies there by 0, and 0 * NaN is NaN."""
@@ -228,32 +272,48 @@ class ModelRunner:
             hidden = self.prompts.forward(inputs)
         else:
             hidden = self.model.forward(inputs, self.cache)
-        rows = [(chunk.seq, ahead) for chunk in batch.chunks for ahead in range(chunk.num_sampled)]
-        if not rows:
+        if not any(chunk.samples for chunk in batch.chunks):
             return _Forward(batch.chunks, None)
-        logits = self.model.logits(hidden[inputs.last_rows])[:, : self.num_real_tokens]
-        return _Forward(batch.chunks, sample(logits, [seq for seq, _ in rows], ahead=[ahead for _, ahead in rows]))
+        return _Forward(batch.chunks, self.model.logits(hidden[inputs.last_rows])[:, : self.num_real_tokens])
 
     def _decode(self, batch: Batch, decoder: Decoder) -> _Forward:
         numbers, tables = decode_numbers(batch, self._tables, self._pending)
         if self._pending is not None:
             decoder.sampled[: len(self._pending.tokens)].copy_(self._pending.tokens)
         logits, highest, tokens = decoder.launch(numbers, tables)
-        seqs = [chunk.seq for chunk in batch.chunks]
         # A copy: the next launch overwrites them, and of a step that is computed chunk by chunk there are several.
-        return _Forward(batch.chunks, sample(logits[:, : self.num_real_tokens], seqs, (highest, tokens.clone())))
+        return _Forward(batch.chunks, logits[:, : self.num_real_tokens], (highest, tokens.clone()))
 
-    def _run_alone(self, chunk: Chunk, errors: dict[bytes, Exception]) -> _Forward | Exception:
+    def _run_alone(self, chunk: Chunk, errors: dict[bytes, Exception], samples_late: bool) -> _Forward | Exception:
         for picture in chunk.seq.pictures_in(chunk.start, chunk.end):
             if picture.digest in errors:
                 return errors[picture.digest]
         if chunk.drafts:  # a guess may be what broke the step
             chunk = replace(chunk, end=chunk.end - len(chunk.drafts), drafts=())
         try:
-            return self._forward(Batch([chunk], num_tokens=chunk.end - chunk.start))
+            part = self._forward(Batch([chunk], num_tokens=chunk.end - chunk.start))
+            if samples_late and part.logits is not None:
+                part.logits = part.logits.clone()  # the next chunk's launch may overwrite them
+            elif not samples_late:
+                part.sample_with_own_masks()
+            return part
         except Exception as error:
             _raise_if_device_lost(error)
             return _named(error)
+
+
+def _is_mask_unknown(chunk: Chunk) -> bool:
+    """Whether what its row may be sampled to depends on a token under way."""
+    return chunk.samples and chunk.seq.constraint is not None and chunk.seq.is_pending
+
+
+def _masks_wanted(chunks: list[Chunk]) -> list[MaskWanted]:
+    """In the order of their sampled rows, of the chunks whose sequences are constrained."""
+    return [
+        MaskWanted(seq.constraint, chunk.drafts, seq.stop_token_ids if holds_back_stops(seq, chunk.place) else ())
+        for chunk in chunks
+        if chunk.samples and (seq := chunk.seq).constraint is not None
+    ]
 
 
 def _as_tensor(picture: Picture) -> Tensor:

@@ -6,8 +6,8 @@ answer is the same alone, in any batch, and after preemption. Filters are thresh
 are kept), which makes them independent of how a sort orders equal values.
 
 Order of processing: repetition penalty, presence and frequency penalty, logit bias, stop tokens held back until
-min_tokens; then temperature, top-k, top-p (over what top-k left), min-p. Log-probabilities are the model's own,
-before any of that.
+min_tokens, tokens that a structured answer does not allow; then temperature, top-k, top-p (over what top-k left),
+min-p. Log-probabilities are the model's own, before any of that.
 """
 
 from __future__ import annotations
@@ -18,9 +18,12 @@ from collections.abc import Sequence as Ordered
 from dataclasses import dataclass
 from hashlib import blake2b
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from flashweb.engine.constraint import MaskRows
 from flashweb.engine.scheduler import Row, Sampled, TokenLogprobs
 from flashweb.engine.sequence import Sequence
 from flashweb.errors import FlashwebError
@@ -42,30 +45,38 @@ def sample(
     logits: Tensor,
     seqs: Ordered[Sequence],
     largest: tuple[Tensor, Tensor] | None = None,
-    ahead: Ordered[int] | None = None,
+    places: Ordered[int] | None = None,
+    masks: MaskRows | None = None,
 ) -> Sampling:
     """The next token of each row, or the error of that row alone. Nothing waits for the device before `read`.
 
     logits: float32 [len(seqs), vocabulary], padding rows of the vocabulary already cut off; `largest` is their
-    `max(dim=-1)` where it is known. `ahead`: how many guessed tokens lie between the sequence's own and each row.
+    `max(dim=-1)` where it is known. `places`: the rows' places in their answers, where those are not the sequences'
+    next ones. `masks`: what the rows of constrained sequences allow, in their order.
     """
+    if places is None:
+        places = [seq.num_answer_tokens for seq in seqs]
     # A NaN anywhere in the row comes out as the maximum.
     highest, tokens = logits.max(dim=-1) if largest is None else largest
     peaks = highest  # of what was chosen from
-    processed = [i for i, seq in enumerate(seqs) if not _is_plain(seq)]
+    processed = [i for i, (seq, place) in enumerate(zip(seqs, places, strict=True)) if not _is_plain(seq, place)]
     if processed:
         rows = on_device(processed, torch.int64, logits.device)
-        places = [seqs[i].num_answer_tokens + (ahead[i] if ahead else 0) for i in processed]
-        picked, picked_from = _process(logits.index_select(0, rows), [seqs[i] for i in processed], places)
+        work, own = logits.index_select(0, rows), [seqs[i] for i in processed]
+        picked, picked_from = _process(work, own, [places[i] for i in processed], masks)
         tokens, peaks = tokens.index_copy(0, rows, picked), highest.index_copy(0, rows, picked_from)
     numbers = to_host(torch.stack((highest.double(), peaks.double(), tokens.double())))  # exact: ids are below 2^53
     logprobs = _logprobs(logits, seqs, tokens)
 
+    dead = _dead_rows(seqs, masks)
+
     def read() -> list[Row]:
-        rows = zip(*numbers().tolist(), logprobs(), strict=True)
+        rows = enumerate(zip(*numbers().tolist(), logprobs(), strict=True))
         return [
-            Sampled(int(token), logprob) if math.isfinite(peak) and math.isfinite(choice) else _broken(peak)
-            for peak, choice, token, logprob in rows
+            Sampled(int(token), logprob)
+            if math.isfinite(peak) and math.isfinite(choice) and row not in dead
+            else _broken(peak, dead.get(row))
+            for row, (peak, choice, token, logprob) in rows
         ]
 
     return Sampling(tokens, read)
@@ -93,45 +104,66 @@ def on_device(values: Ordered[float] | Ordered[int], dtype: torch.dtype, device:
     return tensor if device.type == "cpu" else tensor.pin_memory().to(device, non_blocking=True)
 
 
+def to_device(values: NDArray[np.int32], device: torch.device) -> Tensor:
+    """An array as a tensor there, without waiting for what the device is doing."""
+    tensor = torch.from_numpy(values)
+    return tensor if device.type == "cpu" else tensor.pin_memory().to(device, non_blocking=True)
+
+
 def uniform(seed: int, index: int) -> float:
     """A number in [0, 1) that depends on the request's seed and the token's index only."""
     digest = blake2b(index.to_bytes(8, "little"), digest_size=8, key=seed.to_bytes(8, "little")).digest()
     return (int.from_bytes(digest, "little") >> 11) * 2.0**-53
 
 
-def _broken(peak: float) -> FlashwebError:
+def _dead_rows(seqs: Ordered[Sequence], masks: MaskRows | None) -> dict[int, FlashwebError]:
+    """By row, the errors of constrained sequences that cannot go on."""
+    if masks is None or not masks.errors:
+        return {}
+    constrained = [row for row, seq in enumerate(seqs) if seq.constraint is not None]
+    return {constrained[index]: error for index, error in masks.errors.items()}
+
+
+def _broken(peak: float, dead_end: FlashwebError | None) -> FlashwebError:
     if math.isfinite(peak):
-        text = "its logit_bias and penalties leave no token to choose from"
+        if dead_end is not None:
+            return dead_end
+        text = "its logit_bias, penalties and structure leave no token to choose from"
     else:
         text = f"the model computed {peak} instead of numbers for it"
     return FlashwebError(f"this request cannot go on: {text}", code="internal_error")
 
 
-def _is_plain(seq: Sequence) -> bool:
+def _is_plain(seq: Sequence, place: int) -> bool:
     """Whether the largest raw logit is the answer."""
     s = seq.sampling
     return (
-        s.temperature < MIN_TEMPERATURE
+        seq.constraint is None
+        and s.temperature < MIN_TEMPERATURE
         and s.repetition_penalty == 1.0
         and s.presence_penalty == 0.0
         and s.frequency_penalty == 0.0
         and not s.logit_bias
-        and not _holds_back_stops(seq)
+        and not holds_back_stops(seq, place)
     )
 
 
-def _holds_back_stops(seq: Sequence) -> bool:
+def holds_back_stops(seq: Sequence, place: int) -> bool:
     # A stop token does not count itself: min_tokens others come before it.
-    return seq.num_answer_tokens < seq.sampling.min_tokens and bool(seq.stop_token_ids)
+    return place < seq.sampling.min_tokens and bool(seq.stop_token_ids)
 
 
-def _process(work: Tensor, seqs: Ordered[Sequence], places: Ordered[int]) -> tuple[Tensor, Tensor]:
+def _process(
+    work: Tensor, seqs: Ordered[Sequence], places: Ordered[int], masks: MaskRows | None
+) -> tuple[Tensor, Tensor]:
     """(tokens int64, the largest logit each was chosen from) of rows that need more than the raw maximum; where that
     is not finite nothing can be chosen. `work` is a copy of the rows and is written to; `places` are the tokens'
     places in their answers."""
     _penalise_repetition(work, seqs)
     _penalise_presence(work, seqs)
-    _bias(work, seqs)
+    _bias(work, seqs, places)
+    if masks is not None:
+        _mask(work, [row for row, seq in enumerate(seqs) if seq.constraint is not None], masks)
     highest, picked = work.max(dim=-1)
     drawing = [i for i, seq in enumerate(seqs) if seq.sampling.temperature >= MIN_TEMPERATURE]
     if drawing:
@@ -148,7 +180,7 @@ def _penalise_repetition(work: Tensor, seqs: Ordered[Sequence]) -> None:
         for row, seq in enumerate(seqs)
         if seq.sampling.repetition_penalty != 1.0
         for token in set(seq.token_ids)
-        if token < work.shape[1]
+        if 0 <= token < work.shape[1]  # not of a token under way: this row's own may be booked already
     ]
     if cells:
         rows, columns, penalty = _columns(cells, work.device)
@@ -169,7 +201,7 @@ def _penalise_presence(work: Tensor, seqs: Ordered[Sequence]) -> None:
         work[rows, columns] -= penalty
 
 
-def _bias(work: Tensor, seqs: Ordered[Sequence]) -> None:
+def _bias(work: Tensor, seqs: Ordered[Sequence], places: Ordered[int]) -> None:
     cells = [
         (row, token, bias)
         for row, seq in enumerate(seqs)
@@ -179,13 +211,32 @@ def _bias(work: Tensor, seqs: Ordered[Sequence]) -> None:
     cells += [
         (row, token, -math.inf)
         for row, seq in enumerate(seqs)
-        if _holds_back_stops(seq)
+        if holds_back_stops(seq, places[row]) and seq.constraint is None  # whose mask knows whether there are others
         for token in seq.stop_token_ids
         if 0 <= token < work.shape[1] and seq.sampling.logit_bias.get(token) != -math.inf
     ]
     if cells:
         rows, columns, bias_values = _columns(cells, work.device)
         work.index_put_((rows, columns), bias_values, accumulate=True)
+
+
+def _mask(work: Tensor, rows: list[int], masks: MaskRows) -> None:
+    """Takes away what is not allowed. `rows`: those of `work` that the masks are for, in order. A row without any
+    token left is an error elsewhere, and chooses from all of them here."""
+    if work.device.type == "cpu":  # numpy has one operation for what takes torch six
+        unpacked = np.unpackbits(masks.bits.view(np.uint8), axis=1, bitorder="little")
+        allowed = torch.from_numpy(unpacked).view(torch.bool)[:, : work.shape[1]]
+    else:
+        bits = to_device(masks.bits, work.device).view(torch.uint8)
+        shifts = torch.arange(8, dtype=torch.uint8, device=work.device)
+        allowed = ((bits.unsqueeze(-1) >> shifts) & 1).flatten(1).bool()[:, : work.shape[1]]
+    if allowed.shape[1] < work.shape[1]:
+        allowed = torch.nn.functional.pad(allowed, (0, work.shape[1] - allowed.shape[1]))
+    if len(rows) == len(work):
+        work.masked_fill_(~allowed, -math.inf)
+    else:
+        places = on_device(rows, torch.int64, work.device)
+        work[places] = work.index_select(0, places).masked_fill_(~allowed, -math.inf)
 
 
 def _columns(cells: list[tuple[int, int, float]], device: torch.device) -> tuple[Tensor, Tensor, Tensor]:

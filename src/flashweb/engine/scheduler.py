@@ -88,6 +88,11 @@ class Chunk:
         """Rows that the next tokens are sampled from, the last ones."""
         return 1 + len(self.drafts) if self.samples else 0
 
+    @property
+    def place(self) -> int:
+        """Of the first token sampled, in its answer."""
+        return self.end - len(self.drafts) - self.seq.num_prompt_tokens
+
 
 @dataclass(slots=True)
 class Batch:
@@ -280,6 +285,8 @@ class Scheduler:
         room = self.limits.max_num_batched_tokens - batch.num_tokens - 1 - num_behind
         most = min(room, seq.max_new_tokens - seq.num_answer_tokens - 1)
         drafts = seq.speculation.drafts(seq.token_ids, seq.num_tokens, most)
+        if drafts and seq.constraint is not None:
+            drafts = drafts[: seq.constraint.num_allowed(drafts)]
         return drafts[: self.blocks.reserve(seq, len(drafts), keep_free=len(self._running))] if drafts else ()
 
     def _schedule_prefill(self, seq: Sequence, batch: Batch) -> None:
@@ -505,8 +512,12 @@ class Scheduler:
             token_ids.append(one.token_id)
             if one.logprobs is not None:
                 logprobs.append(one.logprobs)
+            if seq.constraint is not None:
+                seq.constraint.accept(one.token_id)
             if one.token_id in seq.stop_token_ids and length > seq.sampling.min_tokens:
                 finish = "stop"
+            elif seq.constraint is not None and seq.constraint.is_complete:
+                finish = "stop"  # whatever else was asked for: nothing can follow
             elif length >= seq.max_new_tokens:
                 finish = "length"
             if finish:

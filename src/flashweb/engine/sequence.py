@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from flashweb.engine.constraint import Constraint
 from flashweb.engine.protocol import Submit, WireImage, WireSampling
 from flashweb.engine.speculation import Speculation
 from flashweb.errors import ContextLengthExceeded, InvalidRequest
@@ -73,6 +74,7 @@ class Sequence:
     pinned: set[bytes] = field(default_factory=set)  # digests held in the encoder cache while their tokens are computed
     num_drafts: int = 0  # tokens guessed in the step under way: how many are right is known after it
     speculation: Speculation = field(default_factory=Speculation)
+    constraint: Constraint | None = None  # what the answer must match
     # For the books, by the scheduler's clock, in seconds.
     arrived_at: float = 0.0
     admitted_at: float = 0.0  # for the first time

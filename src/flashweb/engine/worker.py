@@ -2,7 +2,7 @@
 
 Started and supervised by `client.py`. Connects to the socket, loads the model, then forever: drain the inbox, step,
 send the news. Three threads: the main one computes; one reads the socket; one sends a sign of life twice a second,
-also while the main one loads or computes.
+also while the main one loads or computes. With the first structured request comes a fourth, which compiles grammars.
 
 Ends on Shutdown (0), when the web side closes the line or dies (0), and with last words on a wrong configuration (3),
 a checkpoint that cannot be used (4), a lost device (5), anything else (1). SIGINT and SIGTERM are ignored: a terminal
@@ -21,6 +21,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
@@ -58,11 +60,19 @@ HEARTBEAT_SECONDS = 0.5
 EXIT_CONFIG, EXIT_CHECKPOINT, EXIT_DEVICE = 3, 4, 5
 
 
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A structured request whose grammar is ready, or cannot be: from the thread that compiles to the main one."""
+
+    message: Submit
+    error: Exception | None = None
+
+
 class Line:
     """The engine's end of the socket."""
 
     def __init__(self, connection: socket.socket) -> None:
-        self.inbox: SimpleQueue[ToEngine] = SimpleQueue()
+        self.inbox: SimpleQueue[ToEngine | Compiled] = SimpleQueue()
         self._connection = connection
         self._sending = threading.Lock()
 
@@ -96,6 +106,8 @@ class Worker:
         self.core: EngineCore | None = None
         self.weights_reason = ""  # why they have the format they have, where that was chosen here
         self._last_progress = 0.0
+        self._compiling: set[str] = set()  # requests that wait for their grammar
+        self._compiler = ThreadPoolExecutor(1, thread_name_prefix="grammars")
 
     def beat_forever(self) -> None:
         while True:
@@ -195,16 +207,38 @@ class Worker:
                 if isinstance(failed, Failed):
                     line.send(failed)
 
-    def _handle(self, message: ToEngine, core: EngineCore) -> bool:
+    def _handle(self, message: ToEngine | Compiled, core: EngineCore) -> bool:
         """False when it is time to go."""
         if isinstance(message, Submit):
-            self._submit(message, core)
+            structure = message.sampling.structure
+            if structure is not None and structure not in core.grammars:
+                self._compiling.add(message.request_id)
+                self._compiler.submit(self._compile, message, core)
+            else:
+                self._submit(message, core)
+        elif isinstance(message, Compiled):
+            if message.message.request_id in self._compiling:  # else it was aborted meanwhile
+                self._compiling.remove(message.message.request_id)
+                self._submit(message.message, core, message.error)
         elif isinstance(message, Abort):
+            self._compiling.discard(message.request_id)
             core.abort(message.request_id)
         return not isinstance(message, Shutdown)
 
-    def _submit(self, message: Submit, core: EngineCore) -> None:
+    def _compile(self, message: Submit, core: EngineCore) -> None:
+        """On the thread for it: nobody's tokens wait for somebody's schema."""
+        assert message.sampling.structure is not None
+        error: Exception | None = None
         try:
+            core.grammars.constraint(message.sampling.structure)
+        except Exception as caught:
+            error = caught
+        self.line.inbox.put(Compiled(message, error))
+
+    def _submit(self, message: Submit, core: EngineCore, error: Exception | None = None) -> None:
+        try:
+            if error is not None:
+                raise error
             core.submit(message)
         except PixelsNeeded:
             self.line.send(NeedPixels(message.request_id))
