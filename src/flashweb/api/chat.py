@@ -16,7 +16,16 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from flashweb.api import schemas
-from flashweb.api.answers import Collector, TokenText, add_usages, delta_out, logprobs_out, usage_out
+from flashweb.api.answers import (
+    AnswerForm,
+    Collector,
+    TokenText,
+    add_usages,
+    boxes_out,
+    delta_out,
+    logprobs_out,
+    usage_out,
+)
 from flashweb.api.convert import to_chat
 from flashweb.api.error_handlers import CLIENT_CLOSED_REQUEST, error_response, json_response
 from flashweb.api.openapi import json_body, json_or_stream
@@ -43,6 +52,7 @@ class _Job:
     n: int
     model: str
     include_usage: bool
+    form: AnswerForm
     id: str
     created: int
 
@@ -129,6 +139,7 @@ def _job(wire: schemas.ChatRequest, names: ModelNames, settings: Settings, pipel
         params=to_params(wire, pipeline.generation_defaults, pipeline.num_tokens),
         n=wire.n or 1,
         include_usage=wire.stream_options is not None and wire.stream_options.include_usage,
+        form=AnswerForm(reasoning=wire.include_reasoning is not False, functions=bool(wire.functions)),
         id=f"chatcmpl-{secrets.token_hex(12)}",
         created=int(time.time()),
     )
@@ -141,7 +152,8 @@ def _log_fields(request: Request) -> dict[str, Any]:
 
 
 async def _completion(pipeline: Pipeline, job: _Job, log_fields: dict[str, Any]) -> dict[str, Any]:
-    collector = Collector(job.n, logprobs=job.params.logprobs is not None, text_of=pipeline.token_text)
+    logprobs = job.params.logprobs is not None
+    collector = Collector(job.n, logprobs=logprobs, text_of=pipeline.token_text, form=job.form)
     async with aclosing(pipeline.stream(job.chat, job.params, job.n, job.ticket)) as pieces:
         async for index, delta in pieces:
             collector.add(index, delta)
@@ -172,7 +184,8 @@ async def _events(pipeline: Pipeline, job: _Job, log_fields: dict[str, Any]) -> 
             if delta.usage is not None:
                 usages.append(delta.usage)
             if len(usages) < job.n:
-                yield role + chunks.piece(index, delta)
+                if news := role + chunks.piece(index, delta):  # none where a thought is not shown
+                    yield news
                 continue
             usage = add_usages(usages)
             _note_usage(log_fields, usage)
@@ -201,6 +214,7 @@ class _Chunks:
         self._include_usage = job.include_usage
         self._logprobs = job.params.logprobs is not None
         self._text_of = text_of
+        self._form = job.form
 
     def role(self, index: int) -> bytes:
         return self._frame(index, {"role": "assistant", "content": ""}, None, None)
@@ -208,14 +222,14 @@ class _Chunks:
     def piece(self, index: int, delta: Delta) -> bytes:
         """Text and the finish reason in two chunks, as the last one's delta is empty by convention."""
         logprobs = logprobs_out(delta.logprobs, self._text_of) if self._logprobs and delta.logprobs else None
-        if delta.finish is None and delta.text and not (delta.reasoning or logprobs):
+        if delta.finish is None and delta.text and not (delta.reasoning or delta.tool_calls or logprobs):
             return self._plain(index, delta.text)
+        new = delta_out(delta, self._form)
+        piece = self._frame(index, new, logprobs, None) if new or logprobs else b""
         if delta.finish is None:
-            return self._frame(index, delta_out(delta), logprobs, None)
-        last = self._frame(index, {}, None, delta.finish)
-        if delta.text or delta.reasoning or logprobs:
-            return self._frame(index, delta_out(delta), logprobs, None) + last
-        return last
+            return piece
+        boxes = {"boxes": boxes_out(delta.boxes)} if delta.boxes else {}
+        return piece + self._frame(index, boxes, None, self._form.finish(delta.finish))
 
     def _plain(self, index: int, text: str) -> bytes:
         """Text alone, which nearly every chunk is: only that text is encoded."""

@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from flashweb.api import schemas
+from flashweb.api.thinking import thinks
+from flashweb.api.tools import history_calls, match_results, tool_use
 from flashweb.errors import InvalidRequest
 from flashweb.types import Chat, ImagePart, Message, Part, TextPart
 
@@ -15,8 +17,9 @@ from flashweb.types import Chat, ImagePart, Message, Part, TextPart
 def to_chat(request: schemas.ChatRequest, *, max_images: int) -> Chat:
     """Raises InvalidRequest for what this edition does not offer and for too many pictures."""
     _refuse_later_features(request)
-    messages = tuple(_message(index, message) for index, message in enumerate(request.messages))
-    chat = Chat(messages, enable_thinking=thinks(request))
+    messages = match_results([_message(index, message) for index, message in enumerate(request.messages)])
+    use = tool_use(request)
+    chat = Chat(messages, thinks(request), use.tools, use.parallel)
     if len(chat.images) > max_images:
         raise InvalidRequest(
             f"The messages hold {len(chat.images)} pictures; the limit is {max_images}. Send fewer, or start the "
@@ -34,40 +37,24 @@ def _refuse_later_features(request: schemas.ChatRequest) -> None:
             param="response_format",
             code="unsupported_parameter",
         )
-    for name in ("tools", "functions"):
-        if getattr(request, name):
-            raise InvalidRequest(
-                f"{name} are not offered in this edition; leave the field out.",
-                param=name,
-                code="unsupported_parameter",
-            )
-
-
-def thinks(request: schemas.ChatRequest) -> bool:
-    if request.chat_template_kwargs is not None and "enable_thinking" in request.chat_template_kwargs.model_fields_set:
-        return request.chat_template_kwargs.enable_thinking
-    return request.reasoning_effort not in (None, "none", "minimal")
 
 
 def _message(index: int, message: schemas.ChatMessage) -> Message:
     where = f"messages[{index}]"
-    if message.role in ("tool", "function") or message.tool_calls:
-        param = f"{where}.tool_calls" if message.tool_calls else f"{where}.role"
-        raise InvalidRequest(
-            f"{param}: tools are not offered in this edition; send their results as text in a user message.",
-            param=param,
-            code="unsupported_parameter",
-        )
+    calls = history_calls(message, where)
     if message.content is None and message.role != "assistant":
         raise InvalidRequest(f"{where}.content is missing; give a text or a list of parts.", param=f"{where}.content")
-    role: Any = "system" if message.role == "developer" else message.role
+    role: Any = {"developer": "system", "function": "tool"}.get(message.role, message.role)
     parts = tuple(_parts(message.content))
     if role != "user" and any(isinstance(part, ImagePart) for part in parts):
         raise InvalidRequest(
             f"{where}.content: pictures belong into user messages, this one's role is {message.role!r}.",
             param=f"{where}.content",
         )
-    return Message(role, parts)
+    # A function message, the older form, answers the only call before it, which had no id.
+    answers = "" if message.role == "function" else message.tool_call_id
+    thought = message.reasoning_content if message.reasoning_content is not None else message.reasoning
+    return Message(role, parts, thought if role == "assistant" else None, calls, answers if role == "tool" else None)
 
 
 def _parts(content: schemas.Content | None) -> Iterable[Part]:

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from flashweb.api import schemas
-from flashweb.api.convert import thinks
+from flashweb.api.thinking import thinking_budget, thinks
+from flashweb.api.tools import forced_calls
 from flashweb.errors import InvalidRequest
 from flashweb.types import SamplingParams
 
 DEFAULT_MAX_TOKENS = 512
-DEFAULT_MAX_TOKENS_THINKING = 4096
+DEFAULT_MAX_TOKENS_THINKING = 4096  # also with tools
 # What a checkpoint's generation_config may set, and under which of our names.
 _GENERATION_DEFAULTS = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty")
 
@@ -54,6 +55,9 @@ def to_params(request: schemas.ChatRequest, defaults: Mapping[str, Any], num_tok
         stop_token_ids=tuple(_known(id, num_tokens, "stop_token_ids") for id in request.stop_token_ids or ()),
         include_stop=bool(request.include_stop_str_in_output),
         ignore_eos=bool(request.ignore_eos),
+        structure=forced_calls(request),
+        keep_control=request.skip_special_tokens is False,
+        thinking_budget=thinking_budget(request),
         **given,
     )
 
@@ -65,7 +69,8 @@ def _max_tokens(request: schemas.ChatRequest) -> int:
             f"max_tokens is {old} but max_completion_tokens is {new}; they mean the same, give one of them.",
             param="max_completion_tokens",
         )
-    default = DEFAULT_MAX_TOKENS_THINKING if thinks(request) else DEFAULT_MAX_TOKENS
+    is_long = thinks(request) or request.tools or request.functions
+    default = DEFAULT_MAX_TOKENS_THINKING if is_long else DEFAULT_MAX_TOKENS
     return old or new or max(default, request.min_tokens or 0)
 
 

@@ -9,7 +9,16 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    ModelWrapValidatorHandler,
+    PrivateAttr,
+    Tag,
+    model_validator,
+)
 
 MAX_MESSAGES = 256
 MAX_PARTS = 512
@@ -18,9 +27,12 @@ MAX_STOP_CHARS = 256
 MAX_LOGIT_BIAS = 300
 MAX_TOP_LOGPROBS = 20
 MAX_CHOICES = 8
+MAX_TOOLS = 128
+MAX_NAME_CHARS = 256
 MAX_TOKENS = 1 << 20  # far above any context; keeps absurd integers out of the arithmetic
 
 TokenCount = Annotated[int, Field(ge=1, le=MAX_TOKENS)]
+ThinkingBudget = Annotated[int, Field(ge=0, le=MAX_TOKENS)]
 TokenId = Annotated[int, Field(ge=0, lt=1 << 24)]
 
 
@@ -74,13 +86,34 @@ Content = Annotated[
 ]
 
 
+class FunctionCall(_Wire):
+    """What an earlier answer called."""
+
+    name: Annotated[str, Field(min_length=1, max_length=MAX_NAME_CHARS)]
+    arguments: str | dict[str, Any] = Field("", description="a JSON object, as text or as it is")
+
+
+class ToolCall(_Wire):
+    id: Annotated[str, Field(min_length=1, max_length=MAX_NAME_CHARS)]
+    type: Literal["function"] = "function"
+    function: FunctionCall
+
+
 class ChatMessage(_Wire):
     """One turn."""
 
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]
     content: Content | None = Field(None, description="a text, a list of parts, or one part")
-    reasoning_content: str | None = Field(None, description="an assistant turn's thinking; not read again")
-    tool_calls: list[Any] | None = Field(None, description="not in this edition")
+    reasoning_content: str | None = Field(
+        None, description="an assistant turn's thinking; the model sees it again until the next user message"
+    )
+    reasoning: str | None = Field(None, description="the same under its other name")
+    tool_calls: Annotated[list[ToolCall], Field(max_length=MAX_TOOLS)] | None = Field(
+        None, description="an assistant turn's calls, as they were answered"
+    )
+    tool_call_id: str | None = Field(None, description="which call a tool message gives the result of")
+    function_call: FunctionCall | None = Field(None, description="the older form of tool_calls")
+    name: str | None = Field(None, max_length=MAX_NAME_CHARS, description="the function of a function message")
 
 
 class StreamOptions(_Wire):
@@ -93,6 +126,92 @@ class ResponseFormat(_Wire):
 
 class ChatTemplateKwargs(_Wire):
     enable_thinking: bool = Field(False, description="let the model think before it answers")
+
+
+class Thinking(_Wire):
+    """Thinking in the words of GLM's and Anthropic's own APIs."""
+
+    type: Literal["enabled", "disabled"]
+    budget_tokens: ThinkingBudget | None = Field(None, description="longest thought in tokens")
+
+
+class FunctionDefinition(_Wire):
+    name: Annotated[str, Field(min_length=1, max_length=MAX_NAME_CHARS)]
+    description: str | None = None
+    parameters: dict[str, Any] | None = Field(None, description="a JSON Schema of type object; absent: no arguments")
+    strict: bool | None = Field(None, description="accepted; forced calls always follow the types of the schema")
+
+    _given: dict[str, Any] = PrivateAttr(default_factory=dict)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _keep(cls, value: Any, validate: ModelWrapValidatorHandler[FunctionDefinition]) -> FunctionDefinition:
+        function = validate(value)
+        function._given = value
+        return function
+
+    @property
+    def as_given(self) -> dict[str, Any]:
+        """With the caller's own order and further keys: the prompt shows the model what the caller wrote."""
+        return self._given
+
+
+class Tool(_Wire):
+    """A function the model may call."""
+
+    type: Literal["function"]
+    function: FunctionDefinition
+
+    _given: dict[str, Any] = PrivateAttr(default_factory=dict)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _keep(cls, value: Any, validate: ModelWrapValidatorHandler[Tool]) -> Tool:
+        tool = validate(value)
+        tool._given = value
+        return tool
+
+    @property
+    def as_given(self) -> dict[str, Any]:
+        return self._given
+
+
+class FunctionName(_Wire):
+    name: str
+
+
+class NamedTool(_Wire):
+    """This function and no other."""
+
+    type: Literal["function"]
+    function: FunctionName
+
+
+class ToolChoiceSet(_Wire):
+    mode: Literal["auto", "required"]
+    tools: Annotated[list[NamedTool], Field(min_length=1, max_length=MAX_TOOLS)]
+
+
+class AllowedTools(_Wire):
+    """Only some of the tools."""
+
+    type: Literal["allowed_tools"]
+    allowed_tools: ToolChoiceSet
+
+
+def _choice_kind(value: Any) -> str | None:
+    if isinstance(value, str):
+        return "word"
+    kind = _part_kind(value)
+    return kind if kind in ("function", "allowed_tools") else None
+
+
+ToolChoice = Annotated[
+    Annotated[Literal["none", "auto", "required"], Tag("word")]
+    | Annotated[NamedTool, Tag("function")]
+    | Annotated[AllowedTools, Tag("allowed_tools")],
+    Discriminator(_choice_kind, custom_error_type="tool_choice_type", custom_error_message="unknown tool choice"),
+]
 
 
 class ChatRequest(_Wire):
@@ -128,9 +247,27 @@ class ChatRequest(_Wire):
     top_logprobs: Annotated[int, Field(ge=0, le=MAX_TOP_LOGPROBS)] | None = None
     ignore_eos: bool | None = Field(None, description="go on after the end token, for measuring")
     response_format: ResponseFormat | None = None
-    tools: list[Any] | None = Field(None, description="not in this edition")
-    functions: list[Any] | None = Field(None, description="not in this edition")
+    tools: Annotated[list[Tool], Field(max_length=MAX_TOOLS)] | None = Field(
+        None, description="functions the model may call"
+    )
+    tool_choice: ToolChoice | None = Field(
+        None, description="none; auto (default): the model decides; required: at least one call; or a function by name"
+    )
+    parallel_tool_calls: bool | None = Field(None, description="false: at most one call; default true")
+    functions: Annotated[list[FunctionDefinition], Field(max_length=MAX_TOOLS)] | None = Field(
+        None, description="the older form of tools; the answer then has function_call"
+    )
+    function_call: Literal["none", "auto"] | FunctionName | None = Field(None, description="the older tool_choice")
     chat_template_kwargs: ChatTemplateKwargs | None = None
+    thinking: Thinking | None = None
+    thinking_token_budget: ThinkingBudget | None = Field(
+        None, description="longest thought in tokens; then it is closed and the answer begins; 0: no thought"
+    )
+    thinking_budget: ThinkingBudget | None = Field(None, description="the same under its other name")
+    include_reasoning: bool | None = Field(None, description="false: the thought is not sent; default true")
+    skip_special_tokens: bool | None = Field(
+        None, description="false: control tokens such as <|begin_of_box|> stay in the text; default true"
+    )
     reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = Field(
         None, description="anything but none or minimal lets the model think before it answers"
     )
@@ -171,10 +308,33 @@ class LogprobsOut(BaseModel):
     refusal: None = None
 
 
+class FunctionCallOut(BaseModel):
+    name: str
+    arguments: str = Field(description="a JSON object; cut off where finish_reason is length")
+
+
+class ToolCallOut(BaseModel):
+    id: str
+    type: Literal["function"]
+    function: FunctionCallOut
+
+
+class BoxOut(BaseModel):
+    """A box in the answer's text."""
+
+    image: int = Field(description="which picture of the request, from 0")
+    box: list[int] = Field(description="x1, y1, x2, y2 in thousandths of the picture, as in the text")
+    pixels: list[int] = Field(description="the same in pixels of the original picture")
+
+
 class AssistantMessage(BaseModel):
     role: Literal["assistant"]
     content: str | None
     reasoning_content: str | None = None
+    reasoning: str | None = Field(None, description="the same as reasoning_content")
+    tool_calls: list[ToolCallOut] | None = None
+    function_call: FunctionCallOut | None = Field(None, description="where the request had functions")
+    boxes: list[BoxOut] | None = Field(None, description="boxes of the answer on the request's pictures")
     refusal: None = None
 
 
@@ -182,7 +342,7 @@ class Choice(BaseModel):
     index: int
     message: AssistantMessage
     logprobs: LogprobsOut | None
-    finish_reason: Literal["stop", "length", "tool_calls"]
+    finish_reason: Literal["stop", "length", "tool_calls", "function_call"]
 
 
 class ChatCompletion(BaseModel):
@@ -194,17 +354,35 @@ class ChatCompletion(BaseModel):
     usage: UsageOut
 
 
+class FunctionCallPieceOut(BaseModel):
+    name: str | None = None
+    arguments: str
+
+
+class ToolCallPieceOut(BaseModel):
+    """The first piece of a call has its id and name; the arguments of all of them together are a JSON object."""
+
+    index: int
+    id: str | None = None
+    type: Literal["function"] | None = None
+    function: FunctionCallPieceOut
+
+
 class DeltaOut(BaseModel):
     role: Literal["assistant"] | None = None
     content: str | None = None
     reasoning_content: str | None = None
+    reasoning: str | None = None
+    tool_calls: list[ToolCallPieceOut] | None = None
+    function_call: FunctionCallPieceOut | None = None
+    boxes: list[BoxOut] | None = Field(None, description="on the last chunk")
 
 
 class ChunkChoice(BaseModel):
     index: int
     delta: DeltaOut
     logprobs: LogprobsOut | None
-    finish_reason: Literal["stop", "length", "tool_calls"] | None
+    finish_reason: Literal["stop", "length", "tool_calls", "function_call"] | None
 
 
 class ChatCompletionChunk(BaseModel):

@@ -631,6 +631,7 @@ def to_submit(wire_id: str, prompt: Prompt, params: SamplingParams, known: Colle
         logprobs=params.logprobs,
         stop_token_ids=tuple(params.stop_token_ids),
         ignore_eos=params.ignore_eos,
+        thinking_budget=params.thinking_budget,
     )
     return Submit(
         request_id=wire_id,

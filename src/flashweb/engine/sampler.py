@@ -6,8 +6,8 @@ answer is the same alone, in any batch, and after preemption. Filters are thresh
 are kept), which makes them independent of how a sort orders equal values.
 
 Order of processing: repetition penalty, presence and frequency penalty, logit bias, stop tokens held back until
-min_tokens; then temperature, top-k, top-p (over what top-k left), min-p. Log-probabilities are the model's own,
-before any of that.
+min_tokens, tokens that are forced (a thought's end); then temperature, top-k, top-p (over what top-k left), min-p.
+Log-probabilities are the model's own, before any of that.
 """
 
 from __future__ import annotations
@@ -117,6 +117,7 @@ def _is_plain(seq: Sequence) -> bool:
         and s.frequency_penalty == 0.0
         and not s.logit_bias
         and not _holds_back_stops(seq)
+        and seq.forced_token(seq.num_answer_tokens) is None
     )
 
 
@@ -132,6 +133,7 @@ def _process(work: Tensor, seqs: Ordered[Sequence], places: Ordered[int]) -> tup
     _penalise_repetition(work, seqs)
     _penalise_presence(work, seqs)
     _bias(work, seqs)
+    _force(work, seqs, places)
     highest, picked = work.max(dim=-1)
     drawing = [i for i, seq in enumerate(seqs) if seq.sampling.temperature >= MIN_TEMPERATURE]
     if drawing:
@@ -186,6 +188,16 @@ def _bias(work: Tensor, seqs: Ordered[Sequence]) -> None:
     if cells:
         rows, columns, bias_values = _columns(cells, work.device)
         work.index_put_((rows, columns), bias_values, accumulate=True)
+
+
+def _force(work: Tensor, seqs: Ordered[Sequence], places: Ordered[int]) -> None:
+    """Leaves a row one token where it has no choice."""
+    forced = [(row, seq.forced_token(place)) for row, (seq, place) in enumerate(zip(seqs, places, strict=True))]
+    cells = [(row, token, 0.0) for row, token in forced if token is not None]
+    if cells:
+        rows, columns, values = _columns(cells, work.device)
+        work[rows] = -math.inf
+        work[rows, columns] = values
 
 
 def _columns(cells: list[tuple[int, int, float]], device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
