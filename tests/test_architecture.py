@@ -27,7 +27,7 @@ ALLOWED: dict[str, set[str]] = {
     "output": {"types"},
     "observe": {"types", "settings"},
     "pipeline": {"media", "prompt", "engine", "output", "observe", "warm_up", *LEAVES},
-    "api": {"pipeline", "observe", "names", *LEAVES},
+    "api": {"pipeline", "output", "observe", "names", *LEAVES},
     "http_protocol": set(),
     "http_server": {"api", "pipeline", "names", "http_protocol", *LEAVES},
 }
