@@ -151,3 +151,12 @@ def test_a_value_follows_its_schema(schema: dict[str, Any], good: str, bad: str)
     }
     assert accepts(call("f", a=good), tools=(tool,))
     assert not accepts(call("f", a=bad), tools=(tool,))
+
+
+def test_tools_whose_grammar_is_out_of_proportion_are_refused() -> None:
+    schema = {
+        "properties": {f"a{i}": {"type": "array", "items": {"$ref": "#/$defs/A"}} for i in range(200)},
+        "$defs": {"A": {"enum": ["x" * 20_000]}},
+    }
+    with pytest.raises(ValueError, match="longer than"):
+        call_grammar([{"type": "function", "function": {"name": "f", "parameters": schema}}], parallel=False)

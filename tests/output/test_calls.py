@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flashweb.output.calls import CallReader, as_json
+from flashweb.output.calls import CallReader, argument_types, as_json
 from flashweb.output.tags import NAMES, pieces
 from tests.output.test_reply import marked
 
@@ -157,3 +157,14 @@ def test_what_a_limit_cut_off_is_never_closed() -> None:
         for _, arguments in calls:
             with pytest.raises(ValueError):
                 json.loads(arguments)
+
+
+def test_a_schema_that_refers_in_circles_costs_no_time() -> None:
+    many = [{"$ref": "#/$defs/A"}, {"$ref": "#/$defs/B"}] * 20
+    schema = {
+        "properties": {"a": {"$ref": "#/$defs/A"}},
+        "$defs": {"A": {"anyOf": [*many, {"type": "integer"}]}, "B": {"anyOf": [*many, {"type": "null"}]}},
+    }
+    assert argument_types(schema, "a") == {"integer", "null"}
+    loop = {"properties": {"a": {"$ref": "#/$defs/A"}}, "$defs": {"A": {"$ref": "#/$defs/A"}}}
+    assert argument_types(loop, "a") == frozenset()

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flashweb.output.reply import ReplySplitter
@@ -100,6 +100,7 @@ def test_thinking_streams_as_it_comes() -> None:
         ("no call \n", "", "no call \n", 0),
     ],
 )
+@settings(max_examples=30)
 @given(cuts=cuts)
 def test_calls_are_taken_out_of_the_answer(
     text: str, reasoning: str, content: str, count: int, cuts: list[int]
@@ -109,6 +110,7 @@ def test_calls_are_taken_out_of_the_answer(
     assert all(json.loads(arguments) == {"a": "x"} for _, arguments in found[2])
 
 
+@settings(max_examples=30)
 @given(cuts=cuts)
 def test_nothing_follows_the_last_call_there_may_be(cuts: list[int]) -> None:
     assert split(f"a\n{CALL}\n{CALL}b", cuts, thinking=False, tools=TOOLS, max_calls=1)[1:] == (

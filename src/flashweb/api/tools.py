@@ -74,7 +74,14 @@ def tool_use(request: schemas.ChatRequest) -> ToolUse:
 def forced_calls(request: schemas.ChatRequest) -> Structure | None:
     """What the answer must be, where the request demands a call. Raises InvalidRequest."""
     use = tool_use(request)
-    return Structure("grammar", call_grammar(use.tools, parallel=use.parallel)) if use.forced else None
+    if not use.forced:
+        return None
+    try:
+        return Structure("grammar", call_grammar(use.tools, parallel=use.parallel))
+    except ValueError as error:
+        raise InvalidRequest(
+            f"a forced call cannot be enforced: {error}; simplify their parameters.", param="tools"
+        ) from None
 
 
 def _wants_format(request: schemas.ChatRequest) -> bool:

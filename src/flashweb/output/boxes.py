@@ -12,6 +12,7 @@ import json
 import math
 import re
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 from flashweb.types import Box
@@ -32,11 +33,11 @@ def find_boxes(answer: str, sizes: Sequence[tuple[int, int]]) -> tuple[Box, ...]
     answer = _CONTROL.sub("", answer)
     fence = _FENCE.fullmatch(answer)
     try:
-        found = list(_in_json(json.loads(fence[1] if fence else answer), None))
+        found = list(islice(_in_json(json.loads(fence[1] if fence else answer), None), MAX_BOXES))
     except (ValueError, RecursionError):
-        found = list(_in_text(answer))
+        found = list(islice(_in_text(answer), MAX_BOXES))
     boxes = []
-    for corners, named in found[:MAX_BOXES]:
+    for corners, named in found:
         image = named - 1 if named is not None and named <= len(sizes) else 0
         if _is_box(corners):
             boxes.append(Box(image, corners, _pixels(corners, sizes[image])))
@@ -44,11 +45,13 @@ def find_boxes(answer: str, sizes: Sequence[tuple[int, int]]) -> tuple[Box, ...]
 
 
 def _in_text(text: str) -> Iterator[tuple[tuple[int, int, int, int], int | None]]:
-    names = [(match.start(), int(match[1])) for match in _NAMED.finditer(text)]
+    names = _NAMED.finditer(text)
+    following, named = next(names, None), None
     for match in _BOX.finditer(text):
-        before = [number for start, number in names if start < match.start()]
+        while following is not None and following.start() < match.start():
+            named, following = int(following[1]), next(names, None)
         x1, y1, x2, y2 = (int(corner) for corner in match.groups())
-        yield (x1, y1, x2, y2), before[-1] if before else None
+        yield (x1, y1, x2, y2), named
 
 
 def _in_json(value: Any, key: str | None, named: int | None = None) -> Iterator[tuple[Any, int | None]]:

@@ -36,6 +36,7 @@ class CallReader:
 
     def __init__(self, tools: Sequence[Mapping[str, Any]], new_id: Callable[[], str] = new_call_id) -> None:
         self._schemas = {tool["function"]["name"]: tool["function"].get("parameters") or {} for tool in tools}
+        self._types_of: dict[tuple[str, str], frozenset[str]] = {}
         self._new_id = new_id
         self._where: Literal["outside", "name", "nameless", "between", "key", "value"] = "outside"
         self._text = ""  # read of the name, the key or a value that has to be whole before it can be passed on
@@ -123,7 +124,9 @@ class CallReader:
 
     def _end_key(self) -> None:
         key, self._text = self._text.strip(), ""
-        self._types = argument_types(self._schemas.get(self._name, {}), key)
+        if (self._name, key) not in self._types_of:
+            self._types_of[self._name, key] = argument_types(self._schemas.get(self._name, {}), key)
+        self._types = self._types_of[self._name, key]
         self._send(("{" if self._num_arguments == 0 else ", ") + _json(key) + ": ")
         self._num_arguments += 1
         self._has_key, self._in_string = True, False
@@ -181,8 +184,10 @@ def as_json(text: str, types: frozenset[str]) -> str:
     return _json(text)
 
 
-def _types_of(schema: Any, root: Mapping[str, Any], depth: int = MAX_REFS) -> frozenset[str]:
-    schema = resolve(schema, root)
+def _types_of(schema: Any, root: Mapping[str, Any], seen: set[int] | None = None) -> frozenset[str]:
+    """`seen`: schemas looked at on the way, by identity: references may lead in circles."""
+    schema, seen = resolve(schema, root), set() if seen is None else seen
+    seen.add(id(schema))
     if "enum" in schema and isinstance(schema["enum"], list):
         return frozenset(_type_of(value) for value in schema["enum"])
     if "const" in schema:
@@ -194,11 +199,11 @@ def _types_of(schema: Any, root: Mapping[str, Any], depth: int = MAX_REFS) -> fr
         return frozenset(one for one in kind if isinstance(one, str))
     for name in ("anyOf", "oneOf", "allOf"):
         branches = schema.get(name)
-        if isinstance(branches, list) and depth:
-            known = [_types_of(branch, root, depth - 1) for branch in branches]
+        if isinstance(branches, list):
+            known = [_types_of(one, root, seen) for one in branches if id(resolve(one, root)) not in seen]
             if name == "allOf":
                 return next((types for types in known if types), _ANYTHING)
-            return frozenset().union(*known) if all(known) else _ANYTHING
+            return frozenset().union(*known) if known and all(known) else _ANYTHING
     return _ANYTHING
 
 
