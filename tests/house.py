@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import re
 import struct
 import zlib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -42,6 +43,14 @@ NANO = Path(__file__).parents[1] / "src" / "flashweb" / "models" / "flashweb-nan
 @cache
 def processor() -> PromptProcessor:
     return PromptProcessor(NANO)
+
+
+def encode(answer: str) -> list[int]:
+    """An answer's token ids, as a model writes them: control tokens by their names, the rest as text."""
+    tokenizer = processor().tokenizer
+    names = re.compile("(" + "|".join(map(re.escape, tokenizer.control_ids)) + ")")
+    pieces = enumerate(names.split(answer))
+    return [id for i, piece in pieces for id in ([tokenizer.control_ids[piece]] if i % 2 else tokenizer.encode(piece))]
 
 
 def png(width: int = 56, height: int = 56, grey: int = 128) -> bytes:
@@ -87,8 +96,9 @@ class CountingLoader(MediaLoader):
 class ScriptedEngine:
     """Says what it was told, token by token, and remembers what was asked of it.
 
-    `answer` is text (encoded by the bundled tokenizer); `gate`, when given, must be set before the tokens flow;
-    `error` is raised after the tokens, or before them when there are none. `stay` keeps it from finishing.
+    `answer` is text (encoded by the bundled tokenizer), in which names of control tokens stand for these; `gate`,
+    when given, must be set before the tokens flow; `error` is raised after the tokens, or before them when there are
+    none. `stay` keeps it from finishing.
     """
 
     answer: str = "ok"
@@ -137,7 +147,7 @@ class ScriptedEngine:
             self.num_running -= 1
 
     async def _tokens(self, params: SamplingParams) -> AsyncIterator[TokenOut]:
-        ids = processor().tokenizer.encode(self.answer)[: params.max_tokens]
+        ids = encode(self.answer)[: params.max_tokens]
         finish = FinishReason.LENGTH if len(ids) == params.max_tokens else FinishReason.STOP
         for start in range(0, len(ids), self.steps_at_once):
             await asyncio.sleep(0)

@@ -21,11 +21,12 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, cast
 
 from flashweb.engine import Engine
 from flashweb.errors import ContextLengthExceeded, FlashwebError, InvalidRequest, NotReady, Overloaded, TooLarge
-from flashweb.output import THINK_TAGS, ReplySplitter, TextStream
+from flashweb.output import END_THINK, MARKS, ReplySplitter, TextStream, find_boxes
 from flashweb.prompt import PromptProcessor
 from flashweb.settings import Settings
 from flashweb.structured.trial import Trials
 from flashweb.types import (
+    Box,
     Chat,
     Delta,
     EngineTimes,
@@ -425,7 +426,7 @@ class Pipeline:
         if structure is None:
             return params
         await self._trials.check(structure)
-        after = self.processor.tokenizer.control_id(THINK_TAGS[1]) if chat.enable_thinking else None
+        after = self.processor.tokenizer.control_id(END_THINK) if chat.enable_thinking else None
         return replace(params, structure=replace(structure, after_token=after))
 
     def _check_picture_sizes(self, parts: Sequence[ImagePart], sizes: Sequence[tuple[int, int]]) -> None:
@@ -520,19 +521,24 @@ class _Reader:
         self, processor: PromptProcessor, chat: Chat, prompt: Prompt, params: SamplingParams, running_usage: bool
     ) -> None:
         eos = () if params.ignore_eos else processor.eos_token_ids
+        marks = MARKS if chat.enable_thinking or chat.tools else {}
+        shown = {name: name for name in processor.tokenizer.control_ids} if params.keep_control else {}
         self._text = TextStream(
             processor.tokenizer,
             stop=params.stop,
             stop_token_ids={*eos, *params.stop_token_ids},
             include_stop=params.include_stop,
-            keep_control=THINK_TAGS if chat.enable_thinking else (),
+            keep_control={**shown, **dict.fromkeys(MARKS, ""), **marks},
             min_tokens=params.min_tokens,
         )
-        self._reply = ReplySplitter(thinking=chat.enable_thinking)
+        most = None if chat.parallel_tool_calls else 1
+        self._reply = ReplySplitter(thinking=chat.enable_thinking, tools=chat.tools, max_calls=most)
         self._thinking = chat.enable_thinking
+        self._thought_end_ids = processor.thought_end_ids
         self._prompt = prompt
         self._patch_size = processor.geometry.patch_size
         self._running_usage = running_usage
+        self._answer: list[str] | None = [] if prompt.spans else None  # where boxes are looked for
         self._completion_tokens = 0
         self._reasoning_tokens = 0
         self._cached_tokens = 0
@@ -542,30 +548,52 @@ class _Reader:
         """What one step adds, or None when that is nothing yet (half a character, the beginning of a stop string).
         Log probabilities wait for the text they belong to."""
         before = self._text.num_tokens
-        piece = self._reply.feed(self._text.feed(out))
+        reasoning, content, calls = self._reply.feed(self._text.feed(out))
         # What the engine made beyond a stop string is nobody's: how much depends on how many steps came at once.
         num_used = self._text.num_tokens - before
         self._completion_tokens += num_used
         self._cached_tokens = max(self._cached_tokens, out.num_cached_tokens)
         self._logprobs += out.logprobs[:num_used]
+        if self._thinking:
+            self._count_thought(out.token_ids[:num_used])
         finish = FinishReason.STOP if self._text.stopped else out.finish
-        reasoning, content = piece.reasoning, piece.content
+        if finish is None and self._reply.is_over:
+            finish = FinishReason.STOP
         if finish is not None:
-            rest, tail = self._reply.feed(self._text.flush()), self._reply.flush()
+            rest = self._reply.feed(self._text.flush())
+            tail = self._reply.flush(ended=finish is FinishReason.STOP and not self._text.found_stop)
             reasoning += rest.reasoning + tail.reasoning
             content += rest.content + tail.content
-        self._thinking = self._thinking and not content
-        self._reasoning_tokens += num_used if self._thinking else 0
-        if not (content or reasoning or finish):
+            calls += rest.calls + tail.calls
+            if self._reply.calls_are_complete:
+                finish = FinishReason.TOOL_CALLS
+        if not (content or reasoning or calls or finish):
             return None
+        if self._answer is not None:
+            self._answer.append(content)
         logprobs, self._logprobs = tuple(self._logprobs), []
         return Delta(
             text=content,
             reasoning=reasoning,
+            tool_calls=calls,
+            boxes=self._boxes() if finish else (),
             logprobs=logprobs,
             finish=finish,
             usage=self._usage(images=self._images() if finish else ()) if finish or self._running_usage else None,
         )
+
+    def _count_thought(self, token_ids: Sequence[int]) -> None:
+        """Tokens up to the one that ends the thought."""
+        for token_id in token_ids:
+            self._reasoning_tokens += 1
+            if token_id in self._thought_end_ids:
+                self._thinking = False
+                return
+
+    def _boxes(self) -> tuple[Box, ...]:
+        if self._answer is None:
+            return ()
+        return find_boxes("".join(self._answer), [span.image.source_size for span in self._prompt.spans])
 
     def _images(self) -> tuple[ImageUse, ...]:
         side = self._patch_size
@@ -656,7 +684,10 @@ async def _pour(pieces: AsyncGenerator[_Piece, None], queue: asyncio.Queue[_Piec
 
 
 def _text_chars(chat: Chat) -> int:
-    return sum(len(part.text) for message in chat.messages for part in message.parts if isinstance(part, TextPart))
+    said = sum(len(part.text) for message in chat.messages for part in message.parts if isinstance(part, TextPart))
+    thought = sum(len(message.reasoning or "") for message in chat.messages)
+    calls = [call for message in chat.messages for call in message.tool_calls]
+    return said + thought + (len(repr((chat.tools, calls))) if chat.tools or calls else 0)
 
 
 def _not_ready_words(health: Health) -> str:

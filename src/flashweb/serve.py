@@ -88,6 +88,8 @@ def engine_config(settings: Settings, folder: Path, processor: PromptProcessor) 
         "load_format": model.load_format,
         "quantization": model.quantization,
         "eos_token_ids": tuple(processor.eos_token_ids),
+        "thought_end_ids": processor.thought_end_ids,
+        "thought_close_ids": processor.thought_close_ids,
         "num_real_tokens": processor.num_real_tokens,
         "max_image_patches": processor.geometry.max_patches,
         "max_model_len": engine.max_model_len or None,

@@ -69,7 +69,7 @@ class Message:
     role: Role
     parts: tuple[Part, ...]
     reasoning: str | None = None  # an assistant turn's thinking, kept only inside tool loops
-    tool_calls: tuple[Mapping[str, Any], ...] = ()  # {"name": str, "arguments": mapping}
+    tool_calls: tuple[Mapping[str, Any], ...] = ()  # {"id": str, "name": str, "arguments": mapping}
     tool_call_id: str | None = None
 
     @property
@@ -81,7 +81,8 @@ class Message:
 class Chat:
     messages: tuple[Message, ...]
     enable_thinking: bool = False
-    tools: tuple[Mapping[str, Any], ...] = ()
+    tools: tuple[Mapping[str, Any], ...] = ()  # OpenAI's tool objects, as the caller wrote them
+    parallel_tool_calls: bool = True  # False: the answer ends with its first call
     add_generation_prompt: bool = True  # begin the assistant's turn at the end of the prompt
     continue_final_message: bool = False  # leave the last turn open, so that the answer goes on with its text
 
@@ -131,6 +132,7 @@ class SamplingParams:
     include_stop: bool = False
     ignore_eos: bool = False
     structure: Structure | None = None
+    keep_control: bool = False  # show control tokens such as <|begin_of_box|> in the text
     thinking_budget: int | None = None  # tokens of a thought; when they are used up, the thought is closed
 
 
@@ -290,6 +292,15 @@ class ToolCallPiece(msgspec.Struct, frozen=True, gc=False):
     arguments: str = ""
 
 
+class Box(msgspec.Struct, frozen=True, gc=False):
+    """A box in an answer: on which picture of the request (from 0), its corners x1, y1, x2, y2 in thousandths of the
+    picture's width and height as the model wrote them, and in pixels of the original."""
+
+    image: int
+    corners: tuple[int, int, int, int]
+    pixels: tuple[int, int, int, int]
+
+
 class Delta(msgspec.Struct, frozen=True, gc=False):
     """A piece of the answer as the caller may see it; the last one carries `finish` and `usage` (earlier ones carry the
     usage so far where the caller of the pipeline asked for it)."""
@@ -297,6 +308,7 @@ class Delta(msgspec.Struct, frozen=True, gc=False):
     text: str = ""
     reasoning: str = ""
     tool_calls: tuple[ToolCallPiece, ...] = ()
+    boxes: tuple[Box, ...] = ()  # of the whole answer, on its last piece
     logprobs: tuple[TokenLogprob, ...] = ()
     finish: FinishReason | None = None
     usage: Usage | None = None

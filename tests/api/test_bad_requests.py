@@ -30,6 +30,11 @@ def with_picture(url: Any) -> dict[str, Any]:
     return {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": url}]}]}
 
 
+NOW = {"type": "function", "function": {"name": "now"}}
+CALLED: list[dict[str, Any]] = [
+    {"role": "user", "content": "what time is it?"},
+    {"role": "assistant", "tool_calls": [{"id": "call_1", **NOW, "function": {"name": "now", "arguments": ""}}]},
+]
 TOO_MANY = {"messages": user(*[png()] * 17)}
 # what is sent, the parameter at fault (None: not checked), and words the message must contain
 BAD: dict[str, tuple[Any, str | None, str]] = {
@@ -98,9 +103,60 @@ BAD: dict[str, tuple[Any, str | None, str]] = {
     "stream text": ({**HI, "stream": "yes"}, "stream", "true or false"),
     "stream_options alone": ({**HI, "stream_options": {"include_usage": True}}, "stream_options", "stream: true"),
     "two structures": ({**HI, "guided_regex": "a", "guided_choice": ["a"]}, "guided_choice", "one of them"),
-    "tools": ({**HI, "tools": [{"type": "function"}]}, "tools", "not offered"),
-    "functions": ({**HI, "functions": [{"name": "f"}]}, "functions", "not offered"),
-    "a tool's result": ({"messages": [{"role": "tool", "content": "1"}]}, "messages[0].role", "tools are not offered"),
+    "tool without function": ({**HI, "tools": [{"type": "function"}]}, "tools[0].function", "missing"),
+    "tool of a kind we do not run": ({**HI, "tools": [{"type": "web_search"}]}, "tools[0].type", "'function'"),
+    "a tool twice": ({**HI, "tools": [NOW, NOW]}, "tools[1].function.name", "twice"),
+    "a tool's name in two lines": (
+        {**HI, "functions": [{"name": "a\nb"}]}, "functions[0].name", "no line breaks",
+    ),
+    "a tool's parameters are a list": (
+        {**HI, "tools": [{"type": "function", "function": {"name": "f", "parameters": {"type": "array"}}}]},
+        "tools[0].function.parameters", '"type": "object"',
+    ),
+    "tools and functions": ({**HI, "tools": [NOW], "functions": [{"name": "f"}]}, "functions", "older form"),
+    "a call without tools": ({**HI, "tool_choice": "required"}, "tool_choice", "there are no tools"),
+    "a tool nobody offered": (
+        {**HI, "tools": [NOW], "tool_choice": {"type": "function", "function": {"name": "then"}}},
+        "tool_choice", "no tool 'then'; the tools are now",
+    ),
+    "an unknown choice": ({**HI, "tools": [NOW], "tool_choice": "maybe"}, "tool_choice", "'none', 'auto'"),
+    "a choice of another kind": ({**HI, "tools": [NOW], "tool_choice": {"type": "x"}}, "tool_choice", "allowed_tools"),
+    "allowed tools nobody offered": (
+        {**HI, "tools": [NOW], "tool_choice": {"type": "allowed_tools", "allowed_tools": {
+            "mode": "auto", "tools": [{"type": "function", "function": {"name": "x"}}]}}},
+        "tool_choice.allowed_tools", "no tool 'x'",
+    ),
+    "a call and a form": (
+        {**HI, "tools": [NOW], "tool_choice": "required", "response_format": {"type": "json_object"}}, None,
+        "response_format",
+    ),
+    "a tool's result": ({"messages": [{"role": "tool", "content": "1"}]}, "messages[0].role", "no assistant message"),
+    "a result of another call": (
+        {"messages": [*CALLED, {"role": "tool", "tool_call_id": "call_2", "content": "1"}]},
+        "messages[2].tool_call_id", "'call_2'; the calls before it are 'call_1'",
+    ),
+    "a result of no call": (
+        {"messages": [*CALLED, {"role": "tool", "content": "1"}]}, "messages[2].tool_call_id", "is missing",
+    ),
+    "two results of a call": (
+        {"messages": [*CALLED, *2 * [{"role": "tool", "tool_call_id": "call_1", "content": "1"}]]},
+        "messages[3].tool_call_id", "answered already",
+    ),
+    "a user's call": (
+        {"messages": [{**CALLED[1], "role": "user", "content": "a"}]}, "messages[0].tool_calls", "only assistant",
+    ),
+    "arguments that are no JSON": (
+        {"messages": [{"role": "assistant", "tool_calls": [
+            {"id": "1", "type": "function", "function": {"name": "now", "arguments": '{"a": '}}]}]},
+        "messages[0].tool_calls[0].function.arguments", "the text of a JSON object",
+    ),
+    "two thinking budgets": (
+        {**HI, "thinking_budget": 1, "thinking_token_budget": 2}, "thinking_token_budget", "they mean the same",
+    ),
+    "thinking on and off": (
+        {**HI, "thinking": {"type": "enabled"}, "chat_template_kwargs": {"enable_thinking": False}}, "thinking",
+        "contradict",
+    ),
     "a blob URL": (with_picture("blob:http://x/1"), None, "send the bytes"),
     "a file URL": (with_picture("file:///etc/passwd"), None, "file:"),
     "a private address": (with_picture("http://10.0.0.1/a.png"), None, "media-allow-hosts"),
@@ -197,6 +253,8 @@ FIELDS = [
     "stop", "stop_token_ids", "logit_bias", "logprobs", "top_logprobs", "ignore_eos", "response_format", "tools",
     "structured_outputs", "guided_json", "guided_regex", "guided_choice", "guided_grammar",
     "chat_template_kwargs", "reasoning_effort",
+    "chat_template_kwargs", "reasoning_effort", "tool_choice", "parallel_tool_calls", "functions", "function_call",
+    "thinking", "thinking_budget", "thinking_token_budget",
 ]  # fmt: skip
 
 

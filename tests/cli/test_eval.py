@@ -12,7 +12,8 @@ import pytest
 
 from flashweb.cli import main
 from flashweb.cli.client import chat_body
-from flashweb.evaluate import DEFAULT_SETS, load
+from flashweb.evaluate import SETS, calls_as_text, load
+from flashweb.evaluate.scoring import calls
 
 from .conftest import Run
 
@@ -53,9 +54,7 @@ class _KnowsEverything(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def oracle() -> Iterator[str]:
-    _KnowsEverything.truths = {
-        json.dumps(chat_body(case.chat())["messages"]): case.answer for case in load(DEFAULT_SETS)
-    }
+    _KnowsEverything.truths = {json.dumps(chat_body(case.chat())["messages"]): case.answer for case in load(SETS)}
     _KnowsEverything.refuse, _KnowsEverything.sampling = set(), set()
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _KnowsEverything)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
@@ -73,13 +72,13 @@ def test_a_server_that_is_always_right_scores_100_in_every_set(
     flags = ["--limit", str(PER_SET), "--json", str(out), "--answers", str(answers)]
     assert main(["eval", "--url", oracle, *flags]) == 0
     result = json.loads(out.read_text())
-    assert [row["set"] for row in result["sets"]] == list(DEFAULT_SETS)
+    assert [row["set"] for row in result["sets"]] == list(SETS)
     assert all(row["exact"] == 100.0 and row["cases"] == PER_SET for row in result["sets"])
     lines = [json.loads(line) for line in answers.read_text().splitlines()]
-    assert len(lines) == PER_SET * len(DEFAULT_SETS) and all(line["answer"] == line["truth"] for line in lines)
+    assert len(lines) == PER_SET * len(SETS) and all(line["answer"] == line["truth"] for line in lines)
     assert {temperature for temperature, _ in _KnowsEverything.sampling} == {0.0}
     shown = capsys.readouterr()
-    assert "100.0" in shown.out and "not asked: tools" in shown.err
+    assert "100.0" in shown.out
 
 
 def test_sampled_answers_have_a_temperature_and_a_seed_for_each_case(oracle: str) -> None:
@@ -87,9 +86,18 @@ def test_sampled_answers_have_a_temperature_and_a_seed_for_each_case(oracle: str
     assert _KnowsEverything.sampling == {(0.7, 0), (0.7, 1), (0.7, 2)}
 
 
-def test_a_set_that_needs_tools_is_refused_with_the_way_to_score_it(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["eval", "--url", "127.0.0.1:1", "--sets", "tools"]) == 3
-    assert "training.verify" in capsys.readouterr().err
+def test_tools_and_calls_of_a_case_cross_the_wire_and_calls_that_come_back_are_scored() -> None:
+    cases = load(["tools"])
+    bodies = [chat_body(case.chat()) for case in cases]
+    assert all(body["tools"] for body in bodies)
+    called = [message for body in bodies for message in body["messages"] if "tool_calls" in message]
+    results = [message for body in bodies for message in body["messages"] if message["role"] == "tool"]
+    assert [m["tool_calls"][0]["id"] for m in called] == [m["tool_call_id"] for m in results] and results
+    for case in cases:
+        made = [(name, json.dumps(arguments)) for name, arguments in calls(case.answer)]
+        if made:
+            assert case.score(calls_as_text(made)).exact == 1.0
+            assert case.score(calls_as_text([(made[0][0], made[0][1][:-3])])).exact == 0.0
 
 
 def test_an_unanswered_question_counts_as_wrong_and_fails_the_command(

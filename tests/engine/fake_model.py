@@ -24,6 +24,8 @@ from flashweb.types import Grid
 VOCAB = 48
 EOS = 1
 IMAGE_TOKEN = 5
+END_OF_THOUGHT = 9  # a token the model says often
+CLOSE_THOUGHT = (END_OF_THOUGHT, 12)
 PATCH_VALUES = 3
 MODULUS = (1 << 31) - 1
 BROKEN_TOKEN = 46  # a prompt with it makes the decoder raise
@@ -224,6 +226,9 @@ def expected_answer(
     stops = set(message.sampling.stop_token_ids) | (set() if message.sampling.ignore_eos else set(eos))
     while True:
         token = int(np.argmax(row_of_logits(state, letters)))
+        budget = message.sampling.thinking_budget
+        if budget is not None and END_OF_THOUGHT not in answer[:budget] and 0 <= len(answer) - budget < 2:
+            token = CLOSE_THOUGHT[len(answer) - budget]
         answer.append(token)
         if token in stops or len(answer) == limit:
             return answer

@@ -27,6 +27,8 @@ from flashweb.types import Grid
 from tests.engine.fake_model import (
     BROKEN_PIXEL,
     BROKEN_TOKEN,
+    CLOSE_THOUGHT,
+    END_OF_THOUGHT,
     EOS,
     MODULUS,
     NAN_TOKEN,
@@ -46,7 +48,8 @@ TALL, WIDE = Grid(1, 8, 4), Grid(1, 4, 8)
 def make_core(model: FakeModel | None = None, **changes: Any) -> EngineCore:
     defaults = EngineConfig(
         block_size=4, max_num_seqs=4, max_num_batched_tokens=12, max_num_batched_patches=24, kv_cache_bytes=8 * 4 * 40,
-        encoder_cache_bytes=400, eos_token_ids=(EOS,), max_waiting=1000,
+        encoder_cache_bytes=400, eos_token_ids=(EOS,), max_waiting=1000, thought_end_ids=(END_OF_THOUGHT,),
+        thought_close_ids=CLOSE_THOUGHT,
     )  # fmt: skip
     return EngineCore(model or FakeModel(), msgspec.structs.replace(defaults, **changes))
 
@@ -775,6 +778,33 @@ def test_overlapped_a_choice_that_depends_on_the_last_token_waits_for_it() -> No
     assert run(overlapped(), message) == run(make_core(), message)
 
 
+def test_overlapped_a_thought_is_closed_at_its_budget_and_not_where_it_has_just_ended() -> None:
+    budgets = range(12)
+    messages = [
+        request(f"{budget} {seed}", text(seed, 5), max_tokens=20, ignore_eos=True, thinking_budget=budget)
+        for budget in budgets
+        for seed in range(8)
+    ]
+    expected = {message.request_id: expected_answer(message) for message in messages}
+    ended = [END_OF_THOUGHT in expected[f"{budget} {seed}"][:budget] for budget in budgets for seed in range(8)]
+    assert any(ended) and not all(ended)
+    assert run(overlapped(), *messages) == expected == run(make_core(), *messages)
+
+
+def test_a_thought_is_closed_whatever_the_sampling() -> None:
+    kinds: list[dict[str, Any]] = [
+        {"temperature": 1.0, "seed": 1},
+        {"repetition_penalty": 1.3},
+        {"logit_bias": {END_OF_THOUGHT: -100.0, CLOSE_THOUGHT[1]: -100.0}},
+        {"min_tokens": 10, "stop_token_ids": CLOSE_THOUGHT},
+    ]
+    for kind in kinds:
+        message = request("a", text(1, 5), max_tokens=10, ignore_eos=True, thinking_budget=4, **kind)
+        answer = run(overlapped(), message)["a"]
+        assert answer == run(make_core(), message)["a"]
+        assert tuple(answer[4:6]) == CLOSE_THOUGHT or END_OF_THOUGHT in answer[:4]
+
+
 def test_overlapped_a_request_aborted_while_under_way_leaves_nothing_and_hurts_nobody() -> None:
     for steps in range(1, 9):
         core = overlapped(max_num_batched_tokens=7)
@@ -863,6 +893,7 @@ class RandomTraffic(RuleBasedStateMachine):
         second=st.booleans(),
         tail=st.integers(1, 6),
         max_tokens=st.sampled_from([1, 3, 10, 60]),
+        budget=st.sampled_from([None, None, 0, 2, 7]),
         pixels=st.booleans(),
     )
     def arrive(
@@ -874,6 +905,7 @@ class RandomTraffic(RuleBasedStateMachine):
         second: bool,
         tail: int,
         max_tokens: int,
+        budget: int | None,
         pixels: bool,
     ) -> None:
         pieces: list[Any] = text(prefix, prefix_length)
@@ -882,7 +914,8 @@ class RandomTraffic(RuleBasedStateMachine):
         if second:
             pieces += [9, FakePicture(picture + 1, SMALL)]
         self.count += 1
-        message = request(f"r{self.count}", [*pieces, *text(50 + tail % 2, tail)], max_tokens=max_tokens)
+        asked = [*pieces, *text(50 + tail % 2, tail)]
+        message = request(f"r{self.count}", asked, max_tokens=max_tokens, thinking_budget=budget)
         try:
             try:
                 self.core.submit(message if pixels else without_pixels(message))

@@ -133,6 +133,16 @@ def test_a_text_that_repeats_itself_takes_fewer_steps_and_reads_the_same() -> No
     assert stats.num_verifications <= core.num_steps
 
 
+@pytest.mark.parametrize("letters", [1, FEW])  # a thought that never ends by itself, and one that does
+def test_drafts_stop_where_a_thought_may_have_to_be_closed_and_go_on_behind_it(letters: int) -> None:
+    for budget in (0, 9, 20, 33):
+        message = request(f"{budget}", text(1, 5), max_tokens=60, ignore_eos=True, thinking_budget=budget)
+        for overlap in (True, False):
+            core = speculating(overlap, FakeModel(letters=letters))
+            assert run(core, message)[f"{budget}"] == expected_answer(message, letters=letters)
+            assert core.stats().num_accepted_tokens > 0
+
+
 def test_seeded_answers_stay_the_same_whatever_the_sampling() -> None:
     kinds: list[dict[str, Any]] = [
         {"temperature": 1.0},

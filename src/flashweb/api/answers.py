@@ -6,11 +6,12 @@ token.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from itertools import groupby
 from typing import Any
 
-from flashweb.types import Delta, TokenLogprob, Usage
+from flashweb.types import Box, Delta, FinishReason, TokenLogprob, ToolCallPiece, Usage
 
 TokenText = Callable[[int], tuple[str, bytes]]
 
@@ -55,22 +56,55 @@ def _logprob(token_id: int, logprob: float, text_of: TokenText) -> dict[str, Any
     return {"token": text, "logprob": max(logprob, -9999.0), "bytes": list(raw)}
 
 
-def delta_out(delta: Delta) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class AnswerForm:
+    """What of an answer a request wants to see, and in which of OpenAI's forms."""
+
+    reasoning: bool = True
+    functions: bool = False  # `function_call`, the older form of tool calls
+
+    def finish(self, reason: FinishReason) -> str:
+        return "function_call" if self.functions and reason is FinishReason.TOOL_CALLS else reason
+
+
+def delta_out(delta: Delta, form: AnswerForm) -> dict[str, Any]:
+    """What is new, without boxes: they go with the end."""
     out: dict[str, Any] = {}
-    if delta.reasoning:
-        out["reasoning_content"] = delta.reasoning
+    if delta.reasoning and form.reasoning:
+        out["reasoning_content"] = out["reasoning"] = delta.reasoning
     if delta.text:
         out["content"] = delta.text
+    if delta.tool_calls and form.functions:
+        out["function_call"] = _piece_out(delta.tool_calls)
+    elif delta.tool_calls:
+        by_index = groupby(delta.tool_calls, key=lambda piece: piece.index)
+        out["tool_calls"] = [_call_piece_out(index, tuple(pieces)) for index, pieces in by_index]
     return out
+
+
+def _call_piece_out(index: int, pieces: Sequence[ToolCallPiece]) -> dict[str, Any]:
+    head = {"id": pieces[0].id, "type": "function"} if pieces[0].id else {}
+    return {"index": index, **head, "function": _piece_out(pieces)}
+
+
+def _piece_out(pieces: Sequence[ToolCallPiece]) -> dict[str, Any]:
+    """Pieces of one call as one; a first piece, and no other, has the name."""
+    name = {"name": pieces[0].name} if pieces[0].name else {}
+    return {**name, "arguments": "".join(piece.arguments for piece in pieces)}
+
+
+def boxes_out(boxes: Iterable[Box]) -> list[dict[str, Any]]:
+    return [{"image": box.image, "box": list(box.corners), "pixels": list(box.pixels)} for box in boxes]
 
 
 class Collector:
     """Deltas of a whole answer, gathered into OpenAI's `choices` and `usage`."""
 
-    def __init__(self, n: int, *, logprobs: bool, text_of: TokenText) -> None:
+    def __init__(self, n: int, *, logprobs: bool, text_of: TokenText, form: AnswerForm) -> None:
         self._deltas: list[list[Delta]] = [[] for _ in range(n)]
         self._logprobs = logprobs
         self._text_of = text_of
+        self._form = form
 
     def add(self, index: int, delta: Delta) -> None:
         self._deltas[index].append(delta)
@@ -85,12 +119,29 @@ class Collector:
     def _choice(self, index: int, deltas: list[Delta]) -> dict[str, Any]:
         message: dict[str, Any] = {"role": "assistant", "content": "".join(d.text for d in deltas), "refusal": None}
         reasoning = "".join(d.reasoning for d in deltas)
-        if reasoning:
-            message["reasoning_content"] = reasoning
+        if reasoning and self._form.reasoning:
+            message["reasoning_content"] = message["reasoning"] = reasoning
+        self._add_calls(message, [piece for delta in deltas for piece in delta.tool_calls])
+        if deltas[-1].boxes:
+            message["boxes"] = boxes_out(deltas[-1].boxes)
         entries = [entry for delta in deltas for entry in delta.logprobs]
+        finish = deltas[-1].finish
         return {
             "index": index,
             "message": message,
             "logprobs": logprobs_out(entries, self._text_of) if self._logprobs else None,
-            "finish_reason": deltas[-1].finish,
+            "finish_reason": finish and self._form.finish(finish),
         }
+
+    def _add_calls(self, message: dict[str, Any], pieces: list[ToolCallPiece]) -> None:
+        if not pieces:
+            return
+        message["content"] = message["content"] or None
+        calls = [
+            {"id": own[0].id, "type": "function", "function": _piece_out(own)}
+            for own in (tuple(group) for _, group in groupby(pieces, key=lambda piece: piece.index))
+        ]
+        if self._form.functions:
+            message["function_call"] = calls[0]["function"]
+        else:
+            message["tool_calls"] = calls

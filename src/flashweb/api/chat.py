@@ -19,7 +19,16 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from flashweb import __version__
 from flashweb.api import schemas
-from flashweb.api.answers import Collector, TokenText, add_usages, delta_out, logprobs_out, usage_out
+from flashweb.api.answers import (
+    AnswerForm,
+    Collector,
+    TokenText,
+    add_usages,
+    boxes_out,
+    delta_out,
+    logprobs_out,
+    usage_out,
+)
 from flashweb.api.caller import owner_of
 from flashweb.api.convert import to_chat
 from flashweb.api.error_handlers import CLIENT_CLOSED_REQUEST, error_response, json_response
@@ -51,6 +60,7 @@ class Job:
     include_usage: bool
     running_usage: bool
     stream: bool
+    form: AnswerForm
     id: str
     created: int
     labels: Mapping[str, str]  # system_fingerprint, and service_tier where the request names one
@@ -178,6 +188,7 @@ def make_job(
         include_usage=options is not None and bool(options.include_usage),
         running_usage=options is not None and bool(options.continuous_usage_stats),
         stream=bool(wire.stream),
+        form=AnswerForm(reasoning=wire.include_reasoning is not False, functions=bool(wire.functions)),
         id=f"chatcmpl-{secrets.token_hex(12)}",
         created=int(time.time()),
         labels={"system_fingerprint": system_fingerprint(names, settings), **tier},
@@ -192,7 +203,8 @@ def log_fields_of(request: Request) -> dict[str, Any]:
 
 async def gather(pipeline: Pipeline, job: Job, log_fields: dict[str, Any]) -> Collector:
     """Everything of a whole answer."""
-    collector = Collector(job.n, logprobs=job.params.logprobs is not None, text_of=pipeline.token_text)
+    logprobs = job.params.logprobs is not None
+    collector = Collector(job.n, logprobs=logprobs, text_of=pipeline.token_text, form=job.form)
     async with aclosing(pipeline.stream(job.chat, job.params, job.n, job.ticket, job.trace)) as pieces:
         async for index, delta in pieces:
             collector.add(index, delta)
@@ -239,7 +251,8 @@ async def _events(pipeline: Pipeline, job: Job, log_fields: dict[str, Any]) -> A
                     chunks.so_far = add_usages(usages.values())
             running -= delta.finish is not None
             if running:
-                yield role + chunks.piece(index, delta)
+                if news := role + chunks.piece(index, delta):  # none where a thought is not shown
+                    yield news
                 continue
             usage = add_usages(usages.values())
             _note_usage(log_fields, usage)
@@ -270,6 +283,7 @@ class _Chunks:
         self._include_usage = job.include_usage
         self._logprobs = job.params.logprobs is not None
         self._text_of = text_of
+        self._form = job.form
 
     def role(self, index: int) -> bytes:
         return self._frame(index, {"role": "assistant", "content": ""}, None, None)
@@ -277,14 +291,15 @@ class _Chunks:
     def piece(self, index: int, delta: Delta) -> bytes:
         """Text and the finish reason in two chunks, as the last one's delta is empty by convention."""
         logprobs = logprobs_out(delta.logprobs, self._text_of) if self._logprobs and delta.logprobs else None
-        if delta.finish is None and delta.text and not (delta.reasoning or logprobs or self.so_far):
+        simple = not (delta.reasoning or delta.tool_calls or logprobs or self.so_far)
+        if delta.finish is None and delta.text and simple:
             return self._plain(index, delta.text)
+        new = delta_out(delta, self._form)
+        piece = self._frame(index, new, logprobs, None) if new or logprobs else b""
         if delta.finish is None:
-            return self._frame(index, delta_out(delta), logprobs, None)
-        last = self._frame(index, {}, None, delta.finish)
-        if delta.text or delta.reasoning or logprobs:
-            return self._frame(index, delta_out(delta), logprobs, None) + last
-        return last
+            return piece
+        boxes = {"boxes": boxes_out(delta.boxes)} if delta.boxes else {}
+        return piece + self._frame(index, boxes, None, self._form.finish(delta.finish))
 
     def _plain(self, index: int, text: str) -> bytes:
         """Text alone, which nearly every chunk is: only that text is encoded."""

@@ -8,6 +8,8 @@ from typing import Any
 
 from flashweb.api import schemas
 from flashweb.api.parts import Parts
+from flashweb.api.thinking import thinks
+from flashweb.api.tools import history_calls, match_results, tool_use
 from flashweb.errors import InvalidRequest
 from flashweb.types import Chat, ImagePart, Message
 
@@ -17,12 +19,14 @@ def to_chat(request: schemas.ChatRequest, *, max_images: int, owner: str | None 
 
     `owner` is whose pictures a uuid means (`caller.owner_of`); None where pictures have no uuid.
     """
-    _refuse_later_features(request)
     parts = Parts(request, owner)
-    messages = tuple(_message(index, message, parts) for index, message in enumerate(request.messages))
+    messages = match_results([_message(index, message, parts) for index, message in enumerate(request.messages)])
+    use = tool_use(request)
     chat = Chat(
         messages,
         enable_thinking=thinks(request),
+        tools=use.tools,
+        parallel_tool_calls=use.parallel,
         add_generation_prompt=request.add_generation_prompt is not False and not request.continue_final_message,
         continue_final_message=bool(request.continue_final_message),
     )
@@ -35,16 +39,6 @@ def to_chat(request: schemas.ChatRequest, *, max_images: int, owner: str | None 
             param="messages",
         )
     return chat
-
-
-def _refuse_later_features(request: schemas.ChatRequest) -> None:
-    for name in ("tools", "functions"):
-        if getattr(request, name):
-            raise InvalidRequest(
-                f"{name} are not offered in this edition; leave the field out.",
-                param=name,
-                code="unsupported_parameter",
-            )
 
 
 def _check_continued(request: schemas.ChatRequest, chat: Chat) -> None:
@@ -71,24 +65,12 @@ def _check_continued(request: schemas.ChatRequest, chat: Chat) -> None:
         )
 
 
-def thinks(request: schemas.ChatRequest) -> bool:
-    if request.chat_template_kwargs is not None and "enable_thinking" in request.chat_template_kwargs.model_fields_set:
-        return request.chat_template_kwargs.enable_thinking
-    return request.reasoning_effort not in (None, "none", "minimal")
-
-
 def _message(index: int, message: schemas.ChatMessage, convert: Parts) -> Message:
     where = f"messages[{index}]"
-    if message.role in ("tool", "function") or message.tool_calls:
-        param = f"{where}.tool_calls" if message.tool_calls else f"{where}.role"
-        raise InvalidRequest(
-            f"{param}: tools are not offered in this edition; send their results as text in a user message.",
-            param=param,
-            code="unsupported_parameter",
-        )
+    calls = history_calls(message, where)
     if message.content is None and message.role != "assistant":
         raise InvalidRequest(f"{where}.content is missing; give a text or a list of parts.", param=f"{where}.content")
-    role: Any = "system" if message.role == "developer" else message.role
+    role: Any = {"developer": "system", "function": "tool"}.get(message.role, message.role)
     parts = convert(f"{where}.content", message.role, message.content)
     if role not in ("user", "tool") and any(isinstance(part, ImagePart) for part in parts):
         raise InvalidRequest(
@@ -96,5 +78,7 @@ def _message(index: int, message: schemas.ChatMessage, convert: Parts) -> Messag
             f"{message.role!r}.",
             param=f"{where}.content",
         )
-    reasoning = message.reasoning_content if role == "assistant" else None
-    return Message(role, parts, reasoning=reasoning)
+    # A function message, the older form, answers the only call before it, which had no id.
+    answers = "" if message.role == "function" else message.tool_call_id
+    thought = message.reasoning_content if message.reasoning_content is not None else message.reasoning
+    return Message(role, parts, thought if role == "assistant" else None, calls, answers if role == "tool" else None)

@@ -86,6 +86,7 @@ _TYPES = {
     "model_type": "an object",
     "model_attributes_type": "an object",
     "content_type": "a string, a list of parts, or one part object",
+    "tool_choice_type": 'none, auto, required, {"type": "function", ...} or {"type": "allowed_tools", ...}',
     "finite_number": "a finite number",
 }
 _UNKNOWN_PART = (

@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from flashweb.api import schemas
-from flashweb.api.convert import thinks
 from flashweb.api.structures import to_structure
+from flashweb.api.thinking import thinking_budget, thinks
+from flashweb.api.tools import forced_calls
 from flashweb.errors import InvalidRequest
-from flashweb.types import SamplingParams
+from flashweb.types import SamplingParams, Structure
 
 DEFAULT_MAX_TOKENS = 512
-DEFAULT_MAX_TOKENS_LONG = 4096  # with thinking, and for JSON, of which half is worth nothing
+DEFAULT_MAX_TOKENS_LONG = 4096  # with thinking or tools, and for JSON, of which half is worth nothing
 # What a checkpoint's generation_config may set, and under which of our names.
 _GENERATION_DEFAULTS = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty")
 
@@ -22,7 +23,7 @@ def to_params(request: schemas.ChatRequest, defaults: Mapping[str, Any], num_tok
 
     `num_tokens` is the size of the vocabulary: ids a caller names must be below it.
     """
-    structure = to_structure(request)
+    structure = _structure(request)
     max_tokens = _max_tokens(request, long=structure is not None and structure.kind.startswith("json"))
     min_tokens = request.min_tokens or 0
     if min_tokens > max_tokens:
@@ -57,8 +58,22 @@ def to_params(request: schemas.ChatRequest, defaults: Mapping[str, Any], num_tok
         include_stop=bool(request.include_stop_str_in_output),
         ignore_eos=bool(request.ignore_eos),
         structure=structure,
+        keep_control=request.skip_special_tokens is False,
+        thinking_budget=thinking_budget(request),
         **given,
     )
+
+
+def _structure(request: schemas.ChatRequest) -> Structure | None:
+    """What the answer must match: a form that was asked for, or the form of a call that was demanded."""
+    asked, forced = to_structure(request), forced_calls(request)
+    if asked is not None and forced is not None:
+        raise InvalidRequest(
+            f"{asked.param} asks for an answer of a form of its own and tool_choice for a call; an answer cannot be "
+            "both. Leave one of them out.",
+            param=asked.param,
+        )
+    return forced or asked
 
 
 def _max_tokens(request: schemas.ChatRequest, *, long: bool) -> int:
@@ -68,7 +83,8 @@ def _max_tokens(request: schemas.ChatRequest, *, long: bool) -> int:
             f"max_tokens is {old} but max_completion_tokens is {new}; they mean the same, give one of them.",
             param="max_completion_tokens",
         )
-    default = DEFAULT_MAX_TOKENS_LONG if long or thinks(request) else DEFAULT_MAX_TOKENS
+    is_long = long or thinks(request) or request.tools or request.functions
+    default = DEFAULT_MAX_TOKENS_LONG if is_long else DEFAULT_MAX_TOKENS
     return old or new or max(default, request.min_tokens or 0)
 
 

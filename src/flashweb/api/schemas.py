@@ -9,7 +9,16 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    ModelWrapValidatorHandler,
+    PrivateAttr,
+    Tag,
+    model_validator,
+)
 
 MAX_MESSAGES = 256
 MAX_PARTS = 512
@@ -18,9 +27,12 @@ MAX_STOP_CHARS = 256
 MAX_LOGIT_BIAS = 300
 MAX_TOP_LOGPROBS = 20
 MAX_CHOICES = 8
+MAX_TOOLS = 128
+MAX_NAME_CHARS = 256
 MAX_TOKENS = 1 << 20  # far above any context; keeps absurd integers out of the arithmetic
 
 TokenCount = Annotated[int, Field(ge=1, le=MAX_TOKENS)]
+ThinkingBudget = Annotated[int, Field(ge=0, le=MAX_TOKENS)]
 TokenId = Annotated[int, Field(ge=0, lt=1 << 24)]
 
 
@@ -132,6 +144,19 @@ Content = Annotated[
 ]
 
 
+class FunctionCall(_Wire):
+    """What an earlier answer called."""
+
+    name: Annotated[str, Field(min_length=1, max_length=MAX_NAME_CHARS)] = Field(description="the function's name")
+    arguments: str | dict[str, Any] = Field("", description="a JSON object, as text or as it is")
+
+
+class ToolCall(_Wire):
+    id: Annotated[str, Field(min_length=1, max_length=MAX_NAME_CHARS)] = Field(description="names it for its result")
+    type: Literal["function"] = "function"
+    function: FunctionCall
+
+
 class ChatMessage(_Wire):
     """One turn."""
 
@@ -139,11 +164,20 @@ class ChatMessage(_Wire):
         description="developer is read as system"
     )
     content: Content | None = Field(None, description="a text, a list of parts, or one part")
-    name: str | None = Field(None, max_length=256, description="accepted; the model's format has no names")
     reasoning_content: str | None = Field(
-        None, description="an assistant turn's thinking; the model reads it again only since the last user message"
+        None, description="an assistant turn's thinking; the model sees it again until the next user message"
     )
-    tool_calls: list[Any] | None = Field(None, description="not in this edition")
+    reasoning: str | None = Field(None, description="the same under its other name")
+    tool_calls: Annotated[list[ToolCall], Field(max_length=MAX_TOOLS)] | None = Field(
+        None, description="an assistant turn's calls, as they were answered"
+    )
+    tool_call_id: str | None = Field(None, description="which call a tool message gives the result of")
+    function_call: FunctionCall | None = Field(None, description="the older form of tool_calls")
+    name: str | None = Field(
+        None,
+        max_length=MAX_NAME_CHARS,
+        description="of a function message its function; else not used",
+    )
 
 
 class StreamOptions(_Wire):
@@ -195,6 +229,92 @@ class MmProcessorKwargs(_Wire):
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, frozen=True)
 
     max_pixels: MaxPixels | None = Field(None, description="largest area the model sees of each picture, in pixels")
+
+
+class Thinking(_Wire):
+    """Thinking in the words of GLM's and Anthropic's own APIs."""
+
+    type: Literal["enabled", "disabled"]
+    budget_tokens: ThinkingBudget | None = Field(None, description="longest thought in tokens")
+
+
+class FunctionDefinition(_Wire):
+    name: Annotated[str, Field(min_length=1, max_length=MAX_NAME_CHARS)] = Field(description="what the model calls")
+    description: str | None = Field(None, description="when to call it, for the model")
+    parameters: dict[str, Any] | None = Field(None, description="a JSON Schema of type object; absent: no arguments")
+    strict: bool | None = Field(None, description="accepted; forced calls always follow the types of the schema")
+
+    _given: dict[str, Any] = PrivateAttr(default_factory=dict)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _keep(cls, value: Any, validate: ModelWrapValidatorHandler[FunctionDefinition]) -> FunctionDefinition:
+        function = validate(value)
+        function._given = value
+        return function
+
+    @property
+    def as_given(self) -> dict[str, Any]:
+        """With the caller's own order and further keys: the prompt shows the model what the caller wrote."""
+        return self._given
+
+
+class Tool(_Wire):
+    """A function the model may call."""
+
+    type: Literal["function"]
+    function: FunctionDefinition
+
+    _given: dict[str, Any] = PrivateAttr(default_factory=dict)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _keep(cls, value: Any, validate: ModelWrapValidatorHandler[Tool]) -> Tool:
+        tool = validate(value)
+        tool._given = value
+        return tool
+
+    @property
+    def as_given(self) -> dict[str, Any]:
+        return self._given
+
+
+class FunctionName(_Wire):
+    name: str = Field(description="one of the functions offered")
+
+
+class NamedTool(_Wire):
+    """This function and no other."""
+
+    type: Literal["function"]
+    function: FunctionName
+
+
+class ToolChoiceSet(_Wire):
+    mode: Literal["auto", "required"] = Field(description="required: at least one call")
+    tools: Annotated[list[NamedTool], Field(min_length=1, max_length=MAX_TOOLS)] = Field(description="those allowed")
+
+
+class AllowedTools(_Wire):
+    """Only some of the tools."""
+
+    type: Literal["allowed_tools"]
+    allowed_tools: ToolChoiceSet
+
+
+def _choice_kind(value: Any) -> str | None:
+    if isinstance(value, str):
+        return "word"
+    kind = value.get("type") if isinstance(value, dict) else getattr(value, "type", None)
+    return kind if kind in ("function", "allowed_tools") else None
+
+
+ToolChoice = Annotated[
+    Annotated[Literal["none", "auto", "required"], Tag("word")]
+    | Annotated[NamedTool, Tag("function")]
+    | Annotated[AllowedTools, Tag("allowed_tools")],
+    Discriminator(_choice_kind, custom_error_type="tool_choice_type", custom_error_message="unknown tool choice"),
+]
 
 
 class ChatRequest(_Wire):
@@ -259,9 +379,27 @@ class ChatRequest(_Wire):
     guided_choice: list[str] | None = Field(None, description="older name of structured_outputs.choice")
     guided_grammar: str | None = Field(None, description="older name of structured_outputs.grammar")
     guided_whitespace_pattern: Any | None = Field(None, description="not offered: the server's own is bounded")
-    tools: list[Any] | None = Field(None, description="not in this edition")
-    functions: list[Any] | None = Field(None, description="not in this edition")
+    tools: Annotated[list[Tool], Field(max_length=MAX_TOOLS)] | None = Field(
+        None, description="functions the model may call"
+    )
+    tool_choice: ToolChoice | None = Field(
+        None, description="none; auto (default): the model decides; required: at least one call; or a function by name"
+    )
+    parallel_tool_calls: bool | None = Field(None, description="false: at most one call; default true")
+    functions: Annotated[list[FunctionDefinition], Field(max_length=MAX_TOOLS)] | None = Field(
+        None, description="the older form of tools; the answer then has function_call"
+    )
+    function_call: Literal["none", "auto"] | FunctionName | None = Field(None, description="the older tool_choice")
     chat_template_kwargs: ChatTemplateKwargs | None = Field(None, description="choices of the chat template")
+    thinking: Thinking | None = Field(None, description="thinking on or off, in the words of GLM's own API")
+    thinking_token_budget: ThinkingBudget | None = Field(
+        None, description="longest thought in tokens; then it is closed and the answer begins; 0: no thought"
+    )
+    thinking_budget: ThinkingBudget | None = Field(None, description="the same under its other name")
+    include_reasoning: bool | None = Field(None, description="false: the thought is not sent; default true")
+    skip_special_tokens: bool | None = Field(
+        None, description="false: control tokens such as <|begin_of_box|> stay in the text; default true"
+    )
     reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = Field(
         None, description="anything but none or minimal lets the model think before it answers"
     )
@@ -328,10 +466,33 @@ class LogprobsOut(BaseModel):
     refusal: None = Field(None, description="always null")
 
 
+class FunctionCallOut(BaseModel):
+    name: str = Field(description="which function to call")
+    arguments: str = Field(description="a JSON object; cut off where finish_reason is length")
+
+
+class ToolCallOut(BaseModel):
+    id: str = Field(description="call_...: the tool message with its result names it")
+    type: Literal["function"]
+    function: FunctionCallOut
+
+
+class BoxOut(BaseModel):
+    """A box in the answer's text."""
+
+    image: int = Field(description="which picture of the request, from 0")
+    box: list[int] = Field(description="x1, y1, x2, y2 in thousandths of the picture, as in the text")
+    pixels: list[int] = Field(description="the same in pixels of the original picture")
+
+
 class AssistantMessage(BaseModel):
     role: Literal["assistant"]
     content: str | None = Field(description="the answer")
     reasoning_content: str | None = Field(None, description="what the model thought before it, when thinking was on")
+    reasoning: str | None = Field(None, description="the same as reasoning_content")
+    tool_calls: list[ToolCallOut] | None = Field(None, description="the calls, if it made some")
+    function_call: FunctionCallOut | None = Field(None, description="where the request had functions")
+    boxes: list[BoxOut] | None = Field(None, description="boxes of the answer on the request's pictures")
     refusal: None = Field(None, description="always null: a refusal is written as an answer")
 
 
@@ -342,8 +503,9 @@ class Choice(BaseModel):
     index: int = Field(description="0 .. n - 1")
     message: AssistantMessage
     logprobs: LogprobsOut | None = Field(description="null unless asked for")
-    finish_reason: Literal["stop", "length", "tool_calls"] = Field(
-        description="stop: the model ended, or a stop text or id came; length: max_tokens or the context was reached"
+    finish_reason: Literal["stop", "length", "tool_calls", "function_call"] = Field(
+        description="stop: the model ended, or a stop text or id came; length: max_tokens or the context was reached; "
+        "tool_calls: it ended with calls, all of them whole"
     )
 
 
@@ -358,17 +520,35 @@ class ChatCompletion(BaseModel):
     service_tier: str | None = Field(None, description="default, where the request names a tier")
 
 
+class FunctionCallPieceOut(BaseModel):
+    name: str | None = Field(None, description="in a call's first piece")
+    arguments: str = Field(description="the next piece of the arguments' JSON")
+
+
+class ToolCallPieceOut(BaseModel):
+    """The first piece of a call has its id and name; the arguments of all of them together are a JSON object."""
+
+    index: int = Field(description="which call of the answer")
+    id: str | None = Field(None, description="in a call's first piece")
+    type: Literal["function"] | None = None
+    function: FunctionCallPieceOut
+
+
 class DeltaOut(BaseModel):
     role: Literal["assistant"] | None = Field(None, description="in the first chunk of a choice")
     content: str | None = Field(None, description="the next piece of the answer")
     reasoning_content: str | None = Field(None, description="the next piece of the thinking")
+    reasoning: str | None = Field(None, description="the same as reasoning_content")
+    tool_calls: list[ToolCallPieceOut] | None = Field(None, description="the next pieces of calls")
+    function_call: FunctionCallPieceOut | None = Field(None, description="where the request had functions")
+    boxes: list[BoxOut] | None = Field(None, description="on the last chunk")
 
 
 class ChunkChoice(BaseModel):
     index: int = Field(description="0 .. n - 1")
     delta: DeltaOut
     logprobs: LogprobsOut | None = Field(description="of the tokens of this piece")
-    finish_reason: Literal["stop", "length", "tool_calls"] | None = Field(
+    finish_reason: Literal["stop", "length", "tool_calls", "function_call"] | None = Field(
         description="null but in the last chunk of a choice"
     )
 

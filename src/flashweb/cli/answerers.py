@@ -18,11 +18,11 @@ from flashweb.cli.client import ChatServer, chat_body
 from flashweb.cli.target import target_key, target_url
 from flashweb.progress import ENGINE_STAGES, StageBars
 from flashweb.settings import Settings, load_settings
-from flashweb.types import Chat, Delta, FinishReason, SamplingParams, Usage
+from flashweb.types import Chat, Delta, FinishReason, SamplingParams, ToolCallPiece, Usage
 
 # The API's own defaults and ranges, which commands may not import; a test holds them together.
 DEFAULT_MAX_TOKENS = 512
-DEFAULT_MAX_TOKENS_THINKING = 4096
+DEFAULT_MAX_TOKENS_THINKING = 4096  # also with tools
 RANGES: dict[str, tuple[float, float]] = {
     "max_tokens": (1, 1 << 20),
     "temperature": (0, 2),
@@ -105,9 +105,16 @@ def _delta(chunk: dict[str, Any]) -> Delta:
     return Delta(
         text=delta.get("content") or "",
         reasoning=delta.get("reasoning_content") or "",
+        tool_calls=tuple(_call_piece(piece) for piece in delta.get("tool_calls") or ()),
         finish=FinishReason(reason) if reason in set(FinishReason) else None,
         usage=_usage(usage) if usage else None,
     )
+
+
+def _call_piece(piece: dict[str, Any]) -> ToolCallPiece:
+    function = piece.get("function") or {}
+    id, name, arguments = piece.get("id") or "", function.get("name") or "", function.get("arguments") or ""
+    return ToolCallPiece(int(piece.get("index") or 0), id, name, arguments)
 
 
 def _usage(usage: dict[str, Any]) -> Usage:
@@ -141,7 +148,7 @@ class EngineAnswerer:
             params["top_k"] = 0
         if options.temperature is not None:
             params["temperature"] = options.temperature
-        default = DEFAULT_MAX_TOKENS_THINKING if chat.enable_thinking else DEFAULT_MAX_TOKENS
+        default = DEFAULT_MAX_TOKENS_THINKING if chat.enable_thinking or chat.tools else DEFAULT_MAX_TOKENS
         limit = default if options.max_tokens is None else options.max_tokens
         sampling = SamplingParams(max_tokens=limit, seed=options.seed, **params)
         async with aclosing(self._pipeline.stream(chat, sampling)) as pieces:

@@ -6,7 +6,7 @@ Knows HTTP and server-sent events; works against any such server, not only ours.
 from __future__ import annotations
 
 import base64
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -115,9 +115,29 @@ def base_url(url: str) -> str:
 
 def chat_body(chat: Chat) -> dict[str, Any]:
     """A chat in OpenAI's wire format; bytes become data URLs."""
-    messages = [{"role": m.role, "content": _content(m.parts)} for m in chat.messages]
     thinking = {"chat_template_kwargs": {"enable_thinking": True}} if chat.enable_thinking else {}
-    return {"messages": messages} | thinking
+    tools = {"tools": list(chat.tools)} if chat.tools else {}
+    return {"messages": list(_messages(chat))} | thinking | tools
+
+
+def _messages(chat: Chat) -> Iterator[dict[str, Any]]:
+    """Calls without ids get some: what follows them are their results, in the same order."""
+    unanswered: list[str] = []
+    for index, message in enumerate(chat.messages):
+        one: dict[str, Any] = {"role": message.role, "content": _content(message.parts)}
+        if message.tool_calls:
+            ids = [call.get("id") or f"call_{index}_{number}" for number, call in enumerate(message.tool_calls)]
+            calls = zip(ids, message.tool_calls, strict=True)
+            one["tool_calls"] = [{"id": id, "type": "function", "function": _function(call)} for id, call in calls]
+            unanswered = ids
+        if message.role == "tool":
+            next_id = unanswered.pop(0) if unanswered else ""
+            one["tool_call_id"] = message.tool_call_id or next_id
+        yield one
+
+
+def _function(call: Mapping[str, Any]) -> dict[str, Any]:
+    return {"name": call["name"], "arguments": msgspec.json.encode(call["arguments"]).decode()}
 
 
 def _content(parts: Sequence[Part]) -> str | list[dict[str, Any]]:

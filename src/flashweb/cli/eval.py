@@ -2,7 +2,7 @@
 
 The pictures use fonts (and partly layouts and decorations) that training never draws. Sets: amounts (plain, decorated,
 unseen), reading, audit (JSON), boxes, and conversations: turns, two pictures, refusals, JSON, rules, thinking, the
-sources' prompts. The set `tools` needs tools in the API and is not offered here. Answers are greedy unless
+sources' prompts, tools (offered in the request, scored by the calls that come back). Answers are greedy unless
 --temperature says otherwise; the rules of scoring are in flashweb/evaluate/scoring.py.
 
   flashweb eval                                  the server on this machine, or the bundled model
@@ -26,7 +26,7 @@ from flashweb import __version__
 from flashweb.cli.answerers import Answerer, Options, answerer, number, whole_number
 from flashweb.cli.target import add_target_arguments
 from flashweb.errors import CheckpointError, ConfigError, FlashwebError
-from flashweb.evaluate import DEFAULT_SETS, SETS, TOOL_SETS, Case, Score, load, load_folder, summarise
+from flashweb.evaluate import SETS, Case, Score, calls_as_text, load, load_folder, summarise
 from flashweb.progress import ProgressBar
 
 
@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_target_arguments(parser)
     parser.add_argument("--own", action="store_true", help="start an engine of our own even if a server is running")
     parser.add_argument(
-        "--sets", default=",".join(DEFAULT_SETS), metavar="NAME,...", help=f"which sets ({', '.join(SETS)})"
+        "--sets", default=",".join(SETS), metavar="NAME,...", help=f"which sets (all: {', '.join(SETS)})"
     )
     parser.add_argument(
         "--cases",
@@ -72,8 +72,6 @@ def run(args: argparse.Namespace) -> int:
     table_rows = rows(scored)
     errors = [error for _, error in answers if error]
     result = {"setup": _setup(name, args), "seconds": round(seconds, 1), "errors": len(errors), "sets": table_rows}
-    if args.sets == ",".join(DEFAULT_SETS) and not args.cases:
-        print(f"not asked: {', '.join(TOOL_SETS)} (needs tools; scored by training.verify)", file=sys.stderr)
     if args.answers:
         _write_answers(Path(args.answers), scored, answers)
     if args.json == "-":
@@ -96,15 +94,7 @@ def choose_from(folder: Path) -> list[Case]:
 
 
 def choose(sets: str, limit: int) -> list[Case]:
-    """The cases asked for. Raises ConfigError for an unknown set or one that needs tools in the API, CheckpointError
-    when the sets are not installed.
-    """
-    for name in sets.split(","):
-        if name in TOOL_SETS:
-            raise ConfigError(
-                f"the set {name} needs tools in the request, which this command cannot send; "
-                "`python -m training.verify` scores it on the weights"
-            )
+    """The cases asked for. Raises ConfigError for an unknown set, CheckpointError when the sets are not installed."""
     try:
         cases = load([name for name in sets.split(",") if name])
     except ValueError as error:
@@ -164,11 +154,17 @@ async def _answer_all(
 
 
 async def _answer(someone: Answerer, case: Case, options: Options) -> str:
-    """What came back; a thought stands before it as the model writes it."""
+    """What came back; a thought stands before it, and calls behind it, as the model writes them."""
     text = thought = ""
+    calls: dict[int, tuple[str, str]] = {}
     async with aclosing(someone.answer(await asyncio.to_thread(case.chat), options)) as deltas:
         async for delta in deltas:
             text, thought = text + delta.text, thought + delta.reasoning
+            for piece in delta.tool_calls:
+                name, arguments = calls.get(piece.index, ("", ""))
+                calls[piece.index] = name + piece.name, arguments + piece.arguments
+    if calls:
+        text = f"{text}\n{calls_as_text(calls.values())}".lstrip()
     return f"<think>{thought}</think>\n{text}" if thought else text
 
 

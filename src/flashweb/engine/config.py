@@ -25,6 +25,8 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     load_format: Literal["auto", "dummy"] = "auto"  # dummy: random weights of the right shape, for measuring
     quantization: Literal["auto", "none", "int8", "int4", "fp8"] = "none"  # auto: by the device's memory (memory.py)
     eos_token_ids: tuple[int, ...] = ()  # from generation_config and tokenizer; they end a sequence unless ignore_eos
+    thought_end_ids: tuple[int, ...] = ()  # any of them ends a thought
+    thought_close_ids: tuple[int, ...] = ()  # written where a thought has used up its budget; the first is such an end
     num_real_tokens: int | None = None  # vocabulary rows from here on are padding and never sampled; None: no padding
 
     # --- limits

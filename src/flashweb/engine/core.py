@@ -67,8 +67,9 @@ class EngineCore:
         if model.device.type == "cuda":
             clock.done("memory trial")
         self.rules = SequenceRules(
-            plan.limits.max_model_len, text.vocab_size, vision.patch_values, tuple(config.eos_token_ids)
-        )
+            plan.limits.max_model_len, text.vocab_size, vision.patch_values, tuple(config.eos_token_ids),
+            tuple(config.thought_end_ids), tuple(config.thought_close_ids),
+        )  # fmt: skip
         self.blocks = BlockManager(plan.num_blocks, config.block_size, config.enable_prefix_cache)
         self.encoder: EncoderCache[Tensor] = EncoderCache(plan.encoder_cache_bytes)
         self.scheduler = Scheduler(plan.limits, self.blocks, self.encoder, time.monotonic)

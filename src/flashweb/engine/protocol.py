@@ -57,6 +57,7 @@ class WireSampling(msgspec.Struct, frozen=True, array_like=True):
     stop_token_ids: tuple[int, ...]  # eos ids are added by the engine unless ignore_eos
     ignore_eos: bool
     structure: WireStructure | None = None
+    thinking_budget: int | None = None  # tokens of the thought that the answer begins with; None: no limit
 
 
 class Submit(_Message, frozen=True, tag="submit"):

@@ -6,8 +6,8 @@ answer is the same alone, in any batch, and after preemption. Filters are thresh
 are kept), which makes them independent of how a sort orders equal values.
 
 Order of processing: repetition penalty, presence and frequency penalty, logit bias, stop tokens held back until
-min_tokens, tokens that a structured answer does not allow; then temperature, top-k, top-p (over what top-k left),
-min-p. Log-probabilities are the model's own, before any of that.
+min_tokens, tokens that a structured answer does not allow, all but a forced one (a thought's end); then temperature,
+top-k, top-p (over what top-k left), min-p. Log-probabilities are the model's own, before any of that.
 """
 
 from __future__ import annotations
@@ -145,6 +145,7 @@ def _is_plain(seq: Sequence, place: int) -> bool:
         and s.frequency_penalty == 0.0
         and not s.logit_bias
         and not holds_back_stops(seq, place)
+        and seq.forced_token(place) is None
     )
 
 
@@ -164,6 +165,7 @@ def _process(
     _bias(work, seqs, places)
     if masks is not None:
         _mask(work, [row for row, seq in enumerate(seqs) if seq.constraint is not None], masks)
+    _force(work, seqs, places)
     highest, picked = work.max(dim=-1)
     drawing = [i for i, seq in enumerate(seqs) if seq.sampling.temperature >= MIN_TEMPERATURE]
     if drawing:
@@ -237,6 +239,16 @@ def _mask(work: Tensor, rows: list[int], masks: MaskRows) -> None:
     else:
         places = on_device(rows, torch.int64, work.device)
         work[places] = work.index_select(0, places).masked_fill_(~allowed, -math.inf)
+
+
+def _force(work: Tensor, seqs: Ordered[Sequence], places: Ordered[int]) -> None:
+    """Leaves a row one token where it has no choice."""
+    forced = [(row, seq.forced_token(place)) for row, (seq, place) in enumerate(zip(seqs, places, strict=True))]
+    cells = [(row, token, 0.0) for row, token in forced if token is not None]
+    if cells:
+        rows, columns, values = _columns(cells, work.device)
+        work[rows] = -math.inf
+        work[rows, columns] = values
 
 
 def _columns(cells: list[tuple[int, int, float]], device: torch.device) -> tuple[Tensor, Tensor, Tensor]:

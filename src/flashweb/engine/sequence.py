@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from flashweb.engine.constraint import Constraint
 from flashweb.engine.protocol import Submit, WireImage, WireSampling
-from flashweb.engine.speculation import Speculation
+from flashweb.engine.speculation import MAX_DRAFTS, Speculation
+from flashweb.engine.thought import Thought
 from flashweb.errors import ContextLengthExceeded, InvalidRequest
 from flashweb.types import Grid
 
@@ -37,6 +38,8 @@ class SequenceRules:
     vocab_size: int  # ids a prompt may contain
     patch_values: int  # uint8 values per patch row
     eos_token_ids: tuple[int, ...] = ()
+    thought_end_ids: tuple[int, ...] = ()
+    thought_close_ids: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,7 @@ class Sequence:
     pinned: set[bytes] = field(default_factory=set)  # digests held in the encoder cache while their tokens are computed
     num_drafts: int = 0  # tokens guessed in the step under way: how many are right is known after it
     speculation: Speculation = field(default_factory=Speculation)
+    thought: Thought | None = None  # with a budget of tokens
     constraint: Constraint | None = None  # what the answer must match
     # For the books, by the scheduler's clock, in seconds.
     arrived_at: float = 0.0
@@ -101,6 +105,8 @@ class Sequence:
             )
         sampling = message.sampling
         eos = () if sampling.ignore_eos else rules.eos_token_ids
+        # A structured answer begins right behind the token that ends the thought: no line break is forced before it.
+        close = rules.thought_close_ids if sampling.structure is None else rules.thought_close_ids[:1]
         return cls(
             request_id=message.request_id,
             token_ids=list(message.token_ids),
@@ -112,6 +118,7 @@ class Sequence:
             stop_token_ids=frozenset(sampling.stop_token_ids) | frozenset(eos),
             max_new_tokens=min(sampling.max_tokens, rules.max_model_len - num_tokens),
             seed=secrets.randbits(64) if sampling.seed is None else sampling.seed & (2**64 - 1),
+            thought=Thought.from_budget(sampling.thinking_budget, rules.thought_end_ids, close),
         )
 
     @property
@@ -159,12 +166,21 @@ class Sequence:
     def needs_known_tokens(self) -> bool:
         """Whether the choice of a token depends on the ones before it beyond what the model sees."""
         s = self.sampling
+        if self.thought is not None and self.thought.may_close(self.num_answer_tokens):
+            return True
         return s.repetition_penalty != 1.0 or s.presence_penalty != 0.0 or s.frequency_penalty != 0.0
 
     @property
     def can_speculate(self) -> bool:
         """Whether a guessed token can be verified by its own row of logits alone, with the noise of its own place."""
+        if self.thought is not None and self.thought.may_close(self.num_answer_tokens, ahead=MAX_DRAFTS):
+            return False
         return not self.needs_known_tokens and self.num_answer_tokens >= self.sampling.min_tokens
+
+    def forced_token(self, place: int) -> int | None:
+        """The token that must stand at a place of the answer, whatever the model says. Everything before it must be
+        known (`needs_known_tokens`)."""
+        return None if self.thought is None else self.thought.forced(place)
 
     def append_pending(self) -> None:
         """A token will come: it has a place, a position and a slot, but no value yet."""
@@ -177,6 +193,8 @@ class Sequence:
         self.token_ids[place : place + 1] = [token_id]
         if self._answer_counts is not None:
             self._answer_counts[token_id] += 1
+        if self.thought is not None:
+            self.thought.see(token_id, place - self.num_prompt_tokens)
         return place + 1 - self.num_prompt_tokens
 
     def position_bytes(self, start: int, end: int, block_size: int) -> bytes:
@@ -260,6 +278,8 @@ def _check_sampling(s: WireSampling, vocab_size: int) -> None:
     for name in ("presence_penalty", "frequency_penalty"):
         need(math.isfinite(getattr(s, name)), name, getattr(s, name), "a finite number")
     need(s.logprobs is None or 0 <= s.logprobs <= MAX_LOGPROBS, "logprobs", s.logprobs, f"from 0 to {MAX_LOGPROBS}")
+    budget = s.thinking_budget
+    need(budget is None or budget >= 0, "thinking_budget", budget, "0 or more tokens")
     need(len(s.logit_bias) <= MAX_LOGIT_BIAS, "logit_bias", f"{len(s.logit_bias)} entries", f"<= {MAX_LOGIT_BIAS}")
     need(
         len(s.stop_token_ids) <= MAX_STOP_TOKEN_IDS,

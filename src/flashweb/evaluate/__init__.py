@@ -3,7 +3,7 @@
 The same rules score a training run, `flashweb eval` and the model card. Knows nothing of HTTP, models or drawing.
 """
 
-from flashweb.evaluate.heldout import DEFAULT_SETS, SETS, TOOL_SETS, Case, load, load_folder
-from flashweb.evaluate.scoring import Score, score, summarise
+from flashweb.evaluate.heldout import SETS, Case, load, load_folder
+from flashweb.evaluate.scoring import Score, calls_as_text, score, summarise
 
-__all__ = ["DEFAULT_SETS", "SETS", "TOOL_SETS", "Case", "Score", "load", "load_folder", "score", "summarise"]
+__all__ = ["SETS", "Case", "Score", "calls_as_text", "load", "load_folder", "score", "summarise"]

@@ -20,8 +20,6 @@ SETS: tuple[str, ...] = (
     "colours", "counts", "yesno", "fields", "amounts-boxes", "robust",
     "marking", "contract", "inspection",
 )  # fmt: skip
-TOOL_SETS: tuple[str, ...] = ("tools",)  # need an endpoint that takes tools: scored by `training.verify`
-DEFAULT_SETS: tuple[str, ...] = tuple(name for name in SETS if name not in TOOL_SETS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -281,6 +281,27 @@ def calls(text: str) -> list[tuple[str, dict[str, object]]]:
     return found
 
 
+def calls_as_text(made: Iterable[tuple[str, str]]) -> str:
+    """Calls as an API gives them, (name, JSON of the arguments), in the family's format; "" for none. Arguments that
+    are no JSON object, cut off perhaps, are left as they are: they count as wrong."""
+    return "\n".join(f"<tool_call>{name}\n{_arguments_as_text(arguments)}</tool_call>" for name, arguments in made)
+
+
+def _arguments_as_text(arguments: str) -> str:
+    try:
+        values = json.loads(arguments)
+    except ValueError:
+        values = None
+    if not isinstance(values, dict):
+        return arguments
+    lines = (
+        f"<arg_key>{key}</arg_key>\n<arg_value>"
+        f"{value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}</arg_value>\n"
+        for key, value in values.items()
+    )
+    return "".join(lines)
+
+
 def _argument(text: str) -> object:
     try:
         return json.loads(text)

@@ -1,68 +1,102 @@
-"""`ReplySplitter`: safe text -> thinking and answer. The mirror of what the chat template writes into a prompt.
+"""`ReplySplitter`: the marked text of an answer -> thinking, answer and tool calls. The mirror of what the chat
+template writes into a prompt.
 
-With thinking off everything is answer. With thinking on the model begins with `<think>`, which it sometimes leaves
-out, so text counts as thinking until `</think>`. Knows nothing of tokens: the stream must keep both tags
-(`TextStream(keep_control=THINK_TAGS)`).
+With thinking off there is no thought. With thinking on the model begins with `<think>`, which it sometimes leaves
+out, so text counts as thinking until `</think>`, or until a tool call, which a thought cannot contain. Knows nothing of
+tokens: the stream must mark the tags (`TextStream(keep_control=MARKS)`, see `tags.py`).
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
-THINK_TAGS = ("<think>", "</think>")
+from flashweb.output import tags
+from flashweb.output.calls import CallReader
+from flashweb.types import ToolCallPiece
 
 
 class ReplyText(NamedTuple):
-    """New text since the last call."""
+    """What is new since the last call."""
 
     reasoning: str = ""
     content: str = ""
+    calls: tuple[ToolCallPiece, ...] = ()
 
 
 class ReplySplitter:
-    """Splits one answer. White space around both parts, which belongs to the format, is dropped."""
+    """Splits one answer. White space around its parts, which belongs to the format, is dropped.
 
-    def __init__(self, *, thinking: bool) -> None:
+    `tools`: OpenAI's tool objects the model was told of; without any, nothing is a call. What follows the end of call
+    number `max_calls` is nobody's.
+    """
+
+    def __init__(
+        self, *, thinking: bool, tools: Sequence[Mapping[str, Any]] = (), max_calls: int | None = None
+    ) -> None:
         self._thinking = thinking  # still before </think>
-        self._opened = False  # the opening tag, or other text, has been seen
+        self._calls = CallReader(tools) if tools else None
+        self._max_calls = max_calls
+        self._plain = not thinking and not tools
         self._trim = thinking  # drop white space until the next visible character
-        self._held = ""
+        self._held = ""  # white space that is dropped if a tag follows
+
+    @property
+    def is_over(self) -> bool:
+        """Whether as many calls have come as there may be."""
+        return self._calls is not None and self._calls.num_complete == self._max_calls
+
+    @property
+    def calls_are_complete(self) -> bool:
+        """Whether there are tool calls and all of them have come to their end."""
+        calls = self._calls
+        return calls is not None and not calls.inside and 0 < calls.num_begun == calls.num_complete
 
     def feed(self, text: str) -> ReplyText:
-        if not self._thinking:
-            return ReplyText(content=self._trimmed(text))
-        held = self._held + text
-        opening, closing = THINK_TAGS
-        if not self._opened:
-            held = held.lstrip()
-            if held != opening and opening.startswith(held):  # also when nothing visible has come
-                self._held = held
-                return ReplyText()
-            self._opened = True
-            held = held.removeprefix(opening)
-        reasoning, tag, content = held.partition(closing)
-        if tag:
-            self._thinking = False
-            self._held = ""
-            reasoning = self._trimmed(reasoning.rstrip())
-            self._trim = True
-            return ReplyText(reasoning, self._trimmed(content))
-        safe = len(held.rstrip()) if (cut := _partial_suffix(held, closing)) == 0 else len(held[:-cut].rstrip())
-        self._held = held[safe:]
-        return ReplyText(reasoning=self._trimmed(held[:safe]))
+        if self._plain:
+            return ReplyText(content=text)
+        reasoning, content = "", ""
+        for piece in tags.pieces(text):
+            if self.is_over:
+                break
+            name = tags.NAME_OF.get(piece)
+            if name is not None:
+                self._read_tag(name)
+            elif self._calls is not None and self._calls.inside:
+                self._calls.read_text(piece)
+            elif self._thinking:
+                reasoning += self._visible(piece, hold=True)
+            else:
+                content += self._visible(piece, hold=self._calls is not None)
+        return ReplyText(reasoning, content, self._calls.take() if self._calls is not None else ())
 
-    def flush(self) -> ReplyText:
-        """What was held back, at the end of the answer."""
+    def flush(self, *, ended: bool = True) -> ReplyText:
+        """What was held back, at the end of the answer. `ended`: by the model, not by a limit or a stop text, so that a
+        call which only lacks its closing tag may count as complete."""
         held, self._held = self._held, ""
-        return ReplyText(reasoning=self._trimmed(held)) if self._thinking else ReplyText(content=held)
+        calls: tuple[ToolCallPiece, ...] = ()
+        if self._calls is not None and ended:
+            self._calls.end()
+            calls = self._calls.take()
+        return ReplyText(reasoning=held) if self._thinking else ReplyText(content=held, calls=calls)
 
-    def _trimmed(self, text: str) -> str:
+    def _read_tag(self, name: str) -> None:
+        calls = self._calls
+        if calls is not None and name == tags.CALL:
+            self._thinking, self._held = False, ""
+            calls.begin()
+        elif calls is not None and calls.inside:
+            calls.read_tag(name)
+            self._trim = True  # what stands between calls, and behind the last one, begins with a line break
+        elif self._thinking and name == tags.END_THINK:
+            self._thinking, self._held, self._trim = False, "", True
+        # Any other tag has no business here, and is no text either.
+
+    def _visible(self, text: str, *, hold: bool) -> str:
         if self._trim:
             text = text.lstrip()
             self._trim = not text
-        return text
-
-
-def _partial_suffix(text: str, tag: str) -> int:
-    """Length of the longest proper prefix of `tag` that ends `text`."""
-    return next((n for n in range(min(len(tag) - 1, len(text)), 0, -1) if text.endswith(tag[:n])), 0)
+        text = self._held + text
+        shown = text.rstrip() if hold else text
+        self._held = text[len(shown) :]
+        return shown

@@ -8,7 +8,7 @@ thinking (`output/reply.py`) or of which tokenizer it was handed.
 from __future__ import annotations
 
 import codecs
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Protocol
 
 from flashweb.types import TokenOut
@@ -27,7 +27,7 @@ class TextStream:
 
     stop: strings that end the answer; the text before the first one that is completed is kept (with `include_stop`
     also the stop string). stop_token_ids: ids that end it and are never shown (eos, unless it is ignored).
-    keep_control: names of control tokens to pass on as text (such as `<think>`); all others vanish, the text between
+    keep_control: control tokens to pass on, by name, and the text each becomes; all others vanish, the text between
     them stays. min_tokens: stop strings count only after so many tokens, as the engine does with stop ids.
     """
 
@@ -38,12 +38,13 @@ class TextStream:
         stop: Iterable[str] = (),
         stop_token_ids: Collection[int] = (),
         include_stop: bool = False,
-        keep_control: Iterable[str] = (),
+        keep_control: Mapping[str, str] | None = None,
         min_tokens: int = 0,
     ) -> None:
         self._tokenizer = tokenizer
         self._stop_token_ids = frozenset(stop_token_ids)
-        self._kept = {id for name in keep_control if (id := tokenizer.control_id(name)) is not None}
+        named = ((tokenizer.control_id(name), text) for name, text in (keep_control or {}).items())
+        self._kept = {id: text for id, text in named if id is not None}
         self._unfinished = b""  # bytes of a character that has not come whole
         self._matcher = StopMatcher(stop, include_stop=include_stop)
         self._min_tokens = min_tokens
@@ -57,6 +58,11 @@ class TextStream:
         pieces = [self._feed_id(id) for id in token.token_ids if not self.stopped]
         return "".join(pieces)
 
+    @property
+    def found_stop(self) -> bool:
+        """Whether one of the stop strings ended the answer."""
+        return self._matcher.found is not None
+
     def flush(self) -> str:
         """What was held back, at the end of the answer. Bytes of a character that never came whole are dropped."""
         return "" if self.stopped else self._matcher.flush()
@@ -68,15 +74,23 @@ class TextStream:
         self._unfinished = raw[used:]
         return text
 
+    def _give_up_character(self) -> str:
+        """A token follows that is no text: what has come of a character will not become one."""
+        broken, self._unfinished = self._unfinished, b""
+        return broken.decode("utf-8", "replace")
+
     def _feed_id(self, id: int) -> str:
         self.num_tokens += 1
         if id in self._stop_token_ids and self.num_tokens > self._min_tokens:
             text = self._matcher.flush()
             self.stopped = True
             return text
-        if self._tokenizer.is_control(id) and id not in self._kept:
+        if not self._tokenizer.is_control(id):
+            text = self._decode(self._tokenizer.id_to_bytes(id))
+        elif id in self._kept:
+            text = self._give_up_character() + self._kept[id]
+        else:
             return ""
-        text = self._decode(self._tokenizer.id_to_bytes(id))
         if self.num_tokens <= self._min_tokens:
             return text
         text = self._matcher.feed(text)

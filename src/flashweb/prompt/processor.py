@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flashweb.errors import CheckpointError
+from flashweb.errors import CheckpointError, InvalidRequest
 from flashweb.media import ImageGeometry
 from flashweb.prompt.positions import rope_positions
 from flashweb.prompt.template import IMAGE_TOKEN, ChatTemplate
@@ -21,6 +21,9 @@ from flashweb.types import Chat, ImageSpan, PixelPatches, Prompt
 
 # Where no file names them: the family ends a turn where the next role would begin.
 _FAMILY_STOPS = ("<|endoftext|>", "<|user|>", "<|observation|>")
+# What ends a thought; a call cannot stand in one.
+_END_OF_THOUGHT, _TOOL_CALL = "</think>", "<tool_call>"
+_THOUGHT_ENDS = (_END_OF_THOUGHT, _TOOL_CALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,11 @@ class PromptProcessor:
         self.template = ChatTemplate.load(folder, self.tokenizer.control_ids)
         self.geometry = ImageGeometry.load(folder)
         self.eos_token_ids = self._eos_token_ids(generation, text_config)
+        known = (self.tokenizer.control_id(name) for name in _THOUGHT_ENDS)
+        self.thought_end_ids = tuple(id for id in known if id is not None)
+        end_of_thought = self.tokenizer.control_id(_END_OF_THOUGHT)
+        # As the template writes it; nothing where a model knows no thoughts.
+        self.thought_close_ids = () if end_of_thought is None else (end_of_thought, *self.tokenizer.encode("\n"))
         self.generation_defaults = GenerationDefaults.from_config(generation)
         self.num_real_tokens = self.tokenizer.num_tokens
         self.max_position_embeddings = int(text_config.get("max_position_embeddings", 131072))
@@ -77,6 +85,10 @@ class PromptProcessor:
 
         Raises InvalidRequest when the template refuses the messages, CheckpointError when it loses a picture.
         """
+        if chat.tools and self.tokenizer.control_id(_TOOL_CALL) is None:
+            raise InvalidRequest(
+                "this model does not know tools (its tokenizer has no <tool_call>); leave tools out.", param="tools"
+            )
         assert len(images) == len(chat.images), "one prepared picture per picture of the chat"
         token_ids: list[int] = []
         spans: list[ImageSpan] = []
