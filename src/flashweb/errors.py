@@ -9,6 +9,9 @@
     ├── TooLarge                  bytes or pixels over a limit
     ├── UnsupportedMediaType      a media type nobody here reads
     ├── ModelNotFound             unknown model name
+    ├── NotAllowed                a key that is not for this
+    ├── RequestNotFound           no request of this id is running
+    ├── CancelledByOperator       the operator has ended this request
     ├── Overloaded                queue full; come back later
     ├── NotReady                  loading, draining or restarting
     ├── DeadlineExceeded          the request took longer than it may
@@ -64,6 +67,18 @@ class UnsupportedMediaType(FlashwebError):
 
 class ModelNotFound(FlashwebError):
     code = "model_not_found"
+
+
+class NotAllowed(FlashwebError):
+    code = "permission_denied"
+
+
+class RequestNotFound(FlashwebError):
+    code = "request_not_found"
+
+
+class CancelledByOperator(FlashwebError):
+    code = "cancelled_by_operator"
 
 
 class Overloaded(FlashwebError):

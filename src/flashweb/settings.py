@@ -125,6 +125,12 @@ class ServerSettings(_Section):
         return None
 
 
+class AuthSettings(_Section):
+    """Who may call. Keys are better given in the environment or a file: other users of the machine can read flags."""
+
+    admin_key: SecretStr | None = option(None, "key for /api/admin; without one nobody may go there")
+
+
 class MediaSettings(_Section):
     """Pictures: how large, how many, from where."""
 
@@ -214,12 +220,21 @@ class LogSettings(_Section):
     log_level: Literal["debug", "info", "warning", "error"] = option("info", "least severe messages to write")
     log_format: Literal["text", "json"] = option("text", "one line for people, or one JSON object per line")
     access_log: bool = option(True, "one line per request")
+    log_image_hash: bool = option(True, "the MD5 of a request's pictures in its access log line, as image_hash")
+    log_prompt_chars: int = option(
+        32,
+        "first characters of a question in the access log, as prompt_truncated, never more than half of it; 0 for none",
+        unit="characters",
+        ge=0,
+        le=100,
+    )
 
 
 class Settings(_Section):
     """The whole tree. Frozen; built once, in `load_settings`, and handed down."""
 
     server: ServerSettings = Field(default_factory=ServerSettings)
+    auth: AuthSettings = Field(default_factory=AuthSettings)
     media: MediaSettings = Field(default_factory=MediaSettings)
     model: ModelSettings = Field(default_factory=ModelSettings)
     engine: EngineSettings = Field(default_factory=EngineSettings)

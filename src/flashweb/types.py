@@ -117,6 +117,7 @@ class PictureTimes:
     decodes: list[float] = field(default_factory=list)
     preparations: list[float] = field(default_factory=list)  # resize and cut; one of each for a picture not kept ready
     file_bytes: list[int] = field(default_factory=list)
+    hashes: list[str] | None = None  # MD5 of the files, in order; None: nobody wants them
 
 
 # --- what the model sees ----------------------------------------------------------------------------------------

@@ -43,6 +43,7 @@ class _Job:
     n: int
     model: str
     include_usage: bool
+    timings: bool
     id: str
     created: int
 
@@ -130,6 +131,7 @@ def _job(wire: schemas.ChatRequest, names: ModelNames, settings: Settings, pipel
         params=to_params(wire, pipeline.generation_defaults, pipeline.num_tokens),
         n=wire.n or 1,
         include_usage=wire.stream_options is not None and wire.stream_options.include_usage,
+        timings=bool(wire.timings),
         id=f"chatcmpl-{secrets.token_hex(12)}",
         created=int(time.time()),
     )
@@ -154,12 +156,13 @@ async def _completion(pipeline: Pipeline, job: _Job, log_fields: dict[str, Any])
         "model": job.model,
         "choices": collector.choices(),
         "usage": usage_out(collector.usage),
+        **_timings(job),
     }
 
 
 async def _events(pipeline: Pipeline, job: _Job, log_fields: dict[str, Any]) -> AsyncGenerator[bytes, None]:
-    """Role first, then text, then the finish reason, then (if asked for) usage alone, then [DONE]. What belongs
-    together goes out together: the role with the first text, the end with the last."""
+    """Role first, then text, then the finish reason, then (if asked for) usage and timings alone, then [DONE]. What
+    belongs together goes out together: the role with the first text, the end with the last."""
     chunks = _Chunks(job, pipeline.token_text)
     usages: list[Usage] = []
     started: set[int] = set()
@@ -177,8 +180,12 @@ async def _events(pipeline: Pipeline, job: _Job, log_fields: dict[str, Any]) -> 
                 continue
             usage = add_usages(usages)
             _note_usage(log_fields, usage)
-            yield role + chunks.piece(index, delta) + (chunks.usage(usage) if job.include_usage else b"") + DONE
+            yield role + chunks.piece(index, delta) + chunks.last(job, usage) + DONE
             return
+
+
+def _timings(job: _Job) -> dict[str, Any]:
+    return {"timings_ms": job.ticket.work.timings_ms()} if job.timings else {}
 
 
 def _note_usage(log_fields: dict[str, Any], usage: Usage) -> None:
@@ -226,8 +233,11 @@ class _Chunks:
             around = self._around[index] = before, after
         return around[0] + encode(text) + around[1]
 
-    def usage(self, usage: Usage) -> bytes:
-        return event({**self._head, "choices": [], "usage": usage_out(usage)})
+    def last(self, job: _Job, usage: Usage) -> bytes:
+        """What was asked for besides the answer, in a chunk without choices; no chunk where nothing was."""
+        more = {"usage": usage_out(usage)} if job.include_usage else {}
+        more |= _timings(job)
+        return event({**self._head, "choices": [], **more}) if more else b""
 
     def _frame(self, index: int, delta: dict[str, Any], logprobs: dict[str, Any] | None, finish: str | None) -> bytes:
         choice = {"index": index, "delta": delta, "logprobs": logprobs, "finish_reason": finish}

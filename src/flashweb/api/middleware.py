@@ -19,14 +19,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from flashweb.api.error_handlers import error_response
 from flashweb.api.metrics import HttpMetrics
+from flashweb.api.records import Recorded
 from flashweb.api.sse import DIRECT_SEND
 from flashweb.errors import FlashwebError, InvalidRequest, TooLarge, UnsupportedMediaType
 from flashweb.observe import event
+from flashweb.observe.ledger import Ledger
 from flashweb.observe.metrics import Metrics
 from flashweb.settings import ServerSettings, Settings
 
 access_log = logging.getLogger("flashweb.access")
-EXPOSED_HEADERS = ("x-request-id", "x-flashweb-model", "retry-after")
+EXPOSED_HEADERS = ("x-request-id", "x-flashweb-model", "retry-after", "server-timing", "openai-processing-ms")
 # Probes and the page's files would drown the lines that matter.
 QUIET_PATHS = ("/health", "/v1/health", "/static/", "/favicon.ico", "/metrics")
 THROW_AWAY_SECONDS = 5.0
@@ -45,11 +47,12 @@ SECURITY_HEADERS = {
 }
 
 
-def layers(app: ASGIApp, settings: Settings, own_origins: Sequence[str], metrics: Metrics) -> ASGIApp:
+def layers(app: ASGIApp, settings: Settings, own_origins: Sequence[str], metrics: Metrics, ledger: Ledger) -> ASGIApp:
     """Wrap the router. Read the list from the outside in."""
     server = settings.server
     wrap: list[Callable[[ASGIApp], ASGIApp]] = [
         RequestId,
+        lambda inner: Recorded(inner, ledger, QUIET_PATHS),
         lambda inner: AccessLog(inner, enabled=settings.log.access_log),
         lambda inner: HttpMetrics(inner, metrics),
         SecurityHeaders,
@@ -116,8 +119,10 @@ class AccessLog:
                 f"{scope['method']} {scope['path'][:200]}",
                 request_id=state.get("request_id"),
                 status=status,
+                glm_status_code=status,
                 latency_ms=round((time.perf_counter() - started) * 1000, 1),
                 client=(scope.get("client") or (None,))[0],
+                **state["work"].log_fields(),
                 **state.get("log_fields", {}),
             )
 

@@ -16,7 +16,8 @@ _BODIES: tuple[type[BaseModel], ...] = (schemas.ChatRequest,)
 _CHUNKS: tuple[type[BaseModel], ...] = (schemas.ChatCompletionChunk, schemas.ErrorBody)
 _ERRORS = {
     400: "the request cannot be served as it stands",
-    404: "no such model or path",
+    403: "a key that is not for this",
+    404: "no such model, path or id",
     413: "bytes or pixels over a limit",
     415: "a media type nobody here reads",
     503: "loading, full or shutting down; the header Retry-After says when to come back",

@@ -131,6 +131,7 @@ class ChatRequest(_Wire):
     tools: list[Any] | None = Field(None, description="not in this edition")
     functions: list[Any] | None = Field(None, description="not in this edition")
     chat_template_kwargs: ChatTemplateKwargs | None = None
+    timings: bool | None = Field(None, description="tell where the time went: timings_ms in the answer or last chunk")
     reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = Field(
         None, description="anything but none or minimal lets the model think before it answers"
     )
@@ -185,6 +186,20 @@ class Choice(BaseModel):
     finish_reason: Literal["stop", "length", "tool_calls"]
 
 
+class TimingsOut(BaseModel):
+    """Milliseconds by stage, 0 for what was not done. Those of pictures are sums over pictures, which are worked on
+    side by side; those behind them follow each other."""
+
+    fetch: float = Field(description="download of remote pictures")
+    decode: float = Field(description="from the pictures' files to pixels; 0 for pictures kept prepared")
+    preprocess: float = Field(description="resize and cut into patches; 0 for pictures kept prepared")
+    queue: float = Field(description="in the engine, waiting for a place in its steps")
+    encode: float = Field(description="the vision tower's work; 0 when the pictures' features were known")
+    prefill: float = Field(description="from the first place in a step to the first token, without encode")
+    decode_tokens: float = Field(description="from the first token to the last")
+    total: float = Field(description="from the request's head to here")
+
+
 class ChatCompletion(BaseModel):
     id: str
     object: Literal["chat.completion"]
@@ -192,6 +207,7 @@ class ChatCompletion(BaseModel):
     model: str = Field(description="the name that was asked for; the header x-flashweb-model names who answered")
     choices: list[Choice]
     usage: UsageOut
+    timings_ms: TimingsOut | None = Field(None, description="with timings: true only")
 
 
 class DeltaOut(BaseModel):
@@ -216,6 +232,7 @@ class ChatCompletionChunk(BaseModel):
     model: str
     choices: list[ChunkChoice]
     usage: UsageOut | None = None
+    timings_ms: TimingsOut | None = Field(None, description="of the last chunk, with timings: true only")
 
 
 class ErrorOut(BaseModel):
