@@ -90,6 +90,7 @@ async def test_the_description_lists_every_route_and_resolves_by_itself() -> Non
     assert set(document["paths"]) == {
         "/v1/chat/completions", "/v1/models", "/v1/models/{model_id}",
         "/health", "/v1/health", "/health/ready", "/health/live", "/metrics",
+        "/api/admin/status", "/api/admin/requests", "/api/admin/requests/{request_id}",
     }  # fmt: skip
     schemas = document["components"]["schemas"]
     assert references(document) <= set(schemas)

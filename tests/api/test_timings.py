@@ -104,7 +104,7 @@ async def test_the_log_has_the_contracts_fields_and_the_stages_of_the_same_reque
         assert entry["status"] == entry["glm_status_code"] == 200
         assert entry["image_hash"] == hashlib.md5(picture).hexdigest()  # known too of the picture that came again
         assert entry["prompt_truncated"] == "this question is th"
-        assert entry["latency_ms"] >= entry["prefill_ms"] == 20.0
+        assert entry["latency_ms"] > 0 and (entry["queue_ms"], entry["prefill_ms"]) == (2, 20)
         assert "secret" not in str(entry) and "private" not in str(entry)
     assert access_lines()[0]["decode_ms"] > 0 and "decode_ms" not in access_lines()[1]
 

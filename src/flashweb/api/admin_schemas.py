@@ -15,7 +15,7 @@ _REQUEST: dict[str, Any] = {
     "method": "POST",
     "path": "/v1/chat/completions",
     "key": "shop",
-    "status": 200,
+    "status": 409,
     "latency_ms": 812.4,
     "timings_ms": {
         "fetch": 0.0, "decode": 3.1, "preprocess": 4.8, "queue": 0.4, "encode": 61.2, "prefill": 22.9,
@@ -26,83 +26,85 @@ _REQUEST: dict[str, Any] = {
     },
     "pictures": [{"width": 448, "height": 448, "bytes": 51220}],
     "image_hash": "9e107d9d372bb6826bd81d3542a419d6",
-    "finish_reasons": ["stop"],
-    "error_code": None,
+    "finish_reasons": [],
+    "error_code": "cancelled_by_operator",
 }  # fmt: skip
 
 
 class WebProcessOut(BaseModel):
     """Who answered: with several web processes, requests and usage are this one's alone."""
 
-    pid: int
+    pid: int = Field(description="the process's number in its system")
     workers: int = Field(description="web processes in front of the engine")
     started: float = Field(description="Unix seconds")
-    uptime_seconds: float
+    uptime_seconds: float = Field(description="since then")
     requests_running: int = Field(description="HTTP requests in this process, the operator's own left out")
 
 
 class ModelStatusOut(BaseModel):
-    name: str
+    name: str = Field(description="the name of its own")
     names: list[str] = Field(description="every name it answers to")
     dtype: str = Field(description="empty until the engine is ready, as the fields below")
     quantization: str = Field(description="the weights' format")
-    quantization_reason: str
+    quantization_reason: str = Field(description="why that format, where it was chosen")
     max_model_len: int = Field(description="tokens of prompt and answer together")
-    weight_bytes: int
+    weight_bytes: int = Field(description="memory of the weights")
 
 
 class EngineStatusOut(BaseModel):
-    phase: Literal["off", "loading", "ready", "stalled", "dead", "stopped"]
+    phase: Literal["off", "loading", "ready", "stalled", "dead", "stopped"] = Field(
+        description="off: not asked for yet (lazy load); stalled: work waits, no step comes; dead: its process is gone"
+    )
     stage: str = Field(description="of loading: import, weights, memory, warmup")
     progress: float = Field(description="of that stage, 0 to 1")
     error: str = Field(description="why it is dead, in words")
     gave_up: bool = Field(description="it is not started again: only a new server helps")
-    device: str
-    pid: int | None
+    device: str = Field(description="cpu or cuda")
+    pid: int | None = Field(description="the engine process's number; null while there is none")
     restarts: int = Field(description="times it was started again after it had died")
     running: int = Field(description="sequences in its steps")
     waiting: int = Field(description="sequences waiting for a place")
     max_num_seqs: int = Field(description="sequences that decode at once")
-    steps: int
+    steps: int = Field(description="begun since it was ready")
     preemptions: int = Field(description="times a sequence had to give its blocks back")
-    peak_memory_bytes: int
+    peak_memory_bytes: int = Field(description="highest so far: on CUDA of torch's allocator, else of the process")
 
 
 class KvCacheOut(BaseModel):
     block_size: int = Field(description="tokens")
-    blocks: int
-    used: int
+    blocks: int = Field(description="all there are")
+    used: int = Field(description="of running sequences")
     free: int = Field(description="free, or kept for a prefix and given up at need")
-    bytes: int
+    bytes: int = Field(description="memory of all blocks")
 
 
 class CacheOut(BaseModel):
-    queries: int
-    hits: int
+    queries: int = Field(description="looked up since the engine was ready")
+    hits: int = Field(description="of those, found")
 
 
 class EncoderCacheOut(CacheOut):
     """Pictures whose features were looked up and found."""
 
-    entries: int
-    bytes: int
+    entries: int = Field(description="pictures whose features are kept")
+    bytes: int = Field(description="memory of these features")
 
 
 class KeyUsageOut(BaseModel):
     """Sums of one key since this web process began."""
 
     key: str | None = Field(description="the operator's name for it, never the key; null: requests without one")
-    requests: int
+    requests: int = Field(description="HTTP requests that are over")
     errors: int = Field(description="answers with a status from 400 on")
-    prompt_tokens: int
+    prompt_tokens: int = Field(description="those that a cache knew too")
     completion_tokens: int = Field(description="those of answers that were broken off too")
-    pictures: int
+    pictures: int = Field(description="that became part of a prompt")
 
 
 class StatusOut(BaseModel):
     status: Literal["ok", "loading", "draining", "stalled", "dead", "stopped"] = Field(description="as /health says")
-    ready: bool
-    detail: str
+    ready: bool = Field(description="a request would be answered now")
+    detail: str = Field(description="why not, in words")
     versions: dict[str, str] = Field(description="of the server, Python and the libraries that compute")
     web_process: WebProcessOut
     model: ModelStatusOut
@@ -119,16 +121,16 @@ class StatusOut(BaseModel):
 
 
 class RecordUsageOut(BaseModel):
-    prompt_tokens: int
-    completion_tokens: int
+    prompt_tokens: int = Field(description="of the prompt, counted once for all choices")
+    completion_tokens: int = Field(description="of all choices, as far as they came")
     cached_tokens: int = Field(description="prompt tokens answered from the prefix cache")
-    image_tokens: int
-    reasoning_tokens: int
+    image_tokens: int = Field(description="prompt tokens that stand for pictures")
+    reasoning_tokens: int = Field(description="of the answers, spent on thoughts")
 
 
 class PictureOut(BaseModel):
     width: int = Field(description="pixels of the original")
-    height: int
+    height: int = Field(description="pixels of the original")
     bytes: int | None = Field(description="of its file")
 
 
@@ -138,10 +140,10 @@ class RequestOut(BaseModel):
     model_config = ConfigDict(json_schema_extra={"examples": [_REQUEST]})
 
     id: str = Field(description="its x-request-id")
-    state: Literal["running", "finished"]
+    state: Literal["running", "finished"] = Field(description="whether its answer is over")
     time: float = Field(description="when it came, Unix seconds")
-    method: str
-    path: str
+    method: str = Field(description="as HTTP says")
+    path: str = Field(description="without the query, cut at 200 characters")
     key: str | None = Field(description="the operator's name for the caller's key")
     status: int | None = Field(description="null while no answer has begun; 499: the client left")
     latency_ms: float = Field(description="so far, while it runs")
@@ -150,7 +152,9 @@ class RequestOut(BaseModel):
     pictures: list[PictureOut]
     image_hash: str | None = Field(description="MD5 of the pictures' files, where the log has it")
     finish_reasons: list[str] = Field(description="one for each choice that came to its end")
-    error_code: str | None
+    error_code: str | None = Field(
+        description="the error's code, or its type where it has none; also of an error within a stream"
+    )
 
 
 class RequestsOut(BaseModel):
@@ -159,5 +163,5 @@ class RequestsOut(BaseModel):
 
 
 class CancelledOut(BaseModel):
-    id: str
-    cancelled: Literal[True]
+    id: str = Field(description="of the request")
+    cancelled: Literal[True] = Field(description="its work was told to stop")
