@@ -12,7 +12,7 @@ import pytest
 
 from flashweb.api.admin_schemas import CancelledOut, RequestOut, RequestsOut, StatusOut
 from flashweb.observe.ledger import MAX_RECENT
-from tests.house import House, ScriptedEngine, events_of, open_house, png
+from tests.house import House, ScriptedEngine, Upload, events_of, make_app, open_house, png
 
 KEY = "an-admin-key-of-some-length"
 ADMIN = {"authorization": f"Bearer {KEY}"}
@@ -141,6 +141,21 @@ async def test_a_running_request_is_seen_and_can_be_ended() -> None:
         for gone in (running.id, "req_nobody"):
             late = await cancel(house, gone)
             assert (late.status_code, late.json()["error"]["code"]) == (404, "request_not_found")
+
+
+async def test_a_request_whose_body_is_still_coming_can_be_ended_too() -> None:
+    async with open_house(ScriptedEngine(), auth__admin_key=KEY) as house:
+        app = make_app(house.pipeline)
+        upload = Upload(app)
+        asking = upload.begin()
+        upload.body(b'{"messages": [', more=True)
+        await asyncio.sleep(0.05)
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1:8080") as client:
+            (running,) = (await client.get(REQUESTS, headers=ADMIN)).json()["requests"]
+            assert (await client.delete(f"{REQUESTS}/{running['id']}", headers=ADMIN)).status_code == 200
+            upload.leave()
+            await asyncio.wait_for(asking, 10)
+        assert (upload.status, house.pipeline.num_inside) == (409, 0)
 
 
 async def test_a_stream_that_is_ended_says_so_and_its_tokens_count() -> None:
