@@ -14,6 +14,8 @@
     ├── NotAuthenticated          no key, or one that nobody was given
     ├── NotAllowed                a key that is not for this
     ├── RateLimited               too many requests of this caller in the time; come back later
+    ├── RequestNotFound           no request of this id is running
+    ├── CancelledByOperator       the operator has ended this request
     ├── Overloaded                queue full; come back later
     ├── NotReady                  loading, draining or restarting
     ├── DeadlineExceeded          the request took longer than it may
@@ -94,6 +96,14 @@ class RateLimited(FlashwebError):
     def __init__(self, message: str, *, retry_after_seconds: float) -> None:
         super().__init__(message)
         self.retry_after_seconds = retry_after_seconds
+
+
+class RequestNotFound(FlashwebError):
+    code = "request_not_found"
+
+
+class CancelledByOperator(FlashwebError):
+    code = "cancelled_by_operator"
 
 
 class Overloaded(FlashwebError):

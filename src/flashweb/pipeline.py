@@ -15,12 +15,21 @@ import secrets
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, cast
 
 from flashweb.engine import Engine
-from flashweb.errors import ContextLengthExceeded, FlashwebError, InvalidRequest, NotReady, Overloaded, TooLarge
+from flashweb.errors import (
+    CancelledByOperator,
+    ContextLengthExceeded,
+    FlashwebError,
+    InvalidRequest,
+    NotReady,
+    Overloaded,
+    TooLarge,
+)
+from flashweb.observe.work import Work, current_work, opening_of
 from flashweb.output import END_THINK, MARKS, ReplySplitter, TextStream, find_boxes
 from flashweb.prompt import PromptProcessor
 from flashweb.settings import Settings
@@ -90,11 +99,13 @@ class Health:
 
 @dataclass(eq=False, slots=True)
 class Ticket:
-    """One admitted request; `task` is what to cancel when the drain's time is over."""
+    """One admitted request; `task` is what to cancel when the drain's time is over, `work` what it took so far."""
 
     weight: int
     task: asyncio.Task[Any] | None
+    work: Work = field(default_factory=current_work)
     aborted: bool = False
+    reason: FlashwebError | None = None  # of an abortion that is not the drain's
 
 
 @dataclass(eq=False, slots=True)
@@ -104,6 +115,7 @@ class _Watch:
     began: float
     n: int = 1
     counted: bool = True
+    work: Work = field(default_factory=Work)
     first_token: float | None = None
     ended: float = 0.0
     times: EngineTimes | None = None
@@ -336,6 +348,7 @@ class Pipeline:
         self.check_open(weight)
         ticket = Ticket(weight, asyncio.current_task())
         started = time.monotonic()
+        ticket.work.admitted, ticket.work.cancel = True, partial(self._cancel, ticket)
         self._tickets.add(ticket)
         self._idle.clear()
         try:
@@ -343,11 +356,19 @@ class Pipeline:
             with _ended_kindly(ticket):
                 yield ticket
         finally:
+            ticket.work.cancel = None
             self._tickets.discard(ticket)
             self.tell_inside(self.num_inside)
             self._mean_seconds += 0.1 * (time.monotonic() - started - self._mean_seconds)
             if not self._tickets:
                 self._idle.set()
+
+    def _cancel(self, ticket: Ticket) -> bool:
+        """End one request for its operator; False when its work is done already."""
+        if ticket.aborted or ticket.task is None or ticket.task.done():
+            return False
+        ticket.aborted, ticket.reason = True, CancelledByOperator("The operator of this server has ended this request.")
+        return ticket.task.cancel()
 
     def widen(self, ticket: Ticket, weight: int) -> None:
         """Let a request that is inside hold `weight` places. Raises NotReady (not for the drain: who is inside goes
@@ -379,8 +400,9 @@ class Pipeline:
         that is wrong with the request is raised before the first piece: InvalidRequest and its family, TooLarge,
         Overloaded, NotReady; EngineDied may come at any time. A `trace` is filled in on the way.
         """
-        with self.admit(n) if ticket is None else _in_this_task(ticket):
-            watch = _Watch(time.perf_counter(), n)
+        with self.admit(n) if ticket is None else _in_this_task(ticket) as ticket:
+            watch = _Watch(time.perf_counter(), n, work=ticket.work)
+            watch.work.opening = self._opening(chat)
             async with aclosing(await self._answer(chat, params, watch, running_usage, trace)) as pieces:
                 async for piece in pieces:
                     yield piece
@@ -411,13 +433,16 @@ class Pipeline:
     async def _load(self, parts: Sequence[ImagePart], watch: _Watch) -> Sequence[PixelPatches]:
         if not parts:
             return ()
-        times = PictureTimes()
+        log_settings = self.settings.log
+        wants_hashes = watch.counted and log_settings.access_log and log_settings.log_image_hash
+        times = watch.work.pictures = PictureTimes(hashes=[] if wants_hashes else None)
         images: Sequence[PixelPatches] = ()
         try:
             images = await self._loader.load(parts, partial(self._check_picture_sizes, parts), times)
         finally:
             if watch.counted:
                 self.metrics.pictures(times, images)
+        watch.work.picture_sizes = tuple(image.source_size for image in images)
         return images
 
     async def _hold_to(self, chat: Chat, params: SamplingParams) -> SamplingParams:
@@ -428,6 +453,14 @@ class Pipeline:
         await self._trials.check(structure)
         after = self.processor.tokenizer.control_id(END_THINK) if chat.enable_thinking else None
         return replace(params, structure=replace(structure, after_token=after))
+
+    def _opening(self, chat: Chat) -> str:
+        """What the log may show of the last question."""
+        wanted = self.settings.log.log_prompt_chars if self.settings.log.access_log else 0
+        asked = next((message for message in reversed(chat.messages) if message.role == "user"), None)
+        if not wanted or asked is None:
+            return ""
+        return opening_of([part.text for part in asked.parts if isinstance(part, TextPart)], wanted)
 
     def _check_picture_sizes(self, parts: Sequence[ImagePart], sizes: Sequence[tuple[int, int]]) -> None:
         """Known from the headers alone: pictures that cannot fit are refused before any of them is decoded."""
@@ -483,11 +516,13 @@ class Pipeline:
                 async for out in tokens:
                     if watch.first_token is None:
                         watch.first_token, watch.times = time.perf_counter(), out.times
+                        watch.work.has_begun(watch.first_token, out.times)
                     trace.output_token_ids += out.token_ids
                     delta = reader.read(out)
                     if delta is not None:
                         if delta.finish is not None:
                             watch.ended, watch.finish, watch.usage = time.perf_counter(), delta.finish, delta.usage
+                            watch.work.has_ended(watch.ended, delta.finish)
                         yield index, delta
                         if delta.finish is not None:
                             return
@@ -495,6 +530,7 @@ class Pipeline:
             failed = True
             raise
         finally:
+            watch.work.usages.append(watch.usage or reader.usage())
             if watch.counted:
                 self._count(watch, params, failed)
 
@@ -579,7 +615,7 @@ class _Reader:
             boxes=self._boxes() if finish else (),
             logprobs=logprobs,
             finish=finish,
-            usage=self._usage(images=self._images() if finish else ()) if finish or self._running_usage else None,
+            usage=self.usage(images=self._images() if finish else ()) if finish or self._running_usage else None,
         )
 
     def _count_thought(self, token_ids: Sequence[int]) -> None:
@@ -609,7 +645,8 @@ class _Reader:
             for picture in pictures
         )
 
-    def _usage(self, images: tuple[ImageUse, ...]) -> Usage:
+    def usage(self, images: tuple[ImageUse, ...] = ()) -> Usage:
+        """So far."""
         return Usage(
             prompt_tokens=self._prompt.num_tokens,
             completion_tokens=self._completion_tokens,
@@ -626,13 +663,13 @@ def _in_this_task(ticket: Ticket) -> Iterator[Ticket]:
     ticket.task = asyncio.current_task()
     with _ended_kindly(ticket):
         if ticket.aborted:
-            raise _grace_is_over()
+            raise ticket.reason or _grace_is_over()
         yield ticket
 
 
 @contextmanager
 def _ended_kindly(ticket: Ticket) -> Iterator[None]:
-    """A cancellation by the drain, and no other, becomes NotReady."""
+    """A cancellation by the drain becomes NotReady, one by the operator CancelledByOperator, and no other anything."""
     try:
         yield
     except asyncio.CancelledError:
@@ -640,7 +677,7 @@ def _ended_kindly(ticket: Ticket) -> Iterator[None]:
             raise
         if ticket.task is not None:
             ticket.task.uncancel()
-        raise _grace_is_over() from None
+        raise ticket.reason or _grace_is_over() from None
 
 
 def _grace_is_over() -> NotReady:

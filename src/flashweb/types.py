@@ -144,6 +144,7 @@ class PictureTimes:
     decodes: list[float] = field(default_factory=list)
     preparations: list[float] = field(default_factory=list)  # resize and cut; one of each for a picture not kept ready
     file_bytes: list[int] = field(default_factory=list)
+    hashes: list[str] | None = None  # MD5 of the files, in order; None: nobody wants them
 
 
 # --- what the model sees ----------------------------------------------------------------------------------------
@@ -272,15 +273,10 @@ class Usage:
 
 @dataclass(slots=True)
 class Trace:
-    """What a caller may want to know of a request besides its answer; the pipeline fills it in on the way.
-
-    stages_ms: milliseconds by stage (`fetch`, `decode`, `preprocess`, `queue`, `encode`, `prefill`, `decode_tokens`),
-    those that were measured. Token ids are those of the first choice.
-    """
+    """The token ids of a request, which the pipeline notes on the way; those of the first choice."""
 
     prompt_token_ids: tuple[int, ...] = ()
     output_token_ids: list[int] = field(default_factory=list)
-    stages_ms: dict[str, float] = field(default_factory=dict)
 
 
 class ToolCallPiece(msgspec.Struct, frozen=True, gc=False):

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from flashweb.api import picture_schemas as wire
+from flashweb.api.schemas import TimingsOut
 from flashweb.errors import DeadlineExceeded, EngineDied, FlashwebError
 from flashweb.types import Enhancement
 from tests.house import House, ScriptedEngine, data_url, events_of, open_house, png
@@ -100,7 +101,7 @@ async def test_inference_tells_timings_and_with_raw_the_tokens() -> None:
         prompt = house.engine.asked[1][0]
     wire.InferenceOut.model_validate(raw, strict=True)
     assert plain["text"] == "a gear, or so" and "output_token_ids" not in plain and plain["timings_ms"]["total"] > 0
-    assert set(plain["timings_ms"]) == set(wire.TimingsOut.model_fields)
+    assert set(plain["timings_ms"]) == set(TimingsOut.model_fields)
     assert raw["prompt_token_ids"] == list(prompt.token_ids)
     assert raw["text"] == "a gear" and len(raw["output_token_ids"]) == raw["usage"]["completion_tokens"] == 7
     assert len(by_form["output_token_ids"]) == by_form["usage"]["completion_tokens"]

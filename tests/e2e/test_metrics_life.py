@@ -11,6 +11,7 @@ from collections.abc import Callable
 import httpx
 import psutil
 
+from flashweb.api.admin_schemas import RequestsOut, StatusOut
 from tests.e2e.conftest import Start
 from tests.house import png, user
 from tests.samples import Samples, read, value
@@ -27,7 +28,7 @@ def until(client: httpx.Client, is_so: Callable[[Samples], object], seconds: flo
 
 
 def test_a_servers_life_in_its_metrics(start: Start) -> None:
-    server = start("--speculation", "off", wait=False)
+    server = start("--speculation", "off", "--admin-key", "the-operators", wait=False)
     loading = 0
     with httpx.Client(base_url=server.url, timeout=30) as client:
         while True:
@@ -81,6 +82,7 @@ def test_a_servers_life_in_its_metrics(start: Start) -> None:
         assert (grown(samples, queries), grown(samples, hits)) == (2, 1)
         assert (value(samples, "vllm:mm_cache_queries_total"), value(samples, "vllm:mm_cache_hits_total")) == (2, 1)
 
+        look_as_operator(client, num_prompt)
         (engine,) = psutil.Process(server.process.pid).children()
         assert value(samples, "flashweb_engine_process_resident_memory_bytes") > 0
         os.kill(engine.pid, signal.SIGKILL)
@@ -89,9 +91,35 @@ def test_a_servers_life_in_its_metrics(start: Start) -> None:
 
 
 def ask(client: httpx.Client, *parts: str | bytes) -> dict[str, int]:
-    body = {"messages": user(*parts), "max_tokens": 4, "ignore_eos": True}
-    usage: dict[str, int] = client.post("/v1/chat/completions", json=body).raise_for_status().json()["usage"]
+    body = {"messages": user(*parts), "max_tokens": 4, "ignore_eos": True, "timings": True}
+    answer = client.post("/v1/chat/completions", json=body).raise_for_status()
+    timings = answer.json()["timings_ms"]
+    stages = sum(timings.values()) - timings["total"]
+    assert 0 < timings["prefill"] < stages < timings["total"]  # one picture at most: nothing side by side
+    assert f"prefill;dur={timings['prefill']:g}" in answer.headers["server-timing"]
+    usage: dict[str, int] = answer.json()["usage"]
     return usage
+
+
+def look_as_operator(client: httpx.Client, num_prompt: int) -> None:
+    """The same life as the operator's endpoints tell it, after three answers and one that was left."""
+    assert client.get("/api/admin/status").status_code == 403
+    operator = {"authorization": "Bearer the-operators"}
+    status = StatusOut.model_validate(client.get("/api/admin/status", headers=operator).json())
+    assert (status.status, status.engine.phase, status.engine.restarts) == ("ok", "ready", 0)
+    assert status.model.dtype and status.model.weight_bytes > 0 and status.model.max_model_len > 0
+    assert status.kv_cache.blocks == status.kv_cache.used + status.kv_cache.free > 0 and status.kv_cache.bytes > 0
+    assert status.prefix_cache.queries >= status.prefix_cache.hits
+    assert status.encoder_cache.hits == 1 and status.encoder_cache.entries > 0
+    assert list(status.start_seconds) == ["imports", "weights", "KV cache", "warm-up", "first answer"]
+    (usage,) = status.usage
+    assert usage.pictures == 2 and usage.prompt_tokens > num_prompt  # the left one's too
+    found = RequestsOut.model_validate(client.get("/api/admin/requests?path=/v1/chat", headers=operator).json())
+    left, again, first, plain = found.requests
+    assert left.usage.completion_tokens > 0 and left.finish_reasons == []
+    assert first.timings_ms is not None and again.timings_ms is not None and plain.timings_ms is not None
+    assert first.timings_ms.encode > 0 == again.timings_ms.encode == plain.timings_ms.encode
+    assert first.image_hash == again.image_hash and first.image_hash and plain.image_hash is None
 
 
 def leave(client: httpx.Client) -> None:

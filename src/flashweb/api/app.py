@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from flashweb import __version__
+from flashweb.api.admin import admin_router
 from flashweb.api.chat import StraightToChat, chat_router
 from flashweb.api.error_handlers import install_error_handlers
 from flashweb.api.metrics import metrics_router
@@ -20,6 +21,7 @@ from flashweb.api.pages import pages_router
 from flashweb.api.scenes import scenes_router
 from flashweb.keys import KeyRing
 from flashweb.names import ModelNames
+from flashweb.observe.ledger import Ledger
 from flashweb.pipeline import Pipeline
 from flashweb.rate_limit import RateLimiter, build_limiter
 from flashweb.settings import Settings
@@ -48,16 +50,18 @@ def create_app(
         lifespan=_lifespan(pipeline, limiter),
         redirect_slashes=False,
     )
+    ledger = Ledger()
     chat = chat_router(pipeline, names, settings)
     app.include_router(chat)
     app.include_router(multimodal_router(pipeline, names, settings))
     app.include_router(scenes_router(pipeline, names, settings))
     app.include_router(ops_router(pipeline, names))
     app.include_router(metrics_router(pipeline))
+    app.include_router(admin_router(pipeline, names, settings, ledger))
     app.include_router(pages_router(names))
     install_error_handlers(app)
     install_openapi(app)
-    return layers(StraightToChat(app, chat), settings, own_origins, limiter, keys, pipeline.metrics)
+    return layers(StraightToChat(app, chat), settings, own_origins, limiter, keys, pipeline.metrics, ledger)
 
 
 def _lifespan(

@@ -61,6 +61,7 @@ class Job:
     running_usage: bool
     stream: bool
     form: AnswerForm
+    timings: bool
     id: str
     created: int
     labels: Mapping[str, str]  # system_fingerprint, and service_tier where the request names one
@@ -189,6 +190,7 @@ def make_job(
         running_usage=options is not None and bool(options.continuous_usage_stats),
         stream=bool(wire.stream),
         form=AnswerForm(reasoning=wire.include_reasoning is not False, functions=bool(wire.functions)),
+        timings=bool(wire.timings),
         id=f"chatcmpl-{secrets.token_hex(12)}",
         created=int(time.time()),
         labels={"system_fingerprint": system_fingerprint(names, settings), **tier},
@@ -222,12 +224,13 @@ async def _completion(pipeline: Pipeline, job: Job, log_fields: dict[str, Any]) 
         "choices": collector.choices(),
         "usage": usage_out(collector.usage),
         **job.labels,
+        **_timings(job),
     }
 
 
 async def _events(pipeline: Pipeline, job: Job, log_fields: dict[str, Any]) -> AsyncGenerator[bytes, None]:
-    """Role first, then text, then the finish reason, then (if asked for) usage alone, then [DONE]. What belongs
-    together goes out together: the role with the first text, the end with the last."""
+    """Role first, then text, then the finish reason, then (if asked for) usage and timings alone, then [DONE]. What
+    belongs together goes out together: the role with the first text, the end with the last."""
     chunks = _Chunks(job, pipeline.token_text)
     usages: dict[int, Usage] = {}
     running = job.n
@@ -256,8 +259,12 @@ async def _events(pipeline: Pipeline, job: Job, log_fields: dict[str, Any]) -> A
                 continue
             usage = add_usages(usages.values())
             _note_usage(log_fields, usage)
-            yield role + chunks.piece(index, delta) + (chunks.usage(usage) if job.include_usage else b"") + DONE
+            yield role + chunks.piece(index, delta) + chunks.last(job, usage) + DONE
             return
+
+
+def _timings(job: Job) -> dict[str, Any]:
+    return {"timings_ms": job.ticket.work.timings_ms()} if job.timings else {}
 
 
 def _note_usage(log_fields: dict[str, Any], usage: Usage) -> None:
@@ -309,8 +316,11 @@ class _Chunks:
             around = self._around[index] = before, after
         return around[0] + encode(text) + around[1]
 
-    def usage(self, usage: Usage) -> bytes:
-        return event({**self._head, "choices": [], "usage": usage_out(usage)})
+    def last(self, job: Job, usage: Usage) -> bytes:
+        """What was asked for besides the answer, in a chunk without choices; no chunk where nothing was."""
+        more = {"usage": usage_out(usage)} if job.include_usage else {}
+        more |= _timings(job)
+        return event({**self._head, "choices": [], **more}) if more else b""
 
     def _frame(self, index: int, delta: dict[str, Any], logprobs: dict[str, Any] | None, finish: str | None) -> bytes:
         choice = {"index": index, "delta": delta, "logprobs": logprobs, "finish_reason": finish}

@@ -17,6 +17,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from flashweb import errors
+from flashweb.observe.work import current_work
 
 log = logging.getLogger("flashweb.api")
 CLIENT_CLOSED_REQUEST = 499  # for the access log only: nobody reads it
@@ -32,6 +33,8 @@ STATUS: dict[type[Exception], tuple[int, str]] = {
     errors.NotAuthenticated: (401, "authentication_error"),
     errors.NotAllowed: (403, "permission_error"),
     errors.RateLimited: (429, "rate_limit_error"),
+    errors.RequestNotFound: (404, "not_found_error"),
+    errors.CancelledByOperator: (409, "invalid_request_error"),
     errors.Overloaded: (503, "service_unavailable_error"),
     errors.DeadlineExceeded: (504, "server_error"),
     errors.FlashwebError: (500, "server_error"),
@@ -54,9 +57,15 @@ def envelope(message: str, type_: str, *, param: str | None = None, code: str | 
 def error_body(error: Exception) -> dict[str, Any]:
     """The envelope of any exception; what is not ours is logged and worded neutrally."""
     if isinstance(error, errors.FlashwebError):
-        return envelope(error.message, status_of(error)[1], param=error.param, code=error.code)
+        return _noted(envelope(error.message, status_of(error)[1], param=error.param, code=error.code))
     log.error("unexpected error", exc_info=error)
-    return envelope(_OUR_FAULT, "server_error", code="internal_error")
+    return _noted(envelope(_OUR_FAULT, "server_error", code="internal_error"))
+
+
+def _noted(body: dict[str, Any]) -> dict[str, Any]:
+    """Every envelope that goes out passes here, so that log and operator learn its code."""
+    current_work().error_code = body["error"]["code"] or body["error"]["type"]
+    return body
 
 
 def error_response(error: Exception) -> Response:
@@ -69,6 +78,8 @@ def _headers_of(error: Exception) -> dict[str, str]:
         return {"retry-after": str(max(1, math.ceil(error.retry_after_seconds)))}
     if isinstance(error, errors.NotAuthenticated):
         return {"www-authenticate": 'Bearer realm="flashweb"'}
+    if isinstance(error, errors.CancelledByOperator):
+        return {"x-should-retry": "false"}  # OpenAI's clients would send it again
     return {}
 
 
@@ -107,7 +118,8 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
         case _:
             message = str(error.detail)
     type_ = _HTTP_TYPES.get(error.status_code, "invalid_request_error" if error.status_code < 500 else "server_error")
-    return json_response(envelope(message, type_, code=code), error.status_code, dict(error.headers or {}))
+    body = _noted(envelope(message, type_, code=code))
+    return json_response(body, error.status_code, dict(error.headers or {}))
 
 
 async def _on_validation_error(request: Request, error: Exception) -> Response:
@@ -115,4 +127,4 @@ async def _on_validation_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     param = ".".join(str(step) for step in first["loc"][1:])
-    return json_response(envelope(f"{param}: {first['msg']}.", "invalid_request_error", param=param), 400)
+    return json_response(_noted(envelope(f"{param}: {first['msg']}.", "invalid_request_error", param=param)), 400)

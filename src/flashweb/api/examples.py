@@ -90,6 +90,7 @@ CHAT_FIELDS: dict[str, Any] = {
     "thinking_budget": 256,
     "include_reasoning": True,
     "skip_special_tokens": True,
+    "timings": False,
     "chat_template_kwargs": {"enable_thinking": True},
     "reasoning_effort": "none",
     "mm_processor_kwargs": {"max_pixels": 1003520},

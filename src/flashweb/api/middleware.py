@@ -23,18 +23,20 @@ from flashweb.api.error_shapes import ErrorShapes
 from flashweb.api.forwarded import Forwarded
 from flashweb.api.limits import Deadline, RateLimit
 from flashweb.api.metrics import HttpMetrics
+from flashweb.api.records import Recorded
 from flashweb.api.sse import DIRECT_SEND
 from flashweb.errors import FlashwebError, InvalidRequest, TooLarge, UnsupportedMediaType
 from flashweb.keys import KeyRing
 from flashweb.observe import event
+from flashweb.observe.ledger import Ledger
 from flashweb.observe.metrics import Metrics
 from flashweb.rate_limit import RateLimiter
 from flashweb.settings import ServerSettings, Settings
 
 access_log = logging.getLogger("flashweb.access")
 EXPOSED_HEADERS = (
-    "x-request-id", "x-flashweb-model", "x-flashweb-warning", "retry-after", "x-ratelimit-limit-requests",
-    "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests",
+    "x-request-id", "x-flashweb-model", "x-flashweb-warning", "retry-after", "server-timing", "openai-processing-ms",
+    "x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests",
 )  # fmt: skip
 # Probes and the page's files would drown the lines that matter.
 QUIET_PATHS = ("/health", "/v1/health", "/static/", "/favicon.ico", "/metrics")
@@ -61,12 +63,14 @@ def layers(
     limiter: RateLimiter | None,
     keys: KeyRing,
     metrics: Metrics,
+    ledger: Ledger,
 ) -> ASGIApp:
     """Wrap the router. Read the list from the outside in."""
     server = settings.server
     wrap: list[Callable[[ASGIApp], ASGIApp]] = [
         lambda inner: Forwarded(inner, server.trusted_proxies),
         RequestId,
+        lambda inner: Recorded(inner, ledger, QUIET_PATHS),
         lambda inner: AccessLog(inner, enabled=settings.log.access_log),
         lambda inner: HttpMetrics(inner, metrics),
         SecurityHeaders,
@@ -137,10 +141,12 @@ class AccessLog:
                 f"{scope['method']} {scope['path'][:200]}",
                 request_id=state.get("request_id"),
                 status=status,
+                glm_status_code=status,
                 latency_ms=round((time.perf_counter() - started) * 1000, 1),
                 client=(scope.get("client") or (None,))[0],
                 key=getattr(state.get("caller"), "name", None),
                 refused_by=state.get("refused_by"),
+                **state["work"].log_fields(),
                 **state.get("log_fields", {}),
             )
 

@@ -28,7 +28,6 @@ from flashweb.types import Trace
 
 # The API guide's own default on its endpoints; elsewhere the checkpoint's holds.
 GUIDE_DEFAULTS: Mapping[str, Any] = {"temperature": 0.7, "top_p": 1.0}
-STAGES = ("fetch", "decode", "preprocess", "queue", "encode", "prefill", "decode_tokens")
 COMPLETIONS = "/v1/multimodal/completions"
 MULTIPART = "/v1/multimodal/completions-multipart"
 INFERENCE = "/v1/multi-modal/inference"
@@ -110,7 +109,6 @@ def multimodal_router(pipeline: Pipeline, names: ModelNames, settings: Settings)
     async def infer_with_timings(request: Request) -> Response:
         """JSON or a form; `raw: true` adds the token ids of prompt and output."""
         with pipeline.admit() as ticket:
-            started = time.perf_counter()
             asked = await read_asked(request, wire.InferenceRequest, settings)
             _refuse_stream(asked.wire)
             trace = Trace()
@@ -121,7 +119,7 @@ def multimodal_router(pipeline: Pipeline, names: ModelNames, settings: Settings)
                 collector = await maker.whole(request, job)
             except ClientGone:
                 return Response(status_code=CLIENT_CLOSED_REQUEST)
-            body = _inference(job, collector, trace, time.perf_counter() - started, raw=asked.wire.raw)
+            body = _inference(job, collector, trace, raw=asked.wire.raw)
         return json_response(body, headers=headers)
 
     async def infer(request: Request) -> Response:
@@ -152,7 +150,7 @@ def multimodal_router(pipeline: Pipeline, names: ModelNames, settings: Settings)
     return router
 
 
-def _inference(job: Job, collector: Collector, trace: Trace, seconds: float, *, raw: bool) -> dict[str, Any]:
+def _inference(job: Job, collector: Collector, trace: Trace, *, raw: bool) -> dict[str, Any]:
     (choice,) = collector.choices()
     usage = collector.usage
     body = {
@@ -161,7 +159,7 @@ def _inference(job: Job, collector: Collector, trace: Trace, seconds: float, *, 
         "text": choice["message"]["content"],
         "finish_reason": choice["finish_reason"],
         "usage": usage_out(usage),
-        "timings_ms": {**{stage: trace.stages_ms.get(stage) for stage in STAGES}, "total": round(seconds * 1000, 1)},
+        "timings_ms": job.ticket.work.timings_ms(),
     }
     if raw:
         body["prompt_token_ids"] = list(trace.prompt_token_ids)

@@ -30,7 +30,8 @@ _CHUNKS: tuple[type[BaseModel], ...] = (
 _ERRORS = {
     400: "the request cannot be served as it stands",
     401: "no API key, or one that this server does not know",
-    404: "no such model or path",
+    403: "a key that is not for this",
+    404: "no such model, path or id",
     413: "bytes or pixels over a limit",
     415: "a media type nobody here reads",
     429: "over the rate limit; the header Retry-After says when to come back",

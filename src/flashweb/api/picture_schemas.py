@@ -91,26 +91,13 @@ class MultimodalCompletionChunk(schemas.ChatCompletionChunk):
     object: Literal["multimodal.completion.chunk"]  # type: ignore[assignment]
 
 
-class TimingsOut(BaseModel):
-    """Milliseconds by stage; null where the stage was not measured by itself."""
-
-    fetch: float | None = Field(description="getting the pictures' bytes")
-    decode: float | None = Field(description="decoding the pictures")
-    preprocess: float | None = Field(description="resizing and cutting them for the model")
-    queue: float | None = Field(description="waiting for a place in the engine")
-    encode: float | None = Field(description="the vision tower")
-    prefill: float | None = Field(description="reading the prompt, up to the first token")
-    decode_tokens: float | None = Field(description="from the first token to the last")
-    total: float = Field(description="from the admitted request to the whole answer")
-
-
 class InferenceOut(BaseModel):
     id: str = Field(description="mminf-...: the answer's own")
     model: str = Field(description="the name that was asked for")
     text: str = Field(description="the answer")
     finish_reason: Literal["stop", "length", "tool_calls"] = Field(description="length: max_tokens was reached")
     usage: schemas.UsageOut
-    timings_ms: TimingsOut
+    timings_ms: schemas.TimingsOut
     prompt_token_ids: list[int] | None = Field(None, description="only with raw: the prompt as the model read it")
     output_token_ids: list[int] | None = Field(None, description="only with raw: the answer as the model wrote it")
 

@@ -400,6 +400,7 @@ class ChatRequest(_Wire):
     skip_special_tokens: bool | None = Field(
         None, description="false: control tokens such as <|begin_of_box|> stay in the text; default true"
     )
+    timings: bool | None = Field(None, description="tell where the time went: timings_ms in the answer or last chunk")
     reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = Field(
         None, description="anything but none or minimal lets the model think before it answers"
     )
@@ -509,6 +510,20 @@ class Choice(BaseModel):
     )
 
 
+class TimingsOut(BaseModel):
+    """Milliseconds by stage, 0 for what was not done. Those of pictures are sums over pictures, which are worked on
+    side by side; those behind them follow each other."""
+
+    fetch: float = Field(description="download of remote pictures")
+    decode: float = Field(description="from the pictures' files to pixels; 0 for pictures kept prepared")
+    preprocess: float = Field(description="resize and cut into patches; 0 for pictures kept prepared")
+    queue: float = Field(description="in the engine, waiting for a place in its steps")
+    encode: float = Field(description="the vision tower's work; 0 when the pictures' features were known")
+    prefill: float = Field(description="from the first place in a step to the first token, without encode")
+    decode_tokens: float = Field(description="from the first token to the last")
+    total: float = Field(description="from the request's head to here")
+
+
 class ChatCompletion(BaseModel):
     id: str = Field(description="this answer's name")
     object: Literal["chat.completion"]
@@ -518,6 +533,7 @@ class ChatCompletion(BaseModel):
     usage: UsageOut
     system_fingerprint: str = Field(description=_FINGERPRINT)
     service_tier: str | None = Field(None, description="default, where the request names a tier")
+    timings_ms: TimingsOut | None = Field(None, description="with timings: true only")
 
 
 class FunctionCallPieceOut(BaseModel):
@@ -566,6 +582,7 @@ class ChatCompletionChunk(BaseModel):
     )
     system_fingerprint: str = Field(description=_FINGERPRINT)
     service_tier: str | None = Field(None, description="default, where the request names a tier")
+    timings_ms: TimingsOut | None = Field(None, description="of the last chunk, with timings: true only")
 
 
 class ErrorOut(BaseModel):

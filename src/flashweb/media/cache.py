@@ -29,6 +29,7 @@ class Kept:
     picture: PixelPatches
     text: str = ""
     num_file_bytes: int = 0  # of what the text holds
+    file_hash: str = ""  # its MD5, where somebody wants it
 
     @property
     def num_bytes(self) -> int:
@@ -84,7 +85,7 @@ class PictureCache:
             self._entries.move_to_end(digest)
             return self._entries[digest]
 
-    def remember(self, text: str, num_file_bytes: int, digest: bytes) -> None:
+    def remember(self, text: str, num_file_bytes: int, digest: bytes, file_hash: str = "") -> None:
         """The picture of this digest, if it is still here, was sent as `text`, which holds a file of so many bytes.
 
         The text counts against the bound. Of several texts for one picture the last is kept, of several pictures
@@ -98,7 +99,7 @@ class PictureCache:
                 return
             self._forget_text(digest, kept)
             self.num_bytes += len(text)
-            kept.text, kept.num_file_bytes = text, num_file_bytes
+            kept.text, kept.num_file_bytes, kept.file_hash = text, num_file_bytes, file_hash
             self._digests[_mark(text)] = digest
             self._entries.move_to_end(digest)
             self._shrink()

@@ -9,6 +9,7 @@ of prompts, HTTP requests or engines.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import threading
 import time
@@ -115,8 +116,12 @@ class MediaLoader:
         if known is not None:
             self._check_known(known, check_sizes)
             times.file_bytes.extend(kept.num_file_bytes for kept in known)
+            if times.hashes is not None:
+                times.hashes.extend(kept.file_hash for kept in known)
             return [kept.picture for kept in known]
         sources = await self._read_all(parts, times)
+        # Beside the preparation.
+        hashing = None if times.hashes is None else asyncio.wrap_future(self._pool.submit(_hashes, sources))
         if len(sources) == 1:  # nothing to wait for between its header and its pixels: one job for both
             pictures = [await self._prepared(self._check_and_prepare, sources[0], check_sizes, times)]
         else:
@@ -124,10 +129,13 @@ class MediaLoader:
             self._check([(header.height, header.width) for header in headers], check_sizes)
             jobs = zip(sources, headers, strict=True)
             pictures = await _all([self._prepared(self._prepare, source, header, times) for source, header in jobs])
-        for source, picture in zip(sources, pictures, strict=True):
+        if hashing is not None and times.hashes is not None:
+            times.hashes.extend(await hashing)
+        hashes = times.hashes or [""] * len(sources)
+        for source, picture, file_hash in zip(sources, pictures, hashes, strict=True):
             times.file_bytes.append(len(source.data))
             if source.text is not None:
-                self._cache.remember(source.text, len(source.data), picture.digest)
+                self._cache.remember(source.text, len(source.data), picture.digest, file_hash)
             if source.name is not None:
                 self._named.keep(source.name, source.data)
         return pictures
@@ -255,6 +263,11 @@ class _Source:
     name: tuple[str, str] | None
     max_pixels: int
     enhance: Enhancement | None
+
+
+def _hashes(sources: Sequence[_Source]) -> list[str]:
+    """MD5 of the files, which names a picture in the log and nothing else."""
+    return [hashlib.md5(source.data, usedforsecurity=False).hexdigest() for source in sources]
 
 
 class _Budget:

@@ -1,7 +1,7 @@
 """Structured logs: one line for people or one JSON object per line, on standard error.
 
-Fields are given with `event(...)`. Prompts, answers and pixels never get here: there is no field for them, and long
-values are cut. Knows nothing of HTTP.
+Fields are given with `event(...)`. Whole prompts, answers and pixels never get here: there is no field for them, and
+long values are cut. Knows nothing of HTTP.
 """
 
 from __future__ import annotations

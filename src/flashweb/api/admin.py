@@ -1,0 +1,229 @@
+"""`/api/admin`: what the operator's pages ask. Facts and counts only; no prompt, picture, answer or key."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from starlette.responses import Response
+
+from flashweb import __version__
+from flashweb.api import admin_schemas as schemas
+from flashweb.api.error_handlers import json_response
+from flashweb.api.openapi import errors
+from flashweb.api.records import ADMIN
+from flashweb.errors import RequestNotFound
+from flashweb.names import ModelNames
+from flashweb.observe.ledger import MAX_RECENT, Ledger, Record
+from flashweb.pipeline import Pipeline
+from flashweb.settings import Settings
+
+_NO_STORE = {"cache-control": "no-store"}
+_LIBRARIES = ("torch", "triton", "numpy", "pillow")
+_LIMITS = {
+    "server": (
+        "max_body_size", "body_timeout", "send_timeout", "timeout_graceful_shutdown", "request_timeout", "rate_limit",
+        "rate_limit_scope", "limit_concurrency",
+    ),
+    "media": (
+        "max_upload_size", "max_multipart_size", "max_image_size", "max_image_pixels", "max_aspect_ratio",
+        "max_images", "fetch_timeout", "max_fetch_size", "media_cache_memory",
+    ),
+}  # fmt: skip
+StatusFilter = Annotated[
+    str | None,
+    Query(
+        pattern=r"^(running|[1-5]\d\d|[1-5]xx)$",
+        description="`running`, a status such as `429`, or a class of them such as `5xx`",
+        examples=["5xx"],
+    ),
+]
+PathFilter = Annotated[str | None, Query(max_length=200, description="the path's beginning", examples=["/v1/chat"])]
+Since = Annotated[
+    float | None,
+    Query(ge=0, allow_inf_nan=False, description="only requests that came at or after this time, Unix seconds"),
+]
+Limit = Annotated[int, Query(ge=1, le=MAX_RECENT, description="at most so many")]
+
+
+def admin_router(pipeline: Pipeline, names: ModelNames, settings: Settings, ledger: Ledger) -> APIRouter:
+    router = APIRouter(prefix=ADMIN, tags=["admin"])  # `auth.Guard` lets in only the admin key
+    started = time.time()
+
+    @router.get(
+        "/status",
+        operation_id="adminStatus",
+        summary="The state of engine, caches and limits, and usage by key",
+        response_model=schemas.StatusOut,
+        responses=errors(401, 403),
+    )
+    async def status() -> Response:
+        """Also while the engine is loading or dead. With several web processes the engine's numbers are the same
+        whichever answers; usage and running requests are those of the process that `web_process` names."""
+        web_process = {
+            "pid": os.getpid(),
+            "workers": settings.server.workers,
+            "started": round(started, 3),
+            "uptime_seconds": round(time.time() - started, 1),
+            "requests_running": ledger.num_running,
+        }
+        usage = [{"key": key, **asdict(used)} for key, used in ledger.usage.items()]
+        body = {"web_process": web_process, **_state(pipeline, names), "usage": usage}
+        return json_response({**body, "limits": _limits(pipeline, settings), "versions": _versions()}, 200, _NO_STORE)
+
+    @router.get(
+        "/requests",
+        operation_id="adminRequests",
+        summary="Recent and running requests",
+        response_model=schemas.RequestsOut,
+        responses=errors(400, 401, 403),
+    )
+    async def requests(
+        status: StatusFilter = None, path: PathFilter = None, since: Since = None, limit: Limit = 50
+    ) -> Response:
+        """The running ones and the last 500 that are over, newest first; probes, the page's files, `/metrics` and these
+        paths are not among them."""
+        asked = _filter(status, path, since)
+        found: list[dict[str, Any]] = []
+        for record in ledger.newest_first():
+            if asked(record):
+                found.append(_told(record))
+            if len(found) == limit:
+                break
+        return json_response({"pid": os.getpid(), "requests": found}, 200, _NO_STORE)
+
+    @router.delete(
+        "/requests/{request_id}",
+        operation_id="adminCancelRequest",
+        summary="End a running request",
+        response_model=schemas.CancelledOut,
+        responses=errors(401, 403, 404),
+    )
+    async def cancel(request_id: str) -> Response:
+        """Its work in the engine stops at once; its caller gets a 409 with the code `cancelled_by_operator`, a stream
+        that has begun an error event."""
+        if not ledger.cancel(request_id):
+            raise RequestNotFound(
+                f"No request {request_id[:64]!r} is running in this web process; it may be over, or another one's."
+            )
+        return json_response({"id": request_id, "cancelled": True}, 200, _NO_STORE)
+
+    return router
+
+
+def _filter(status: str | None, path: str | None, since: float | None) -> Callable[[Record], bool]:
+    def asked(record: Record) -> bool:
+        if path is not None and not record.path.startswith(path):
+            return False
+        if since is not None and record.time < since:
+            return False
+        if status == "running":
+            return record.ended is None
+        return status is None or (record.status is not None and _matches(record.status, status))
+
+    return asked
+
+
+def _matches(status: int, wanted: str) -> bool:
+    return str(status)[0] == wanted[0] if wanted.endswith("xx") else str(status) == wanted
+
+
+def _told(record: Record) -> dict[str, Any]:
+    work = record.work
+    files = [*work.pictures.file_bytes]
+    pictures = [
+        {"width": width, "height": height, "bytes": files[index] if index < len(files) else None}
+        for index, (height, width) in enumerate(work.picture_sizes)
+    ]
+    return {
+        "id": record.id,
+        "state": "running" if record.ended is None else "finished",
+        "time": round(record.time, 3),
+        "method": record.method,
+        "path": record.path,
+        "key": record.key,
+        "status": record.status,
+        "latency_ms": record.latency_ms,
+        "timings_ms": work.timings_ms(record.ended) if work.admitted else None,
+        "usage": asdict(record.usage),
+        "pictures": pictures,
+        "image_hash": work.image_hash,
+        "finish_reasons": work.finishes,
+        "error_code": work.error_code,
+    }
+
+
+def _state(pipeline: Pipeline, names: ModelNames) -> dict[str, Any]:
+    """What is the same whichever web process is asked."""
+    health, state = pipeline.health(), pipeline.engine.state
+    stats, made = state.stats, state.made
+    return {
+        "status": health.status,
+        "ready": health.ready,
+        "detail": health.detail,
+        "model": {
+            "name": names.own,
+            "names": list(names.all),
+            "dtype": made.dtype if made else "",
+            "quantization": made.quantization if made else "",
+            "quantization_reason": made.quantization_reason if made else "",
+            "max_model_len": state.max_model_len,
+            "weight_bytes": made.weight_bytes if made else 0,
+        },
+        "engine": {
+            "phase": state.phase,
+            "stage": state.stage,
+            "progress": round(state.progress, 3),
+            "error": state.error,
+            "gave_up": state.gave_up,
+            "device": made.device if made else "",
+            "pid": state.process_id,
+            "restarts": state.num_restarts,
+            "running": state.num_running,
+            "waiting": state.num_waiting,
+            "max_num_seqs": state.max_num_seqs,
+            "steps": state.num_steps,
+            "preemptions": state.num_preemptions,
+            "peak_memory_bytes": state.peak_memory_bytes,
+        },
+        "kv_cache": {
+            "block_size": made.block_size if made else 0,
+            "blocks": state.num_blocks,
+            "used": state.num_blocks - state.num_free_blocks,
+            "free": state.num_free_blocks,
+            "bytes": made.kv_cache_bytes if made else 0,
+        },
+        "prefix_cache": {"queries": stats.prefix_queries, "hits": stats.prefix_hits},
+        "encoder_cache": {
+            "queries": stats.encoder_queries,
+            "hits": stats.encoder_hits,
+            "entries": stats.num_encoded,
+            "bytes": stats.encoder_bytes,
+        },
+        "start_seconds": {stage: round(seconds, 3) for stage, seconds in pipeline.start_seconds},
+    }
+
+
+def _limits(pipeline: Pipeline, settings: Settings) -> dict[str, Any]:
+    declared = {
+        name: getattr(getattr(settings, section), name) for section, options in _LIMITS.items() for name in options
+    }
+    return {"requests_inside": pipeline.num_inside, "capacity": pipeline.capacity, **declared}
+
+
+@cache
+def _versions() -> dict[str, str]:
+    found = {"flashweb": __version__, "python": platform.python_version()}
+    for name in _LIBRARIES:  # of what is installed beside us: the web process itself loads no torch
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,202 @@
+"""`/api/admin`: for the admin key alone; facts of engine, requests and keys; nothing of anybody's content."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from typing import Any
+
+import httpx
+import pytest
+
+from flashweb.api.admin_schemas import CancelledOut, RequestOut, RequestsOut, StatusOut
+from flashweb.observe.ledger import MAX_RECENT
+from tests.house import House, ScriptedEngine, Upload, events_of, make_app, open_house, png
+
+KEY = "an-admin-key-of-some-length"
+ADMIN = {"authorization": f"Bearer {KEY}"}
+STATUS, REQUESTS = "/api/admin/status", "/api/admin/requests"
+
+
+async def listed(house: House, **filters: Any) -> list[RequestOut]:
+    answer = await house.client.get(REQUESTS, params=filters, headers=ADMIN)
+    assert answer.status_code == 200, answer.text
+    return RequestsOut.model_validate(answer.json()).requests
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{}, {"authorization": KEY}, {"authorization": f"Basic {KEY}"}, {"authorization": "Bearer "},
+     {"authorization": f"Bearer {KEY}x"}, {"authorization": f"Bearer {KEY[:-1]}"}, {"authorization": "Bearer \xff"}],
+)  # fmt: skip
+async def test_without_the_admin_key_every_path_is_closed(headers: dict[str, str]) -> None:
+    raw = [(name.encode(), text.encode("latin-1")) for name, text in headers.items()]
+    async with open_house(ScriptedEngine(), auth__admin_key=KEY) as house:
+        for method, path in (("GET", STATUS), ("GET", REQUESTS), ("DELETE", f"{REQUESTS}/req_1")):
+            answer = await house.client.request(method, path, headers=raw)
+            assert (answer.status_code, answer.json()["error"]["code"]) == (401, "invalid_api_key")
+            assert KEY not in answer.text
+
+
+async def test_another_key_is_not_the_admin_key() -> None:
+    async with open_house(ScriptedEngine(), auth__admin_key=KEY, auth__api_keys=("shop:sk-1234567890",)) as house:
+        answer = await house.client.get(STATUS, headers={"authorization": "Bearer sk-1234567890"})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (403, "permission_denied")
+
+
+async def test_without_a_key_in_the_settings_nobody_gets_in() -> None:
+    for settings in ({}, {"auth__admin_key": ""}):
+        async with open_house(ScriptedEngine(), **settings) as house:
+            for headers in ({}, {"authorization": "Bearer "}, {"authorization": "Bearer None"}, ADMIN):
+                answer = await house.client.get(STATUS, headers=headers)
+                assert answer.status_code == 403 and "--admin-key" in answer.text
+
+
+async def test_the_status_has_engine_limits_versions_and_usage() -> None:
+    async with open_house(ScriptedEngine("one two"), auth__admin_key=KEY, server__limit_concurrency=7) as house:
+        used = (await house.chat("what is it?", png(112, 56, grey=41))).json()["usage"]
+        await house.chat("hi", temperature=9)
+        answer = await house.client.get(STATUS, headers=ADMIN)
+        house.engine.phase = "dead"
+        dead = StatusOut.model_validate((await house.client.get(STATUS, headers=ADMIN)).json())
+    status = StatusOut.model_validate(answer.json())
+    assert answer.headers["cache-control"] == "no-store" and KEY not in answer.text
+    assert (status.status, status.ready, status.engine.phase) == ("ok", True, "ready")
+    assert (dead.status, dead.ready, dead.engine.phase) == ("dead", False, "dead")
+    assert status.web_process.pid == os.getpid() and status.web_process.workers == 1
+    assert status.model.name == "flashweb-nano" and "glm-4.6v-flash" in status.model.names
+    assert (status.limits["capacity"], status.limits["max_images"], status.limits["max_body_size"]) == (7, 16, 64 << 20)
+    assert {"flashweb", "python", "pillow"} <= set(status.versions)
+    assert "first answer" in status.start_seconds
+    (usage,) = status.usage
+    assert (usage.key, usage.requests, usage.errors, usage.pictures) == (None, 2, 1, 1)
+    assert (usage.prompt_tokens, usage.completion_tokens) == (used["prompt_tokens"], used["completion_tokens"])
+
+
+async def test_requests_are_listed_with_facts_and_without_content() -> None:
+    picture = png(112, 56, grey=42)
+    async with open_house(ScriptedEngine("a private answer"), auth__admin_key=KEY, log__access_log=True) as house:
+        before = time.time()
+        answer = await house.chat("the customer's secret", picture, n=2, user="who-asks")
+        await house.client.get("/health")
+        text = (await house.client.get(REQUESTS, headers=ADMIN)).text
+        (found,) = await listed(house)
+    for content in ("secret", "private", "who-asks", "the cust"):
+        assert content not in text
+    assert found.id == answer.headers["x-request-id"]
+    assert (found.method, found.path, found.state, found.status) == ("POST", "/v1/chat/completions", "finished", 200)
+    assert before <= found.time <= time.time() and found.latency_ms > 0
+    assert found.timings_ms is not None and found.timings_ms.total == pytest.approx(found.latency_ms, abs=0.1)
+    usage = answer.json()["usage"]
+    assert (found.usage.prompt_tokens, found.usage.completion_tokens) == (
+        usage["prompt_tokens"], usage["completion_tokens"],
+    )  # fmt: skip
+    (seen,) = found.pictures
+    assert (seen.width, seen.height, seen.bytes) == (112, 56, len(picture))
+    assert found.finish_reasons == ["stop", "stop"] and found.error_code is None and found.image_hash
+
+
+async def test_requests_are_filtered() -> None:
+    async with open_house(ScriptedEngine(), auth__admin_key=KEY) as house:
+        await house.chat("hi")
+        await house.client.get("/v1/models")
+        middle = time.time()
+        await house.chat("hi", temperature=9)
+        await house.client.get("/v1/nothing")
+        assert [one.status for one in await listed(house)] == [404, 400, 200, 200]
+        assert [one.status for one in await listed(house, status="4xx")] == [404, 400]
+        assert [one.error_code for one in await listed(house, status="404")] == ["not_found"]
+        assert [one.status for one in await listed(house, path="/v1/chat")] == [400, 200]
+        assert [one.status for one in await listed(house, since=middle)] == [404, 400]
+        assert [one.status for one in await listed(house, limit=1)] == [404]
+        assert await listed(house, status="running") == []
+        for bad in ({"status": "good"}, {"limit": 0}, {"limit": MAX_RECENT + 1}, {"since": "nan"}, {"since": "x"}):
+            answer = await house.client.get(REQUESTS, params=bad, headers=ADMIN)
+            assert answer.status_code == 400 and answer.json()["error"]["param"] == next(iter(bad))
+
+
+async def running_one(house: House) -> RequestOut:
+    for _ in range(200):
+        found = await listed(house, status="running")
+        if found and house.engine.num_running:
+            return found[0]
+        await asyncio.sleep(0.01)
+    raise AssertionError("nothing runs")
+
+
+async def cancel(house: House, request_id: str) -> httpx.Response:
+    return await house.client.delete(f"{REQUESTS}/{request_id}", headers=ADMIN)
+
+
+async def test_a_running_request_is_seen_and_can_be_ended() -> None:
+    gate = asyncio.Event()
+    gate.set()
+    async with open_house(ScriptedEngine(gate=gate), auth__admin_key=KEY) as house:
+        gate.clear()
+        asking = asyncio.create_task(house.chat("hi"))
+        running = await running_one(house)
+        assert (running.state, running.status) == ("running", None)
+        assert CancelledOut.model_validate((await cancel(house, running.id)).json()).id == running.id
+        answer = await asyncio.wait_for(asking, 5)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (409, "cancelled_by_operator")
+        assert answer.headers["x-should-retry"] == "false"
+        assert (house.engine.num_running, house.pipeline.num_inside) == (0, 0)
+        (ended,) = await listed(house, path="/v1/chat")
+        assert (ended.status, ended.error_code, ended.finish_reasons) == (409, "cancelled_by_operator", [])
+        for gone in (running.id, "req_nobody"):
+            late = await cancel(house, gone)
+            assert (late.status_code, late.json()["error"]["code"]) == (404, "request_not_found")
+
+
+async def test_a_request_whose_body_is_still_coming_can_be_ended_too() -> None:
+    async with open_house(ScriptedEngine(), auth__admin_key=KEY) as house:
+        app = make_app(house.pipeline)
+        upload = Upload(app)
+        asking = upload.begin()
+        upload.body(b'{"messages": [', more=True)
+        await asyncio.sleep(0.05)
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1:8080") as client:
+            (running,) = (await client.get(REQUESTS, headers=ADMIN)).json()["requests"]
+            assert (await client.delete(f"{REQUESTS}/{running['id']}", headers=ADMIN)).status_code == 200
+            upload.leave()
+            await asyncio.wait_for(asking, 10)
+        assert (upload.status, house.pipeline.num_inside) == (409, 0)
+
+
+async def test_a_stream_that_is_ended_says_so_and_its_tokens_count() -> None:
+    async with open_house(ScriptedEngine("one two three"), auth__admin_key=KEY) as house:
+        house.engine.stay = True
+        asking = asyncio.create_task(house.chat("hi", stream=True, n=2))
+        running = await running_one(house)
+        await asyncio.sleep(0.1)  # in which all of its words come
+        assert (await cancel(house, running.id)).status_code == 200
+        answer = await asyncio.wait_for(asking, 5)
+        (ended,) = await listed(house, path="/v1/chat")
+    *_, error, done = events_of(answer.text)
+    assert (error["error"]["code"], done) == ("cancelled_by_operator", "[DONE]")
+    assert (ended.status, ended.error_code, ended.finish_reasons) == (200, "cancelled_by_operator", [])
+    assert ended.usage.completion_tokens > 1 and ended.usage.prompt_tokens > 0
+
+
+async def test_the_operators_own_questions_are_not_listed() -> None:
+    async with open_house(ScriptedEngine(), auth__admin_key=KEY) as house:
+        await house.client.get(STATUS, headers=ADMIN)
+        await house.client.get("/metrics")
+        assert await listed(house) == []
+        status = StatusOut.model_validate((await house.client.get(STATUS, headers=ADMIN)).json())
+    assert status.usage == [] and status.web_process.requests_running == 0
+
+
+async def test_every_field_of_these_answers_is_described() -> None:
+    async with open_house(ScriptedEngine()) as house:
+        document = (await house.client.get("/openapi.json")).json()
+    for path, method in ((STATUS, "get"), (REQUESTS, "get"), (f"{REQUESTS}/{{request_id}}", "delete")):
+        operation = document["paths"][path][method]
+        assert operation["summary"] and operation["description"] and "403" in operation["responses"]
+    schemas = document["components"]["schemas"]
+    for name in ("StatusOut", "EngineStatusOut", "KvCacheOut", "KeyUsageOut", "RequestOut", "TimingsOut"):
+        for field, shape in schemas[name]["properties"].items():
+            assert "description" in shape or "$ref" in str(shape), f"{name}.{field}"
+    (example,) = schemas["RequestOut"]["examples"]
+    RequestOut.model_validate(example)
