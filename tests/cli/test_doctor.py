@@ -349,3 +349,9 @@ def test_a_memory_cap_takes_the_place_of_the_cards_memory(flash: Path) -> None:
     assert fit.weight_bytes == pytest.approx(estimate_fit(flash, FLASH_BYTES, capped, [H200], None).weight_bytes, 0.001)
     wanted = prove.forecast(fit, msgspec.structs.replace(engine, model=str(flash)), 0)
     assert 8192 <= wanted.kv_tokens < 100_000 and wanted.peak_bytes <= 12 * GIB
+
+
+def test_a_requirement_is_read_with_bounds_in_any_order() -> None:
+    assert doctor._name_and_least("llguidance<2,>=1.9.1") == ("llguidance", "1.9.1")
+    assert doctor._name_and_least("uvloop>=0.21; sys_platform != 'win32'") == ("uvloop", "0.21")
+    assert doctor._name_and_least("pillow") == ("pillow", "0")

@@ -16,6 +16,7 @@ import argparse
 import json
 import os
 import platform
+import re
 import shutil
 import socket
 import subprocess
@@ -159,17 +160,25 @@ def check_packages() -> Check:
     for requirement in requirements:
         if "extra ==" in requirement:
             continue
-        name, _, least = requirement.partition(";")[0].partition(">=")
+        name, least = _name_and_least(requirement)
         try:
-            version = metadata.version(name.strip())
+            version = metadata.version(name)
         except metadata.PackageNotFoundError:
-            wrong.append(f"{name.strip()} is missing")
+            wrong.append(f"{name} is missing")
             continue
         if _version(version) < _version(least):
-            wrong.append(f"{name.strip()} {version} is older than {least}")
+            wrong.append(f"{name} {version} is older than {least}")
     if wrong:
         return Check("packages", "fail", ", ".join(wrong), "make install, or pip install -U flashweb")
     return Check("packages", "ok", f"flashweb {__version__} and what it needs")
+
+
+def _name_and_least(requirement: str) -> tuple[str, str]:
+    """Of a requirement such as "torch<3,>=2.4; python_version < '4'": the package and its lower bound, "0" for none."""
+    name = re.match(r"[\w.-]+", requirement)
+    least = re.search(r">=\s*([\w.+]+)", requirement.partition(";")[0])
+    assert name is not None, requirement
+    return name[0], least[1] if least else "0"
 
 
 def _version(text: str) -> tuple[int, ...]:
