@@ -278,10 +278,13 @@ def _files(source: Source, folder: Path) -> list[Path]:
 
 def _parts(path: Path, cutout: bool) -> Iterator[Image.Image]:
     """The whole picture and, of a photograph, its middle as well."""
-    Image.MAX_IMAGE_PIXELS = None
-    with Image.open(path) as opened:
-        opened.draft("RGB", (2 * LONGEST, 2 * LONGEST))
-        picture = opened.convert("RGBA" if cutout else "RGB")
+    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None  # pictures of distributions, some of them large
+    try:
+        with Image.open(path) as opened:
+            opened.draft("RGB", (2 * LONGEST, 2 * LONGEST))
+            picture = opened.convert("RGBA" if cutout else "RGB")
+    finally:
+        Image.MAX_IMAGE_PIXELS = limit
     if cutout:
         box = picture.getchannel("A").getbbox()
         picture = picture.crop(box) if box else picture

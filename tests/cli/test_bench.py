@@ -149,7 +149,11 @@ def test_text_streams_beside_a_load_are_reported_with_and_without_it(flashweb: R
     assert row["requests"] == 24 and row["prompt_tokens"] > 16, "the row is that of the pictures"
     alone, beside = row["streams"]["alone"], row["streams"]["beside"]
     assert alone["requests"] == 6 and beside["requests"] >= 2
-    assert row["gap_ratio"] == pytest.approx(beside["gap_ms_p99"] / alone["gap_ms_p50"], rel=0.02)
+    idle, busy = alone.get("gap_ms_p50"), beside.get("gap_ms_p99")
+    if idle and busy:  # the echo writes without a pause: several tokens may come at once
+        assert row["gap_ratio"] == pytest.approx(busy / idle, abs=0.006, rel=0.02)
+    else:
+        assert "gap_ratio" not in row
 
 
 @pytest.mark.parametrize("flag", ["--tokens", "--least", "--repeats", "--images"])
