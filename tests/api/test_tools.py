@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import Any
 
@@ -176,6 +177,19 @@ async def test_the_history_of_calls_is_rendered_as_the_template_has_it() -> None
     assert "<arg_key>n</arg_key>\n<arg_value>2</arg_value>\n</tool_call>\n<tool_call>now\n</tool_call>" in prompt
     assert prompt.index("12.50") < prompt.index("noon")
     assert prompt.count("<|observation|>") == 1
+
+
+async def test_a_result_may_hold_a_picture() -> None:
+    picture = {"type": "image_url", "image_url": {"url": base64.b64encode(png()).decode()}}
+    call = {"id": "a", "type": "function", "function": {"name": "now", "arguments": ""}}
+    messages = [
+        {"role": "user", "content": "what does the camera see?"},
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "a", "content": [picture, {"type": "text", "text": "at noon"}]},
+    ]
+    prompt, _ = await asked(messages, tools=[NOW])
+    after_call = prompt[prompt.index("<|observation|>") :]
+    assert "<|begin_of_image|>" in after_call and after_call.index("<|end_of_image|>") < after_call.index("at noon")
 
 
 async def test_required_and_named_calls_become_a_grammar() -> None:
