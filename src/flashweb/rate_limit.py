@@ -129,6 +129,9 @@ async def _hit(
     return Decision(allowed, item.amount, max(0, remaining), max(0.0, reset_at - clock()))
 
 
+NO_COUNTERS = "requests are counted in a moving window here, not in counters"
+
+
 class Callers(Storage, MovingWindowSupport):
     """Times of recent requests per caller. Bounded: of too many callers the ones that stayed away longest are
     forgotten, so that a flood of addresses costs them nothing but their history."""
@@ -177,16 +180,16 @@ class Callers(Storage, MovingWindowSupport):
     async def check(self) -> bool:
         return True
 
-    # Counters, which a moving window does not use.
+    # Counters are for fixed windows: the library wants every storage to have them, a moving window never asks.
 
     async def incr(self, key: str, expiry: int, amount: int = 1) -> int:
-        raise NotImplementedError
+        raise TypeError(NO_COUNTERS)
 
     async def get(self, key: str) -> int:
-        raise NotImplementedError
+        raise TypeError(NO_COUNTERS)
 
     async def get_expiry(self, key: str) -> float:
-        raise NotImplementedError
+        raise TypeError(NO_COUNTERS)
 
     @property
     def base_exceptions(self) -> type[Exception]:

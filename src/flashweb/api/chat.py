@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import ExitStack, aclosing
 from dataclasses import dataclass, replace
+from functools import cache
 from types import MappingProxyType
 from typing import Any
 
@@ -165,8 +166,13 @@ async def read_json_body(request: Request) -> bytes:
 def system_fingerprint(names: ModelNames, settings: Settings) -> str:
     """Changes with whatever may change an answer under the same seed."""
     model = settings.model
-    told = "\0".join((__version__, names.own, model.revision or "", model.dtype, model.quantization))
-    return f"fp_{hashlib.blake2b(told.encode(), digest_size=5).hexdigest()}"
+    return _fingerprint(__version__, names.own, model.revision or "", model.dtype, model.quantization)
+
+
+@cache
+def _fingerprint(*told: str) -> str:
+    digest = hashlib.blake2b("\0".join(told).encode(), digest_size=5)
+    return f"fp_{digest.hexdigest()}"
 
 
 def make_job(

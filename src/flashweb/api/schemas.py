@@ -7,7 +7,7 @@ knows are ignored and never passed on. What the values mean together is checked 
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -238,20 +238,17 @@ class Thinking(_Wire):
     budget_tokens: ThinkingBudget | None = Field(None, description="longest thought in tokens")
 
 
-class FunctionDefinition(_Wire):
-    name: Annotated[str, Field(min_length=1, max_length=MAX_NAME_CHARS)] = Field(description="what the model calls")
-    description: str | None = Field(None, description="when to call it, for the model")
-    parameters: dict[str, Any] | None = Field(None, description="a JSON Schema of type object; absent: no arguments")
-    strict: bool | None = Field(None, description="accepted; forced calls always follow the types of the schema")
+class _AsGiven(_Wire):
+    """Remembers what it was read from."""
 
     _given: dict[str, Any] = PrivateAttr(default_factory=dict)
 
     @model_validator(mode="wrap")
     @classmethod
-    def _keep(cls, value: Any, validate: ModelWrapValidatorHandler[FunctionDefinition]) -> FunctionDefinition:
-        function = validate(value)
-        function._given = value
-        return function
+    def _keep(cls, value: Any, validate: ModelWrapValidatorHandler[Self]) -> Self:
+        model = validate(value)
+        model._given = value
+        return model
 
     @property
     def as_given(self) -> dict[str, Any]:
@@ -259,24 +256,18 @@ class FunctionDefinition(_Wire):
         return self._given
 
 
-class Tool(_Wire):
+class FunctionDefinition(_AsGiven):
+    name: Annotated[str, Field(min_length=1, max_length=MAX_NAME_CHARS)] = Field(description="what the model calls")
+    description: str | None = Field(None, description="when to call it, for the model")
+    parameters: dict[str, Any] | None = Field(None, description="a JSON Schema of type object; absent: no arguments")
+    strict: bool | None = Field(None, description="accepted; forced calls always follow the types of the schema")
+
+
+class Tool(_AsGiven):
     """A function the model may call."""
 
     type: Literal["function"]
     function: FunctionDefinition
-
-    _given: dict[str, Any] = PrivateAttr(default_factory=dict)
-
-    @model_validator(mode="wrap")
-    @classmethod
-    def _keep(cls, value: Any, validate: ModelWrapValidatorHandler[Tool]) -> Tool:
-        tool = validate(value)
-        tool._given = value
-        return tool
-
-    @property
-    def as_given(self) -> dict[str, Any]:
-        return self._given
 
 
 class FunctionName(_Wire):
