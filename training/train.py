@@ -456,7 +456,7 @@ class Run:
         os.replace(self.out / "new.pt", self.out / "last.pt")
         write_folder(self.out / "checkpoint", self.shape)
         write_weights(self.out / "checkpoint", state, self.shape)
-        reading = {name: t.contiguous() for name, t in state.items() if name.startswith("reading.")}
+        reading = {name: t.bfloat16().contiguous() for name, t in state.items() if name.startswith("reading.")}
         save_file(reading, self.out / "checkpoint" / READING_FILE)  # not shipped; lets `--init` go on where this ended
 
 
