@@ -17,7 +17,6 @@ from starlette.responses import Response
 from flashweb import __version__
 from flashweb.api import admin_schemas as schemas
 from flashweb.api.error_handlers import json_response
-from flashweb.api.openapi import errors
 from flashweb.api.records import ADMIN
 from flashweb.errors import RequestNotFound
 from flashweb.names import ModelNames
@@ -62,7 +61,6 @@ def admin_router(pipeline: Pipeline, names: ModelNames, settings: Settings, ledg
         operation_id="adminStatus",
         summary="The state of engine, caches and limits, and usage by key",
         response_model=schemas.StatusOut,
-        responses=errors(401, 403),
     )
     async def status() -> Response:
         """Also while the engine is loading or dead. With several web processes the engine's numbers are the same
@@ -83,7 +81,6 @@ def admin_router(pipeline: Pipeline, names: ModelNames, settings: Settings, ledg
         operation_id="adminRequests",
         summary="Recent and running requests",
         response_model=schemas.RequestsOut,
-        responses=errors(400, 401, 403),
     )
     async def requests(
         status: StatusFilter = None, path: PathFilter = None, since: Since = None, limit: Limit = 50
@@ -104,7 +101,6 @@ def admin_router(pipeline: Pipeline, names: ModelNames, settings: Settings, ledg
         operation_id="adminCancelRequest",
         summary="End a running request",
         response_model=schemas.CancelledOut,
-        responses=errors(401, 403, 404),
     )
     async def cancel(request_id: str) -> Response:
         """Its work in the engine stops at once; its caller gets a 409 with the code `cancelled_by_operator`, a stream

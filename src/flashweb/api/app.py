@@ -60,7 +60,7 @@ def create_app(
     app.include_router(admin_router(pipeline, names, settings, ledger))
     app.include_router(pages_router(names))
     install_error_handlers(app)
-    install_openapi(app)
+    install_openapi(app, keys_required=keys.required)
     return layers(StraightToChat(app, chat), settings, own_origins, limiter, keys, pipeline.metrics, ledger)
 
 

@@ -17,7 +17,7 @@ from flashweb.api.answers import Collector, usage_out
 from flashweb.api.chat import Job, gather, log_fields_of, make_job, respond
 from flashweb.api.error_handlers import CLIENT_CLOSED_REQUEST, json_response
 from flashweb.api.error_shapes import INFER_PATHS
-from flashweb.api.openapi import asked_body, errors, infer_errors, json_or_stream
+from flashweb.api.openapi import asked_body, json_or_stream
 from flashweb.api.pictures import Asked, chat_request, parameters_of, picture_chat, read_asked
 from flashweb.api.sse import ClientGone, until_gone
 from flashweb.errors import InvalidRequest
@@ -103,7 +103,7 @@ def multimodal_router(pipeline: Pipeline, names: ModelNames, settings: Settings)
         operation_id="createInference",
         summary="Answer a question about pictures, with timings",
         openapi_extra=asked_body(wire.InferenceRequest),
-        responses={200: {"model": wire.InferenceOut, "description": "the answer"}, **errors(400, 404, 413, 415, 503)},
+        responses={200: {"model": wire.InferenceOut, "description": "the answer"}},
         response_class=Response,
     )
     async def infer_with_timings(request: Request) -> Response:
@@ -144,7 +144,7 @@ def multimodal_router(pipeline: Pipeline, names: ModelNames, settings: Settings)
             operation_id=operation,
             summary="Answer a question about a picture, in a plain envelope",
             openapi_extra=asked_body(wire.PromptRequest),
-            responses={200: {"model": wire.InferOut, "description": "the answer"}, **infer_errors()},
+            responses={200: {"model": wire.InferOut, "description": "the answer"}},
             response_class=Response,
         )(infer)
     return router

@@ -10,7 +10,9 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from flashweb.api import picture_schemas, schemas
-from flashweb.api.examples import CHAT_FIELDS, CHAT_REQUESTS
+from flashweb.api.answer_examples import ANSWERS
+from flashweb.api.described_layers import describe_layers
+from flashweb.api.examples import CHAT_FIELDS, CHAT_REQUESTS, PICTURE_FIELDS
 
 _REF = "#/components/schemas/{model}"
 _BODIES: tuple[type[BaseModel], ...] = (
@@ -27,18 +29,6 @@ _CHUNKS: tuple[type[BaseModel], ...] = (
     picture_schemas.InferError,
     picture_schemas.DetailErrorBody,
 )
-_ERRORS = {
-    400: "the request cannot be served as it stands",
-    401: "no API key, or one that this server does not know",
-    403: "a key that is not for this",
-    404: "no such model, path or id",
-    413: "bytes or pixels over a limit",
-    415: "a media type nobody here reads",
-    429: "over the rate limit; the header Retry-After says when to come back",
-    500: "our fault, or an answer of the model that is not what was promised (invalid_answer, incomplete_answer)",
-    503: "loading, full or shutting down; the header Retry-After says when to come back",
-    504: "the request took longer than its deadline",
-}
 _PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 _ASKED = {"prompt": "这张图是什么?", "image": _PIXEL}
 _EXAMPLES: dict[str, dict[str, Any]] = {
@@ -49,14 +39,10 @@ _EXAMPLES: dict[str, dict[str, Any]] = {
 }
 _INTRO = """\
 An OpenAI-compatible API for pictures and text. The official OpenAI clients work with base_url set to this server's
-/v1. Errors are OpenAI's envelope; every response carries x-request-id.
+/v1. Errors are OpenAI's envelope ({"code", "msg"} on the two infer paths, with `detail` beside it under /api/); every
+response carries x-request-id. GET also answers HEAD; any other method is a 405 that says in Allow what there is.
 """
-
-
-_REQUEST_ID = {"x-request-id": {"description": "this request's name in the log", "schema": {"type": "string"}}}
-_RETRY_AFTER = {"retry-after": {"description": "seconds until it is worth trying again", "schema": {"type": "integer"}}}
 _ANSWER_HEADERS = {
-    "x-flashweb-model": {"description": "the model that answered", "schema": {"type": "string"}},
     "x-flashweb-warning": {
         "description": "names of fields that nobody here knows and that were ignored; absent when there are none",
         "schema": {"type": "string"},
@@ -103,26 +89,6 @@ def asked_body(model: type[BaseModel], *, json: bool = True, form: bool = True) 
     return {"requestBody": {"required": True, "content": content}}
 
 
-def errors(*statuses: int, model: type[BaseModel] = schemas.ErrorBody) -> dict[int | str, dict[str, Any]]:
-    content = {"application/json": {"schema": _ref(model)}}
-    return {
-        status: {
-            "description": _ERRORS[status],
-            "content": content,
-            "headers": _RETRY_AFTER if status in (429, 503) else {},
-        }
-        for status in statuses
-    }
-
-
-def infer_errors() -> dict[int | str, dict[str, Any]]:
-    return errors(400, 401, 404, 413, 415, 429, 503, 504, model=picture_schemas.InferError)
-
-
-def detail_errors() -> dict[int | str, dict[str, Any]]:
-    return errors(400, 401, 404, 413, 415, 429, 500, 503, 504, model=picture_schemas.DetailErrorBody)
-
-
 def json_or_stream(whole: type[BaseModel], chunk: type[BaseModel]) -> dict[int | str, dict[str, Any]]:
     content = {"text/event-stream": {"schema": _event_of(chunk)}}
     return {
@@ -131,8 +97,7 @@ def json_or_stream(whole: type[BaseModel], chunk: type[BaseModel]) -> dict[int |
             "description": "the answer, whole or as a stream of chunks",
             "content": content,
             "headers": _ANSWER_HEADERS,
-        },
-        **errors(400, 401, 404, 413, 415, 429, 503, 504),
+        }
     }
 
 
@@ -145,19 +110,19 @@ def _drop_422(document: dict[str, Any]) -> None:
         document["components"]["schemas"].pop(name, None)
 
 
-def _complete(document: dict[str, Any]) -> None:
-    """What every response and every field of a chat request has."""
-    for path in document["paths"].values():
-        for operation in path.values():
-            for response in operation["responses"].values():
-                response["headers"] = {**_REQUEST_ID, **response.get("headers", {})}
-    fields = document["components"]["schemas"]["ChatRequest"]["properties"]
-    for name, value in CHAT_FIELDS.items():
-        fields[name]["examples"] = [value]
+def _examples(models: dict[str, Any]) -> None:
+    """A value for every field of a request, and a whole answer of every kind."""
+    for fields, request in ((CHAT_FIELDS, "ChatRequest"), *((PICTURE_FIELDS, model.__name__) for model in _BODIES[1:])):
+        properties = models[request]["properties"]
+        for name in properties.keys() & fields.keys():
+            properties[name]["examples"] = [fields[name]]
+    for name, example in ANSWERS.items():
+        models[name]["examples"] = [example]
 
 
-def install_openapi(app: FastAPI) -> None:
-    """Replace the app's schema builder by one that also knows the models above."""
+def install_openapi(app: FastAPI, *, keys_required: bool) -> None:
+    """Replace the app's schema builder by one that also knows the models above, and what the layers around the router
+    answer."""
 
     def build() -> dict[str, Any]:
         if app.openapi_schema is None:
@@ -167,7 +132,8 @@ def install_openapi(app: FastAPI) -> None:
             known = document.setdefault("components", {}).setdefault("schemas", {})
             known.update(definitions.get("$defs", {}))
             _drop_422(document)
-            _complete(document)
+            _examples(known)
+            describe_layers(document, keys_required=keys_required)
             app.openapi_schema = document
         return app.openapi_schema
 

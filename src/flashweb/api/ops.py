@@ -9,7 +9,6 @@ from starlette.responses import Response
 
 from flashweb.api import schemas
 from flashweb.api.error_handlers import json_response
-from flashweb.api.openapi import errors
 from flashweb.names import ModelNames
 from flashweb.pipeline import Pipeline
 
@@ -17,7 +16,13 @@ from flashweb.pipeline import Pipeline
 def ops_router(pipeline: Pipeline, names: ModelNames) -> APIRouter:
     router = APIRouter()
     red: dict[int | str, dict[str, Any]] = {
-        503: {"model": schemas.HealthOut, "description": "loading, draining, stalled or dead"}
+        503: {
+            "model": schemas.HealthOut,
+            "description": "loading, draining, stalled or dead",
+            "headers": {
+                "retry-after": {"description": "seconds until it is worth asking again", "schema": {"type": "integer"}}
+            },
+        }
     }
 
     def model(name: str) -> dict[str, Any]:
@@ -40,7 +45,6 @@ def ops_router(pipeline: Pipeline, names: ModelNames) -> APIRouter:
         operation_id="retrieveModel",
         tags=["models"],
         response_model=schemas.ModelOut,
-        responses=errors(404),
     )
     async def retrieve_model(model_id: str) -> Response:
         """One of the names."""

@@ -10,10 +10,11 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from flashweb.api import picture_schemas as wire
+from flashweb.api.answer_examples import ANSWERS
 from flashweb.api.chat import Job, log_fields_of
 from flashweb.api.error_handlers import CLIENT_CLOSED_REQUEST, json_response
 from flashweb.api.multimodal import Maker
-from flashweb.api.openapi import asked_body, detail_errors
+from flashweb.api.openapi import asked_body
 from flashweb.api.pictures import Asked, read_asked
 from flashweb.api.sse import ClientGone
 from flashweb.errors import InvalidRequest
@@ -77,14 +78,10 @@ def scenes_router(pipeline: Pipeline, names: ModelNames, settings: Settings) -> 
                 "description": "an object that is valid against the scene's schema, {text: ...} for scenes that answer "
                 "in text; as plain text when Accept asks for text/plain",
                 "content": {
-                    "application/json": {"schema": {"type": "object"}},
-                    "text/plain": {"schema": {"type": "string"}},
+                    "application/json": {"schema": {"type": "object"}, "example": ANSWERS["AuditOut"]},
+                    "text/plain": {"schema": {"type": "string"}, "example": "128.50, 39.99, 168.49"},
                 },
-                "headers": {
-                    "x-flashweb-model": {"schema": {"type": "string"}, "description": "the model that answered"}
-                },
-            },
-            **detail_errors(),
+            }
         },
         response_class=Response,
     )
@@ -99,7 +96,7 @@ def scenes_router(pipeline: Pipeline, names: ModelNames, settings: Settings) -> 
         operation_id="auditImage",
         summary="Audit a product picture",
         openapi_extra=asked_body(wire.SceneRequest),
-        responses={200: {"model": wire.AuditOut, "description": "the audit"}, **detail_errors()},
+        responses={200: {"model": wire.AuditOut, "description": "the audit"}},
         response_class=Response,
     )
     async def audit_image(request: Request) -> Response:
