@@ -9,7 +9,7 @@ import pytest
 
 from flashweb.api.examples import CHAT_FIELDS, CHAT_REQUESTS
 from flashweb.api.schemas import ChatRequest
-from tests.house import open_house
+from tests.house import ScriptedEngine, data_url, open_house, png
 
 NAMES_ENOUGH = {"type", "role", "object", "owned_by"}  # one fixed value each
 
@@ -57,3 +57,42 @@ async def test_every_response_names_its_headers_and_every_error_its_envelope(doc
     for status in responses.keys() - {"200"}:
         assert responses[status]["content"]["application/json"]["schema"]["$ref"].endswith("/ErrorBody")
     assert "retry-after" in responses["503"]["headers"]
+
+
+@pytest.mark.parametrize(
+    ("path", "more"),
+    [
+        ("/v1/chat/completions", {"max_tokens": 5.0, "n": 1.0, "seed": 7.0, "top_k": 3.0, "stop_token_ids": [9.0]}),
+        ("/v1/multimodal/completions", {"max_tokens": 5.0, "seed": 7.0}),
+        ("/infer", {"max_tokens": 5e0}),
+    ],
+)
+async def test_a_whole_number_may_be_written_with_a_point(path: str, more: dict[str, Any]) -> None:
+    """JSON Schema counts 5.0 among the integers, and some languages have no other numbers."""
+    body = {"prompt": "hi", "image": data_url(png()), "messages": [{"role": "user", "content": "hi"}], **more}
+    async with open_house(ScriptedEngine("one two three four five six seven")) as house:
+        answer = await house.post(body, path)
+        params = house.engine.asked[-1][1] if house.engine.asked else None
+        refused = await house.post({**body, "max_tokens": 5.5}, path)
+    assert answer.status_code == 200 and params is not None, answer.text
+    assert params.max_tokens == 5 and type(params.max_tokens) is int
+    assert refused.status_code == 400 and "whole number" in refused.text
+
+
+async def test_pictures_and_a_text_take_the_same_fields_as_a_chat(document: dict[str, Any]) -> None:
+    models = document["components"]["schemas"]
+    chat = models["ChatRequest"]["properties"]
+    for name in ("CompletionRequest", "InferenceRequest", "PromptRequest"):
+        for field in ("max_tokens", "temperature", "top_p", "seed", "stop", "response_format", "enhance"):
+            assert models[name]["properties"][field]["anyOf"] == chat[field]["anyOf"], f"{name}.{field}"
+
+
+@pytest.mark.parametrize("path", ["/v1/multimodal/completions", "/v1/multi-modal/inference", "/infer"])
+async def test_a_schema_beside_pictures_is_the_one_that_was_sent(path: str) -> None:
+    schema = {"type": "object", "properties": {"total": {"type": "string"}}, "required": ["total"]}
+    form = {"type": "json_schema", "json_schema": {"name": "total", "schema": schema, "strict": True}}
+    async with open_house(ScriptedEngine('{"total": "1"}')) as house:
+        answer = await house.post({"prompt": "hi", "image": data_url(png()), "response_format": form}, path)
+        (_, params, _) = house.engine.asked[-1]
+    assert answer.status_code == 200 and params.structure is not None
+    assert '"total"' in params.structure.source

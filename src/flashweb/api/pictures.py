@@ -146,4 +146,4 @@ def picture_chat(wire: schemas.ChatRequest, files: tuple[bytes, ...], settings: 
 
 def parameters_of(wire: PicturesIn) -> dict[str, Any]:
     """What the caller said besides pictures and text."""
-    return wire.model_dump(exclude_unset=True)
+    return wire.model_dump(exclude_unset=True, by_alias=True)
