@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from flashweb.api.examples import CHAT_FIELDS, CHAT_REQUESTS
-from flashweb.api.schemas import ChatRequest
+from flashweb.api.schemas import MAX_TOKENS, ChatRequest
 from tests.house import ScriptedEngine, data_url, open_house, png
 
 NAMES_ENOUGH = {"type", "role", "object", "owned_by"}  # one fixed value each
@@ -85,6 +85,8 @@ async def test_pictures_and_a_text_take_the_same_fields_as_a_chat(document: dict
     for name in ("CompletionRequest", "InferenceRequest", "PromptRequest"):
         for field in ("max_tokens", "temperature", "top_p", "seed", "stop", "response_format", "enhance"):
             assert models[name]["properties"][field]["anyOf"] == chat[field]["anyOf"], f"{name}.{field}"
+    (count, _) = chat["max_tokens"]["anyOf"]
+    assert (count["type"], count["minimum"], count["maximum"]) == ("integer", 1, MAX_TOKENS)
 
 
 @pytest.mark.parametrize("path", ["/v1/multimodal/completions", "/v1/multi-modal/inference", "/infer"])

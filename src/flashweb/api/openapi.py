@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
 
 from fastapi import FastAPI
@@ -37,6 +38,11 @@ _EXAMPLES: dict[str, dict[str, Any]] = {
     "PromptRequest": {"base64": {"value": _ASKED}},
     "SceneRequest": {"rules": {"value": {"image": _PIXEL, "rules": ["不允许出现价格"]}}},
 }
+_PICTURES = {"type": "array", "items": picture_schemas.FILE}
+_FILES = {
+    "image": {**_PICTURES, "description": "one picture or several; base64 is read too"},
+    "file": {**_PICTURES, "description": "image under its other name"},
+}
 _INTRO = """\
 An OpenAI-compatible API for pictures and text. The official OpenAI clients work with base_url set to this server's
 /v1. Errors are OpenAI's envelope ({"code", "msg"} on the two infer paths, with `detail` beside it under /api/); every
@@ -65,14 +71,14 @@ def json_body(model: type[BaseModel]) -> dict[str, Any]:
 
 def _event_of(chunk: type[BaseModel]) -> dict[str, Any]:
     """One server-sent event, in the way OpenAPI 3.2 describes those."""
-    words = "the JSON of a chunk, or of an error once the stream has begun; [DONE] at the end"
-    data = {
+    piece = {
         "type": "string",
-        "description": words,
+        "description": "the JSON of a chunk, or of an error once the stream has begun",
         "contentMediaType": "application/json",
-        "contentSchema": _ref(chunk),
+        "contentSchema": {"anyOf": [_ref(chunk), _ref(schemas.ErrorBody)]},
     }
-    return {"type": "object", "title": "Event", "properties": {"data": data}}
+    end = {"type": "string", "const": "[DONE]", "description": "the last event's"}
+    return {"type": "object", "title": "Event", "properties": {"data": {"anyOf": [piece, end]}}, "required": ["data"]}
 
 
 def asked_body(model: type[BaseModel], *, json: bool = True, form: bool = True) -> dict[str, Any]:
@@ -81,12 +87,22 @@ def asked_body(model: type[BaseModel], *, json: bool = True, form: bool = True) 
     if json:
         content["application/json"] = {"schema": _ref(model), "examples": _EXAMPLES.get(model.__name__, {})}
     if form:
-        files = {"image": {"type": "array", "items": picture_schemas.FILE, "description": "one picture or several"}}
-        content["multipart/form-data"] = {
-            "schema": {"allOf": [_ref(model), {"type": "object", "properties": files}]},
-            "encoding": {"image": {"contentType": "image/*"}},
-        }
+        encoding = {name: {"contentType": "image/*"} for name in _FILES}
+        content["multipart/form-data"] = {"schema": {"$ref": _REF.format(model=_form_of(model))}, "encoding": encoding}
     return {"requestBody": {"required": True, "content": content}}
+
+
+def _form_of(model: type[BaseModel]) -> str:
+    return model.__name__.replace("Request", "Form")
+
+
+def _forms(models: dict[str, Any]) -> None:
+    """The bodies as forms: the same fields, but a picture is a file."""
+    for model in _BODIES[1:]:
+        form = deepcopy(models[model.__name__])
+        form["title"] = _form_of(model)
+        form["properties"] |= _FILES
+        models[form["title"]] = form
 
 
 def json_or_stream(whole: type[BaseModel], chunk: type[BaseModel]) -> dict[int | str, dict[str, Any]]:
@@ -132,6 +148,7 @@ def install_openapi(app: FastAPI, *, keys_required: bool) -> None:
             known = document.setdefault("components", {}).setdefault("schemas", {})
             known.update(definitions.get("$defs", {}))
             _drop_422(document)
+            _forms(known)
             _examples(known)
             describe_layers(document, keys_required=keys_required)
             app.openapi_schema = document
