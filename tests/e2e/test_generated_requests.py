@@ -40,13 +40,13 @@ class Run:
 
 
 RUNS = {
-    "echo": Run(ECHO, max_examples=450, at_least=10_000),
+    "echo": Run(ECHO, max_examples=150, at_least=5000),
     "real pictures": Run(
-        ECHO, max_examples=60, at_least=600, config="real_pictures.toml", environ={"REAL_PICTURES": "1"}
+        ECHO, max_examples=60, at_least=2000, config="real_pictures.toml", environ={"REAL_PICTURES": "1"}
     ),
     # The preset's own rate would leave nothing but 429s, which have a run of their own.
     "keys": Run((*ECHO, *KEYS, "--preset", "strict", "--rate-limit", "1000000/minute"), max_examples=20, at_least=2000),
-    "strict": Run((*ECHO, *KEYS, "--preset", "strict"), max_examples=5, at_least=500),
+    "strict": Run((*ECHO, *KEYS, "--preset", "strict"), max_examples=10, at_least=100, more=("--phases", "fuzzing")),
     # Short answers: a model on a CPU that writes until its context is full takes its time.
     "nano": Run(
         ("--max-model-len", "256", "--threads", "1"),
