@@ -23,12 +23,23 @@ def _flat(routes: Sequence[BaseRoute]) -> Iterator[APIRoute]:
             yield from _flat(route.original_router.routes)
 
 
-@cache
-def all_routes() -> tuple[APIRoute, ...]:
-    app: Any = make_app(make_pipeline(ScriptedEngine()))
+def framework(**given: Any) -> FastAPI:
+    """The app inside its layers, not started."""
+    app: Any = make_app(make_pipeline(ScriptedEngine(), **given))
     while not isinstance(app, FastAPI):
         app = app.app
-    return tuple(_flat(app.routes))
+    return app
+
+
+@cache
+def description() -> dict[str, Any]:
+    """What /openapi.json answers."""
+    return framework().openapi()
+
+
+@cache
+def all_routes() -> tuple[APIRoute, ...]:
+    return tuple(_flat(framework().routes))
 
 
 def routes_that_ask_the_model() -> dict[str, APIRoute]:

@@ -42,10 +42,10 @@ class Run:
 RUNS = {
     "echo": Run(ECHO, max_examples=150, at_least=5000),
     "real pictures": Run(
-        ECHO, max_examples=60, at_least=2000, config="real_pictures.toml", environ={"REAL_PICTURES": "1"}
+        ECHO, max_examples=60, at_least=2500, config="real_pictures.toml", environ={"REAL_PICTURES": "1"}
     ),
     # The preset's own rate would leave nothing but 429s, which have a run of their own.
-    "keys": Run((*ECHO, *KEYS, "--preset", "strict", "--rate-limit", "1000000/minute"), max_examples=20, at_least=2000),
+    "keys": Run((*ECHO, *KEYS, "--preset", "strict", "--rate-limit", "1000000/minute"), max_examples=20, at_least=3000),
     "strict": Run((*ECHO, *KEYS, "--preset", "strict"), max_examples=10, at_least=100, more=("--phases", "fuzzing")),
     # Short answers: a model on a CPU that writes until its context is full takes its time.
     "nano": Run(
@@ -56,6 +56,10 @@ RUNS = {
         environ={"REAL_PICTURES": "1"},
     ),
 }  # fmt: skip
+
+
+def test_the_runs_send_ten_thousand_requests_together() -> None:
+    assert sum(run.at_least for run in RUNS.values()) >= 10_000
 
 
 @pytest.mark.parametrize("name", RUNS)

@@ -61,7 +61,7 @@ _HEADERS = {
     "x-flashweb-model": _header("the model that answered", always=True, example="flashweb-nano"),
     "x-ratelimit-limit-requests": _header("requests allowed in the time of --rate-limit", "integer", example=30),
     "x-ratelimit-remaining-requests": _header("of those, left", "integer", example=29),
-    "x-ratelimit-reset-requests": _header("until all of them are there again", example="1m0s"),
+    "x-ratelimit-reset-requests": _header("until one more is possible", example="1m0s"),
     "www-authenticate": _header("how to send a key", always=True, example='Bearer realm="flashweb"'),
     "x-should-retry": _header("false: OpenAI's clients do not send it again", always=True, example="false"),
     "retry-after": _header("seconds until it is worth trying again", "integer", always=True, example=12),
