@@ -16,6 +16,7 @@ from tests.house import CountingLoader, House, ScriptedEngine, open_house, png
 
 API = Path(__file__).parents[2] / "src" / "flashweb" / "api"
 WAYS = ways_into()
+AUDIT = '{"contains_price": true, "contains_brand_logo": null, "forbidden_words": []}'
 
 
 def loaded(house: House) -> int:
@@ -45,9 +46,7 @@ def test_the_ways_in_are_those_of_the_contract() -> None:
 
 
 async def test_every_way_loads_its_pictures_by_the_one_loader_and_asks_the_one_engine() -> None:
-    async with open_house(
-        ScriptedEngine('{"contains_price": true, "contains_brand_logo": null, "forbidden_words": []}')
-    ) as house:
+    async with open_house(ScriptedEngine(AUDIT)) as house:
         for path, kind in WAYS:
             before, asked = loaded(house), len(house.engine.asked)
             answer = await send(house, path, kind, (png(), png(56, 84)))
@@ -56,6 +55,18 @@ async def test_every_way_loads_its_pictures_by_the_one_loader_and_asks_the_one_e
             (spans, _, _) = (house.engine.asked[-1][0].spans, *house.engine.asked[-1][1:])
             assert [span.image.source_size for span in spans] == [(56, 56), (84, 56)], path
             assert answer.headers["x-flashweb-model"] == "flashweb-nano" and house.pipeline.num_inside == 0
+
+
+async def test_a_field_that_nobody_knows_is_named_in_a_warning_on_every_way() -> None:
+    async with open_house(ScriptedEngine(AUDIT)) as house:
+        for path, kind in WAYS:
+            plain = await send(house, path, kind)
+            unread = "ignored unknown fields: prompt" if path.startswith("/api/") else None  # a scene has its own
+            assert plain.headers.get("x-flashweb-warning") == unread, path
+            answer = await send(house, path, kind, temprature="1")
+            assert answer.status_code == 200 and "temprature" in answer.headers["x-flashweb-warning"], path
+            if not path.startswith("/api/"):  # what a scene asks is its own business, whatever else is sent
+                assert (await send(house, path, kind, bad_words=["x"])).status_code == 400, path
 
 
 # What is sent, and the status; the words are the same wherever it is sent.

@@ -59,6 +59,10 @@ _HEADERS = {
         "milliseconds by stage, of a request that had a place in the queue", example="decode;dur=3.1, total;dur=812.4"
     ),
     "x-flashweb-model": _header("the model that answered", always=True, example="flashweb-nano"),
+    "x-flashweb-warning": _header(
+        "names of fields that nobody here knows and that were ignored; absent when there are none",
+        example="ignored unknown fields: temprature",
+    ),
     "x-ratelimit-limit-requests": _header("requests allowed in the time of --rate-limit", "integer", example=30),
     "x-ratelimit-remaining-requests": _header("of those, left", "integer", example=29),
     "x-ratelimit-reset-requests": _header("until one more is possible", example="1m0s"),
@@ -153,7 +157,7 @@ def _headers(path: str, method: str, operation: dict[str, Any], status: int) -> 
     if not path.startswith(QUIET_PATHS):
         found.append("openai-processing-ms")
     if _is_work(operation):
-        found += ["server-timing", "x-flashweb-model"] if status == 200 else ["server-timing"]
+        found += ["server-timing", *(("x-flashweb-model", "x-flashweb-warning") if status == 200 else ())]
     if _is_counted(path, method):
         found += _RATE
     if status in _OF_STATUS and not _is_open(path, method):  # health has its own words and headers for a 503

@@ -18,7 +18,7 @@ from flashweb.api.chat import Job, gather, log_fields_of, make_job, respond
 from flashweb.api.error_handlers import CLIENT_CLOSED_REQUEST, json_response
 from flashweb.api.error_shapes import INFER_PATHS
 from flashweb.api.openapi import asked_body, json_or_stream
-from flashweb.api.pictures import Asked, chat_request, parameters_of, picture_chat, read_asked
+from flashweb.api.pictures import Asked, chat_request, parameters_of, picture_chat, read_asked, warnings_of
 from flashweb.api.sse import ClientGone, until_gone
 from flashweb.errors import InvalidRequest
 from flashweb.names import ModelNames
@@ -66,7 +66,7 @@ def multimodal_router(pipeline: Pipeline, names: ModelNames, settings: Settings)
                 asked, asked.wire.prompt, ticket, {**GUIDE_DEFAULTS, **parameters_of(asked.wire)}, prefix="mmcmpl"
             )
             job = replace(job, object="multimodal.completion")
-            return await respond(request, pipeline, names, settings, job, place)
+            return await respond(request, pipeline, names, settings, job, place, warnings_of(asked.wire))
 
     answers = json_or_stream(wire.MultimodalCompletion, wire.MultimodalCompletionChunk)
 
@@ -111,6 +111,7 @@ def multimodal_router(pipeline: Pipeline, names: ModelNames, settings: Settings)
         with pipeline.admit() as ticket:
             asked = await read_asked(request, wire.InferenceRequest, settings)
             _refuse_stream(asked.wire)
+            warnings = warnings_of(asked.wire)
             trace = Trace()
             job = replace(
                 maker.job(asked, asked.wire.prompt, ticket, parameters_of(asked.wire), prefix="mminf"), trace=trace
@@ -120,7 +121,7 @@ def multimodal_router(pipeline: Pipeline, names: ModelNames, settings: Settings)
             except ClientGone:
                 return Response(status_code=CLIENT_CLOSED_REQUEST)
             body = _inference(job, collector, trace, raw=asked.wire.raw)
-        return json_response(body, headers=headers)
+        return json_response(body, headers={**headers, **warnings})
 
     async def infer(request: Request) -> Response:
         """`prompt` with a picture as the file `image` of a form, or JSON with `image` or `image_url`. Whatever goes
@@ -129,6 +130,7 @@ def multimodal_router(pipeline: Pipeline, names: ModelNames, settings: Settings)
             started = time.perf_counter()
             asked = await read_asked(request, wire.PromptRequest, settings)
             _refuse_stream(asked.wire)
+            warnings = warnings_of(asked.wire)
             job = maker.job(asked, asked.wire.prompt, ticket, parameters_of(asked.wire), prefix="infer")
             try:
                 collector = await maker.whole(request, job)
@@ -136,7 +138,7 @@ def multimodal_router(pipeline: Pipeline, names: ModelNames, settings: Settings)
                 return Response(status_code=CLIENT_CLOSED_REQUEST)
         text = collector.choices()[0]["message"]["content"]
         body = {"result": text, "code": 0, "cost_time": round(time.perf_counter() - started, 3)}
-        return json_response(body, headers=headers)
+        return json_response(body, headers={**headers, **warnings})
 
     for path, operation in zip(INFER_PATHS, ("glmInfer", "infer"), strict=True):
         router.post(

@@ -48,12 +48,6 @@ An OpenAI-compatible API for pictures and text. The official OpenAI clients work
 /v1. Errors are OpenAI's envelope ({"code", "msg"} on the two infer paths, with `detail` beside it under /api/); every
 response carries x-request-id. GET also answers HEAD; any other method is a 405 that says in Allow what there is.
 """
-_ANSWER_HEADERS = {
-    "x-flashweb-warning": {
-        "description": "names of fields that nobody here knows and that were ignored; absent when there are none",
-        "schema": {"type": "string"},
-    },
-}
 
 
 def _ref(model: type[BaseModel]) -> dict[str, str]:
@@ -112,7 +106,6 @@ def json_or_stream(whole: type[BaseModel], chunk: type[BaseModel]) -> dict[int |
             "model": whole,
             "description": "the answer, whole or as a stream of chunks",
             "content": content,
-            "headers": _ANSWER_HEADERS,
         }
     }
 

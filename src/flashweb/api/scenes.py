@@ -15,7 +15,7 @@ from flashweb.api.chat import Job, log_fields_of
 from flashweb.api.error_handlers import CLIENT_CLOSED_REQUEST, json_response
 from flashweb.api.multimodal import Maker
 from flashweb.api.openapi import asked_body
-from flashweb.api.pictures import Asked, read_asked
+from flashweb.api.pictures import Asked, read_asked, warnings_of
 from flashweb.api.sse import ClientGone
 from flashweb.errors import InvalidRequest
 from flashweb.names import ModelNames
@@ -63,7 +63,7 @@ def scenes_router(pipeline: Pipeline, names: ModelNames, settings: Settings) -> 
                 return Response(status_code=CLIENT_CLOSED_REQUEST)
         (choice,) = collector.choices()
         result = scene.result(choice["message"]["content"] or "", choice["finish_reason"])
-        headers = {"x-flashweb-model": names.own}
+        headers = {"x-flashweb-model": names.own, **warnings_of(asked.wire)}
         if _wants_text(request):
             return Response(scene.as_text(result), 200, headers, media_type="text/plain")
         return json_response(result, headers=headers)
