@@ -151,6 +151,13 @@ def test_every_field_of_every_request_has_an_example_and_every_form_has_files(do
         assert form["image"]["items"] == form["file"]["items"] == {"type": "string", "format": "binary"}
 
 
+def test_every_parameter_is_described_and_has_an_example(document: dict[str, Any]) -> None:
+    for path, method, operation in operations_of(document):
+        for parameter in operation.get("parameters", []):
+            assert parameter["description"] and "schema" in parameter, f"{method} {path} {parameter['name']}"
+            assert parameter.get("examples") or parameter["schema"].get("examples"), f"{path} {parameter['name']}"
+
+
 def test_streams_are_described_by_their_events(document: dict[str, Any]) -> None:
     chunks = {
         "/v1/chat/completions": "ChatCompletionChunk",

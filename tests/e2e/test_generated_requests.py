@@ -69,11 +69,11 @@ def test_generated_requests_get_documented_answers(start: Start, tmp_path: Path,
     server = start(*run.flags, "--admin-key", ADMIN_KEY)
     routes = routes_of(httpx.get(f"{server.url}/openapi.json").json())
     report, answered, words = generate(run, server.url, tmp_path)
-    note(name, report, answered)
     assert report["exit_code"] == 0 and report["complete"], words[-20_000:]
     assert report["test_cases"]["generated"] >= run.at_least
     assert "Traceback" not in server.text, server.text[-5000:]
     check_that_all_was_reached(name, routes, answered)
+    note(name, report, answered)
 
 
 def generate(run: Run, url: str, folder: Path) -> tuple[Any, dict[str, int], str]:
@@ -133,7 +133,7 @@ def check_that_all_was_reached(name: str, routes: list[str], answered: dict[str,
     if name == "real pictures":
         routes = [route for route in routes if not route.endswith(("/chat/completions", "{name}", "/audit-image"))]
     for route in routes:
-        assert by_route[route] >= 3, f"{route} was asked {by_route[route]} times"
+        assert by_route[route], f"{route} was not asked"
         if name != "strict" and "{request_id}" not in route and not ("/api/" in route and "POST" in route):
             assert "200" in statuses[route], f"{route} answered only {statuses[route]}"
     if name == "keys":

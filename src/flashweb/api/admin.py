@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from itertools import islice
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Path, Query
 from starlette.responses import Response
 
 from flashweb import __version__
@@ -50,9 +50,15 @@ StatusFilter = Annotated[
 PathFilter = Annotated[str | None, Query(max_length=200, description="the path's beginning", examples=["/v1/chat"])]
 Since = Annotated[
     float | None,
-    Query(ge=0, allow_inf_nan=False, description="only requests that came at or after this time, Unix seconds"),
+    Query(
+        ge=0,
+        allow_inf_nan=False,
+        description="only requests that came at or after this time, Unix seconds",
+        examples=[1.7e9],
+    ),
 ]
-Limit = Annotated[int, Query(ge=1, le=MAX_RECENT, description="at most so many")]
+Limit = Annotated[int, Query(ge=1, le=MAX_RECENT, description="at most so many", examples=[50])]
+RequestId = Annotated[str, Path(description="its x-request-id", examples=["req_5f0c9d2e8a7b41c3d6e9f012"])]
 
 
 def admin_router(pipeline: Pipeline, names: ModelNames, settings: Settings, ledger: Ledger, peers: Peers) -> APIRouter:
@@ -117,7 +123,7 @@ def admin_router(pipeline: Pipeline, names: ModelNames, settings: Settings, ledg
         summary="End a running request",
         response_model=schemas.CancelledOut,
     )
-    async def cancel(request_id: str) -> Response:
+    async def cancel(request_id: RequestId) -> Response:
         """Its work in the engine stops at once; its caller gets a 409 with the code `cancelled_by_operator`, a stream
         that has begun an error event."""
         if not any(await everyone.ask("cancel", request_id=request_id)):

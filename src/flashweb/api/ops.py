@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Path
 from starlette.responses import Response
 
 from flashweb.api import schemas
 from flashweb.api.error_handlers import json_response
 from flashweb.names import ModelNames
 from flashweb.pipeline import Pipeline
+
+ModelId = Annotated[str, Path(description="one of the names of /v1/models", examples=["glm-4.6v-flash"])]
 
 
 def ops_router(pipeline: Pipeline, names: ModelNames) -> APIRouter:
@@ -46,7 +48,7 @@ def ops_router(pipeline: Pipeline, names: ModelNames) -> APIRouter:
         tags=["models"],
         response_model=schemas.ModelOut,
     )
-    async def retrieve_model(model_id: str) -> Response:
+    async def retrieve_model(model_id: ModelId) -> Response:
         """One of the names."""
         return json_response(model(names.check(model_id)))
 

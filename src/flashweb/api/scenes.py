@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
 from flashweb.api import picture_schemas as wire
@@ -24,6 +24,7 @@ from flashweb.scenes import Scene, SceneBook
 from flashweb.scenes.scene import MAX_RULES_CHARS
 from flashweb.settings import Settings
 
+SceneName = Annotated[str, Path(description="one of the names of /api/scenes", examples=["audit"])]
 DEFAULT_MAX_TOKENS = 4096  # bounded by the context, as every answer is
 # An object has one right form and is to be repeatable: greedy, whatever the checkpoint's own sampling.
 GREEDY: Mapping[str, Any] = {"temperature": 0.0, "top_p": 1.0, "top_k": 0, "min_p": 0.0}
@@ -85,7 +86,7 @@ def scenes_router(pipeline: Pipeline, names: ModelNames, settings: Settings) -> 
         },
         response_class=Response,
     )
-    async def run_scene(request: Request, name: str) -> Response:
+    async def run_scene(request: Request, name: SceneName) -> Response:
         """A form with one or several files (`image` or `file`), or JSON with `image` or `image_url`; `question`,
         `rules` and `language` as the scene's description says. Greedy. An answer that is not valid is an error, never
         half an object."""
