@@ -33,7 +33,7 @@ ALLOWED: dict[str, set[str]] = {
     "scenes": {"types", "errors"},
     "api": {"pipeline", "output", "observe", "names", "scenes", "keys", "rate_limit", *LEAVES},
     "http_protocol": set(),
-    "http_server": {"api", "pipeline", "names", "http_protocol", "rate_limit", *LEAVES},
+    "http_server": {"api", "pipeline", "names", "observe", "http_protocol", "rate_limit", *LEAVES},
 }
 # Inside the engine, only these files may touch the network's code (and with it torch).
 ENGINE_TORCH = {"runner", "batch", "cuda_graph", "memory", "core", "worker", "sampler", "encoder_cache"}

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp
 from flashweb.api import create_app, own_origins
 from flashweb.http_protocol import BoundedHttp
 from flashweb.names import ModelNames
+from flashweb.observe.peers import Peers
 from flashweb.pipeline import Pipeline
 from flashweb.rate_limit import RateLimiter
 from flashweb.settings import Settings
@@ -32,9 +33,10 @@ def build_server(
     names: ModelNames,
     ports: Sequence[int],
     limiter: RateLimiter | None = None,
+    peers: Peers | None = None,
 ) -> Server:
     origins = own_origins(settings.server.host, ports)
-    return server_of(create_app(settings, pipeline, names, own_origins=origins, limiter=limiter))
+    return server_of(create_app(settings, pipeline, names, own_origins=origins, limiter=limiter, peers=peers))
 
 
 def server_of(app: ASGIApp) -> Server:

@@ -132,7 +132,7 @@ async def live(settings: Settings, told: WebProcessConfig, control: socket.socke
     pipeline.tell_inside(0)  # whoever had this place before may have died with requests in it
     server = settings.server
     limiter = SharedLimiter(link) if server.rate_limit and not server.rate_limit_redis else build_limiter(server)
-    web = build_server(settings, pipeline, names, told.ports, limiter)
+    web = build_server(settings, pipeline, names, told.ports, limiter, link)
     spare_collector()
     serving = asyncio.create_task(web.serve(sockets=[]))
     while not web.started and not serving.done():  # noqa: ASYNC110  (uvicorn has no event for it)

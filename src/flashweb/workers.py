@@ -2,8 +2,9 @@
 
 It accepts connections and hands each to the web process that has the fewest open, so that none is left idle beside a
 busy one, and none is lost in the queue of one that has just died. A web process that dies is started again; its
-neighbours, the engine and the ports do not notice. SIGTERM drains as with one process: the web processes let running
-requests finish and refuse new ones, then everything ends with 0.
+neighbours, the engine and the ports do not notice. What they count for /metrics is in a folder that they share, which
+goes when this process does. SIGTERM drains as with one process: the web processes let running requests finish and
+refuse new ones, then everything ends with 0.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from prometheus_client.multiprocess import mark_process_dead
 from pydantic import SecretStr
 
 from flashweb.engine import EngineConfig
@@ -31,6 +33,7 @@ from flashweb.engine.broker import EngineBroker
 from flashweb.engine.shared import Places
 from flashweb.errors import FlashwebError
 from flashweb.hub import resolve_model
+from flashweb.observe.metrics import MULTIPROCESS
 from flashweb.prompt import PromptProcessor
 from flashweb.rate_limit import MemoryLimiter
 from flashweb.serve import (
@@ -50,7 +53,7 @@ GOOD_SERVICE_SECONDS = 60.0  # a web process that lived so long may die without 
 MAX_DEATHS = 5  # in a row
 ENDING_SECONDS = 15.0  # after the grace time, before a web process is killed
 CONNECTION, UP, READY, CLOSED = b"c", b"u", b"r", b"-"  # what goes over a web process's control line
-PLACES_NAME = "places"
+PLACES_NAME, METRICS_NAME = "places", "metrics"
 
 
 class WebProcessConfig(msgspec.Struct, frozen=True):
@@ -90,6 +93,7 @@ class _Master:
         self.stopping = asyncio.Event()
         self.exit_code = 0
         self._turn = itertools.count()
+        self._environ = dict(os.environ)  # of the web processes
 
     async def live(self) -> int:
         home = Path(tempfile.mkdtemp(prefix="flashweb-"))  # mode 0700
@@ -99,6 +103,9 @@ class _Master:
         try:
             self._on_signals()
             Places.create(home / PLACES_NAME)
+            (home / METRICS_NAME).mkdir()
+            # One that the operator names is theirs: they may want the counts of a restart before.
+            self._environ.setdefault(MULTIPROCESS, str(home / METRICS_NAME))
             told = self._told_to_webs(await broker.listen(home), home / PLACES_NAME)
             if self.has_engine:
                 starting = asyncio.create_task(broker.start())
@@ -193,6 +200,7 @@ class _Master:
                 [sys.executable, "-m", "flashweb.web_process", str(theirs.fileno())],
                 stdin=subprocess.PIPE,
                 pass_fds=[theirs.fileno()],
+                env=self._environ,
                 start_new_session=True,  # Ctrl-C in the terminal is for this process to handle
             )
         assert process.stdin is not None
@@ -223,6 +231,8 @@ class _Master:
         asyncio.get_running_loop().remove_reader(web.control.fileno())
         web.control.close()
         self.webs.remove(web)
+        # What it has counted stays counted; only gauges of living processes go, as prometheus_client asks for.
+        mark_process_dead(web.process.pid, self._environ[MULTIPROCESS])  # type: ignore[no-untyped-call]
 
     # --- connections ----------------------------------------------------------------------------------------------
 

@@ -12,7 +12,8 @@ import pytest
 
 from flashweb.api.admin_schemas import CancelledOut, RequestOut, RequestsOut, StatusOut
 from flashweb.observe.ledger import MAX_RECENT
-from tests.house import House, ScriptedEngine, Upload, events_of, make_app, open_house, png
+from tests.api.routes import all_routes
+from tests.house import House, ScriptedEngine, Upload, events_of, make_app, make_pipeline, open_house, png
 
 KEY = "an-admin-key-of-some-length"
 ADMIN = {"authorization": f"Bearer {KEY}"}
@@ -51,6 +52,38 @@ async def test_without_a_key_in_the_settings_nobody_gets_in() -> None:
             for headers in ({}, {"authorization": "Bearer "}, {"authorization": "Bearer None"}, ADMIN):
                 answer = await house.client.get(STATUS, headers=headers)
                 assert answer.status_code == 403 and "--admin-key" in answer.text
+
+
+USER = "sk-a-user-key-of-some-length"
+
+
+@pytest.mark.parametrize(
+    ("settings", "no_key", "unknown", "users", "admins"),
+    [
+        ({}, 403, 403, 403, 403),
+        ({"auth__api_keys": (f"shop:{USER}",)}, 401, 401, 403, 401),
+        ({"auth__admin_key": KEY}, 401, 401, 401, 200),
+        ({"auth__admin_key": KEY, "auth__api_keys": (f"shop:{USER}",)}, 401, 401, 403, 200),
+    ],
+)
+async def test_who_asks_with_something_else_hears_why_not(
+    settings: dict[str, Any], no_key: int, unknown: int, users: int, admins: int
+) -> None:
+    """The table of docs/api.md, for every route under the prefix and for paths that there are not."""
+    paths = [route.path for route in all_routes() if route.path.startswith("/api/admin/")]
+    app = make_app(make_pipeline(ScriptedEngine(), **settings))
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8080") as client:
+        for path in [*paths, "/api/admin/nothing", "/api/admin"]:
+            for key, status in ((None, no_key), ("unknown", unknown), (USER, users), (KEY, admins)):
+                headers = {} if key is None else {"authorization": f"Bearer {key}"}
+                answer = await client.get(path, headers=headers)
+                is_let_in = status == 200 and answer.status_code in (200, 404, 405)
+                assert is_let_in or answer.status_code == status, f"{path} with {key}"
+                assert ("www-authenticate" in answer.headers) == (answer.status_code == 401)
+                if answer.status_code == 403:
+                    assert ("--admin-key" in answer.text) == ("auth__admin_key" not in settings)
+                    assert answer.json()["detail"] == answer.json()["error"]["message"]
 
 
 async def test_the_status_has_engine_limits_versions_and_usage() -> None:

@@ -16,6 +16,7 @@ import pytest
 
 from tests.e2e.conftest import Running, Start
 from tests.house import events_of, user
+from tests.samples import read, value
 
 pytestmark = pytest.mark.slow
 ECHO = ("--engine", "echo", "--workers", "2")
@@ -94,6 +95,48 @@ def test_a_rate_and_the_number_inside_are_counted_over_all_web_processes(start: 
     assert statuses.count(200) <= 2 and statuses.count(503) >= 2, statuses
     assert [answer.status_code for answer in answers] == [200, 429, 429, 429]
     assert answers[0].headers["x-ratelimit-remaining-requests"] == "0"
+
+
+def test_counts_usage_and_requests_are_told_for_all_web_processes_and_outlive_one_of_them(start: Start) -> None:
+    running = start(*ECHO, "--admin-key", "an-admin-key-of-some-length")
+    running.wait_for("ready", 30)
+    admin = {"authorization": "Bearer an-admin-key-of-some-length"}
+    (folder,) = {metrics_folder(pid) for pid in web_processes(running)}
+    assert folder.is_dir() and folder.stat().st_uid == os.getuid() and folder.parent.stat().st_mode & 0o077 == 0
+    with clients_of(running, 4) as clients:
+        ids = {chat(client).headers["x-request-id"] for client in clients}
+        for client in clients:
+            counted = read(client.get("/metrics").text)
+            assert value(counted, "vllm:request_success_total", finished_reason="stop") == 4
+            status = client.get("/api/admin/status", headers=admin).json()
+            assert len({one["pid"] for one in status["web_processes"]}) == 2
+            assert [usage["requests"] for usage in status["usage"] if usage["completion_tokens"]] == [4]
+            found = client.get("/api/admin/requests", headers=admin, params={"path": "/v1"}).json()["requests"]
+            assert {request["id"] for request in found} == ids
+            assert len({request["web_process"] for request in found}) == 2
+
+    with clients_of(running, 2) as clients, ThreadPoolExecutor(1) as pool:
+        endless = pool.submit(chat, clients[0], ignore_eos=True, max_tokens=30_000)
+        path, here = "/api/admin/requests", {"status": "running"}
+        deadline = time.monotonic() + 10
+        while not (found := clients[1].get(path, headers=admin, params=here).json()["requests"]):
+            assert time.monotonic() < deadline
+        assert clients[1].delete(f"{path}/{found[0]['id']}", headers=admin).status_code == 200
+        assert endless.result().status_code == 409
+
+    os.kill(web_processes(running)[0], signal.SIGKILL)
+    running.wait_for("another one is started")
+    with clients_of(running, 1) as clients:
+        counted = read(clients[0].get("/metrics").text)
+        assert value(counted, "vllm:request_success_total", finished_reason="stop") == 4
+    running.process.send_signal(signal.SIGTERM)
+    assert running.process.wait(30) == 0 and not folder.exists()
+
+
+def metrics_folder(pid: int) -> Path:
+    entries = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    (found,) = [entry for entry in entries if entry.startswith(b"PROMETHEUS_MULTIPROC_DIR=")]
+    return Path(os.fsdecode(found.partition(b"=")[2]))
 
 
 def test_several_web_processes_share_one_real_engine_that_survives_them(start: Start) -> None:

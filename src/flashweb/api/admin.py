@@ -9,19 +9,21 @@ from collections.abc import Callable
 from dataclasses import asdict
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from itertools import islice
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Path, Query
 from starlette.responses import Response
 
 from flashweb import __version__
 from flashweb.api import admin_schemas as schemas
+from flashweb.api.admin_peers import Everyone, added_up, newest_first
 from flashweb.api.error_handlers import json_response
-from flashweb.api.openapi import errors
 from flashweb.api.records import ADMIN
 from flashweb.errors import RequestNotFound
 from flashweb.names import ModelNames
 from flashweb.observe.ledger import MAX_RECENT, Ledger, Record
+from flashweb.observe.peers import Peers
 from flashweb.pipeline import Pipeline
 from flashweb.settings import Settings
 
@@ -48,25 +50,22 @@ StatusFilter = Annotated[
 PathFilter = Annotated[str | None, Query(max_length=200, description="the path's beginning", examples=["/v1/chat"])]
 Since = Annotated[
     float | None,
-    Query(ge=0, allow_inf_nan=False, description="only requests that came at or after this time, Unix seconds"),
+    Query(
+        ge=0,
+        allow_inf_nan=False,
+        description="only requests that came at or after this time, Unix seconds",
+        examples=[1.7e9],
+    ),
 ]
-Limit = Annotated[int, Query(ge=1, le=MAX_RECENT, description="at most so many")]
+Limit = Annotated[int, Query(ge=1, le=MAX_RECENT, description="at most so many", examples=[50])]
+RequestId = Annotated[str, Path(description="its x-request-id", examples=["req_5f0c9d2e8a7b41c3d6e9f012"])]
 
 
-def admin_router(pipeline: Pipeline, names: ModelNames, settings: Settings, ledger: Ledger) -> APIRouter:
+def admin_router(pipeline: Pipeline, names: ModelNames, settings: Settings, ledger: Ledger, peers: Peers) -> APIRouter:
     router = APIRouter(prefix=ADMIN, tags=["admin"])  # `auth.Guard` lets in only the admin key
     started = time.time()
 
-    @router.get(
-        "/status",
-        operation_id="adminStatus",
-        summary="The state of engine, caches and limits, and usage by key",
-        response_model=schemas.StatusOut,
-        responses=errors(401, 403),
-    )
-    async def status() -> Response:
-        """Also while the engine is loading or dead. With several web processes the engine's numbers are the same
-        whichever answers; usage and running requests are those of the process that `web_process` names."""
+    def own_status() -> dict[str, Any]:
         web_process = {
             "pid": os.getpid(),
             "workers": settings.server.workers,
@@ -75,44 +74,60 @@ def admin_router(pipeline: Pipeline, names: ModelNames, settings: Settings, ledg
             "requests_running": ledger.num_running,
         }
         usage = [{"key": key, **asdict(used)} for key, used in ledger.usage.items()]
-        body = {"web_process": web_process, **_state(pipeline, names), "usage": usage}
-        return json_response({**body, "limits": _limits(pipeline, settings), "versions": _versions()}, 200, _NO_STORE)
+        return {"web_process": web_process, "usage": usage, "inside": pipeline.num_inside}
+
+    def own_requests(status: str | None, path: str | None, since: float | None, limit: int) -> list[dict[str, Any]]:
+        asked = _filter(status, path, since)
+        return [_told(record) for record in islice(filter(asked, ledger.newest_first()), limit)]
+
+    everyone = Everyone(peers, {"status": own_status, "requests": own_requests, "cancel": ledger.cancel})
+
+    @router.get(
+        "/status",
+        operation_id="adminStatus",
+        summary="The state of engine, caches and limits, and usage by key",
+        response_model=schemas.StatusOut,
+    )
+    async def status() -> Response:
+        """Also while the engine is loading or dead. With several web processes, usage is that of all of them together;
+        `web_process` is the one that answered, `web_processes` are all that did in time."""
+        found = await everyone.ask("status")
+        processes = [one["web_process"] for one in found]
+        body = {
+            "web_process": processes[0],
+            "web_processes": processes,
+            **_state(pipeline, names),
+            "usage": added_up(one["usage"] for one in found),
+            "limits": _limits(pipeline, settings, sum(one["inside"] for one in found)),
+            "versions": _versions(),
+        }
+        return json_response(body, 200, _NO_STORE)
 
     @router.get(
         "/requests",
         operation_id="adminRequests",
         summary="Recent and running requests",
         response_model=schemas.RequestsOut,
-        responses=errors(400, 401, 403),
     )
     async def requests(
         status: StatusFilter = None, path: PathFilter = None, since: Since = None, limit: Limit = 50
     ) -> Response:
-        """The running ones and the last 500 that are over, newest first; probes, the page's files, `/metrics` and these
-        paths are not among them."""
-        asked = _filter(status, path, since)
-        found: list[dict[str, Any]] = []
-        for record in ledger.newest_first():
-            if asked(record):
-                found.append(_told(record))
-            if len(found) == limit:
-                break
-        return json_response({"pid": os.getpid(), "requests": found}, 200, _NO_STORE)
+        """The running ones and the last 500 that are over (of each web process), newest first; probes, the page's
+        files, `/metrics` and these paths are not among them."""
+        found = await everyone.ask("requests", status=status, path=path, since=since, limit=limit)
+        return json_response({"pid": os.getpid(), "requests": newest_first(found, limit)}, 200, _NO_STORE)
 
     @router.delete(
         "/requests/{request_id}",
         operation_id="adminCancelRequest",
         summary="End a running request",
         response_model=schemas.CancelledOut,
-        responses=errors(401, 403, 404),
     )
-    async def cancel(request_id: str) -> Response:
+    async def cancel(request_id: RequestId) -> Response:
         """Its work in the engine stops at once; its caller gets a 409 with the code `cancelled_by_operator`, a stream
         that has begun an error event."""
-        if not ledger.cancel(request_id):
-            raise RequestNotFound(
-                f"No request {request_id[:64]!r} is running in this web process; it may be over, or another one's."
-            )
+        if not any(await everyone.ask("cancel", request_id=request_id)):
+            raise RequestNotFound(f"No request {request_id[:64]!r} is running here; it may be over.")
         return json_response({"id": request_id, "cancelled": True}, 200, _NO_STORE)
 
     return router
@@ -144,6 +159,7 @@ def _told(record: Record) -> dict[str, Any]:
     ]
     return {
         "id": record.id,
+        "web_process": os.getpid(),
         "state": "running" if record.ended is None else "finished",
         "time": round(record.time, 3),
         "method": record.method,
@@ -211,11 +227,11 @@ def _state(pipeline: Pipeline, names: ModelNames) -> dict[str, Any]:
     }
 
 
-def _limits(pipeline: Pipeline, settings: Settings) -> dict[str, Any]:
+def _limits(pipeline: Pipeline, settings: Settings, inside: int) -> dict[str, Any]:
     declared = {
         name: getattr(getattr(settings, section), name) for section, options in _LIMITS.items() for name in options
     }
-    return {"requests_inside": pipeline.num_inside, "capacity": pipeline.capacity, **declared}
+    return {"requests_inside": inside, "capacity": pipeline.capacity, **declared}
 
 
 @cache

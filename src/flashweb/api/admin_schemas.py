@@ -10,6 +10,7 @@ from flashweb.api.schemas import TimingsOut
 
 _REQUEST: dict[str, Any] = {
     "id": "req_5f0c9d2e8a7b41c3d6e9f012",
+    "web_process": 4711,
     "state": "finished",
     "time": 1764325801.52,
     "method": "POST",
@@ -32,7 +33,7 @@ _REQUEST: dict[str, Any] = {
 
 
 class WebProcessOut(BaseModel):
-    """Who answered: with several web processes, requests and usage are this one's alone."""
+    """One web process."""
 
     pid: int = Field(description="the process's number in its system")
     workers: int = Field(description="web processes in front of the engine")
@@ -91,7 +92,7 @@ class EncoderCacheOut(CacheOut):
 
 
 class KeyUsageOut(BaseModel):
-    """Sums of one key since this web process began."""
+    """Sums of one key since the web processes began."""
 
     key: str | None = Field(description="the operator's name for it, never the key; null: requests without one")
     requests: int = Field(description="HTTP requests that are over")
@@ -106,7 +107,8 @@ class StatusOut(BaseModel):
     ready: bool = Field(description="a request would be answered now")
     detail: str = Field(description="why not, in words")
     versions: dict[str, str] = Field(description="of the server, Python and the libraries that compute")
-    web_process: WebProcessOut
+    web_process: WebProcessOut = Field(description="the one that answered")
+    web_processes: list[WebProcessOut] = Field(description="all that answered in time, that one first")
     model: ModelStatusOut
     engine: EngineStatusOut
     kv_cache: KvCacheOut
@@ -117,7 +119,7 @@ class StatusOut(BaseModel):
         description="limits in force by the name of their option; null: none",
         examples=[{"requests_inside": 3, "capacity": 40, "max_body_size": 67108864, "max_images": 16}],
     )
-    usage: list[KeyUsageOut] = Field(description="by key, since this process began")
+    usage: list[KeyUsageOut] = Field(description="by key, of all web processes since they began")
 
 
 class RecordUsageOut(BaseModel):
@@ -140,6 +142,7 @@ class RequestOut(BaseModel):
     model_config = ConfigDict(json_schema_extra={"examples": [_REQUEST]})
 
     id: str = Field(description="its x-request-id")
+    web_process: int = Field(description="number of the process that has it")
     state: Literal["running", "finished"] = Field(description="whether its answer is over")
     time: float = Field(description="when it came, Unix seconds")
     method: str = Field(description="as HTTP says")
@@ -158,7 +161,7 @@ class RequestOut(BaseModel):
 
 
 class RequestsOut(BaseModel):
-    pid: int = Field(description="the web process that answered: with several, these are its requests alone")
+    pid: int = Field(description="the web process that answered")
     requests: list[RequestOut] = Field(description="newest first")
 
 

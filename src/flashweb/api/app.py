@@ -22,6 +22,7 @@ from flashweb.api.scenes import scenes_router
 from flashweb.keys import KeyRing
 from flashweb.names import ModelNames
 from flashweb.observe.ledger import Ledger
+from flashweb.observe.peers import NoPeers, Peers
 from flashweb.pipeline import Pipeline
 from flashweb.rate_limit import RateLimiter, build_limiter
 from flashweb.settings import Settings
@@ -34,12 +35,14 @@ def create_app(
     *,
     own_origins: Sequence[str] = (),
     limiter: RateLimiter | None = None,
+    peers: Peers | None = None,
 ) -> ASGIApp:
     """The whole HTTP face over one pipeline. Its lifespan starts the pipeline (in the background, so that health can
     be asked meanwhile) and stops it; draining comes before and is the server's business.
 
     `own_origins` are the addresses of the server's own pages, which may call every port of it. `limiter` counts
-    requests where several web processes count together; by default this one counts for itself. Raises ConfigError.
+    requests where several web processes count together; by default this one counts for itself. `peers` are those
+    other web processes, whom the operator's questions are put to as well. Raises ConfigError.
     """
     keys, limiter = KeyRing(settings.auth), limiter or build_limiter(settings.server)
     app = FastAPI(
@@ -57,10 +60,10 @@ def create_app(
     app.include_router(scenes_router(pipeline, names, settings))
     app.include_router(ops_router(pipeline, names))
     app.include_router(metrics_router(pipeline))
-    app.include_router(admin_router(pipeline, names, settings, ledger))
+    app.include_router(admin_router(pipeline, names, settings, ledger, peers or NoPeers()))
     app.include_router(pages_router(names))
     install_error_handlers(app)
-    install_openapi(app)
+    install_openapi(app, keys_required=keys.required)
     return layers(StraightToChat(app, chat), settings, own_origins, limiter, keys, pipeline.metrics, ledger)
 
 

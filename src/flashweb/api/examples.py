@@ -1,5 +1,5 @@
-"""Examples for the API's description: whole chat requests, and a value for every field of one. A test holds each of
-them against the wire model."""
+"""Examples for the API's description: whole chat requests, and a value for every field of every request. A test
+holds each of them against the wire model."""
 
 from __future__ import annotations
 
@@ -102,4 +102,24 @@ CHAT_FIELDS: dict[str, Any] = {
     "metadata": {"order": "4711"},
     "store": False,
     "service_tier": "auto",
+}
+
+# For every endpoint of pictures and one text.
+PICTURE_FIELDS: dict[str, Any] = {
+    "model": "glm-4.6v-flash",
+    "image": _DOT.partition(",")[2],
+    "image_url": "https://example.com/receipt.png",
+    "enhance": "text",
+    "prompt": "What is in this image?",
+    "max_tokens": 512,
+    "temperature": 0.7,
+    "top_p": 0.9,
+    "seed": 42,
+    "stop": ["\n\n"],
+    "response_format": {"type": "json_object"},
+    "stream": False,
+    "raw": True,
+    "question": "这是什么品牌?",
+    "rules": ["不允许出现价格"],
+    "language": "zh",
 }

@@ -17,8 +17,8 @@ from flashweb.api.answers import Collector, usage_out
 from flashweb.api.chat import Job, gather, log_fields_of, make_job, respond
 from flashweb.api.error_handlers import CLIENT_CLOSED_REQUEST, json_response
 from flashweb.api.error_shapes import INFER_PATHS
-from flashweb.api.openapi import asked_body, errors, infer_errors, json_or_stream
-from flashweb.api.pictures import Asked, chat_request, parameters_of, picture_chat, read_asked
+from flashweb.api.openapi import asked_body, json_or_stream
+from flashweb.api.pictures import Asked, chat_request, parameters_of, picture_chat, read_asked, warnings_of
 from flashweb.api.sse import ClientGone, until_gone
 from flashweb.errors import InvalidRequest
 from flashweb.names import ModelNames
@@ -66,7 +66,7 @@ def multimodal_router(pipeline: Pipeline, names: ModelNames, settings: Settings)
                 asked, asked.wire.prompt, ticket, {**GUIDE_DEFAULTS, **parameters_of(asked.wire)}, prefix="mmcmpl"
             )
             job = replace(job, object="multimodal.completion")
-            return await respond(request, pipeline, names, settings, job, place)
+            return await respond(request, pipeline, names, settings, job, place, warnings_of(asked.wire))
 
     answers = json_or_stream(wire.MultimodalCompletion, wire.MultimodalCompletionChunk)
 
@@ -103,7 +103,7 @@ def multimodal_router(pipeline: Pipeline, names: ModelNames, settings: Settings)
         operation_id="createInference",
         summary="Answer a question about pictures, with timings",
         openapi_extra=asked_body(wire.InferenceRequest),
-        responses={200: {"model": wire.InferenceOut, "description": "the answer"}, **errors(400, 404, 413, 415, 503)},
+        responses={200: {"model": wire.InferenceOut, "description": "the answer"}},
         response_class=Response,
     )
     async def infer_with_timings(request: Request) -> Response:
@@ -111,6 +111,7 @@ def multimodal_router(pipeline: Pipeline, names: ModelNames, settings: Settings)
         with pipeline.admit() as ticket:
             asked = await read_asked(request, wire.InferenceRequest, settings)
             _refuse_stream(asked.wire)
+            warnings = warnings_of(asked.wire)
             trace = Trace()
             job = replace(
                 maker.job(asked, asked.wire.prompt, ticket, parameters_of(asked.wire), prefix="mminf"), trace=trace
@@ -120,7 +121,7 @@ def multimodal_router(pipeline: Pipeline, names: ModelNames, settings: Settings)
             except ClientGone:
                 return Response(status_code=CLIENT_CLOSED_REQUEST)
             body = _inference(job, collector, trace, raw=asked.wire.raw)
-        return json_response(body, headers=headers)
+        return json_response(body, headers={**headers, **warnings})
 
     async def infer(request: Request) -> Response:
         """`prompt` with a picture as the file `image` of a form, or JSON with `image` or `image_url`. Whatever goes
@@ -129,6 +130,7 @@ def multimodal_router(pipeline: Pipeline, names: ModelNames, settings: Settings)
             started = time.perf_counter()
             asked = await read_asked(request, wire.PromptRequest, settings)
             _refuse_stream(asked.wire)
+            warnings = warnings_of(asked.wire)
             job = maker.job(asked, asked.wire.prompt, ticket, parameters_of(asked.wire), prefix="infer")
             try:
                 collector = await maker.whole(request, job)
@@ -136,7 +138,7 @@ def multimodal_router(pipeline: Pipeline, names: ModelNames, settings: Settings)
                 return Response(status_code=CLIENT_CLOSED_REQUEST)
         text = collector.choices()[0]["message"]["content"]
         body = {"result": text, "code": 0, "cost_time": round(time.perf_counter() - started, 3)}
-        return json_response(body, headers=headers)
+        return json_response(body, headers={**headers, **warnings})
 
     for path, operation in zip(INFER_PATHS, ("glmInfer", "infer"), strict=True):
         router.post(
@@ -144,7 +146,7 @@ def multimodal_router(pipeline: Pipeline, names: ModelNames, settings: Settings)
             operation_id=operation,
             summary="Answer a question about a picture, in a plain envelope",
             openapi_extra=asked_body(wire.PromptRequest),
-            responses={200: {"model": wire.InferOut, "description": "the answer"}, **infer_errors()},
+            responses={200: {"model": wire.InferOut, "description": "the answer"}},
             response_class=Response,
         )(infer)
     return router

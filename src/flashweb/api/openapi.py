@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
 
 from fastapi import FastAPI
@@ -10,7 +11,9 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from flashweb.api import picture_schemas, schemas
-from flashweb.api.examples import CHAT_FIELDS, CHAT_REQUESTS
+from flashweb.api.answer_examples import ANSWERS
+from flashweb.api.described_layers import describe_layers
+from flashweb.api.examples import CHAT_FIELDS, CHAT_REQUESTS, PICTURE_FIELDS
 
 _REF = "#/components/schemas/{model}"
 _BODIES: tuple[type[BaseModel], ...] = (
@@ -27,18 +30,6 @@ _CHUNKS: tuple[type[BaseModel], ...] = (
     picture_schemas.InferError,
     picture_schemas.DetailErrorBody,
 )
-_ERRORS = {
-    400: "the request cannot be served as it stands",
-    401: "no API key, or one that this server does not know",
-    403: "a key that is not for this",
-    404: "no such model, path or id",
-    413: "bytes or pixels over a limit",
-    415: "a media type nobody here reads",
-    429: "over the rate limit; the header Retry-After says when to come back",
-    500: "our fault, or an answer of the model that is not what was promised (invalid_answer, incomplete_answer)",
-    503: "loading, full or shutting down; the header Retry-After says when to come back",
-    504: "the request took longer than its deadline",
-}
 _PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 _ASKED = {"prompt": "这张图是什么?", "image": _PIXEL}
 _EXAMPLES: dict[str, dict[str, Any]] = {
@@ -47,21 +38,16 @@ _EXAMPLES: dict[str, dict[str, Any]] = {
     "PromptRequest": {"base64": {"value": _ASKED}},
     "SceneRequest": {"rules": {"value": {"image": _PIXEL, "rules": ["不允许出现价格"]}}},
 }
+_PICTURES = {"type": "array", "items": picture_schemas.FILE}
+_FILES = {
+    "image": {**_PICTURES, "description": "one picture or several; base64 is read too"},
+    "file": {**_PICTURES, "description": "image under its other name"},
+}
 _INTRO = """\
 An OpenAI-compatible API for pictures and text. The official OpenAI clients work with base_url set to this server's
-/v1. Errors are OpenAI's envelope; every response carries x-request-id.
+/v1. Errors are OpenAI's envelope ({"code", "msg"} on the two infer paths, with `detail` beside it under /api/); every
+response carries x-request-id. GET also answers HEAD; any other method is a 405 that says in Allow what there is.
 """
-
-
-_REQUEST_ID = {"x-request-id": {"description": "this request's name in the log", "schema": {"type": "string"}}}
-_RETRY_AFTER = {"retry-after": {"description": "seconds until it is worth trying again", "schema": {"type": "integer"}}}
-_ANSWER_HEADERS = {
-    "x-flashweb-model": {"description": "the model that answered", "schema": {"type": "string"}},
-    "x-flashweb-warning": {
-        "description": "names of fields that nobody here knows and that were ignored; absent when there are none",
-        "schema": {"type": "string"},
-    },
-}
 
 
 def _ref(model: type[BaseModel]) -> dict[str, str]:
@@ -79,14 +65,14 @@ def json_body(model: type[BaseModel]) -> dict[str, Any]:
 
 def _event_of(chunk: type[BaseModel]) -> dict[str, Any]:
     """One server-sent event, in the way OpenAPI 3.2 describes those."""
-    words = "the JSON of a chunk, or of an error once the stream has begun; [DONE] at the end"
-    data = {
+    piece = {
         "type": "string",
-        "description": words,
+        "description": "the JSON of a chunk, or of an error once the stream has begun",
         "contentMediaType": "application/json",
-        "contentSchema": _ref(chunk),
+        "contentSchema": {"anyOf": [_ref(chunk), _ref(schemas.ErrorBody)]},
     }
-    return {"type": "object", "title": "Event", "properties": {"data": data}}
+    end = {"type": "string", "const": "[DONE]", "description": "the last event's"}
+    return {"type": "object", "title": "Event", "properties": {"data": {"anyOf": [piece, end]}}, "required": ["data"]}
 
 
 def asked_body(model: type[BaseModel], *, json: bool = True, form: bool = True) -> dict[str, Any]:
@@ -95,32 +81,22 @@ def asked_body(model: type[BaseModel], *, json: bool = True, form: bool = True) 
     if json:
         content["application/json"] = {"schema": _ref(model), "examples": _EXAMPLES.get(model.__name__, {})}
     if form:
-        files = {"image": {"type": "array", "items": picture_schemas.FILE, "description": "one picture or several"}}
-        content["multipart/form-data"] = {
-            "schema": {"allOf": [_ref(model), {"type": "object", "properties": files}]},
-            "encoding": {"image": {"contentType": "image/*"}},
-        }
+        encoding = {name: {"contentType": "image/*"} for name in _FILES}
+        content["multipart/form-data"] = {"schema": {"$ref": _REF.format(model=_form_of(model))}, "encoding": encoding}
     return {"requestBody": {"required": True, "content": content}}
 
 
-def errors(*statuses: int, model: type[BaseModel] = schemas.ErrorBody) -> dict[int | str, dict[str, Any]]:
-    content = {"application/json": {"schema": _ref(model)}}
-    return {
-        status: {
-            "description": _ERRORS[status],
-            "content": content,
-            "headers": _RETRY_AFTER if status in (429, 503) else {},
-        }
-        for status in statuses
-    }
+def _form_of(model: type[BaseModel]) -> str:
+    return model.__name__.replace("Request", "Form")
 
 
-def infer_errors() -> dict[int | str, dict[str, Any]]:
-    return errors(400, 401, 404, 413, 415, 429, 503, 504, model=picture_schemas.InferError)
-
-
-def detail_errors() -> dict[int | str, dict[str, Any]]:
-    return errors(400, 401, 404, 413, 415, 429, 500, 503, 504, model=picture_schemas.DetailErrorBody)
+def _forms(models: dict[str, Any]) -> None:
+    """The bodies as forms: the same fields, but a picture is a file."""
+    for model in _BODIES[1:]:
+        form = deepcopy(models[model.__name__])
+        form["title"] = _form_of(model)
+        form["properties"] |= _FILES
+        models[form["title"]] = form
 
 
 def json_or_stream(whole: type[BaseModel], chunk: type[BaseModel]) -> dict[int | str, dict[str, Any]]:
@@ -130,9 +106,7 @@ def json_or_stream(whole: type[BaseModel], chunk: type[BaseModel]) -> dict[int |
             "model": whole,
             "description": "the answer, whole or as a stream of chunks",
             "content": content,
-            "headers": _ANSWER_HEADERS,
-        },
-        **errors(400, 401, 404, 413, 415, 429, 503, 504),
+        }
     }
 
 
@@ -145,19 +119,19 @@ def _drop_422(document: dict[str, Any]) -> None:
         document["components"]["schemas"].pop(name, None)
 
 
-def _complete(document: dict[str, Any]) -> None:
-    """What every response and every field of a chat request has."""
-    for path in document["paths"].values():
-        for operation in path.values():
-            for response in operation["responses"].values():
-                response["headers"] = {**_REQUEST_ID, **response.get("headers", {})}
-    fields = document["components"]["schemas"]["ChatRequest"]["properties"]
-    for name, value in CHAT_FIELDS.items():
-        fields[name]["examples"] = [value]
+def _examples(models: dict[str, Any]) -> None:
+    """A value for every field of a request, and a whole answer of every kind."""
+    for fields, request in ((CHAT_FIELDS, "ChatRequest"), *((PICTURE_FIELDS, model.__name__) for model in _BODIES[1:])):
+        properties = models[request]["properties"]
+        for name in properties.keys() & fields.keys():
+            properties[name]["examples"] = [fields[name]]
+    for name, example in ANSWERS.items():
+        models[name]["examples"] = [example]
 
 
-def install_openapi(app: FastAPI) -> None:
-    """Replace the app's schema builder by one that also knows the models above."""
+def install_openapi(app: FastAPI, *, keys_required: bool) -> None:
+    """Replace the app's schema builder by one that also knows the models above, and what the layers around the router
+    answer."""
 
     def build() -> dict[str, Any]:
         if app.openapi_schema is None:
@@ -167,7 +141,9 @@ def install_openapi(app: FastAPI) -> None:
             known = document.setdefault("components", {}).setdefault("schemas", {})
             known.update(definitions.get("$defs", {}))
             _drop_422(document)
-            _complete(document)
+            _forms(known)
+            _examples(known)
+            describe_layers(document, keys_required=keys_required)
             app.openapi_schema = document
         return app.openapi_schema
 

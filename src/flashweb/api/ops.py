@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Path
 from starlette.responses import Response
 
 from flashweb.api import schemas
 from flashweb.api.error_handlers import json_response
-from flashweb.api.openapi import errors
 from flashweb.names import ModelNames
 from flashweb.pipeline import Pipeline
+
+ModelId = Annotated[str, Path(description="one of the names of /v1/models", examples=["glm-4.6v-flash"])]
 
 
 def ops_router(pipeline: Pipeline, names: ModelNames) -> APIRouter:
     router = APIRouter()
     red: dict[int | str, dict[str, Any]] = {
-        503: {"model": schemas.HealthOut, "description": "loading, draining, stalled or dead"}
+        503: {
+            "model": schemas.HealthOut,
+            "description": "loading, draining, stalled or dead",
+            "headers": {
+                "retry-after": {"description": "seconds until it is worth asking again", "schema": {"type": "integer"}}
+            },
+        }
     }
 
     def model(name: str) -> dict[str, Any]:
@@ -40,9 +47,8 @@ def ops_router(pipeline: Pipeline, names: ModelNames) -> APIRouter:
         operation_id="retrieveModel",
         tags=["models"],
         response_model=schemas.ModelOut,
-        responses=errors(404),
     )
-    async def retrieve_model(model_id: str) -> Response:
+    async def retrieve_model(model_id: ModelId) -> Response:
         """One of the names."""
         return json_response(model(names.check(model_id)))
 

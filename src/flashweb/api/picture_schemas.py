@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from flashweb.api import schemas
-from flashweb.api.schemas import MAX_STOP_CHARS, TokenCount
+from flashweb.api.schemas import TokenCount
 
 MAX_PICTURES = 64  # of one request as it is written; how many are taken is the operator's choice
 Picture = Annotated[str, Field(min_length=1)]
@@ -44,13 +44,11 @@ class PromptRequest(PicturesIn):
     max_tokens: TokenCount | None = Field(None, description="longest answer in tokens; default 512")
     temperature: Annotated[float, Field(ge=0, le=2)] | None = Field(None, description="0: always the likeliest token")
     top_p: Annotated[float, Field(gt=0, le=1)] | None = Field(None, description="share of the likeliest tokens kept")
-    seed: Annotated[int, Field(ge=-(1 << 63), lt=1 << 63)] | None = Field(None, description="makes sampling repeatable")
-    stop: (
-        Annotated[str, Field(min_length=1, max_length=MAX_STOP_CHARS)]
-        | Annotated[list[str], Field(max_length=16)]
-        | None
-    ) = Field(None, description="texts that end the answer")
-    response_format: Any = Field(None, description="as in a chat completion")
+    seed: schemas.Seed | None = Field(None, description="makes sampling repeatable")
+    stop: schemas.StopText | Annotated[list[schemas.StopText], Field(max_length=schemas.MAX_STOP)] | None = Field(
+        None, description="texts that end the answer"
+    )
+    response_format: schemas.ResponseFormat | None = Field(None, description="what the answer must look like")
 
 
 class CompletionRequest(PromptRequest):

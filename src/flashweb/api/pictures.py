@@ -4,7 +4,7 @@ itself goes this way: what a picture may be, how many, and every limit are decid
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
@@ -17,7 +17,8 @@ from flashweb.api.chat import read_json_body
 from flashweb.api.convert import to_chat
 from flashweb.api.forms import Form, FormRules, is_form, read_form
 from flashweb.api.parse import parse_body, parse_document
-from flashweb.api.picture_schemas import PicturesIn
+from flashweb.api.picture_schemas import PicturesIn, PromptRequest
+from flashweb.api.unknown_fields import refuse_harmful, unknown_names, warning_headers
 from flashweb.errors import InvalidRequest, UnsupportedMediaType
 from flashweb.settings import Settings
 from flashweb.types import Chat, ImagePart
@@ -144,6 +145,17 @@ def picture_chat(wire: schemas.ChatRequest, files: tuple[bytes, ...], settings: 
     return replace(chat, messages=(replace(message, parts=(*pictures, *message.parts)),))
 
 
+def warnings_of(wire: PicturesIn) -> dict[str, str]:
+    """The header that names what the request has and nobody here reads, as a chat's does. Raises InvalidRequest for
+    what must not be ignored."""
+    further = wire.model_extra or {}
+    known: Collection[str] = ()
+    if isinstance(wire, PromptRequest):
+        refuse_harmful(further)
+        known = schemas.ChatRequest.model_fields.keys() - _NOT_HERE
+    return warning_headers([name for name in unknown_names(further, type(wire)) if name not in known])
+
+
 def parameters_of(wire: PicturesIn) -> dict[str, Any]:
     """What the caller said besides pictures and text."""
-    return wire.model_dump(exclude_unset=True)
+    return wire.model_dump(exclude_unset=True, by_alias=True)

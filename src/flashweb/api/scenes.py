@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
 from flashweb.api import picture_schemas as wire
+from flashweb.api.answer_examples import ANSWERS
 from flashweb.api.chat import Job, log_fields_of
 from flashweb.api.error_handlers import CLIENT_CLOSED_REQUEST, json_response
 from flashweb.api.multimodal import Maker
-from flashweb.api.openapi import asked_body, detail_errors
-from flashweb.api.pictures import Asked, read_asked
+from flashweb.api.openapi import asked_body
+from flashweb.api.pictures import Asked, read_asked, warnings_of
 from flashweb.api.sse import ClientGone
 from flashweb.errors import InvalidRequest
 from flashweb.names import ModelNames
@@ -23,6 +24,7 @@ from flashweb.scenes import Scene, SceneBook
 from flashweb.scenes.scene import MAX_RULES_CHARS
 from flashweb.settings import Settings
 
+SceneName = Annotated[str, Path(description="one of the names of /api/scenes", examples=["audit"])]
 DEFAULT_MAX_TOKENS = 4096  # bounded by the context, as every answer is
 # An object has one right form and is to be repeatable: greedy, whatever the checkpoint's own sampling.
 GREEDY: Mapping[str, Any] = {"temperature": 0.0, "top_p": 1.0, "top_k": 0, "min_p": 0.0}
@@ -62,7 +64,7 @@ def scenes_router(pipeline: Pipeline, names: ModelNames, settings: Settings) -> 
                 return Response(status_code=CLIENT_CLOSED_REQUEST)
         (choice,) = collector.choices()
         result = scene.result(choice["message"]["content"] or "", choice["finish_reason"])
-        headers = {"x-flashweb-model": names.own}
+        headers = {"x-flashweb-model": names.own, **warnings_of(asked.wire)}
         if _wants_text(request):
             return Response(scene.as_text(result), 200, headers, media_type="text/plain")
         return json_response(result, headers=headers)
@@ -77,18 +79,14 @@ def scenes_router(pipeline: Pipeline, names: ModelNames, settings: Settings) -> 
                 "description": "an object that is valid against the scene's schema, {text: ...} for scenes that answer "
                 "in text; as plain text when Accept asks for text/plain",
                 "content": {
-                    "application/json": {"schema": {"type": "object"}},
-                    "text/plain": {"schema": {"type": "string"}},
+                    "application/json": {"schema": {"type": "object"}, "example": ANSWERS["AuditOut"]},
+                    "text/plain": {"schema": {"type": "string"}, "example": "128.50, 39.99, 168.49"},
                 },
-                "headers": {
-                    "x-flashweb-model": {"schema": {"type": "string"}, "description": "the model that answered"}
-                },
-            },
-            **detail_errors(),
+            }
         },
         response_class=Response,
     )
-    async def run_scene(request: Request, name: str) -> Response:
+    async def run_scene(request: Request, name: SceneName) -> Response:
         """A form with one or several files (`image` or `file`), or JSON with `image` or `image_url`; `question`,
         `rules` and `language` as the scene's description says. Greedy. An answer that is not valid is an error, never
         half an object."""
@@ -99,7 +97,7 @@ def scenes_router(pipeline: Pipeline, names: ModelNames, settings: Settings) -> 
         operation_id="auditImage",
         summary="Audit a product picture",
         openapi_extra=asked_body(wire.SceneRequest),
-        responses={200: {"model": wire.AuditOut, "description": "the audit"}, **detail_errors()},
+        responses={200: {"model": wire.AuditOut, "description": "the audit"}},
         response_class=Response,
     )
     async def audit_image(request: Request) -> Response:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Discriminator,
     Field,
@@ -31,9 +32,18 @@ MAX_TOOLS = 128
 MAX_NAME_CHARS = 256
 MAX_TOKENS = 1 << 20  # far above any context; keeps absurd integers out of the arithmetic
 
-TokenCount = Annotated[int, Field(ge=1, le=MAX_TOKENS)]
-ThinkingBudget = Annotated[int, Field(ge=0, le=MAX_TOKENS)]
-TokenId = Annotated[int, Field(ge=0, lt=1 << 24)]
+
+def _whole(value: Any) -> Any:
+    """5.0 is an integer in JSON Schema's eyes, and the only way some languages write it."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+WHOLE = BeforeValidator(_whole)  # after the bounds in an annotation, or the description loses these
+TokenCount = Annotated[int, Field(ge=1, le=MAX_TOKENS), WHOLE]
+ThinkingBudget = Annotated[int, Field(ge=0, le=MAX_TOKENS), WHOLE]
+TokenId = Annotated[int, Field(ge=0, lt=1 << 24), WHOLE]
+Seed = Annotated[int, Field(ge=-(1 << 63), lt=1 << 63), WHOLE]
+StopText = Annotated[str, Field(min_length=1, max_length=MAX_STOP_CHARS)]
 
 
 class _Wire(BaseModel):
@@ -62,7 +72,7 @@ class RefusalPart(_Wire):
 
 Detail = Literal["low", "high", "auto", "original"]
 # Enlarging is not offered: a request could make a server work on pictures far larger than what it sent.
-MaxPixels = Annotated[int, Field(ge=12544, le=1 << 31)]
+MaxPixels = Annotated[int, Field(ge=12544, le=1 << 31), WHOLE]
 Uuid = Annotated[str, Field(min_length=1, max_length=128)]
 _DETAIL = "low: at most 448 x 448 pixels (256 tokens); high, auto and original: as large as the server allows"
 _UUID = "a name of the caller's own: the picture is kept under it, and may later be named without being sent"
@@ -319,15 +329,15 @@ class ChatRequest(_Wire):
     stream_options: StreamOptions | None = Field(None, description="only together with stream: true")
     max_tokens: TokenCount | None = Field(None, description="longest answer; default 512; 4096 with thinking or JSON")
     max_completion_tokens: TokenCount | None = Field(None, description="the newer name of max_tokens")
-    min_tokens: Annotated[int, Field(ge=0, le=MAX_TOKENS)] | None = Field(
+    min_tokens: Annotated[int, Field(ge=0, le=MAX_TOKENS), WHOLE] | None = Field(
         None, description="the answer does not end before it has so many tokens"
     )
-    n: Annotated[int, Field(ge=1, le=MAX_CHOICES)] | None = Field(None, description="number of answers")
+    n: Annotated[int, Field(ge=1, le=MAX_CHOICES), WHOLE] | None = Field(None, description="number of answers")
     temperature: Annotated[float, Field(ge=0, le=2)] | None = Field(None, description="0: always the likeliest token")
     top_p: Annotated[float, Field(gt=0, le=1)] | None = Field(
         None, description="choose among the likeliest tokens that together have this probability"
     )
-    top_k: Annotated[int, Field(ge=-1, le=1 << 24)] | None = Field(None, description="0 or -1: off")
+    top_k: Annotated[int, Field(ge=-1, le=1 << 24), WHOLE] | None = Field(None, description="0 or -1: off")
     min_p: Annotated[float, Field(ge=0, le=1)] | None = Field(
         None, description="leave out tokens less likely than this share of the likeliest one"
     )
@@ -340,14 +350,12 @@ class ChatRequest(_Wire):
     repetition_penalty: Annotated[float, Field(ge=0.01, le=10)] | None = Field(
         None, description="divides the score of tokens in prompt or answer; 1: off"
     )
-    seed: Annotated[int, Field(ge=-(1 << 63), lt=1 << 63)] | None = Field(
+    seed: Seed | None = Field(
         None, description="the same seed and request give the same answer"
     )
-    stop: (
-        Annotated[str, Field(min_length=1, max_length=MAX_STOP_CHARS)]
-        | Annotated[list[Annotated[str, Field(min_length=1, max_length=MAX_STOP_CHARS)]], Field(max_length=MAX_STOP)]
-        | None
-    ) = Field(None, description="texts that end the answer and are not part of it")
+    stop: StopText | Annotated[list[StopText], Field(max_length=MAX_STOP)] | None = Field(
+        None, description="texts that end the answer and are not part of it"
+    )
     stop_token_ids: Annotated[list[TokenId], Field(max_length=MAX_STOP)] | None = Field(
         None, description="token ids that end the answer"
     )
@@ -356,7 +364,7 @@ class ChatRequest(_Wire):
         Annotated[dict[str, Annotated[float, Field(ge=-100, le=100)]], Field(max_length=MAX_LOGIT_BIAS)] | None
     ) = Field(None, description="token id (as text) -> what is added to its score; -100 forbids it")
     logprobs: bool | None = Field(None, description="give the log probability of each token of the answer")
-    top_logprobs: Annotated[int, Field(ge=0, le=MAX_TOP_LOGPROBS)] | None = Field(
+    top_logprobs: Annotated[int, Field(ge=0, le=MAX_TOP_LOGPROBS), WHOLE] | None = Field(
         None, description="with logprobs: and so many alternatives each"
     )
     enhance: Enhance | None = Field(None, description="for every picture of the chat; a part's own value wins")

@@ -3,7 +3,8 @@ and passes the messages of the web processes, which connect to its socket, on to
 
 Frames of requests are passed on as they came; the news of a step is sorted by whose request it is about. A web process
 that goes away has its requests aborted; the engine and the neighbours notice nothing else of it. Also counts what
-can only be counted in one place, for whoever asks (`on_hit`). Never imports torch.
+can only be counted in one place, for whoever asks (`on_hit`), and carries questions from one web process to the others.
+Never imports torch.
 """
 
 from __future__ import annotations
@@ -81,8 +82,38 @@ class Decided(_Message, frozen=True, tag="decided"):
     answer: tuple[bool, int, int, float]
 
 
-ToBroker: TypeAlias = Submit | Abort | Wake | Hit
-FromBroker: TypeAlias = FromEngine | Welcome | State | Lost | Decided
+class Ask(_Message, frozen=True, tag="ask"):
+    """A question to all other web processes."""
+
+    number: int
+    text: bytes
+
+
+class Asked(_Message, frozen=True, tag="asked"):
+    """The same, on its way to one of them."""
+
+    number: int
+    text: bytes
+    asker: str  # prefix of who wants to know
+
+
+class Told(_Message, frozen=True, tag="told"):
+    """An answer, to the broker and from there to the asker."""
+
+    number: int
+    text: bytes
+    asker: str
+
+
+class Expect(_Message, frozen=True, tag="expect"):
+    """How many answers there will be, if nobody hangs or dies."""
+
+    number: int
+    answers: int
+
+
+ToBroker: TypeAlias = Submit | Abort | Wake | Hit | Ask | Told
+FromBroker: TypeAlias = FromEngine | Welcome | State | Lost | Decided | Asked | Told | Expect
 OnHit: TypeAlias = Callable[[str], Awaitable[tuple[bool, int, int, float]]]
 
 
@@ -153,6 +184,15 @@ class EngineBroker(EngineClient):
         elif isinstance(message, Wake):
             if self.config.lazy_load and not self._gave_up:
                 self._begin()
+        elif isinstance(message, Ask):
+            others = [other for other in self._links.values() if other is not link]
+            for other in others:
+                other.send(Asked(message.number, message.text, link.prefix))
+            link.send(Expect(message.number, len(others)))
+        elif isinstance(message, Told):
+            asker = self._links.get(message.asker)
+            if asker is not None:
+                asker.send(message)
         else:
             link.decide(message, self.on_hit)
 

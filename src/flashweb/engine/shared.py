@@ -11,18 +11,22 @@ import contextlib
 import itertools
 import mmap
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
 
 from flashweb.engine.broker import (
     MAX_WEB_PROCESSES,
+    Ask,
+    Asked,
     Decided,
+    Expect,
     FromBroker,
     Hit,
     Lost,
     State,
+    Told,
     Wake,
     Welcome,
 )
@@ -32,6 +36,20 @@ from flashweb.engine.protocol import NO_STATS, Failed, Ready
 from flashweb.errors import EngineDied
 
 GONE = "the process that holds the engine is gone"
+ANSWER_SECONDS = 1.0  # that another web process has for a question
+
+
+@dataclass(slots=True)
+class _Gathering:
+    """Answers as they come."""
+
+    complete: asyncio.Event = field(default_factory=asyncio.Event)
+    expected: int | None = None
+    answers: list[bytes] = field(default_factory=list)
+
+    def look(self) -> None:
+        if self.expected is not None and len(self.answers) >= self.expected:
+            self.complete.set()
 
 
 class SharedEngine(EngineClient):
@@ -42,6 +60,8 @@ class SharedEngine(EngineClient):
         self._linked = asyncio.Event()
         self._questions: dict[int, asyncio.Future[tuple[bool, int, int, float]]] = {}
         self._question_numbers = itertools.count(1)
+        self._gatherings: dict[int, _Gathering] = {}
+        self._answer: Callable[[bytes], bytes] | None = None
 
     async def start(self) -> None:
         """Connects, and returns when the engine is ready; at once with `lazy_load`. Raises EngineDied."""
@@ -83,6 +103,25 @@ class SharedEngine(EngineClient):
         finally:
             del self._questions[number]
 
+    def answer_with(self, answer: Callable[[bytes], bytes]) -> None:
+        """What this web process says to a question of one of the others."""
+        self._answer = answer
+
+    async def ask(self, question: bytes) -> list[bytes]:
+        """The answers of all other web processes that answer in time."""
+        if self._connection is None:
+            return []
+        number = next(self._question_numbers)
+        gathering = self._gatherings[number] = _Gathering()
+        try:
+            self._connection.send(Ask(number, question))  # type: ignore[arg-type]
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(ANSWER_SECONDS):
+                    await gathering.complete.wait()
+            return gathering.answers
+        finally:
+            del self._gatherings[number]
+
     async def _supervise(self) -> None:
         """The line's life: from connecting until it closes."""
         connection = _Line(self._on_message)
@@ -123,6 +162,12 @@ class SharedEngine(EngineClient):
             answer = self._questions.get(message.number)
             if answer is not None and not answer.done():
                 answer.set_result(message.answer)
+        elif isinstance(message, Asked):
+            if self._answer is not None and self._connection is not None:
+                told = Told(message.number, self._answer(message.text), message.asker)
+                self._connection.send(told)  # type: ignore[arg-type]
+        elif isinstance(message, Told | Expect):
+            self._gather(message)
         elif isinstance(message, Ready):  # without the words for the log: the process above has written them
             self._ready, self._was_ready, self._phase, self._error = message, True, "ready", ""
             self._settled.set()
@@ -132,6 +177,16 @@ class SharedEngine(EngineClient):
                 stream.fail(EngineDied(message.message, retry_after_seconds=2.0))
         else:
             super()._on_message(message)
+
+    def _gather(self, message: Told | Expect) -> None:
+        gathering = self._gatherings.get(message.number)
+        if gathering is None:  # too late
+            return
+        if isinstance(message, Expect):
+            gathering.expected = message.answers
+        else:
+            gathering.answers.append(message.text)
+        gathering.look()
 
     def _take_state(self, state: State) -> None:
         self._phase, self._stage, self._progress, self._error = state.phase, state.stage, state.progress, state.error
