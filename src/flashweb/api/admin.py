@@ -17,8 +17,8 @@ from starlette.responses import Response
 from flashweb import __version__
 from flashweb.api import admin_schemas as schemas
 from flashweb.api.error_handlers import json_response
+from flashweb.api.exchange import ADMIN
 from flashweb.api.openapi import errors
-from flashweb.api.records import ADMIN
 from flashweb.errors import RequestNotFound
 from flashweb.names import ModelNames
 from flashweb.observe.ledger import MAX_RECENT, Ledger, Record
