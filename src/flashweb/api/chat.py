@@ -154,7 +154,7 @@ class StraightToChat:
 async def read_json_body(request: Request) -> bytes:
     """Raises UnsupportedMediaType for a declared type that is not JSON (curl's form default passes: the bytes
     decide), TooLarge and InvalidRequest from the body limit, ClientDisconnect when the client leaves meanwhile."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    kind = exchange_of(request.scope).header(b"content-type").partition(";")[0].strip().lower()
     if kind.startswith(("multipart/", "image/", "video/", "audio/")):
         raise UnsupportedMediaType(
             f"Content-Type {kind[:60]!r} is not read here; send application/json with the picture as a data: URL or "

@@ -52,7 +52,7 @@ def layers(
         lambda inner: Forwarded(inner, server.trusted_proxies),
         lambda inner: Exchanges(inner, ledger, told),
         ErrorShapes,
-        lambda inner: cors(inner, server, own_origins),
+        lambda inner: Cors(inner, server, own_origins),
         LastResort,
         lambda inner: HostCheck(inner, server),
         lambda inner: BodyLimit(inner, max_bytes=server.max_body_size, timeout_seconds=server.body_timeout),
@@ -66,17 +66,27 @@ def layers(
     return app
 
 
-def cors(app: ASGIApp, server: ServerSettings, own_origins: Sequence[str]) -> ASGIApp:
+class Cors:
     """Browsers on listed origins and on our own ports. Without credentials: there are no cookies here."""
-    listed = server.cors_allowed_origins
-    return CORSMiddleware(
-        app,
-        allow_origins=["*"] if "*" in listed else [*listed, *own_origins],
-        allow_methods=["GET", "POST", "OPTIONS"],
-        allow_headers=["*"],
-        expose_headers=list(EXPOSED_HEADERS),
-        max_age=600,
-    )
+
+    def __init__(self, app: ASGIApp, server: ServerSettings, own_origins: Sequence[str]) -> None:
+        self.app = app
+        listed = server.cors_allowed_origins
+        self._of_browsers = CORSMiddleware(
+            app,
+            allow_origins=["*"] if "*" in listed else [*listed, *own_origins],
+            allow_methods=["GET", "POST", "OPTIONS"],
+            allow_headers=["*"],
+            expose_headers=list(EXPOSED_HEADERS),
+            max_age=600,
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or (exchange := exchange_of(scope)).header(b"origin"):
+            await self._of_browsers(scope, receive, send)
+            return
+        exchange.headers.append((b"vary", b"Origin"))  # all that a program gets of it, for the caches on its way
+        await self.app(scope, receive, send)
 
 
 class LastResort:

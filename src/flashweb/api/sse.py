@@ -21,7 +21,11 @@ from flashweb.api.exchange import exchange_of
 T = TypeVar("T")
 DONE = b"data: [DONE]\n\n"
 KEEP_ALIVE = b": keep-alive\n\n"
-_HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}
+_HEADERS = (
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache"),
+    (b"x-accel-buffering", b"no"),
+)
 encode = msgspec.json.Encoder().encode
 
 
@@ -80,9 +84,9 @@ class EventStream(Response):
         send_timeout_seconds: float,
         on_end: Callable[[], None] = lambda: None,
     ) -> None:
-        super().__init__(None, 200, {**headers, **_HEADERS}, media_type="text/event-stream")
-        if "content-length" in self.headers:
-            del self.headers["content-length"]
+        self.status_code, self.background = 200, None
+        # Not by the base class, which would add a length and look for each name several times.
+        self.raw_headers = [*_HEADERS, *((name.encode(), value.encode()) for name, value in headers.items())]
         self._events = events
         self._on_end = on_end
         self._keep_alive_seconds = keep_alive_seconds

@@ -19,6 +19,8 @@ def thinks(request: schemas.ChatRequest) -> bool:
     being asked, gives way to the others."""
     kwargs, thinking = request.chat_template_kwargs, request.thinking
     budget = _budget(request)
+    if kwargs is thinking is budget is request.reasoning_effort is None:
+        return False  # nearly always
     switches: set[bool] = set()
     if kwargs is not None and "enable_thinking" in kwargs.model_fields_set:
         switches.add(kwargs.enable_thinking)
@@ -50,7 +52,9 @@ def _budget(request: schemas.ChatRequest) -> int | None:
         "thinking.budget_tokens": request.thinking.budget_tokens if request.thinking is not None else None,
     }
     given = {name: value for name, value in named.items() if value is not None}
+    if not given:
+        return None
     if len(set(given.values())) > 1:
         words = " but ".join(f"{name} is {value}" for name, value in given.items())
         raise InvalidRequest(f"{words}; they mean the same, give one of them.", param=next(iter(given)))
-    return next(iter(given.values()), None)
+    return next(iter(given.values()))

@@ -16,10 +16,14 @@ MAX_CHARS_PER_TOKEN = 64
 
 def text_chars(chat: Chat) -> int:
     """Characters of all that a chat says, tools and calls included."""
-    said = sum(len(part.text) for message in chat.messages for part in message.parts if isinstance(part, TextPart))
-    thought = sum(len(message.reasoning or "") for message in chat.messages)
-    calls = [call for message in chat.messages for call in message.tool_calls]
-    return said + thought + (len(repr((chat.tools, calls))) if chat.tools or calls else 0)
+    chars, calls = 0, []
+    for message in chat.messages:
+        chars += len(message.reasoning or "")
+        calls += message.tool_calls
+        for part in message.parts:
+            if isinstance(part, TextPart):
+                chars += len(part.text)
+    return chars + (len(repr((chat.tools, calls))) if chat.tools or calls else 0)
 
 
 def check_text(chars: int, limit: int) -> None:

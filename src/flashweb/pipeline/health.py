@@ -19,6 +19,9 @@ class Health:
     gave_up: bool = False  # the engine is not started again: only a new server helps
 
 
+_OK = Health("ok", True, True)
+
+
 def health_of(state: EngineState, *, closed: bool, lazy: bool, warmed_restarts: int) -> Health:
     """`lazy`: the model is loaded for the first request; `warmed_restarts`: the engine's count of restarts when it was
     last warmed up."""
@@ -29,7 +32,7 @@ def health_of(state: EngineState, *, closed: bool, lazy: bool, warmed_restarts: 
         return Health("ok", False, True, state.error)  # of the last attempt: the next request makes another
     if phase == "ready":
         warmed = lazy or warmed_restarts == state.num_restarts
-        return Health("ok" if warmed else "loading", True, warmed, "" if warmed else "warming up")
+        return _OK if warmed else Health("loading", True, False, "warming up")
     if phase == "off" or phase == "loading":
         return Health("loading", False, False, state.stage)
     return Health(phase, False, False, state.error, state.gave_up)

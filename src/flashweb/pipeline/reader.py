@@ -19,20 +19,22 @@ from flashweb.types import (
     Usage,
 )
 
+_NO_MARKS = dict.fromkeys(MARKS, "")
+
 
 class Reader:
     def __init__(
         self, processor: PromptProcessor, chat: Chat, prompt: Prompt, params: SamplingParams, running_usage: bool
     ) -> None:
         eos = () if params.ignore_eos else processor.eos_token_ids
-        marks = MARKS if chat.enable_thinking or chat.tools else {}
+        marks = MARKS if chat.enable_thinking or chat.tools else _NO_MARKS
         shown = {name: name for name in processor.tokenizer.control_ids} if params.keep_control else {}
         self._text = TextStream(
             processor.tokenizer,
             stop=params.stop,
             stop_token_ids={*eos, *params.stop_token_ids},
             include_stop=params.include_stop,
-            keep_control={**shown, **dict.fromkeys(MARKS, ""), **marks},
+            keep_control={**shown, **marks},
             min_tokens=params.min_tokens,
         )
         most = None if chat.parallel_tool_calls else 1
@@ -51,21 +53,23 @@ class Reader:
     def read(self, out: TokenOut) -> Delta | None:
         """What one step adds, or None when that is nothing yet (half a character, the beginning of a stop string).
         Log probabilities wait for the text they belong to."""
-        before = self._text.num_tokens
-        reasoning, content, calls = self._reply.feed(self._text.feed(out))
+        text, before = self._text, self._text.num_tokens
+        reasoning, content, calls = self._reply.feed(text.feed(out))
         # What the engine made beyond a stop string is nobody's: how much depends on how many steps came at once.
-        num_used = self._text.num_tokens - before
+        num_used = text.num_tokens - before
         self._completion_tokens += num_used
-        self._cached_tokens = max(self._cached_tokens, out.num_cached_tokens)
-        self._logprobs += out.logprobs[:num_used]
+        if out.num_cached_tokens:
+            self._cached_tokens = max(self._cached_tokens, out.num_cached_tokens)
+        if out.logprobs:
+            self._logprobs += out.logprobs[:num_used]
         if self._thinking:
             self._count_thought(out.token_ids[:num_used])
-        finish = FinishReason.STOP if self._text.stopped else out.finish
+        finish = FinishReason.STOP if text.stopped else out.finish
         if finish is None and self._reply.is_over:
             finish = FinishReason.STOP
         if finish is not None:
-            rest = self._reply.feed(self._text.flush())
-            tail = self._reply.flush(ended=finish is FinishReason.STOP and not self._text.found_stop)
+            rest = self._reply.feed(text.flush())
+            tail = self._reply.flush(ended=finish is FinishReason.STOP and not text.found_stop)
             reasoning += rest.reasoning + tail.reasoning
             content += rest.content + tail.content
             calls += rest.calls + tail.calls
@@ -75,6 +79,8 @@ class Reader:
             return None
         if self._answer is not None:
             self._answer.append(content)
+        if not (reasoning or calls or finish or self._logprobs or self._running_usage):
+            return Delta(content)  # nearly every one
         logprobs, self._logprobs = tuple(self._logprobs), []
         return Delta(
             text=content,

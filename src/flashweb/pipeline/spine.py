@@ -16,7 +16,7 @@ from dataclasses import asdict, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from flashweb.engine import Engine
+from flashweb.engine import Engine, EngineState
 from flashweb.observe.work import opening_of
 from flashweb.output import END_THINK
 from flashweb.pipeline.choices import Piece, Watch, merge, nth
@@ -69,7 +69,7 @@ class Pipeline:
         self.processor = processor
         self.engine = engine
         self.model_name = model_name
-        self.door = Door(engine, settings.server.limit_concurrency, self.health, self._refused)
+        self.door = Door(engine, settings.server.limit_concurrency, self._health_of, self._refused)
         self._loader = loader
         self._trials = Trials(processor.folder, processor.eos_token_ids)
         self._life = Life(engine, settings.engine.lazy_load, self._answer_uncounted)
@@ -107,8 +107,11 @@ class Pipeline:
 
     def health(self) -> Health:
         """What an operator's probe should hear now."""
+        return self._health_of(self.engine.state)
+
+    def _health_of(self, state: EngineState) -> Health:
         return health_of(
-            self.engine.state,
+            state,
             closed=self.door.is_closed,
             lazy=self.settings.engine.lazy_load,
             warmed_restarts=self._life.warmed_restarts,
@@ -203,19 +206,23 @@ class Pipeline:
     ) -> AsyncGenerator[Piece, None]:
         """The pieces of an answer, once its pictures and prompt are ready; not a generator itself, because every
         token pays for each one that it passes through."""
-        chars = text_chars(chat)
-        check_text(chars, self.engine.state.max_model_len)
+        chars, limit = text_chars(chat), self.engine.state.max_model_len
+        check_text(chars, limit)
         params = await self._hold_to(chat, params)
         images = await self._load(chat.images, watch)
         prompt = await self._build(chat, images, chars)
-        params = fit(prompt, params, self.engine.state.max_model_len)
-        trace = trace or Trace()
-        trace.prompt_token_ids = prompt.token_ids
+        params = fit(prompt, params, limit or self.engine.state.max_model_len)
+        if trace is not None:
+            trace.prompt_token_ids = prompt.token_ids
         readers = [Reader(self.processor, chat, prompt, params, running_usage) for _ in range(watch.n)]
-        traces = [trace, *(Trace() for _ in readers[1:])]
-        jobs = enumerate(zip(readers, traces, strict=True))
-        choices = [self._choice(i, one, prompt, nth(params, i), replace(watch), kept) for i, (one, kept) in jobs]
-        return choices[0] if watch.n == 1 else merge(choices)
+        if watch.n == 1:
+            return self._choice(0, readers[0], prompt, params, watch, trace)
+        return merge(
+            [
+                self._choice(index, reader, prompt, nth(params, index), replace(watch), None if index else trace)
+                for index, reader in enumerate(readers)
+            ]
+        )
 
     async def _answer_uncounted(self, chat: Chat, params: SamplingParams) -> None:
         async for _ in await self._answer(chat, params, Watch(time.perf_counter(), counted=False)):
@@ -264,7 +271,7 @@ class Pipeline:
         return opening_of([part.text for part in asked.parts if isinstance(part, TextPart)], wanted)
 
     async def _choice(
-        self, index: int, reader: Reader, prompt: Prompt, params: SamplingParams, watch: Watch, trace: Trace
+        self, index: int, reader: Reader, prompt: Prompt, params: SamplingParams, watch: Watch, trace: Trace | None
     ) -> AsyncGenerator[Piece, None]:
         """One sequence through the engine. The id is our own: what callers send never becomes a key."""
         tokens = cast(AsyncGenerator[TokenOut, None], self.engine.generate(prompt, params, secrets.token_hex(12)))
@@ -275,7 +282,8 @@ class Pipeline:
                     if watch.first_token is None:
                         watch.first_token, watch.times = time.perf_counter(), out.times
                         watch.work.has_begun(watch.first_token, out.times)
-                    trace.output_token_ids += out.token_ids
+                    if trace is not None:
+                        trace.output_token_ids += out.token_ids
                     delta = reader.read(out)
                     if delta is not None:
                         if delta.finish is not None:
