@@ -19,7 +19,7 @@ def thinks(request: schemas.ChatRequest) -> bool:
     being asked, gives way to the others."""
     kwargs, thinking = request.chat_template_kwargs, request.thinking
     budget = _budget(request)
-    if kwargs is thinking is budget is request.reasoning_effort is None:
+    if kwargs is None and thinking is None and budget is None and request.reasoning_effort is None:
         return False  # nearly always
     switches: set[bool] = set()
     if kwargs is not None and "enable_thinking" in kwargs.model_fields_set:

@@ -4,8 +4,9 @@ known: by the length of the text, by the pictures' headers, by the prompt. Raise
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from flashweb.errors import ContextLengthExceeded
 from flashweb.types import Chat, Prompt, SamplingParams, TextPart
@@ -16,7 +17,7 @@ MAX_CHARS_PER_TOKEN = 64
 
 def text_chars(chat: Chat) -> int:
     """Characters of all that a chat says, tools and calls included."""
-    chars, calls = 0, []
+    chars, calls = 0, list[Mapping[str, Any]]()
     for message in chat.messages:
         chars += len(message.reasoning or "")
         calls += message.tool_calls
