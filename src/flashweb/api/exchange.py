@@ -34,6 +34,7 @@ SECURITY_HEADERS = (
     (b"referrer-policy", b"no-referrer"),
     (b"content-security-policy", CONTENT_SECURITY_POLICY.encode()),
 )
+_SECURITY_NAMES = frozenset(name for name, _ in SECURITY_HEADERS)
 _SCOPE_KEY = "exchange"
 
 
@@ -87,8 +88,10 @@ class Exchange:
 
     def _head_of(self, headers: Sequence[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
         own = {name for name, _ in headers}
-        head = [*headers, *(header for header in SECURITY_HEADERS if header[0] not in own), *self.headers]
-        head.append((b"x-request-id", self.record.id.encode()))
+        missing: Sequence[tuple[bytes, bytes]] = SECURITY_HEADERS
+        if not own.isdisjoint(_SECURITY_NAMES):
+            missing = [header for header in SECURITY_HEADERS if header[0] not in own]
+        head = [*headers, *missing, *self.headers, (b"x-request-id", self.record.id.encode())]
         work = self.record.work
         if not self.is_quiet:
             head.append((b"openai-processing-ms", b"%d" % round(1000 * self.seconds)))

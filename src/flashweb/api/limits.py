@@ -27,6 +27,7 @@ DEADLINES = (
     ("/v1/multimodal/completions", 45.0),
     ("/api/audit-image", 45.0),
 )
+_SHORTER = tuple(prefix for prefix, _ in DEADLINES)
 
 
 class RateLimit:
@@ -91,6 +92,8 @@ def deadline_of(path: str, request_timeout: float | None) -> float:
     """Seconds that a request to `path` may take; a given `request_timeout` holds for every path."""
     if request_timeout is not None:
         return request_timeout
+    if not path.startswith(_SHORTER):
+        return DEFAULT_DEADLINE
     return next((seconds for prefix, seconds in DEADLINES if _is_under(path, prefix)), DEFAULT_DEADLINE)
 
 

@@ -13,14 +13,18 @@ from __future__ import annotations
 from flashweb.api import schemas
 from flashweb.errors import InvalidRequest
 
+_FIELDS = frozenset(
+    {"chat_template_kwargs", "thinking", "reasoning_effort", "thinking_token_budget", "thinking_budget"}
+)
+
 
 def thinks(request: schemas.ChatRequest) -> bool:
     """Raises InvalidRequest where the switches contradict each other. reasoning_effort, which clients send without
     being asked, gives way to the others."""
+    if request.model_fields_set.isdisjoint(_FIELDS):
+        return False  # nearly always
     kwargs, thinking = request.chat_template_kwargs, request.thinking
     budget = _budget(request)
-    if kwargs is None and thinking is None and budget is None and request.reasoning_effort is None:
-        return False  # nearly always
     switches: set[bool] = set()
     if kwargs is not None and "enable_thinking" in kwargs.model_fields_set:
         switches.add(kwargs.enable_thinking)
@@ -52,9 +56,7 @@ def _budget(request: schemas.ChatRequest) -> int | None:
         "thinking.budget_tokens": request.thinking.budget_tokens if request.thinking is not None else None,
     }
     given = {name: value for name, value in named.items() if value is not None}
-    if not given:
-        return None
     if len(set(given.values())) > 1:
         words = " but ".join(f"{name} is {value}" for name, value in given.items())
         raise InvalidRequest(f"{words}; they mean the same, give one of them.", param=next(iter(given)))
-    return next(iter(given.values()))
+    return next(iter(given.values()), None)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
-from flashweb.output import MARKS, ReplySplitter, TextStream, find_boxes
-from flashweb.prompt import PromptProcessor
+from flashweb.output import MARKS, ReplySplitter, TextStream, find_boxes, ids_of_names
+from flashweb.prompt import PromptProcessor, Tokenizer
 from flashweb.types import (
     Box,
     Chat,
@@ -19,7 +20,12 @@ from flashweb.types import (
     Usage,
 )
 
-_NO_MARKS = dict.fromkeys(MARKS, "")
+
+@lru_cache(maxsize=16)  # the same few for every request
+def _kept(tokenizer: Tokenizer, marked: bool, shown: bool) -> Mapping[int, str]:
+    """What of the control tokens is passed on: marks for the splitter, the others as text where that was asked for."""
+    names = {name: name for name in tokenizer.control_ids} if shown else {}
+    return ids_of_names(tokenizer, {**names, **(MARKS if marked else dict.fromkeys(MARKS, ""))})
 
 
 class Reader:
@@ -27,14 +33,12 @@ class Reader:
         self, processor: PromptProcessor, chat: Chat, prompt: Prompt, params: SamplingParams, running_usage: bool
     ) -> None:
         eos = () if params.ignore_eos else processor.eos_token_ids
-        marks = MARKS if chat.enable_thinking or chat.tools else _NO_MARKS
-        shown = {name: name for name in processor.tokenizer.control_ids} if params.keep_control else {}
         self._text = TextStream(
             processor.tokenizer,
             stop=params.stop,
             stop_token_ids={*eos, *params.stop_token_ids},
             include_stop=params.include_stop,
-            keep_control={**shown, **marks},
+            keep_control=_kept(processor.tokenizer, bool(chat.enable_thinking or chat.tools), params.keep_control),
             min_tokens=params.min_tokens,
         )
         most = None if chat.parallel_tool_calls else 1
