@@ -96,6 +96,45 @@ async def test_head_gets_no_body(port: int) -> None:
     assert body == b""
 
 
+@asynccontextmanager
+async def answering_in_two_steps(*, fails: bool) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.Event]]:
+    """A client whose answer's head has been made, and an event that lets the body come, or the app fail."""
+    has_head, goes_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await app(scope, receive, send)
+            return
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        has_head.set()
+        await goes_on.wait()
+        if fails:
+            raise RuntimeError("between head and body")
+        await send({"type": "http.response.body", "body": b"all", "more_body": False})
+
+    async with serving(slow) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+        await has_head.wait()
+        yield reader, goes_on
+        writer.close()
+
+
+async def test_a_head_waits_for_the_first_piece_of_its_body() -> None:
+    async with answering_in_two_steps(fails=False) as (reader, goes_on):
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(reader.read(1), 0.05)
+        goes_on.set()
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200")
+        assert await reader.readuntil(b"0\r\n\r\n") == chunked([b"all"])
+
+
+async def test_a_head_is_not_lost_when_no_body_comes() -> None:
+    async with answering_in_two_steps(fails=True) as (reader, goes_on):
+        goes_on.set()
+        assert (await asyncio.wait_for(reader.read(), 10)).startswith(b"HTTP/1.1 200")
+
+
 async def test_two_streams_on_one_connection_follow_each_other(port: int) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     for _ in range(2):

@@ -323,8 +323,8 @@ async def test_stopping_twice_is_fine() -> None:
 
 
 def test_seeds_differ_between_choices_only_when_one_is_given() -> None:
-    from flashweb.pipeline import _nth
+    from flashweb.pipeline.choices import nth
 
     params = SamplingParams(seed=3)
-    assert [_nth(params, index).seed for index in range(3)] == [3, 4, 5]
-    assert _nth(replace(params, seed=None), 2).seed is None
+    assert [nth(params, index).seed for index in range(3)] == [3, 4, 5]
+    assert nth(replace(params, seed=None), 2).seed is None

@@ -128,8 +128,8 @@ async def live(settings: Settings, told: WebProcessConfig, control: socket.socke
     assert is_echo == isinstance(pipeline.engine, EchoEngine)
     await link.connect()
     places = Places.of_file(Path(told.places))
-    pipeline.tell_inside = places.teller(link.place)
-    pipeline.tell_inside(0)  # whoever had this place before may have died with requests in it
+    pipeline.door.tell_inside = places.teller(link.place)
+    pipeline.door.tell_inside(0)  # whoever had this place before may have died with requests in it
     server = settings.server
     limiter = SharedLimiter(link) if server.rate_limit and not server.rate_limit_redis else build_limiter(server)
     web = build_server(settings, pipeline, names, told.ports, limiter, link)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from flashweb.output.text import StopMatcher, TextStream
+from flashweb.output.text import StopMatcher, TextStream, ids_of_names
 from flashweb.types import FinishReason, TokenOut
 
 
@@ -143,12 +143,13 @@ def test_a_stop_id_ends_the_answer_and_is_not_shown() -> None:
 def test_control_tokens_vanish_and_what_they_enclose_stays() -> None:
     ids = (Bytes.THINK, Bytes.BOX, *b"42", Bytes.UNBOX)
     assert TextStream(Bytes()).feed(TokenOut(ids)) == "42"
-    assert TextStream(Bytes(), keep_control={"<think>": "\udc00", "<unknown>": "?"}).feed(TokenOut(ids)) == "\udc0042"
+    kept = ids_of_names(Bytes(), {"<think>": "\udc00", "<unknown>": "?"})
+    assert TextStream(Bytes(), keep_control=kept).feed(TokenOut(ids)) == "\udc0042"
 
 
 def test_half_a_character_before_a_kept_control_token_is_given_up() -> None:
     ids = (*"é".encode()[:1], Bytes.THINK, *b"x")
-    assert TextStream(Bytes(), keep_control={"<think>": "T"}).feed(TokenOut(ids)) == "\ufffdTx"
+    assert TextStream(Bytes(), keep_control=ids_of_names(Bytes(), {"<think>": "T"})).feed(TokenOut(ids)) == "\ufffdTx"
 
 
 def test_text_that_spells_a_control_token_is_shown() -> None:

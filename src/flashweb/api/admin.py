@@ -19,7 +19,7 @@ from flashweb import __version__
 from flashweb.api import admin_schemas as schemas
 from flashweb.api.admin_peers import Everyone, added_up, newest_first
 from flashweb.api.error_handlers import json_response
-from flashweb.api.records import ADMIN
+from flashweb.api.exchange import ADMIN
 from flashweb.errors import RequestNotFound
 from flashweb.names import ModelNames
 from flashweb.observe.ledger import MAX_RECENT, Ledger, Record

@@ -32,11 +32,13 @@ def usage_out(usage: Usage) -> dict[str, Any]:
 def add_usages(usages: Iterable[Usage]) -> Usage:
     """Of several choices over one prompt: the prompt counts once, the answers all."""
     usages = list(usages)
+    if len(usages) < 2:
+        return usages[0] if usages else Usage(0, 0)
     return Usage(
-        prompt_tokens=max((u.prompt_tokens for u in usages), default=0),
+        prompt_tokens=max(u.prompt_tokens for u in usages),
         completion_tokens=sum(u.completion_tokens for u in usages),
-        cached_tokens=max((u.cached_tokens for u in usages), default=0),
-        image_tokens=max((u.image_tokens for u in usages), default=0),
+        cached_tokens=max(u.cached_tokens for u in usages),
+        image_tokens=max(u.image_tokens for u in usages),
         reasoning_tokens=sum(u.reasoning_tokens for u in usages),
         images=next((u.images for u in usages if u.images), ()),
     )

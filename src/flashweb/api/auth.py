@@ -6,10 +6,10 @@ Decided by the path of the request line alone, as the router decides; no other h
 
 from __future__ import annotations
 
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from flashweb.api.error_handlers import error_response
+from flashweb.api.exchange import Exchange, exchange_of
 from flashweb.errors import FlashwebError, NotAllowed, NotAuthenticated
 from flashweb.keys import Caller, KeyRing
 
@@ -30,7 +30,7 @@ def is_open(scope: Scope) -> bool:
 
 
 class Guard:
-    """Puts the `Caller` into `scope["state"]["caller"]`, or answers 401 or 403."""
+    """Puts the `Caller` into the exchange, or answers 401 or 403."""
 
     def __init__(self, app: ASGIApp, keys: KeyRing) -> None:
         self.app = app
@@ -40,14 +40,14 @@ class Guard:
         if scope["type"] != "http" or is_open(scope):
             await self.app(scope, receive, send)
             return
-        key = _key_of(Headers(scope=scope))
+        exchange = exchange_of(scope)
+        key = _key_of(exchange)
         caller = None if key is None else self.keys.caller(key)
         refusal = self._refusal(scope["path"], key, caller)
         if refusal is not None:
             await error_response(refusal)(scope, receive, send)
             return
-        if caller is not None:
-            scope.setdefault("state", {})["caller"] = caller
+        exchange.caller = caller
         await self.app(scope, receive, send)
 
     def _refusal(self, path: str, key: bytes | None, caller: Caller | None) -> FlashwebError | None:
@@ -68,8 +68,8 @@ def _unknown() -> NotAuthenticated:
     return NotAuthenticated(f"This server does not know the API key it got; check it, and {_HOW}.")
 
 
-def _key_of(headers: Headers) -> bytes | None:
+def _key_of(exchange: Exchange) -> bytes | None:
     """The key of `Authorization: Bearer`, else of `x-api-key` (as Anthropic's clients send it)."""
-    scheme, _, value = headers.get("authorization", "").strip().partition(" ")
-    key = value.strip() if scheme.lower() == "bearer" else headers.get("x-api-key", "").strip()
+    scheme, _, value = exchange.header(b"authorization").strip().partition(" ")
+    key = value.strip() if scheme.lower() == "bearer" else exchange.header(b"x-api-key").strip()
     return key.encode("latin-1") or None

@@ -33,6 +33,7 @@ from flashweb.api.answers import (
 from flashweb.api.caller import owner_of
 from flashweb.api.convert import to_chat
 from flashweb.api.error_handlers import CLIENT_CLOSED_REQUEST, error_response, json_response
+from flashweb.api.exchange import exchange_of
 from flashweb.api.openapi import json_body, json_or_stream
 from flashweb.api.parse import read_document, validated
 from flashweb.api.sampling import to_params
@@ -153,7 +154,7 @@ class StraightToChat:
 async def read_json_body(request: Request) -> bytes:
     """Raises UnsupportedMediaType for a declared type that is not JSON (curl's form default passes: the bytes
     decide), TooLarge and InvalidRequest from the body limit, ClientDisconnect when the client leaves meanwhile."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    kind = exchange_of(request.scope).header(b"content-type").partition(";")[0].strip().lower()
     if kind.startswith(("multipart/", "image/", "video/", "audio/")):
         raise UnsupportedMediaType(
             f"Content-Type {kind[:60]!r} is not read here; send application/json with the picture as a data: URL or "
@@ -204,9 +205,8 @@ def make_job(
 
 
 def log_fields_of(request: Request) -> dict[str, Any]:
-    fields: dict[str, Any] = {}
-    request.state.log_fields = fields
-    return fields
+    """What the access log will tell of this request beside what it tells of each."""
+    return exchange_of(request.scope).fields
 
 
 async def gather(pipeline: Pipeline, job: Job, log_fields: dict[str, Any]) -> Collector:

@@ -12,8 +12,8 @@ from flashweb import errors
 from flashweb.api.auth import ADMIN_PREFIX, is_open
 from flashweb.api.error_handlers import envelope, status_of
 from flashweb.api.error_shapes import INFER_PATHS, OUT_OF_MEMORY, shape_of
+from flashweb.api.exchange import QUIET_PATHS
 from flashweb.api.limits import UNCOUNTED
-from flashweb.api.middleware import QUIET_PATHS
 
 _WORDS = {
     400: "the request cannot be served as it stands, or its host name is not this server's",

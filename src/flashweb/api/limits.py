@@ -6,13 +6,13 @@ import asyncio
 import math
 from typing import Literal
 
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from flashweb.api.auth import ADMIN_PREFIX, is_open
 from flashweb.api.error_handlers import error_body, error_response
+from flashweb.api.exchange import exchange_of
 from flashweb.api.forwarded import network_of
-from flashweb.api.sse import DIRECT_SEND, DONE, event
+from flashweb.api.sse import DONE, event
 from flashweb.errors import DeadlineExceeded, NotReady, RateLimited
 from flashweb.rate_limit import Decision, RateLimiter
 
@@ -27,6 +27,7 @@ DEADLINES = (
     ("/v1/multimodal/completions", 45.0),
     ("/api/audit-image", 45.0),
 )
+_SHORTER = tuple(prefix for prefix, _ in DEADLINES)
 
 
 class RateLimit:
@@ -50,25 +51,22 @@ class RateLimit:
         if decision is None:
             await self.app(scope, receive, send)
             return
-
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers["x-ratelimit-limit-requests"] = str(decision.limit)
-                headers["x-ratelimit-remaining-requests"] = str(decision.remaining)
-                headers["x-ratelimit-reset-requests"] = duration(decision.reset_seconds)
-            await send(message)
-
+        exchange = exchange_of(scope)
+        exchange.headers += (
+            (b"x-ratelimit-limit-requests", b"%d" % decision.limit),
+            (b"x-ratelimit-remaining-requests", b"%d" % decision.remaining),
+            (b"x-ratelimit-reset-requests", duration(decision.reset_seconds).encode()),
+        )
         if decision.allowed:
-            await self.app(scope, receive, send_with_headers)
+            await self.app(scope, receive, send)
         else:
-            scope.setdefault("state", {})["refused_by"] = "rate_limit"
-            await error_response(_too_often(decision))(scope, receive, send_with_headers)
+            exchange.refused_by = "rate_limit"
+            await error_response(_too_often(decision))(scope, receive, send)
 
 
 def _caller(scope: Scope) -> str:
-    caller = scope.get("state", {}).get("caller")
-    return f"address {network_of(scope)}" if caller is None else f"key {caller.name}"
+    name = exchange_of(scope).caller_name
+    return f"address {network_of(scope)}" if name is None else f"key {name}"
 
 
 def _too_often(decision: Decision) -> RateLimited:
@@ -94,11 +92,13 @@ def deadline_of(path: str, request_timeout: float | None) -> float:
     """Seconds that a request to `path` may take; a given `request_timeout` holds for every path."""
     if request_timeout is not None:
         return request_timeout
+    if not path.startswith(_SHORTER):
+        return DEFAULT_DEADLINE
     return next((seconds for prefix, seconds in DEADLINES if _is_under(path, prefix)), DEFAULT_DEADLINE)
 
 
 def _is_under(path: str, prefix: str) -> bool:
-    return path == prefix or path.startswith((prefix + "/", prefix + "-"))
+    return path.startswith(prefix) and path[len(prefix) : len(prefix) + 1] in ("", "/", "-")
 
 
 class Deadline:
@@ -114,31 +114,23 @@ class Deadline:
             await self.app(scope, receive, send)
             return
         seconds = deadline_of(scope["path"], self._request_timeout)
-        started: Message | None = None
-
-        async def send_and_look(message: Message) -> None:
-            nonlocal started
-            if message["type"] == "http.response.start":
-                started = message
-            await send(message)
-
         try:
             async with asyncio.timeout(seconds) as timeout:
-                await self.app(scope, receive, send_and_look)
+                await self.app(scope, receive, send)
         except TimeoutError:
             if not timeout.expired():
                 raise  # somebody else's
-            scope.setdefault("state", {})["refused_by"] = "deadline"
+            exchange = exchange_of(scope)
+            exchange.refused_by = "deadline"
             error = DeadlineExceeded(
                 f"The request took longer than {seconds:g} seconds, its deadline; ask for less (fewer or smaller "
                 "pictures, a lower max_tokens), or start the server with a larger --request-timeout."
             )
-            if started is None:
+            if exchange.head is None:
                 await error_response(error)(scope, receive, send)
-            elif _is_stream(started):
+            elif _is_stream(exchange.head):
                 last = event(error_body(error)) + DONE
-                piece = {"type": "http.response.body", "body": last, "more_body": False}
-                await scope.get(DIRECT_SEND, send)(piece)
+                await exchange.direct_send({"type": "http.response.body", "body": last, "more_body": False})
 
 
 def _is_stream(start: Message) -> bool:

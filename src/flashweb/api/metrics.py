@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import time
+from collections.abc import Callable
 
 from fastapi import APIRouter
 from starlette.responses import PlainTextResponse, Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from flashweb import __version__
+from flashweb.api.exchange import Exchange
 from flashweb.observe.engine_metrics import ServerFacts
 from flashweb.observe.metrics import CONTENT_TYPE, Metrics
 from flashweb.pipeline import Pipeline
@@ -36,27 +36,13 @@ def metrics_router(pipeline: Pipeline) -> APIRouter:
     return router
 
 
-class HttpMetrics:
-    """Counts requests by the pattern of their route, their method and their status; 499 when nobody was left."""
+def count_http(metrics: Metrics) -> Callable[[Exchange], None]:
+    """Counts exchanges by the pattern of their route, their method and their status; 499 when nobody was left."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
-        self.app = app
-        self.metrics = metrics
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"].startswith(NOT_COUNTED):
-            await self.app(scope, receive, send)
-            return
-        started, status = time.perf_counter(), 499
-
-        async def send_and_look(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
-        try:
-            await self.app(scope, receive, send_and_look)
-        finally:
+    def count(exchange: Exchange) -> None:
+        scope = exchange.scope
+        if not scope["path"].startswith(NOT_COUNTED):
             handler = getattr(scope.get("route"), "path", "none")
-            self.metrics.http(handler, scope["method"], status, time.perf_counter() - started)
+            metrics.http(handler, scope["method"], exchange.status, exchange.seconds)
+
+    return count

@@ -6,54 +6,34 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-import logging
-import secrets
 import socket
-import time
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from urllib.parse import urlsplit
 
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from flashweb.api.access_log import log_access
 from flashweb.api.auth import Guard
 from flashweb.api.error_handlers import error_response
 from flashweb.api.error_shapes import ErrorShapes
+from flashweb.api.exchange import Exchanges, exchange_of
 from flashweb.api.forwarded import Forwarded
 from flashweb.api.limits import Deadline, RateLimit
-from flashweb.api.metrics import HttpMetrics
-from flashweb.api.records import Recorded
-from flashweb.api.sse import DIRECT_SEND
+from flashweb.api.metrics import count_http
 from flashweb.errors import FlashwebError, InvalidRequest, TooLarge, UnsupportedMediaType
 from flashweb.keys import KeyRing
-from flashweb.observe import event
 from flashweb.observe.ledger import Ledger
 from flashweb.observe.metrics import Metrics
 from flashweb.rate_limit import RateLimiter
 from flashweb.settings import ServerSettings, Settings
 
-access_log = logging.getLogger("flashweb.access")
 EXPOSED_HEADERS = (
     "x-request-id", "x-flashweb-model", "x-flashweb-warning", "retry-after", "server-timing", "openai-processing-ms",
     "x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests",
 )  # fmt: skip
-# Probes and the page's files would drown the lines that matter.
-QUIET_PATHS = ("/health", "/v1/health", "/static/", "/favicon.ico", "/metrics")
 THROW_AWAY_SECONDS = 5.0
-
-# The pages load only our own files; nothing may frame them, and no answer is sniffed into another type.
-CONTENT_SECURITY_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
-    "font-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
-)
-SECURITY_HEADERS = {
-    "server": "flashweb",  # also how a second start recognises that the port is already ours
-    "x-content-type-options": "nosniff",
-    "x-frame-options": "DENY",
-    "referrer-policy": "no-referrer",
-    "content-security-policy": CONTENT_SECURITY_POLICY,
-}
 
 
 def layers(
@@ -67,15 +47,12 @@ def layers(
 ) -> ASGIApp:
     """Wrap the router. Read the list from the outside in."""
     server = settings.server
+    told = [count_http(metrics), *([log_access] if settings.log.access_log else [])]
     wrap: list[Callable[[ASGIApp], ASGIApp]] = [
         lambda inner: Forwarded(inner, server.trusted_proxies),
-        RequestId,
-        lambda inner: Recorded(inner, ledger, QUIET_PATHS),
-        lambda inner: AccessLog(inner, enabled=settings.log.access_log),
-        lambda inner: HttpMetrics(inner, metrics),
-        SecurityHeaders,
+        lambda inner: Exchanges(inner, ledger, told),
         ErrorShapes,
-        lambda inner: cors(inner, server, own_origins),
+        lambda inner: Cors(inner, server, own_origins),
         LastResort,
         lambda inner: HostCheck(inner, server),
         lambda inner: BodyLimit(inner, max_bytes=server.max_body_size, timeout_seconds=server.body_timeout),
@@ -89,98 +66,27 @@ def layers(
     return app
 
 
-class RequestId:
-    """`x-request-id: req_...` on every response, and in `scope["state"]` for the log. Always our own: what a client
-    sends in its place never becomes a key of ours."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        request_id = f"req_{secrets.token_hex(12)}"
-        scope.setdefault("state", {})["request_id"] = request_id
-        scope[DIRECT_SEND] = send
-
-        async def send_with_id(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                MutableHeaders(scope=message)["x-request-id"] = request_id
-            await send(message)
-
-        await self.app(scope, receive, send_with_id)
-
-
-class AccessLog:
-    """One line per request when it is over: who, what, how it ended, how long it took."""
-
-    def __init__(self, app: ASGIApp, *, enabled: bool) -> None:
-        self.app = app
-        self.enabled = enabled
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not self.enabled or scope["path"].startswith(QUIET_PATHS):
-            await self.app(scope, receive, send)
-            return
-        started = time.perf_counter()
-        status = 499  # nobody was left to answer
-
-        async def send_and_look(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
-        try:
-            await self.app(scope, receive, send_and_look)
-        finally:
-            state = scope.get("state", {})
-            event(
-                access_log,
-                f"{scope['method']} {scope['path'][:200]}",
-                request_id=state.get("request_id"),
-                status=status,
-                glm_status_code=status,
-                latency_ms=round((time.perf_counter() - started) * 1000, 1),
-                client=(scope.get("client") or (None,))[0],
-                key=getattr(state.get("caller"), "name", None),
-                refused_by=state.get("refused_by"),
-                **state["work"].log_fields(),
-                **state.get("log_fields", {}),
-            )
-
-
-class SecurityHeaders:
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in SECURITY_HEADERS.items():
-                    headers.setdefault(name, value)
-            await send(message)
-
-        await self.app(scope, receive, send_with_headers)
-
-
-def cors(app: ASGIApp, server: ServerSettings, own_origins: Sequence[str]) -> ASGIApp:
+class Cors:
     """Browsers on listed origins and on our own ports. Without credentials: there are no cookies here."""
-    listed = server.cors_allowed_origins
-    return CORSMiddleware(
-        app,
-        allow_origins=["*"] if "*" in listed else [*listed, *own_origins],
-        allow_methods=["GET", "POST", "OPTIONS"],
-        allow_headers=["*"],
-        expose_headers=list(EXPOSED_HEADERS),
-        max_age=600,
-    )
+
+    def __init__(self, app: ASGIApp, server: ServerSettings, own_origins: Sequence[str]) -> None:
+        self.app = app
+        listed = server.cors_allowed_origins
+        self._of_browsers = CORSMiddleware(
+            app,
+            allow_origins=["*"] if "*" in listed else [*listed, *own_origins],
+            allow_methods=["GET", "POST", "OPTIONS"],
+            allow_headers=["*"],
+            expose_headers=list(EXPOSED_HEADERS),
+            max_age=600,
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or (exchange := exchange_of(scope)).header(b"origin"):
+            await self._of_browsers(scope, receive, send)
+            return
+        exchange.headers.append((b"vary", b"Origin"))  # all that a program gets of it, for the caches on its way
+        await self.app(scope, receive, send)
 
 
 class LastResort:
@@ -194,17 +100,10 @@ class LastResort:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        started = False
-
-        async def send_and_look(message: Message) -> None:
-            nonlocal started
-            started = started or message["type"] == "http.response.start"
-            await send(message)
-
         try:
-            await self.app(scope, receive, send_and_look)
+            await self.app(scope, receive, send)
         except Exception as error:
-            if not started:
+            if exchange_of(scope).head is None:
                 await error_response(error)(scope, receive, send)
 
 
@@ -218,12 +117,13 @@ class HostCheck:
         names = {name.lower() for name in server.allowed_hosts}
         self.enabled = "*" not in names and (bool(names) or is_loopback(server.host))
         self.names = names | {"localhost", server.host.lower(), socket.gethostname().lower()}
+        self._knows = lru_cache(64)(self._is_known)  # nearly every request names the same one
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            given = Headers(scope=scope).getlist("host")
-            if len(given) > 1 or (self.enabled and given and not self._is_known(given[0])):
-                shown = ", ".join(given)[:100]
+            given = [value for name, value in scope["headers"] if name == b"host"]
+            if len(given) > 1 or (self.enabled and given and not self._knows(given[0])):
+                shown = b", ".join(given).decode("latin-1")[:100]
                 error = InvalidRequest(
                     f"This server does not answer to the host name {shown!r}; use its address, or start it with "
                     "--allowed-hosts NAME.",
@@ -233,9 +133,9 @@ class HostCheck:
                 return
         await self.app(scope, receive, send)
 
-    def _is_known(self, host: str) -> bool:
+    def _is_known(self, host: bytes) -> bool:
         try:
-            name = (urlsplit(f"//{host}").hostname or "").rstrip(".")
+            name = (urlsplit(f"//{host.decode('latin-1')}").hostname or "").rstrip(".")
         except ValueError:
             return False
         return name in self.names or name.endswith(".localhost") or _is_address(name)
@@ -270,8 +170,9 @@ class BodyLimit:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
-        body = _Body(has_body="transfer-encoding" in headers or headers.get("content-length", "0") != "0")
+        exchange = exchange_of(scope)
+        length = exchange.header(b"content-length")
+        body = _Body(has_body=bool(exchange.header(b"transfer-encoding")) or length not in ("", "0"))
         deadline = asyncio.get_running_loop().time() + self.timeout_seconds
 
         async def limited_receive() -> Message:
@@ -288,26 +189,26 @@ class BodyLimit:
                 raise self._too_large(body.received)
             return message
 
-        async def closing_send(message: Message) -> None:
-            if message["type"] == "http.response.start" and not body.complete:
-                if headers.get("expect", "").lower() != "100-continue" and asyncio.get_running_loop().time() < deadline:
+        async def settle_body() -> None:
+            if not body.complete:
+                expected = exchange.header(b"expect").lower() == "100-continue"
+                if not expected and asyncio.get_running_loop().time() < deadline:
                     await self._throw_away(receive, body)
                 if not body.complete:
-                    MutableHeaders(scope=message)["connection"] = "close"
-            await send(message)
+                    exchange.headers.append((b"connection", b"close"))
 
-        refusal = self._refusal(headers)
+        exchange.before_head = settle_body
+        refusal = self._refusal(length, exchange.header(b"content-encoding"))
         if refusal is not None:
-            await error_response(refusal)(scope, receive, closing_send)
+            await error_response(refusal)(scope, receive, send)
         else:
-            await self.app(scope, limited_receive, closing_send)
+            await self.app(scope, limited_receive, send)
 
-    def _refusal(self, headers: Headers) -> FlashwebError | None:
+    def _refusal(self, length: str, coding: str) -> FlashwebError | None:
         """What is wrong with the body before a byte of it was read."""
-        declared = headers.get("content-length", "")
-        if declared.isdecimal() and int(declared[:20]) > self.max_bytes:
-            return self._too_large(int(declared[:20]))
-        if headers.get("content-encoding", "identity").lower() != "identity":
+        if length.isdecimal() and int(length[:20]) > self.max_bytes:
+            return self._too_large(int(length[:20]))
+        if coding.lower() not in ("", "identity"):
             return UnsupportedMediaType("Compressed request bodies are not read; send it without Content-Encoding.")
         return None
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
-from contextlib import aclosing, suppress
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import msgspec
@@ -16,13 +16,16 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from flashweb.api.error_handlers import error_body, error_response
+from flashweb.api.exchange import exchange_of
 
 T = TypeVar("T")
-# Where the outermost layer leaves the server's own `send`. The layers act on the start of a response; the pieces of a
-# stream, one per token, need not go through nine functions each.
-DIRECT_SEND = "flashweb.direct_send"
 DONE = b"data: [DONE]\n\n"
 KEEP_ALIVE = b": keep-alive\n\n"
+_HEADERS = (
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache"),
+    (b"x-accel-buffering", b"no"),
+)
 encode = msgspec.json.Encoder().encode
 
 
@@ -67,7 +70,10 @@ async def _end(*tasks: asyncio.Future[Any]) -> None:
 
 class EventStream(Response):
     """A response over an async generator of ready-framed events; closing the generator ends the work behind it.
-    `on_end` is called once the response is over, however it ends."""
+
+    The event that ends in `DONE` is the last, and goes out together with the end of the response. `on_end` is called
+    once that is over, however it ends.
+    """
 
     def __init__(
         self,
@@ -78,11 +84,9 @@ class EventStream(Response):
         send_timeout_seconds: float,
         on_end: Callable[[], None] = lambda: None,
     ) -> None:
-        super().__init__(None, 200, headers, media_type="text/event-stream")
-        self.headers["cache-control"] = "no-cache"
-        self.headers["x-accel-buffering"] = "no"
-        if "content-length" in self.headers:
-            del self.headers["content-length"]
+        self.status_code, self.background = 200, None
+        # Not by the base class, which would add a length and look for each name several times.
+        self.raw_headers = [*_HEADERS, *((name.encode(), value.encode()) for name, value in headers.items())]
         self._events = events
         self._on_end = on_end
         self._keep_alive_seconds = keep_alive_seconds
@@ -90,12 +94,16 @@ class EventStream(Response):
         self._send_piece: Send
         self._started = False
         self._is_sending = False
+        self._is_over = False
         self._last_sent = 0.0
-        self._clock = asyncio.get_running_loop().time  # kept: asking for the running loop is a system call
+        self._loop = asyncio.get_running_loop()  # kept: asking for the running loop is a system call
+        self._pumping: asyncio.Task[None] | None = None
+        self._next_look: asyncio.TimerHandle | None = None
+        self._comment: asyncio.Task[None] | None = None  # on its way
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            self._send_piece = scope.get(DIRECT_SEND, send)
+            self._send_piece = exchange_of(scope).direct_send
             with suppress(ClientGone):
                 await until_gone(receive, self._run(scope, receive, send))
         finally:
@@ -105,42 +113,51 @@ class EventStream(Response):
                 self._on_end()
 
     async def _run(self, scope: Scope, receive: Receive, send: Send) -> None:
-        ticking = asyncio.create_task(self._keep_alive(send, asyncio.current_task()))
+        self._last_sent, self._pumping = self._loop.time(), asyncio.current_task()
+        self._look_later(send)
         try:
             await self._pump(send)
+            if not self._is_over:
+                await self._write(send, b"", is_last=True)
         except Exception as error:
             if not self._started:
                 await error_response(error)(scope, receive, send)
                 return
-            await self._write(send, event(error_body(error)) + DONE)
+            await self._write(send, event(error_body(error)) + DONE, is_last=True)
         finally:
-            await _end(ticking)
-        await self._send_piece({"type": "http.response.body", "body": b"", "more_body": False})
+            if self._next_look is not None:
+                self._next_look.cancel()
+            if self._comment is not None:
+                await _end(self._comment)
 
     async def _pump(self, send: Send) -> None:
-        async with aclosing(self._events) as events:
-            async for chunk in events:
-                await self._write(send, chunk)
+        async for chunk in self._events:
+            is_last = chunk.endswith(DONE)
+            if is_last:
+                await self._events.aclose()  # the work is over before its caller hears so, and may come again
+            await self._write(send, chunk, is_last=is_last)
 
-    async def _keep_alive(self, send: Send, pump: asyncio.Task[Any] | None) -> None:
+    def _look_later(self, send: Send) -> None:
+        seconds = min(self._keep_alive_seconds, self._send_timeout_seconds) / 4
+        self._next_look = self._loop.call_later(seconds, self._look, send)
+
+    def _look(self, send: Send) -> None:
         """Fill silences with comments, and end the pump when its client has read nothing for too long (a watch
         beside the pump costs less than a time limit around every piece)."""
-        self._last_sent = self._clock()
-        while True:
-            await asyncio.sleep(min(self._keep_alive_seconds, self._send_timeout_seconds) / 4)
-            silence = self._clock() - self._last_sent
-            if self._is_sending and silence >= self._send_timeout_seconds:
-                assert pump is not None
-                pump.cancel()
-                return
-            if not self._is_sending and silence >= self._keep_alive_seconds:
-                await self._write(send, KEEP_ALIVE)
+        silence = self._loop.time() - self._last_sent
+        if self._is_sending and silence >= self._send_timeout_seconds:
+            assert self._pumping is not None
+            self._pumping.cancel()
+            return
+        if not self._is_sending and silence >= self._keep_alive_seconds:
+            self._comment = self._loop.create_task(self._write(send, KEEP_ALIVE))
+        self._look_later(send)
 
-    async def _write(self, send: Send, chunk: bytes) -> None:
-        self._last_sent = self._clock()
+    async def _write(self, send: Send, chunk: bytes, *, is_last: bool = False) -> None:
+        self._last_sent = self._loop.time()
         if not self._started:
             self._started = True
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        self._is_sending = True
-        await self._send_piece({"type": "http.response.body", "body": chunk, "more_body": True})
+        self._is_sending, self._is_over = True, is_last
+        await self._send_piece({"type": "http.response.body", "body": chunk, "more_body": not is_last})
         self._is_sending = False

@@ -15,10 +15,15 @@ from flashweb.errors import InvalidRequest
 from flashweb.types import Structure
 
 _NOT_OFFERED = "structured_outputs.structural_tag", "structured_outputs.whitespace_pattern", "guided_whitespace_pattern"
+_FIELDS = frozenset(
+    {"response_format", "structured_outputs", "guided_json", "guided_regex", "guided_choice", "guided_grammar"}
+) | {path.partition(".")[0] for path in _NOT_OFFERED}  # fmt: skip
 
 
 def to_structure(request: schemas.ChatRequest) -> Structure | None:
     """Raises InvalidRequest where there are two, and for what is not offered."""
+    if request.model_fields_set.isdisjoint(_FIELDS):
+        return None  # nearly always
     for path in _NOT_OFFERED:
         if _at(request, path) is not None:
             raise InvalidRequest(f"{path} is not offered; leave it out.", param=path, code="unsupported_parameter")

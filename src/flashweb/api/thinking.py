@@ -13,10 +13,16 @@ from __future__ import annotations
 from flashweb.api import schemas
 from flashweb.errors import InvalidRequest
 
+_FIELDS = frozenset(
+    {"chat_template_kwargs", "thinking", "reasoning_effort", "thinking_token_budget", "thinking_budget"}
+)
+
 
 def thinks(request: schemas.ChatRequest) -> bool:
     """Raises InvalidRequest where the switches contradict each other. reasoning_effort, which clients send without
     being asked, gives way to the others."""
+    if request.model_fields_set.isdisjoint(_FIELDS):
+        return False  # nearly always
     kwargs, thinking = request.chat_template_kwargs, request.thinking
     budget = _budget(request)
     switches: set[bool] = set()

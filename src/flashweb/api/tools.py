@@ -27,11 +27,17 @@ class ToolUse:
     parallel: bool = True
 
 
+_FIELDS = frozenset({"tools", "tool_choice", "parallel_tool_calls", "functions", "function_call"})
+_NO_TOOLS = ToolUse()
+
+
 def tool_use(request: schemas.ChatRequest) -> ToolUse:
     """Raises InvalidRequest for tools that cannot be offered and choices that cannot be met.
 
     `none` offers nothing: a tool the model does not know of it cannot call.
     """
+    if request.model_fields_set.isdisjoint(_FIELDS):
+        return _NO_TOOLS  # nearly always
     offered = _offered(request)
     if request.functions is None:
         choice: Any = request.tool_choice

@@ -65,7 +65,8 @@ def refuse_harmful(document: Mapping[str, Any]) -> None:
 
 def unknown_names(document: Mapping[str, Any], model: type[BaseModel]) -> list[str]:
     """Names that neither the wire model nor the table above knows, in the order sent."""
-    return [name for name in document if name not in model.model_fields and name not in _HARMFUL]
+    known = model.model_fields
+    return [name for name in document if name not in known and name not in _HARMFUL]
 
 
 def warning_headers(names: list[str]) -> dict[str, str]:

@@ -10,6 +10,7 @@ import json
 import logging
 import sys
 import time
+from functools import lru_cache
 from typing import Any
 
 from flashweb.settings import LogSettings
@@ -21,8 +22,10 @@ _FIELDS = "flashweb_fields"
 def event(logger: logging.Logger, message: str, /, *, level: int = logging.INFO, **fields: Any) -> None:
     """Log `message` with named fields; fields that are None are left out."""
     if logger.isEnabledFor(level):
-        kept = {name: _cut(value) for name, value in fields.items() if value is not None}
-        logger.log(level, message, extra={_FIELDS: kept})
+        # Made here and not by `logger.log`, which would first look through the stack for who calls: no line shows it.
+        record = logger.makeRecord(logger.name, level, "", 0, message, (), None)
+        setattr(record, _FIELDS, {name: _cut(value) for name, value in fields.items() if value is not None})
+        logger.handle(record)
 
 
 def _cut(value: Any) -> Any:
@@ -35,7 +38,7 @@ class TextFormatter(logging.Formatter):
     """`12:30:01 INFO  access: request request_id=req_1 status=200`; control characters are written as escapes."""
 
     def format(self, record: logging.LogRecord) -> str:
-        clock = time.strftime("%H:%M:%S", time.localtime(record.created))
+        clock = _clock(int(record.created))
         name = record.name.removeprefix("flashweb.")
         fields = getattr(record, _FIELDS, {})
         words = [f"{clock} {record.levelname:<7} {name}: {_printable(record.getMessage())}"]
@@ -56,6 +59,11 @@ class JsonFormatter(logging.Formatter):
         if record.exc_info is not None:
             entry["exception"] = self.formatException(record.exc_info)
         return json.dumps(entry, ensure_ascii=False, default=str)
+
+
+@lru_cache(maxsize=2)  # many lines in one second
+def _clock(second: int) -> str:
+    return time.strftime("%H:%M:%S", time.localtime(second))
 
 
 def _printable(text: str) -> str:

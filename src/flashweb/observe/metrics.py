@@ -22,6 +22,7 @@ from prometheus_client.registry import Collector
 
 from flashweb.engine.face import EngineState
 from flashweb.observe.engine_metrics import EngineCollector, ServerFacts
+from flashweb.observe.histogram import Observed
 from flashweb.types import EngineTimes, FinishReason, PictureTimes, PixelPatches, SamplingParams, Usage
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -29,6 +30,7 @@ MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client looks at it when 
 FINISHED = (*FinishReason, "abort", "error")
 FETCHED = ("ok", "failed", "refused", "too_large", "cancelled")
 REFUSED = ("full", "loading", "draining", "stalled", "dead", "stopped")
+MOST_UNSETTLED = 64  # requests and answers whose values may wait for somebody to look
 METHODS = frozenset({"GET", "HEAD", "POST", "OPTIONS", "PUT", "PATCH", "DELETE"})
 
 # Seconds, and numbers of tokens: vLLM's edges, so that panels and alerts made for it fit.
@@ -59,13 +61,17 @@ class Metrics:
         # The age of a counter, as a series beside each: nobody asked for it.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self._labels = (model_name, "0")
+        self._histograms: list[Observed] = []
+        self._num_unsettled = 0  # requests and answers since the last time
+        # Where other processes show our values they must be there at once: they cannot ask us to settle.
+        self._most_unsettled = 1 if MULTIPROCESS in os.environ else MOST_UNSETTLED
         self._registry = registry = CollectorRegistry()
 
         def counter(name: str, text: str, **values: Sequence[str]) -> Counter:
             return Counter(name, text, (*_BASE, *values), registry=registry)
 
-        def histogram(name: str, text: str, edges: Sequence[float]) -> Histogram:
-            return Histogram(name, text, _BASE, buckets=edges, registry=registry).labels(*self._labels)
+        def histogram(name: str, text: str, edges: Sequence[float]) -> Observed:
+            return self._observed(Histogram(name, text, _BASE, buckets=edges, registry=registry).labels(*self._labels))
 
         def each(parent: Counter, values: Sequence[str]) -> dict[str, Counter]:
             """A series per value, there from the start: a rate over a series that appears with its first event
@@ -146,7 +152,22 @@ class Metrics:
             registry=registry,
         )
         # The series there are, so that they need not be looked up by their labels: as few as routes and statuses.
-        self._http: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+        self._http: dict[tuple[str, str, int], tuple[Counter, Observed]] = {}
+        self._http_observed: dict[tuple[str, str], Observed] = {}
+
+    def _observed(self, series: Histogram) -> Observed:
+        self._histograms.append(Observed(series))
+        return self._histograms[-1]
+
+    def _settle_in_time(self) -> None:
+        self._num_unsettled += 1
+        if self._num_unsettled >= self._most_unsettled:
+            self._settle()
+
+    def _settle(self) -> None:
+        self._num_unsettled = 0
+        for histogram in self._histograms:
+            histogram.settle()
 
     # --- what happened --------------------------------------------------------------------------------------------
 
@@ -206,16 +227,22 @@ class Metrics:
             self._inference.observe(times.prefill + whole - first_token)
             if times.encode:
                 self._encode.observe(times.encode)
+        self._settle_in_time()
 
     def http(self, handler: str, method: str, status: int, seconds: float) -> None:
         """`handler`: a route's pattern, never a path as it was sent."""
         method = method if method in METHODS else "OTHER"
         found = self._http.get((handler, method, status))
         if found is None:
-            found = self._http_requests.labels(handler, method, str(status)), self._http_seconds.labels(handler, method)
+            observed = self._http_observed.get((handler, method))
+            if observed is None:
+                observed = self._observed(self._http_seconds.labels(handler, method))
+                self._http_observed[handler, method] = observed
+            found = self._http_requests.labels(handler, method, str(status)), observed
             self._http[handler, method, status] = found
         found[0].inc()
         found[1].observe(seconds)
+        self._settle_in_time()
 
     # --- what is shown --------------------------------------------------------------------------------------------
 
@@ -224,6 +251,7 @@ class Metrics:
         return b"".join(map(generate_latest, self.collectors(state, facts)))
 
     def collectors(self, state: EngineState, facts: ServerFacts) -> list[Collector]:
+        self._settle()
         engine = EngineCollector(state, facts, *self._labels)
         if MULTIPROCESS in os.environ:  # process metrics would be those of whichever worker answers
             shared = CollectorRegistry()

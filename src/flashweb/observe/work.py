@@ -19,6 +19,7 @@ from flashweb.types import EngineTimes, FinishReason, PictureTimes, Usage
 # In the order of a request's way, which is the contract's.
 STAGES = ("fetch", "decode", "preprocess", "queue", "encode", "prefill", "decode_tokens")
 MAX_HASHES = 4  # of a request's pictures, in one field
+_NO_TIMES = EngineTimes(0.0, 0.0, 0.0)
 
 
 @dataclass(eq=False, slots=True)
@@ -56,38 +57,46 @@ class Work:
         other: `prefill` is without the tower's `encode`.
         """
         until = time.perf_counter() if until is None else until
-        engine = self.engine or EngineTimes(0.0, 0.0, 0.0)
-        seconds = (
-            sum(spent for _, spent in self.pictures.fetches),
-            sum(self.pictures.decodes),
-            sum(self.pictures.preparations),
+        found = {stage: round(1000 * spent, 2) for stage, spent in zip(STAGES, self._seconds(until), strict=True)}
+        found["total"] = round(1000 * (until - self.began), 2)
+        return found
+
+    def _seconds(self, until: float) -> tuple[float, ...]:
+        """By stage, in the order of STAGES."""
+        pictures, engine = self.pictures, self.engine or _NO_TIMES
+        return (
+            sum([spent for _, spent in pictures.fetches]),
+            sum(pictures.decodes),
+            sum(pictures.preparations),
             engine.queue,
             engine.encode,
             max(0.0, engine.prefill - engine.encode),
             0.0 if self.first_token is None else (self.last_token or until) - self.first_token,
         )
-        found = {stage: round(1000 * spent, 2) for stage, spent in zip(STAGES, seconds, strict=True)}
-        found["total"] = round(1000 * (until - self.began), 2)
-        return found
+
+    def _spent_ms(self, until: float) -> dict[str, float]:
+        """Milliseconds by stage, of those that took any."""
+        stages = zip(STAGES, self._seconds(until), strict=True)
+        return {stage: ms for stage, spent in stages if spent and (ms := round(1000 * spent, 2))}
 
     def server_timing(self) -> str:
         """The header `Server-Timing` (W3C), with what is known by now: of a stream all up to its first token."""
-        found = self.timings_ms()
+        now = time.perf_counter()
+        found = self._spent_ms(now)
         if self.last_token is None:
-            del found["decode_tokens"]
-        return ", ".join(f"{stage};dur={spent:g}" for stage, spent in found.items() if spent)
+            found.pop("decode_tokens", None)
+        found["total"] = round(1000 * (now - self.began), 2)
+        return ", ".join([f"{stage};dur={spent:g}" for stage, spent in found.items()])
 
     def log_fields(self) -> dict[str, Any]:
         """What the access log tells beside the HTTP request's own facts."""
         if not self.admitted:
             return {"error_code": self.error_code}
-        found = self.timings_ms()
-        del found["total"]
         return {
             "image_hash": self.image_hash,
             "prompt_truncated": self.opening or None,
             "error_code": self.error_code,
-            **{f"{stage}_ms": spent for stage, spent in found.items() if spent},
+            **{f"{stage}_ms": spent for stage, spent in self._spent_ms(time.perf_counter()).items()},
         }
 
     @property

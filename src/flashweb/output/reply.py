@@ -3,7 +3,7 @@ template writes into a prompt.
 
 With thinking off there is no thought. With thinking on the model begins with `<think>`, which it sometimes leaves
 out, so text counts as thinking until `</think>`, or until a tool call, which a thought cannot contain. Knows nothing of
-tokens: the stream must mark the tags (`TextStream(keep_control=MARKS)`, see `tags.py`).
+tokens: the stream must mark the tags (see `tags.py`).
 """
 
 from __future__ import annotations

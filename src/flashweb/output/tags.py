@@ -16,7 +16,7 @@ KEY, END_KEY = "<arg_key>", "</arg_key>"
 VALUE, END_VALUE = "<arg_value>", "</arg_value>"
 NAMES = (THINK, END_THINK, CALL, END_CALL, KEY, END_KEY, VALUE, END_VALUE)
 
-# name -> its mark, and back; for `TextStream(keep_control=MARKS)`
+# name -> its mark, and back; for `TextStream(keep_control=ids_of_names(tokenizer, MARKS))`
 MARKS: Mapping[str, str] = {name: chr(0xDC00 + index) for index, name in enumerate(NAMES)}
 NAME_OF: Mapping[str, str] = {mark: name for name, mark in MARKS.items()}
 _MARK = re.compile(f"([{''.join(NAME_OF)}])")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Collection, Iterable, Mapping
+from types import MappingProxyType
 from typing import Protocol
 
 from flashweb.types import TokenOut
@@ -22,13 +23,19 @@ class TokenBytes(Protocol):
     def control_id(self, name: str) -> int | None: ...
 
 
+def ids_of_names(tokenizer: TokenBytes, names: Mapping[str, str]) -> Mapping[int, str]:
+    """Texts by control tokens' names -> by their ids, of those that this tokenizer has."""
+    known = ((tokenizer.control_id(name), text) for name, text in names.items())
+    return {id: text for id, text in known if id is not None}
+
+
 class TextStream:
     """Decodes one answer.
 
     stop: strings that end the answer; the text before the first one that is completed is kept (with `include_stop`
     also the stop string). stop_token_ids: ids that end it and are never shown (eos, unless it is ignored).
-    keep_control: control tokens to pass on, by name, and the text each becomes; all others vanish, the text between
-    them stays. min_tokens: stop strings count only after so many tokens, as the engine does with stop ids.
+    keep_control: control tokens to pass on (`ids_of_names`), and the text each becomes; all others vanish, the text
+    between them stays. min_tokens: stop strings count only after so many tokens, as the engine does with stop ids.
     """
 
     def __init__(
@@ -38,13 +45,12 @@ class TextStream:
         stop: Iterable[str] = (),
         stop_token_ids: Collection[int] = (),
         include_stop: bool = False,
-        keep_control: Mapping[str, str] | None = None,
+        keep_control: Mapping[int, str] = MappingProxyType({}),
         min_tokens: int = 0,
     ) -> None:
         self._tokenizer = tokenizer
         self._stop_token_ids = frozenset(stop_token_ids)
-        named = ((tokenizer.control_id(name), text) for name, text in (keep_control or {}).items())
-        self._kept = {id: text for id, text in named if id is not None}
+        self._kept = keep_control
         self._unfinished = b""  # bytes of a character that has not come whole
         self._matcher = StopMatcher(stop, include_stop=include_stop)
         self._min_tokens = min_tokens
