@@ -192,6 +192,6 @@ def test_nobody_but_the_pipeline_loads_a_picture() -> None:
     users = [
         path.name for path in API.parent.rglob("*.py") if re.search(r"\b_?loader\.load\(", path.read_text("utf-8"))
     ]
-    assert users == ["pipeline.py"]
+    assert users == ["spine.py"]
     decoders = {path.name for path in API.rglob("*.py") if re.search(r"b64decode|PIL|Image\.open", path.read_text())}
     assert not decoders, f"{decoders} decode by themselves"
