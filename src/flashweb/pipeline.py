@@ -468,11 +468,10 @@ class Pipeline:
         pairs = zip(parts, sizes, strict=True)
         tokens = sum(self._loader.num_image_tokens(size, part.max_pixels) for part, size in pairs)
         if limit and tokens >= limit:
-            raise ContextLengthExceeded(
-                f"The {len(sizes)} pictures become {tokens} tokens, the context holds {limit}; send fewer or smaller "
-                "ones, ask for less detail, or start the server with a smaller --max-image-size or a larger "
-                "--max-model-len.",
-                param="messages",
+            raise _over_context(
+                limit,
+                f"The {len(sizes)} pictures become {tokens}; send fewer or smaller ones, ask for less detail, or start "
+                "the server with a smaller --max-image-size or a larger --max-model-len.",
             )
 
     async def _build(self, chat: Chat, images: Sequence[PixelPatches]) -> Prompt:
@@ -484,10 +483,8 @@ class Pipeline:
         limit = self.engine.state.max_model_len
         chars = _text_chars(chat)
         if limit and chars > limit * MAX_CHARS_PER_TOKEN:
-            raise ContextLengthExceeded(
-                f"The messages hold {chars} characters of text, far more than the context of {limit} tokens can "
-                "take; shorten them.",
-                param="messages",
+            raise _over_context(
+                limit, f"The messages hold {chars} characters of text, far more than that; shorten them."
             )
 
     def _fit(self, prompt: Prompt, params: SamplingParams) -> SamplingParams:
@@ -497,11 +494,11 @@ class Pipeline:
             return params
         left = limit - prompt.num_tokens
         if left < max(1, params.min_tokens):
-            raise ContextLengthExceeded(
-                f"The prompt has {prompt.num_tokens} tokens ({prompt.num_image_tokens} of them for pictures); with an "
-                f"answer of at least {max(1, params.min_tokens)} that is over the context of {limit} tokens. Shorten "
-                "the messages, send fewer or smaller pictures, or start the server with a larger --max-model-len.",
-                param="messages",
+            raise _over_context(
+                limit,
+                f"The prompt has {prompt.num_tokens} ({prompt.num_image_tokens} of them for pictures), and the answer "
+                f"needs at least {max(1, params.min_tokens)}. Shorten the messages, send fewer or smaller pictures, or "
+                "start the server with a larger --max-model-len.",
             )
         return params if params.max_tokens <= left else replace(params, max_tokens=left)
 
@@ -718,6 +715,12 @@ async def _pour(pieces: AsyncGenerator[_Piece, None], queue: asyncio.Queue[_Piec
     except Exception as caught:
         error = caught
     await queue.put(_Finished(error))
+
+
+def _over_context(limit: int, why: str) -> ContextLengthExceeded:
+    """Begins with OpenAI's words, new and old: by them, not by the code, LangChain, LiteLLM and others know it."""
+    words = f"Input tokens exceed the configured limit: this model's maximum context length is {limit} tokens. {why}"
+    return ContextLengthExceeded(words, param="messages")
 
 
 def _text_chars(chat: Chat) -> int:

@@ -9,12 +9,7 @@ import base64
 import json
 import shutil
 import subprocess
-import sys
-import threading
 import time
-from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +17,6 @@ import httpx
 import pytest
 
 from flashweb.scenes import SceneBook
-from tests.servers import free_port, wait_until_ready
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples"
@@ -31,34 +25,9 @@ RECEIPT = "4.20, 2.75, 6.90, 3.48, 5.25, 22.58, 30.00, 7.42"
 AMOUNTS = "提取图中所有金额数字,并按出现顺序列出"
 
 
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *args: Any) -> None:
-        pass
-
-
-@pytest.fixture(scope="module")
-def pictures() -> Iterator[str]:
-    """Address of a web server with the example pictures."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(EXAMPLES)))
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-@pytest.fixture(scope="module")
-def url(pictures: str) -> Iterator[str]:
-    port = free_port()
-    flags = ["--port", str(port), "--ui-port", "0", "--media-allow-hosts", pictures]
-    process = subprocess.Popen([sys.executable, "-m", "flashweb", "serve", *flags], stderr=subprocess.DEVNULL)
-    try:
-        wait_until_ready(f"http://127.0.0.1:{port}", process)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(20)
+@pytest.fixture
+def url(nano: str) -> str:
+    return nano
 
 
 def base64_of(name: str) -> str:
