@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.conftest import serving
+from tests.e2e.test_api_examples import run_sample, samples
 from tests.house import processor
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -37,6 +38,16 @@ OPTIONS = shlex.split(
     "-q -ra --tb=short --rootdir=. --confcutdir=. -p no:warnings -p no:cacheprovider -o asyncio_mode=auto "
     "-o asyncio_default_test_loop_scope=session -o asyncio_default_fixture_loop_scope=session -c /dev/null"
 )
+
+
+def test_every_environment_has_a_suite_exact_pins_and_reasons_for_them() -> None:
+    files = {path.stem: path.read_text() for path in SUITES.glob("*.txt")}
+    assert files.keys() == CLIENTS.keys() - {"openai"}
+    for name, text in files.items():
+        chosen, brought = text.split("# What these bring")
+        for line in [*chosen.splitlines()[1:], *brought.splitlines()[1:]]:
+            assert re.match(r"[\w.-]+==[\w.+-]+( |$)", line), f"{name}: {line!r} is no pin"
+        assert all("  # " in line for line in chosen.splitlines()[1:]), f"{name}: a pin has no reason"
 
 
 @pytest.fixture(scope="module")
@@ -68,15 +79,22 @@ def environment(nano: str, guarded: str, pictures: str) -> dict[str, str]:
     return {**os.environ, **ours}
 
 
+def python_of(client: str) -> str:
+    if client == "openai":
+        return sys.executable
+    python = ROOT / f".venv-{client}" / "bin" / "python"
+    if not python.exists():
+        pytest.skip(f"no .venv-{client}: `make clients` makes it")
+    return str(python)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("client", CLIENTS)
 def test_a_client_works_as_its_suite_says(client: str, nano: str, guarded: str, pictures: str) -> None:
     suite, least = CLIENTS[client]
-    python = Path(sys.executable) if client == "openai" else ROOT / f".venv-{client}" / "bin" / "python"
-    if not python.exists():
-        pytest.skip(f"no .venv-{client}: `make clients` makes it")
+    python = python_of(client)
     done = subprocess.run(
-        [str(python), "-m", "pytest", *OPTIONS, suite],
+        [python, "-m", "pytest", *OPTIONS, suite],
         cwd=SUITES,
         env=environment(nano, guarded, pictures),
         capture_output=True,
@@ -86,3 +104,12 @@ def test_a_client_works_as_its_suite_says(client: str, nano: str, guarded: str, 
     passed = re.search(r"\b(\d+) passed", done.stdout)
     if done.returncode or not passed or int(passed[1]) < least:
         pytest.fail(f"{suite}, at least {least} to pass:\n{done.stdout[-8000:]}{done.stderr[-2000:]}", pytrace=False)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("client", "package"), [("langchain", "langchain_openai"), ("litellm", "litellm"), ("instructor", "instructor")]
+)
+def test_the_documents_sample_of_a_client_runs(client: str, package: str, nano: str) -> None:
+    (code,) = samples(package)
+    run_sample(code, python_of(client), nano)
