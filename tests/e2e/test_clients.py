@@ -26,7 +26,7 @@ SUITES = Path(__file__).parent / "clients"
 CLIENTS = {
     "openai": ("openai_suite.py", 31),  # the newest, in this environment
     "openai-1.40": ("openai_suite.py", 31),
-    "langchain": ("langchain_suite.py", 45),
+    "langchain": ("langchain_suite.py", 47),
     "litellm": ("litellm_suite.py", 18),
     "instructor": ("instructor_suite.py", 11),
 }
@@ -52,8 +52,8 @@ def test_every_environment_has_a_suite_exact_pins_and_reasons_for_them() -> None
 
 @pytest.fixture(scope="module")
 def guarded() -> Iterator[str]:
-    """A server with the echo engine that lets in who has a key, four times a second and one at a time."""
-    flags = ("--engine", "echo", "--rate-limit", "4/second", "--limit-concurrency", "1")
+    """A server with the echo engine that lets in who has a key, three times a second and one at a time."""
+    flags = ("--engine", "echo", "--rate-limit", "3/second", "--limit-concurrency", "1")
     with serving(*flags, "--api-keys", ",".join(KEYS)) as url:
         yield url
 

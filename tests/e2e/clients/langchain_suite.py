@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 import pytest
 from common import AMOUNTS, BASE_URL, EXAMPLES, MODEL
+from langchain_core.exceptions import ContextOverflowError
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, ToolMessage
 from langchain_openai import ChatOpenAI
@@ -93,6 +94,10 @@ class TestChatOpenAI(ChatModelIntegrationTests):
         ):
             question = {"type": "text", "text": "list the amounts"}
             assert model.invoke([HumanMessage([question, picture])]).text == AMOUNTS
+
+    def test_a_prompt_over_the_context_is_an_error_of_langchains_own(self, model: BaseChatModel) -> None:
+        with pytest.raises(ContextOverflowError, match="maximum context length"):
+            model.invoke("a " * 40000)
 
     # --- what the bundled model cannot do, and the way there without its choice --------------------------------------
 
