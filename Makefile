@@ -6,9 +6,10 @@ MODEL ?=
 ARGS ?=
 BIN := .venv/bin
 MADE_FROM := pyproject.toml constraints.txt constraints-cpu.txt
+CLIENTS := $(patsubst tests/e2e/clients/%.txt,.venv-%/installed,$(wildcard tests/e2e/clients/*.txt))
 export TORCH_INDEX
 
-.PHONY: help install serve test test-full check bench bench-full train-nano clean
+.PHONY: help install serve test test-full clients check bench bench-full train-nano clean
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*##/\t/' | expand -t 14
 
@@ -17,6 +18,10 @@ help:  ## this list
 
 .venv/installed-dev: $(MADE_FROM)
 	@$(PYTHON) bootstrap.py --dev
+
+.venv-%/installed: tests/e2e/clients/%.txt | .venv/installed-dev
+	@$(BIN)/python -m venv --clear .venv-$*
+	@.venv-$*/bin/python -m pip install --quiet --disable-pip-version-check -r $< && touch $@
 
 install: .venv/installed  ## make .venv and install flashweb into it
 
@@ -30,8 +35,10 @@ check: .venv/installed-dev  ## lint and types
 test: check  ## what CI runs: lint, types, the quick tests (needs only Python; ARGS="-n 0": in one process)
 	$(BIN)/pytest -q -n 2 --dist worksteal -m "not slow and not browser and not gpu" $(ARGS)
 
-test-full: check  ## everything, slow and GPU tests too; the outcome goes to benchmarks/results/test-full.json
+test-full: check clients  ## everything, slow and GPU tests too; the outcome goes to benchmarks/results/test-full.json
 	$(BIN)/python benchmarks/test_full.py $(ARGS)
+
+clients: $(CLIENTS)  ## environments with other people's clients (LangChain, LiteLLM, ...), for the tests of test-full
 
 bench: .venv/installed  ## load on the server at port 8080: first token, time per token, requests/s
 	$(BIN)/flashweb bench $(ARGS)
@@ -43,4 +50,4 @@ train-nano: .venv/installed-dev  ## train the bundled model from scratch (needs 
 	PYTHON=$(BIN)/python training/run.sh $(ARGS)
 
 clean:  ## remove .venv and caches
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-* .pytest_cache .mypy_cache .ruff_cache .hypothesis

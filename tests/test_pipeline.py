@@ -144,8 +144,11 @@ async def test_limit_concurrency_caps_running_and_waiting_together() -> None:
 
 async def test_a_prompt_over_the_context_says_how_long_it_is() -> None:
     pipeline = await started(make_pipeline(ScriptedEngine(max_model_len=300)))
-    with pytest.raises(ContextLengthExceeded, match="over the context of 300 tokens"):
+    with pytest.raises(ContextLengthExceeded, match=r"The prompt has 1810 ") as raised:
         await collect(pipeline, ask("x y z " * 300))
+    # What LangChain and LiteLLM look for in the text, to tell this error from other ones.
+    assert raised.value.message.startswith("Input tokens exceed the configured limit")
+    assert "this model's maximum context length is 300 tokens" in raised.value.message
     await pipeline.stop()
 
 

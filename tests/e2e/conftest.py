@@ -6,11 +6,15 @@ import asyncio
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -68,6 +72,45 @@ def start(tmp_path: Path) -> Iterator[Start]:
         if running.process.poll() is None:
             running.process.send_signal(signal.SIGKILL)
         running.process.wait(10)
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *args: Any) -> None:
+        pass
+
+
+@pytest.fixture(scope="session")
+def pictures() -> Iterator[str]:
+    """Address of a web server with the example pictures."""
+    folder = Path(__file__).resolve().parents[2] / "examples"
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@contextmanager
+def serving(*flags: str) -> Iterator[str]:
+    """URL of a server that several tests share; it is not looked into."""
+    port = free_port()
+    command = [sys.executable, "-m", "flashweb", "serve", "--port", str(port), "--ui-port", "0", *flags]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    try:
+        wait_until_ready(f"http://127.0.0.1:{port}", process)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+@pytest.fixture(scope="session")
+def nano(pictures: str) -> Iterator[str]:
+    """The bundled model as the samples need it: open to other machines and any page, and it may fetch our pictures."""
+    with serving("--host", "0.0.0.0", "--cors-allowed-origins", "*", "--media-allow-hosts", pictures) as url:
+        yield url
 
 
 @pytest.fixture

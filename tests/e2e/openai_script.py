@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 
 import openai
+from pydantic import TypeAdapter
 
 # The 1 x 1 PNG of the product's own samples.
 DOT = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
@@ -26,6 +27,12 @@ def messages(picture: str, question: str) -> list[dict[str, object]]:
     return [{"role": "user", "content": [image, {"type": "text", "text": question}]}]
 
 
+def valid(answer: object) -> object:
+    """The same, once its JSON was read strictly as its own type: the client itself builds objects without looking."""
+    TypeAdapter(type(answer)).validate_json(answer.model_dump_json(exclude_unset=True), strict=True)  # type: ignore[attr-defined]
+    return answer
+
+
 def joined(chunks: list[object]) -> str:
     return "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)  # type: ignore[attr-defined]
 
@@ -34,7 +41,7 @@ def run_sync(client: openai.OpenAI, asked: list[dict[str, object]]) -> str:
     assert MODEL in [model.id for model in client.models.list()]
     raw = client.chat.completions.with_raw_response.create(model=MODEL, messages=asked, max_tokens=64, temperature=0)
     assert raw.headers["x-request-id"].startswith("req_")
-    whole = raw.parse()
+    whole = valid(raw.parse())
     assert (
         whole.model == MODEL and whole.usage.total_tokens == whole.usage.prompt_tokens + whole.usage.completion_tokens
     )
@@ -49,7 +56,7 @@ def run_sync(client: openai.OpenAI, asked: list[dict[str, object]]) -> str:
             stream_options={"include_usage": True},
         )
     )
-    assert len({chunk.id for chunk in chunks}) == 1
+    assert len({valid(chunk).id for chunk in chunks}) == 1
     assert chunks[0].choices[0].delta.role == "assistant"
     assert chunks[-1].choices == [] and chunks[-1].usage.completion_tokens == whole.usage.completion_tokens
     answer = whole.choices[0].message.content
@@ -81,7 +88,7 @@ def run_parameters(client: openai.OpenAI, asked: list[dict[str, object]]) -> Non
     if openai.__version__ == "1.40.0":  # it names fewer of them; programs of its time pass the others so
         late = {name: parameters.pop(name) for name in ("max_completion_tokens", "metadata", "store")}
         parameters["extra_body"] = late
-    whole = create(model=MODEL, messages=asked, **parameters)
+    whole = valid(create(model=MODEL, messages=asked, **parameters))
     assert [choice.index for choice in whole.choices] == [0, 1]
     assert whole.system_fingerprint.startswith("fp_") and whole.service_tier == "default"
     for choice in whole.choices:
@@ -91,7 +98,7 @@ def run_parameters(client: openai.OpenAI, asked: list[dict[str, object]]) -> Non
     assert [c.message.content for c in again.choices] == [c.message.content for c in whole.choices], "same seed"
     options = {"include_usage": True, "continuous_usage_stats": True}
     chunks = list(create(model=MODEL, messages=asked, **parameters, stream=True, stream_options=options))
-    counts = [chunk.usage.completion_tokens for chunk in chunks]
+    counts = [valid(chunk).usage.completion_tokens for chunk in chunks]
     assert counts == sorted(counts) and counts[-1] == whole.usage.completion_tokens, counts
     for index, choice in enumerate(whole.choices):
         pieces = [c.delta.content or "" for chunk in chunks for c in chunk.choices if c.index == index]

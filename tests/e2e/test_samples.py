@@ -5,60 +5,37 @@ One server for all of them; the pictures and their truth are those of `examples/
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import shutil
+import socket
 import subprocess
-import sys
-import threading
 import time
-from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import httpx
+import openai
 import pytest
+from fastapi import FastAPI, UploadFile
 
 from flashweb.scenes import SceneBook
-from tests.servers import free_port, wait_until_ready
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples"
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 RECEIPT = "4.20, 2.75, 6.90, 3.48, 5.25, 22.58, 30.00, 7.42"
+AUDIT = (
+    '请严格按以下JSON格式输出:{"contains_price": boolean, "contains_brand_logo": "品牌名或null", '
+    '"forbidden_words": ["违禁词1", "违禁词2"]}. 只输出JSON,不要任何解释。'
+)
 AMOUNTS = "提取图中所有金额数字,并按出现顺序列出"
 
 
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *args: Any) -> None:
-        pass
-
-
-@pytest.fixture(scope="module")
-def pictures() -> Iterator[str]:
-    """Address of a web server with the example pictures."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(EXAMPLES)))
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-@pytest.fixture(scope="module")
-def url(pictures: str) -> Iterator[str]:
-    port = free_port()
-    flags = ["--port", str(port), "--ui-port", "0", "--media-allow-hosts", pictures]
-    process = subprocess.Popen([sys.executable, "-m", "flashweb", "serve", *flags], stderr=subprocess.DEVNULL)
-    try:
-        wait_until_ready(f"http://127.0.0.1:{port}", process)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(20)
+@pytest.fixture
+def url(nano: str) -> str:
+    return nano
 
 
 def base64_of(name: str) -> str:
@@ -139,6 +116,73 @@ def test_the_audit_page_gets_its_three_fields_and_its_detail(url: str) -> None:
     assert answer.json() == json.loads(truth("poster.png", "audit"))
     refused = httpx.post(f"{url}/api/audit-image", files={"file": b"no picture"}, timeout=60)
     assert refused.status_code == 400 and refused.json()["detail"] == refused.json()["error"]["message"]
+
+
+def test_an_audit_service_written_with_fastapi_passes_our_answer_on(url: str) -> None:
+    app = FastAPI()
+
+    @app.post("/audit")
+    async def audit(file: UploadFile) -> Any:
+        body = {"image": base64.b64encode(await file.read()).decode(), "prompt": AUDIT, "max_tokens": 256}
+        async with httpx.AsyncClient(timeout=45) as client:
+            answer = await client.post(f"{url}/v1/multimodal/completions", json={**body, "temperature": 0.1})
+        answer.raise_for_status()
+        return json.loads(answer.json()["choices"][0]["message"]["content"])
+
+    async def upload() -> httpx.Response:
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
+            return await client.post("/audit", files={"file": (EXAMPLES / "poster.png").read_bytes()})
+
+    assert asyncio.run(upload()).json() == json.loads(truth("poster.png", "audit"))
+
+
+@pytest.mark.parametrize("model", ["glm-4.6v-flash", "glm-4v-flash-web", "glm-4.6v-flash-web"])
+def test_the_chat_samples_curl_is_answered_under_every_name(url: str, model: str) -> None:
+    curl = shutil.which("curl")
+    if curl is None:
+        pytest.skip("no curl on this machine")
+    part = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PIXEL}"}}
+    text = {"type": "text", "text": "请描述这张图片的内容"}
+    content: Any = part if model == "glm-4.6v-flash" else [text, part]  # one part alone, as the manual has it
+    body = {"model": model, "messages": [{"role": "user", "content": content}], "max_tokens": 8, "temperature": 0.7}
+    headers = ["-H", "Content-Type: application/json", "-H", "Authorization: Bearer not-needed"]
+    command = [curl, "-s", f"{url}/v1/chat/completions", *headers, "-d", json.dumps(body)]
+    found = json.loads(subprocess.run(command, capture_output=True, check=True, timeout=60).stdout)
+    assert found["model"] == model and found["choices"][0]["finish_reason"] in ("stop", "length")
+
+
+def test_the_openai_like_interfaces_sample_streams_with_the_sdk(url: str) -> None:
+    client = openai.OpenAI(base_url=f"{url}/v1", api_key="not-needed")
+    link = {"url": f"data:image/png;base64,{base64_of('poster.png')}"}
+    parts: Any = [{"type": "text", "text": "这张图中的包是什么品牌?"}, {"type": "image_url", "image_url": link}]
+    asked: Any = {"model": "glm-4v-flash-web", "messages": [{"role": "user", "content": parts}], "max_tokens": 64}
+    whole = client.chat.completions.create(**asked)
+    assert whole.choices[0].message.content == "NOVA"
+    pieces = [chunk.choices[0].delta.content or "" for chunk in client.chat.completions.create(**asked, stream=True)]
+    assert "".join(pieces) == "NOVA"
+
+
+def test_a_page_elsewhere_that_sends_a_blob_url_reads_what_to_send_instead(url: str) -> None:
+    origin = {"Origin": "http://shop.example"}
+    asking = {**origin, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type"}
+    assert httpx.options(f"{url}/v1/chat/completions", headers=asking).is_success
+    content = [{"type": "image_url", "image_url": {"url": "blob:http://shop.example/5b2c"}}]
+    body = {"model": "glm-4v-flash-web", "messages": [{"role": "user", "content": content}]}
+    answer = httpx.post(f"{url}/v1/chat/completions", json=body, headers=origin)
+    assert answer.status_code == 400 and "send the bytes" in answer.json()["error"]["message"]
+    assert answer.headers["access-control-allow-origin"] == "*"
+
+
+def test_another_machine_reaches_the_server_by_this_ones_address(url: str) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # sends nothing: it only asks which of our addresses would be used
+        except OSError:
+            pytest.skip("this machine has no address but its loopback one")
+        address = probe.getsockname()[0]
+    answer = httpx.get(url.replace("127.0.0.1", address) + "/v1/models")
+    assert "glm-4v-flash-web" in [model["id"] for model in answer.json()["data"]]
 
 
 def expected(scene: str) -> Any:

@@ -37,7 +37,16 @@ PRICE: dict[str, Any] = {
 }
 NOW: dict[str, Any] = {"type": "function", "function": {"name": '现在 "几点" <b>'}}
 FREE: dict[str, Any] = {"type": "function", "function": {"name": "free", "parameters": {"type": "object"}}}
-TOOLS = (PRICE, NOW, FREE)
+# How everybody writes a function without arguments, though JSON Schema would let it have any.
+DICE: dict[str, Any] = {
+    "type": "function",
+    "function": {"name": "dice", "parameters": {"type": "object", "properties": {}}},
+}
+OPEN: dict[str, Any] = {
+    "type": "function",
+    "function": {"name": "open", "parameters": {"type": "object", "properties": {}, "additionalProperties": True}},
+}
+TOOLS = (PRICE, NOW, FREE, DICE, OPEN)
 
 
 @lru_cache(maxsize=1)
@@ -75,7 +84,9 @@ GOOD = {
     ),
     "a number among texts": call("get_price", item="a", unit="3"),
     "no parameters": call(NOW["function"]["name"]),
+    "no properties": call("dice"),
     "free arguments": call("free", x="1", 键="[]"),
+    "arguments beside no properties": call("open", x="1"),
 }
 BAD = {
     "text": "hello",
@@ -93,6 +104,7 @@ BAD = {
     "too long": call("get_price", item="a", code="abcd"),
     "too short": call("get_price", item="a", code="a"),
     "arguments where there are none": call(NOW["function"]["name"], x="1"),
+    "arguments where there are no properties": call("dice", sides="6"),
     "no end": call("get_price", item="tea").removesuffix("</tool_call>"),
     "two calls": "\n".join(2 * [call("get_price", item="tea")]),
 }

@@ -49,10 +49,16 @@ def _call_rules(rule: str, function: Mapping[str, Any]) -> Iterator[str]:
         parts.append(argument if key in required else f"{argument}?")
         yield _argument(argument, _literal(key), f"{argument}_value")
         yield f"{argument}_value: {_value(key, properties[key], schema)}"
-    if not properties and schema and schema.get("additionalProperties") is not False:
+    if not properties and _takes_any(schema):
         parts.append(f"{rule}_any*")
         yield _argument(f"{rule}_any", "KEY", "TEXT")
     yield f"{rule}: {' '.join(parts)} </tool_call>"
+
+
+def _takes_any(schema: Mapping[str, Any]) -> bool:
+    """Whether arguments without a name in the schema may be written. JSON Schema would allow them beside
+    `properties: {}` too, but that is how everybody writes a function without arguments."""
+    return bool(schema) and bool(schema.get("additionalProperties", "properties" not in schema))
 
 
 def _argument(rule: str, key: str, value: str) -> str:

@@ -29,22 +29,17 @@ def text_chars(chat: Chat) -> int:
 
 def check_text(chars: int, limit: int) -> None:
     if limit and chars > limit * MAX_CHARS_PER_TOKEN:
-        raise ContextLengthExceeded(
-            f"The messages hold {chars} characters of text, far more than the context of {limit} tokens can "
-            "take; shorten them.",
-            param="messages",
-        )
+        raise _over(limit, f"The messages hold {chars} characters of text, far more than that; shorten them.")
 
 
 def check_pictures(tokens: Sequence[int], limit: int) -> None:
     """Known from the headers alone: pictures that cannot fit are refused before any of them is decoded. `tokens`: of
     each picture."""
     if limit and sum(tokens) >= limit:
-        raise ContextLengthExceeded(
-            f"The {len(tokens)} pictures become {sum(tokens)} tokens, the context holds {limit}; send fewer or smaller "
-            "ones, ask for less detail, or start the server with a smaller --max-image-size or a larger "
-            "--max-model-len.",
-            param="messages",
+        raise _over(
+            limit,
+            f"The {len(tokens)} pictures become {sum(tokens)}; send fewer or smaller ones, ask for less detail, or start "
+            "the server with a smaller --max-image-size or a larger --max-model-len.",
         )
 
 
@@ -54,10 +49,16 @@ def fit(prompt: Prompt, params: SamplingParams, limit: int) -> SamplingParams:
         return params
     left = limit - prompt.num_tokens
     if left < max(1, params.min_tokens):
-        raise ContextLengthExceeded(
-            f"The prompt has {prompt.num_tokens} tokens ({prompt.num_image_tokens} of them for pictures); with an "
-            f"answer of at least {max(1, params.min_tokens)} that is over the context of {limit} tokens. Shorten "
-            "the messages, send fewer or smaller pictures, or start the server with a larger --max-model-len.",
-            param="messages",
+        raise _over(
+            limit,
+            f"The prompt has {prompt.num_tokens} ({prompt.num_image_tokens} of them for pictures), and the answer needs "
+            f"at least {max(1, params.min_tokens)}. Shorten the messages, send fewer or smaller pictures, or start the "
+            "server with a larger --max-model-len.",
         )
     return params if params.max_tokens <= left else replace(params, max_tokens=left)
+
+
+def _over(limit: int, why: str) -> ContextLengthExceeded:
+    """Begins with OpenAI's words, new and old: by them, not by the code, LangChain, LiteLLM and others know it."""
+    words = f"Input tokens exceed the configured limit: this model's maximum context length is {limit} tokens. {why}"
+    return ContextLengthExceeded(words, param="messages")
