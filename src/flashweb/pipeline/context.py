@@ -38,8 +38,8 @@ def check_pictures(tokens: Sequence[int], limit: int) -> None:
     if limit and sum(tokens) >= limit:
         raise _over(
             limit,
-            f"The {len(tokens)} pictures become {sum(tokens)}; send fewer or smaller ones, ask for less detail, or start "
-            "the server with a smaller --max-image-size or a larger --max-model-len.",
+            f"The {len(tokens)} pictures become {sum(tokens)}; send fewer or smaller ones, ask for less detail, or "
+            "start the server with a smaller --max-image-size or a larger --max-model-len.",
         )
 
 
@@ -51,9 +51,9 @@ def fit(prompt: Prompt, params: SamplingParams, limit: int) -> SamplingParams:
     if left < max(1, params.min_tokens):
         raise _over(
             limit,
-            f"The prompt has {prompt.num_tokens} ({prompt.num_image_tokens} of them for pictures), and the answer needs "
-            f"at least {max(1, params.min_tokens)}. Shorten the messages, send fewer or smaller pictures, or start the "
-            "server with a larger --max-model-len.",
+            f"The prompt has {prompt.num_tokens} ({prompt.num_image_tokens} of them for pictures), and the answer "
+            f"needs at least {max(1, params.min_tokens)}. Shorten the messages, send fewer or smaller pictures, or "
+            "start the server with a larger --max-model-len.",
         )
     return params if params.max_tokens <= left else replace(params, max_tokens=left)
 
