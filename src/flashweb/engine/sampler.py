@@ -57,12 +57,18 @@ def sample(
     if places is None:
         places = [seq.num_answer_tokens for seq in seqs]
     # A NaN anywhere in the row comes out as the maximum.
-    highest, tokens = logits.max(dim=-1) if largest is None else largest
+    highest, tokens = largest_of(logits) if largest is None else largest
     peaks = highest  # of what was chosen from
-    processed = [i for i, (seq, place) in enumerate(zip(seqs, places, strict=True)) if not _is_plain(seq, place)]
+    unmasked = _unmasked_rows(seqs, masks)
+    processed = [
+        i
+        for i, (seq, place) in enumerate(zip(seqs, places, strict=True))
+        if i not in unmasked and (seq.constraint is not None or not takes_the_largest(seq, place))
+    ]
     if processed:
         rows = on_device(processed, torch.int64, logits.device)
-        work, own = logits.index_select(0, rows), [seqs[i] for i in processed]
+        work = logits.clone() if len(processed) == len(seqs) else logits.index_select(0, rows)
+        own = [seqs[i] for i in processed]
         picked, picked_from = _process(work, own, [places[i] for i in processed], masks)
         tokens, peaks = tokens.index_copy(0, rows, picked), highest.index_copy(0, rows, picked_from)
     numbers = to_host(torch.stack((highest.double(), peaks.double(), tokens.double())))  # exact: ids are below 2^53
@@ -80,6 +86,17 @@ def sample(
         ]
 
     return Sampling(tokens, read)
+
+
+def largest_of(logits: Tensor) -> tuple[Tensor, Tensor]:
+    """`max(dim=-1)`, of equal ones the first; with numpy, which on a CPU does it in an eighth of the time: torch wakes
+    its threads for it."""
+    if logits.device.type != "cpu":
+        highest, tokens = logits.max(dim=-1)
+        return highest, tokens
+    numbers = logits.numpy()
+    places = numbers.argmax(axis=1)
+    return torch.from_numpy(np.take_along_axis(numbers, places[:, None], axis=1)[:, 0]), torch.from_numpy(places)
 
 
 def to_host(values: Tensor) -> Callable[[], Tensor]:
@@ -124,6 +141,14 @@ def _dead_rows(seqs: Ordered[Sequence], masks: MaskRows | None) -> dict[int, Fla
     return {constrained[index]: error for index, error in masks.errors.items()}
 
 
+def _unmasked_rows(seqs: Ordered[Sequence], masks: MaskRows | None) -> set[int]:
+    """Rows of constrained sequences whose largest raw logit is known to be allowed."""
+    if masks is None or not masks.passed:
+        return set()
+    constrained = [row for row, seq in enumerate(seqs) if seq.constraint is not None]
+    return {constrained[index] for index in masks.passed}
+
+
 def _broken(peak: float, dead_end: FlashwebError | None) -> FlashwebError:
     if math.isfinite(peak):
         if dead_end is not None:
@@ -134,12 +159,11 @@ def _broken(peak: float, dead_end: FlashwebError | None) -> FlashwebError:
     return FlashwebError(f"this request cannot go on: {text}", code="internal_error")
 
 
-def _is_plain(seq: Sequence, place: int) -> bool:
-    """Whether the largest raw logit is the answer."""
+def takes_the_largest(seq: Sequence, place: int) -> bool:
+    """Whether the largest raw logit is the choice, or of a structured answer the largest that is allowed."""
     s = seq.sampling
     return (
-        seq.constraint is None
-        and s.temperature < MIN_TEMPERATURE
+        s.temperature < MIN_TEMPERATURE
         and s.repetition_penalty == 1.0
         and s.presence_penalty == 0.0
         and s.frequency_penalty == 0.0
@@ -163,10 +187,10 @@ def _process(
     _penalise_repetition(work, seqs)
     _penalise_presence(work, seqs)
     _bias(work, seqs, places)
-    if masks is not None:
+    if masks is not None and len(masks.passed) < len(masks.bits):
         _mask(work, [row for row, seq in enumerate(seqs) if seq.constraint is not None], masks)
     _force(work, seqs, places)
-    highest, picked = work.max(dim=-1)
+    highest, picked = largest_of(work)
     drawing = [i for i, seq in enumerate(seqs) if seq.sampling.temperature >= MIN_TEMPERATURE]
     if drawing:
         rows = on_device(drawing, torch.int64, work.device)
@@ -225,13 +249,15 @@ def _bias(work: Tensor, seqs: Ordered[Sequence], places: Ordered[int]) -> None:
 def _mask(work: Tensor, rows: list[int], masks: MaskRows) -> None:
     """Takes away what is not allowed. `rows`: those of `work` that the masks are for, in order. A row without any
     token left is an error elsewhere, and chooses from all of them here."""
-    if work.device.type == "cpu":  # numpy has one operation for what takes torch six
-        unpacked = np.unpackbits(masks.bits.view(np.uint8), axis=1, bitorder="little")
-        allowed = torch.from_numpy(unpacked).view(torch.bool)[:, : work.shape[1]]
-    else:
-        bits = to_device(masks.bits, work.device).view(torch.uint8)
-        shifts = torch.arange(8, dtype=torch.uint8, device=work.device)
-        allowed = ((bits.unsqueeze(-1) >> shifts) & 1).flatten(1).bool()[:, : work.shape[1]]
+    kept = masks.bits
+    if masks.passed:
+        kept = kept[[index for index in range(len(kept)) if index not in masks.passed]]
+    if work.device.type == "cpu":
+        _mask_in_place(work.numpy(), rows, kept)
+        return
+    bits = to_device(kept, work.device).view(torch.uint8)
+    shifts = torch.arange(8, dtype=torch.uint8, device=work.device)
+    allowed = ((bits.unsqueeze(-1) >> shifts) & 1).flatten(1).bool()[:, : work.shape[1]]
     if allowed.shape[1] < work.shape[1]:
         allowed = torch.nn.functional.pad(allowed, (0, work.shape[1] - allowed.shape[1]))
     if len(rows) == len(work):
@@ -239,6 +265,16 @@ def _mask(work: Tensor, rows: list[int], masks: MaskRows) -> None:
     else:
         places = on_device(rows, torch.int64, work.device)
         work[places] = work.index_select(0, places).masked_fill_(~allowed, -math.inf)
+
+
+def _mask_in_place(work: NDArray[np.float32], rows: list[int], bits: NDArray[np.int32]) -> None:
+    """With numpy, which on a CPU does it in an eighth of the time of torch's operations."""
+    taken_away = np.unpackbits(bits.view(np.uint8), axis=1, count=work.shape[1], bitorder="little") == 0
+    if len(rows) == len(work):
+        np.copyto(work, -np.inf, where=taken_away)
+    else:
+        for row, places in zip(rows, taken_away, strict=True):
+            np.copyto(work[row], -np.inf, where=places)
 
 
 def _force(work: Tensor, seqs: Ordered[Sequence], places: Ordered[int]) -> None:

@@ -44,6 +44,12 @@ def compile_structure(structure: Structure, vocabulary: Vocabulary) -> llguidanc
     return matcher
 
 
+def is_failure(error: BaseException) -> bool:
+    """Whether it is something that went wrong, a panic of the native library among it (of which pyo3 makes an exception
+    that `except Exception` lets pass), and no order to stop."""
+    return isinstance(error, Exception) or type(error).__name__ == "PanicException"
+
+
 def _to_grammar(structure: Structure) -> str:
     source = structure.source
     try:
