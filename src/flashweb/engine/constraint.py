@@ -48,6 +48,7 @@ class Constraint:
         self._vocabulary = vocabulary
         self._after = after_token  # until it has come nothing is demanded but that the answer goes on
         self._error = ""
+        self._is_stopped = bool(matcher.is_stopped())  # nothing can follow, or an error
         ends = [] if after_token is None else [id for id in thought_end_ids if id != after_token]
         self._first = frozenset(id for id in ends if matcher.validate_tokens([id]))
         self._not_in_thought = vocabulary.eos_token_ids.union(id for id in ends if id not in self._first)
@@ -55,7 +56,7 @@ class Constraint:
     @property
     def is_complete(self) -> bool:
         """Whether the answer is whole and nothing can follow."""
-        return self._after is None and not self._error and bool(self._matcher.is_stopped())
+        return self._after is None and not self._error and self._is_stopped
 
     def accept(self, token_id: int) -> None:
         """The answer's next token. One that is not allowed makes every later mask an error."""
@@ -64,8 +65,11 @@ class Constraint:
                 self._after = None
             if token_id not in self._first:
                 return
-        if not self._error and not self._matcher.is_stopped() and not self._consume(token_id):
+        if self._error or self._is_stopped:
+            return
+        if not self._consume(token_id):
             self._error = self._error or self._matcher.get_error() or "a token came that it does not allow"
+        self._is_stopped = bool(self._matcher.is_stopped())
 
     def num_allowed(self, drafts: Sequence[int]) -> int:
         """How many of these could follow one after the other. Guesses never end an answer or pass a thought's end:
@@ -76,17 +80,18 @@ class Constraint:
         count = next((i for i, token in enumerate(drafts) if token in ends), len(drafts))
         if self._after is not None:
             return count
-        if self._error or self._matcher.is_stopped():
+        if self._error or self._is_stopped:
             return 0
         return int(self._ask(self._matcher.validate_tokens, list(drafts[:count]), failed=0))
 
     def fill(self, rows: NDArray[np.int32], wanted: MaskWanted) -> tuple[list[str], list[bool]]:
         """Masks of the next token and of the one behind each draft: int32 [1 + len(drafts), words], all of them set
-        before. Gives by row what is wrong with it, as a rule "", and whether its likeliest token is allowed: then it
-        has no mask. A row that allows nothing is not looked for."""
+        before. Gives what is wrong with each row, as a rule "", and where likeliest tokens are known, whether each is
+        allowed: then its row is left as it is. A row that allows nothing is not looked for."""
+        likeliest = wanted.likeliest
         if self._after is not None:
             _clear(rows, self._not_in_thought)
-            return [""] * len(rows), [token not in self._not_in_thought for token in wanted.likeliest]
+            return [""] * len(rows), [token not in self._not_in_thought for token in likeliest]
         errors: list[str] = []
         passed: list[bool] = []
         num_consumed = 0
@@ -94,12 +99,12 @@ class Constraint:
         for index in range(len(rows)):
             if index and not self._error and self._consume(wanted.drafts[index - 1]):
                 num_consumed += 1
-            passes = bool(wanted.likeliest) and not self._error and self._is_next(wanted.likeliest[index])
-            if not passes and not self._error:
+            if likeliest:
+                passed.append(not self._error and self._is_next(likeliest[index]))
+            if not self._error and not (likeliest and passed[index]):
                 self._ask(self._matcher.unsafe_compute_mask_ptr, address + index * num_bytes, num_bytes, failed=None)
-            self._error = self._error or self._matcher.get_error()
+                self._error = self._error or self._matcher.get_error()
             errors.append(self._error)
-            passed.append(passes and not self._error)
         if num_consumed and not self._error and not self._ask(self._matcher.rollback, num_consumed, failed=False):
             self._error = self._error or "its drafts cannot be taken back"
         for row in rows if wanted.held_back else ():
@@ -206,12 +211,14 @@ class MaskWanted:
 
 @dataclass(frozen=True, slots=True)
 class MaskRows:
-    """Masks of a step's constrained rows, in their order; the errors of those that cannot go on: their masks mean
-    nothing; and the rows whose likeliest token is allowed, which need none."""
+    """Masks of a step's constrained rows, in their order, and the errors of those that cannot go on: their masks mean
+    nothing. `settled` are the rows whose likeliest token is known, `refused` those of them where it is not allowed;
+    the rest of them have no mask."""
 
     bits: NDArray[np.int32]  # [rows, words]
     errors: dict[int, InvalidRequest]
-    passed: frozenset[int] = frozenset()
+    settled: frozenset[int] = frozenset()
+    refused: tuple[int, ...] = ()
 
 
 class Masks:
@@ -230,14 +237,16 @@ def fill_rows(wanted: Sequence[MaskWanted]) -> MaskRows:
     num_rows = sum(1 + len(one.drafts) for one in wanted)
     bits = np.full((num_rows, wanted[0].constraint._vocabulary.num_words), -1, dtype=np.int32)
     reasons: list[str] = []
-    passed: list[int] = []
+    settled: list[int] = []
+    refused: list[int] = []
     for one in wanted:
         start = len(reasons)
-        found, passes = one.constraint.fill(bits[start : start + 1 + len(one.drafts)], one)
+        found, passed = one.constraint.fill(bits[start : start + 1 + len(one.drafts)], one)
         reasons += found
-        passed += [start + index for index, allowed in enumerate(passes) if allowed]
-    if len(passed) == num_rows:
-        return MaskRows(bits, {}, frozenset(passed))
-    is_alive = bits.any(axis=1).tolist()
-    dead = [row for row, reason in enumerate(reasons) if reason or not is_alive[row]]
-    return MaskRows(bits, {row: _dead_end(reasons[row]) for row in dead}, frozenset(passed))
+        settled += range(start, start + len(passed))
+        refused += [start + index for index, allowed in enumerate(passed) if not allowed]
+    dead: list[int] = []
+    if refused or len(settled) < num_rows or any(reasons):
+        is_alive = bits.any(axis=1).tolist()
+        dead = [row for row, reason in enumerate(reasons) if reason or not is_alive[row]]
+    return MaskRows(bits, {row: _dead_end(reasons[row]) for row in dead}, frozenset(settled), tuple(refused))

@@ -128,8 +128,8 @@ class _Forward:
             self.logits = self.largest = None
 
     def sample_with_own_masks(self) -> None:
-        """With masks made here and now. Where the logits can be looked at, only for rows whose likeliest token is not
-        allowed, if that is what they would choose."""
+        """With masks made here and now, where the logits can be looked at only of rows whose likeliest token is not
+        what comes next."""
         likeliest: list[int] | None = None
         if self.logits is not None and self.logits.device.type == "cpu" and _has_constraints(self.chunks):
             self.largest = self.largest or largest_of(self.logits)

@@ -58,12 +58,16 @@ def sample(
         places = [seq.num_answer_tokens for seq in seqs]
     # A NaN anywhere in the row comes out as the maximum.
     highest, tokens = largest_of(logits) if largest is None else largest
+    settled: set[int] = set()
+    if masks is not None and masks.settled:
+        constrained = [row for row, seq in enumerate(seqs) if seq.constraint is not None]
+        settled = {constrained[index] for index in masks.settled}
+        tokens = _largest_allowed(logits, tokens, {constrained[index]: index for index in masks.refused}, masks)
     peaks = highest  # of what was chosen from
-    unmasked = _unmasked_rows(seqs, masks)
     processed = [
         i
         for i, (seq, place) in enumerate(zip(seqs, places, strict=True))
-        if i not in unmasked and (seq.constraint is not None or not takes_the_largest(seq, place))
+        if i not in settled and (seq.constraint is not None or not takes_the_largest(seq, place))
     ]
     if processed:
         rows = on_device(processed, torch.int64, logits.device)
@@ -141,12 +145,16 @@ def _dead_rows(seqs: Ordered[Sequence], masks: MaskRows | None) -> dict[int, Fla
     return {constrained[index]: error for index, error in masks.errors.items()}
 
 
-def _unmasked_rows(seqs: Ordered[Sequence], masks: MaskRows | None) -> set[int]:
-    """Rows of constrained sequences whose largest raw logit is known to be allowed."""
-    if masks is None or not masks.passed:
-        return set()
-    constrained = [row for row, seq in enumerate(seqs) if seq.constraint is not None]
-    return {constrained[index] for index in masks.passed}
+def _largest_allowed(logits: Tensor, tokens: Tensor, refused: dict[int, int], masks: MaskRows) -> Tensor:
+    """`tokens`, with the largest that is allowed in rows whose own is not. refused: row -> place of its mask. A dead
+    row is an error elsewhere."""
+    if not refused:
+        return tokens
+    chosen = tokens.clone()
+    for row, index in refused.items():
+        allowed = np.unpackbits(masks.bits[index].view(np.uint8), count=logits.shape[1], bitorder="little")
+        chosen[row] = int(np.where(allowed, logits[row].numpy(), -np.inf).argmax())
+    return chosen
 
 
 def _broken(peak: float, dead_end: FlashwebError | None) -> FlashwebError:
@@ -187,7 +195,7 @@ def _process(
     _penalise_repetition(work, seqs)
     _penalise_presence(work, seqs)
     _bias(work, seqs, places)
-    if masks is not None and len(masks.passed) < len(masks.bits):
+    if masks is not None and len(masks.settled) < len(masks.bits):
         _mask(work, [row for row, seq in enumerate(seqs) if seq.constraint is not None], masks)
     _force(work, seqs, places)
     highest, picked = largest_of(work)
@@ -250,8 +258,8 @@ def _mask(work: Tensor, rows: list[int], masks: MaskRows) -> None:
     """Takes away what is not allowed. `rows`: those of `work` that the masks are for, in order. A row without any
     token left is an error elsewhere, and chooses from all of them here."""
     kept = masks.bits
-    if masks.passed:
-        kept = kept[[index for index in range(len(kept)) if index not in masks.passed]]
+    if masks.settled:
+        kept = kept[[index for index in range(len(kept)) if index not in masks.settled]]
     if work.device.type == "cpu":
         _mask_in_place(work.numpy(), rows, kept)
         return
