@@ -22,8 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flashweb.engine.protocol import WireStructure
-from flashweb.errors import InvalidRequest
-from flashweb.structured.grammar import compile_structure, is_failure
+from flashweb.errors import InvalidRequest, is_failure
+from flashweb.structured.grammar import compile_structure
 from flashweb.structured.vocabulary import Vocabulary
 from flashweb.types import Structure
 

@@ -7,11 +7,14 @@ caller's structure comes here only after `trial.py` has seen it compile, or in t
 from __future__ import annotations
 
 import json
+import random
 import re
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import llguidance
+import numpy as np
 from llguidance.gbnf_to_lark import any_to_lark
 
 from flashweb.errors import InvalidRequest
@@ -44,10 +47,20 @@ def compile_structure(structure: Structure, vocabulary: Vocabulary) -> llguidanc
     return matcher
 
 
-def is_failure(error: BaseException) -> bool:
-    """Whether it is something that went wrong, a panic of the native library among it (of which pyo3 makes an exception
-    that `except Exception` lets pass), and no order to stop."""
-    return isinstance(error, Exception) or type(error).__name__ == "PanicException"
+def rehearse(matcher: llguidance.LLMatcher, *, num_tokens: int = 48, seconds: float = 0.25) -> None:
+    """Does to a copy what an engine does to it, along one answer: masks, drafts and their taking back. Whatever brings
+    the native library down brings down the process that calls this."""
+    walker, choose = matcher.deep_copy(), random.Random(0)
+    end = time.monotonic() + seconds
+    for _ in range(num_tokens):
+        bits = np.unpackbits(np.frombuffer(walker.compute_bitmask(), np.uint8), bitorder="little")
+        allowed = np.flatnonzero(bits)
+        if walker.is_error() or walker.is_stopped() or not len(allowed) or time.monotonic() > end:
+            return
+        token = int(allowed[choose.randrange(len(allowed))])
+        if walker.validate_tokens([token]) and walker.consume_token(token):
+            walker.rollback(1)
+        walker.consume_token(token)
 
 
 def _to_grammar(structure: Structure) -> str:
