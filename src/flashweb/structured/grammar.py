@@ -18,6 +18,7 @@ import numpy as np
 from llguidance.gbnf_to_lark import any_to_lark
 
 from flashweb.errors import InvalidRequest
+from flashweb.structured.patterns import searched
 from flashweb.structured.schema import KEYWORDS, check_schema, refusal
 from flashweb.structured.vocabulary import Vocabulary
 from flashweb.types import Structure
@@ -120,9 +121,10 @@ def _explained(structure: Structure, message: str) -> InvalidRequest:
         reason = _reason(message) or "it is no regular expression"
         for keyword, where, value in _keywords(schema, "#"):
             patterns = value if keyword == "patternProperties" and isinstance(value, dict) else [value]
-            if keyword in ("pattern", "patternProperties") and any(pattern in lines for pattern in patterns):
+            shown = {form for pattern in map(str, patterns) for form in (pattern, searched(pattern))}
+            if keyword in ("pattern", "patternProperties") and shown & set(lines):
                 return refusal(keyword, where, f"cannot be enforced: {reason}")
-    named = message.replace("patternProperty", "patternProperties")
+    named = message.replace("patternProperty", "patternProperties").replace("circular references", "circular $ref")
     present = {keyword: where for keyword, where, _ in reversed(list(_keywords(schema, "#")))}
     for keyword in sorted(present.keys() & set(KEYWORDS), key=lambda name: (-len(name), name)):
         if re.search(rf"(?<![\w$]){re.escape(keyword)}(?!\w)", named):

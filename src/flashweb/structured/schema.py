@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from flashweb.errors import InvalidRequest
+from flashweb.structured.patterns import searched
 
 TYPES = ("string", "number", "integer", "boolean", "null", "object", "array")
 FORMATS = ("date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid", "uri")
@@ -182,7 +183,7 @@ def _required(check: _Check, value: Any, where: str) -> Any:
 def _pattern(check: _Check, value: Any, where: str) -> Any:
     if not isinstance(value, str):
         raise refusal("pattern", where, f"must be a regular expression, got {_kind(value)}")
-    return value
+    return searched(value)
 
 
 def _format(check: _Check, value: Any, where: str) -> Any:
