@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from flashweb.output.text_values import Loose, value_rules
+from flashweb.structured.patterns import beyond
 from flashweb.structured.schema import FORMATS, check_schema, refusal
 
 MAX_CHARS = 1 << 20
@@ -44,7 +45,7 @@ def call_grammar(tools: Sequence[Mapping[str, Any]], *, parallel: bool) -> str:
 def _call_rules(rule: str, function: Mapping[str, Any]) -> Iterator[str]:
     strict = function.get("strict") is True
     given = function.get("parameters") or {}
-    schema = check_schema(given if strict else _without_foreign_formats(given))
+    schema = check_schema(given if strict else _loosened(given))
 
     def leave_out(loose: Loose) -> None:
         if strict:
@@ -75,18 +76,21 @@ def _argument(rule: str, key: str, value: str) -> str:
     return f'{rule}: <arg_key> {key} </arg_key> "\\n" <arg_value> {value} </arg_value> "\\n"'
 
 
-def _without_foreign_formats(schema: Any) -> Any:
-    """Without `format`s that nobody here knows, as `int32`: notes to the reader, where nothing strict was asked for."""
+def _loosened(schema: Any) -> Any:
+    """Where nothing strict was asked for, formats that nobody here knows, as `int32`, and patterns beyond the compiler
+    are notes to the reader."""
     if isinstance(schema, list):
-        return [_without_foreign_formats(below) for below in schema]
+        return [_loosened(below) for below in schema]
     if not isinstance(schema, Mapping):
         return schema
-    known = {key: value for key, value in schema.items() if key != "format" or not _is_foreign(value)}
-    return {key: value if key in ("enum", "const") else _without_foreign_formats(value) for key, value in known.items()}
+    kept = {key: value for key, value in schema.items() if not _is_note(key, value)}
+    return {key: value if key in ("enum", "const") else _loosened(value) for key, value in kept.items()}
 
 
-def _is_foreign(format: Any) -> bool:
-    return isinstance(format, str) and format not in FORMATS  # no text: a property of that name
+def _is_note(key: str, value: Any) -> bool:
+    if not isinstance(value, str):
+        return False  # a property of that name
+    return (key == "format" and value not in FORMATS) or (key == "pattern" and beyond(value) != "")
 
 
 def _literal(text: str) -> str:

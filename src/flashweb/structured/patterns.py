@@ -61,22 +61,28 @@ def searched(pattern: str) -> str:
     return f"^(?:{'|'.join(map(_whole, branches))})$"
 
 
+def beyond(pattern: str) -> str:
+    """Why the compiler could not take it, as far as that can be seen from here; as a rule ""."""
+    for tokens in _branches(pattern):
+        left, right = _anchors(tokens)
+        inner = tokens[left : len(tokens) - right]
+        if found := next((token for token in inner if token in ("^", "$") or _BEYOND.match(token)), None):
+            return f"cannot be enforced: it has {found} inside; no look-around, references or anchors but at its ends"
+    return ""
+
+
 def whole(pattern: str) -> str:
     """An expression that has to match all of a text in which the pattern is found. Raises ValueError with the reason
-    where there is none that the compiler knows."""
+    where there is none."""
     try:
         re.compile(pattern)
     except re.error as error:
-        # Python lacks a few of ECMA's escapes (\p); the compiler of grammars is the judge of those.
-        if "bad escape" not in str(error):
+        # Python lacks some of ECMA's escapes (\\p) and groups (?<name>); the compiler of grammars judges those.
+        if not re.match("bad escape|unknown extension", str(error)):
             raise ValueError(f"is no regular expression: {error}") from None
-    branches = _branches(pattern)
-    for tokens in branches:
-        left, right = _anchors(tokens)
-        inner = tokens[left : len(tokens) - right]
-        if beyond := next((token for token in inner if token in "^$" or _BEYOND.match(token)), None):
-            raise ValueError(f"has {beyond!r} in the middle, which cannot be enforced")
-    return "|".join(map(_whole, branches))
+    if reason := beyond(pattern):
+        raise ValueError(reason)
+    return "|".join(map(_whole, _branches(pattern)))
 
 
 def _branches(pattern: str) -> list[list[str]]:
