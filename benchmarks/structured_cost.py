@@ -3,10 +3,10 @@
     python benchmarks/structured_cost.py [--rounds N] [--batch 8]
 
 Two engines over one copy of the weights in this process, one with free answers and one with JSON under a schema; same
-prompts, as many tokens. They take turns step by step, so whatever else the machine does falls on
-both: compared is each step with the one beside it, and the ratio is the median over those pairs. Counted is decoding
-alone, without drafts: steps in which each of the batch gets one token. Beside wall-clock time stands the CPU time of all
-threads.
+prompts, as many tokens. They take turns step by step, so whatever else the machine does falls on both: compared is each
+step with the one beside it, and the ratio is the median over those pairs. Counted is decoding alone, without drafts:
+steps in which each of the batch gets one token. Beside wall-clock time stands the CPU time of all threads. Greedy is
+what this model, and every scene, does unless a request asks for something else.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import product
 from typing import Any
 
 import jsonschema
@@ -157,9 +158,9 @@ def test_the_likeliest_token_passes_where_the_mask_has_it_and_nowhere_else() -> 
     """What spares a greedy row its mask must not be of another opinion."""
     encode = FakeTokens().encode
     texts = ["", "[", '["', '["a', '["a",', "[12", '["ab", null', '["ab", null]']
-    structures = (LISTS, WireStructure("choice", '["[12", "[\\"a\\"]"]'), WireStructure("json_schema", "{}", THOUGHT_END))
+    choice, thought = WireStructure("choice", '["[12", "[\\"a\\"]"]'), WireStructure("json_schema", "{}", THOUGHT_END)
     seen: set[bool] = set()
-    for structure, text_before in ((one, text) for one in structures for text in texts):
+    for structure, text_before in product((LISTS, choice, thought), texts):
         constraint = fake_grammars().constraint(structure, (THOUGHT_END, CALL))
         for token in encode(text_before):
             constraint.accept(token)

@@ -46,7 +46,8 @@ CASES: dict[str, tuple[dict[str, Any], list[str], list[str]]] = {
     "a reference in a branch": ({"anyOf": [{"$ref": "#/$defs/Code"}, {"type": "null"}]}, ["C1", "null"], ["c1"]),
     "all of one": ({"allOf": [{"$ref": "#/$defs/Code"}]}, ["C1"], ["c1"]),
     "enum of a type": ({"type": "string", "enum": ["a", "b", 1]}, ["a", "b"], ["1", "c"]),
-    "in an array": ({"type": "array", "items": {"type": "string", "pattern": "^a+$"}}, ['["a", "aa"]', "[]"], ['["b"]']),
+    "in an array": ({"type": "array", "items": {"type": "string", "pattern": "^a+$"}}, ['["a", "aa"]', "[]"],
+                    ['["b"]']),
 }  # fmt: skip
 DEFS = {"$defs": {"Code": {"type": "string", "pattern": "^C[0-9]$"}}}
 

@@ -1,7 +1,7 @@
 """`pattern` and `format` of JSON Schema as regular expressions of the compiler's: what a whole text must match.
 
-A pattern is searched for, anywhere in a text (ECMA-262); its `\\d` and `\\w` are of ASCII. llguidance takes a `^` at the
-very beginning and a `$` at the very end for anchors, and knows no others, no look-around and no back-references. Pure.
+A pattern is searched for, anywhere in a text (ECMA-262); its `\\d` and `\\w` are of ASCII. llguidance takes a `^` at
+the very beginning and a `$` at the very end for anchors, and knows no others, no look-around and no back-references.
 """
 
 from __future__ import annotations
