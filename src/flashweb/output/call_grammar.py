@@ -13,6 +13,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from flashweb.errors import InvalidRequest
 from flashweb.output.text_values import Loose, value_rules
 from flashweb.structured.patterns import beyond
 from flashweb.structured.schema import FORMATS, check_schema, refusal
@@ -33,13 +34,21 @@ def call_grammar(tools: Sequence[Mapping[str, Any]], *, parallel: bool) -> str:
     ]
     size = 0
     for index, tool in enumerate(tools):
-        for rule in _call_rules(f"call_{index}", tool["function"]):
+        for rule in _named(f"call_{index}", tool["function"]):
             size += len(rule)
             if size > MAX_CHARS:
                 raise ValueError(f"the grammar of these tools is longer than {MAX_CHARS} characters")
             rules.append(rule)
     rules += ["KEY: /[^\\n]+/", "TEXT: /(?s:.*)/"]
     return "\n".join(rules) + "\n"
+
+
+def _named(rule: str, function: Mapping[str, Any]) -> Iterator[str]:
+    """The rules of its calls, with its name on what is wrong with its parameters."""
+    try:
+        yield from _call_rules(rule, function)
+    except InvalidRequest as error:
+        raise InvalidRequest(f"parameters of {function['name'][:80]!r}: {error.message}") from None
 
 
 def _call_rules(rule: str, function: Mapping[str, Any]) -> Iterator[str]:
