@@ -247,6 +247,6 @@ def fill_rows(wanted: Sequence[MaskWanted]) -> MaskRows:
         refused += [start + index for index, allowed in enumerate(passed) if not allowed]
     dead: list[int] = []
     if refused or len(settled) < num_rows or any(reasons):
-        is_alive: NDArray[np.bool_] = bits.any(axis=1)
+        is_alive = np.asarray(bits.any(axis=1))
         dead = [row for row, reason in enumerate(reasons) if reason or not is_alive[row]]
     return MaskRows(bits, {row: _dead_end(reasons[row]) for row in dead}, frozenset(settled), tuple(refused))

@@ -130,12 +130,14 @@ class _Forward:
     def sample_with_own_masks(self) -> None:
         """With masks made here and now, where the logits can be looked at only of rows whose likeliest token is not
         what comes next."""
+        if not _has_constraints(self.chunks):
+            self.sample(None)
+            return
         likeliest: list[int] | None = None
-        if self.logits is not None and self.logits.device.type == "cpu" and _has_constraints(self.chunks):
+        if self.logits is not None and self.logits.device.type == "cpu":
             self.largest = self.largest or largest_of(self.logits)
             likeliest = self.largest[1].tolist()
-        wanted = _masks_wanted(self.chunks, likeliest)
-        self.sample(fill_rows(wanted) if wanted else None)
+        self.sample(fill_rows(_masks_wanted(self.chunks, likeliest)))
 
     def read(self) -> list[list[Row]]:
         if self.error is not None:
@@ -174,9 +176,8 @@ class ModelRunner:
             encoding.ended()
         samples_late = any(_is_mask_unknown(chunk) for chunk in batch.chunks)
         # Where the processor is the device a thread would only take turns with those of the forward pass.
-        is_beside = self.model.device.type != "cpu" and not samples_late
-        wanted = _masks_wanted(batch.chunks) if is_beside else []
-        masks = self._masks.begin(wanted) if wanted else None
+        is_beside = not samples_late and self.model.device.type != "cpu" and _has_constraints(batch.chunks)
+        masks = self._masks.begin(_masks_wanted(batch.chunks)) if is_beside else None
         parts: list[_Forward | Exception] = []
         if not errors:
             try:
