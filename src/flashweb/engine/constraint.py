@@ -95,14 +95,13 @@ class Constraint:
         errors: list[str] = []
         passed: list[bool] = []
         num_consumed = 0
-        address, num_bytes = rows.ctypes.data, rows.strides[0]
         for index in range(len(rows)):
             if index and not self._error and self._consume(wanted.drafts[index - 1]):
                 num_consumed += 1
             if likeliest:
                 passed.append(not self._error and self._is_next(likeliest[index]))
             if not self._error and not (likeliest and passed[index]):
-                self._ask(self._matcher.unsafe_compute_mask_ptr, address + index * num_bytes, num_bytes, failed=None)
+                self._ask(self._matcher.unsafe_compute_mask_ptr, rows[index].ctypes.data, rows.strides[0], failed=None)
                 self._error = self._error or self._matcher.get_error()
             errors.append(self._error)
         if num_consumed and not self._error and not self._ask(self._matcher.rollback, num_consumed, failed=False):

@@ -150,11 +150,11 @@ def _largest_allowed(logits: Tensor, tokens: Tensor, refused: dict[int, int], ma
     row is an error elsewhere."""
     if not refused:
         return tokens
-    chosen = tokens.clone()
+    numbers, chosen = logits.numpy(), tokens.numpy().copy()
     for row, index in refused.items():
         allowed = np.unpackbits(masks.bits[index].view(np.uint8), count=logits.shape[1], bitorder="little")
-        chosen[row] = int(np.where(allowed, logits[row].numpy(), -np.inf).argmax())
-    return chosen
+        chosen[row] = np.where(allowed, numbers[row], -np.inf).argmax()
+    return torch.from_numpy(chosen)
 
 
 def _broken(peak: float, dead_end: FlashwebError | None) -> FlashwebError:
