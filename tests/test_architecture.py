@@ -27,7 +27,7 @@ ALLOWED: dict[str, set[str]] = {
     "media": {"types", "errors", "settings"},
     "prompt": {"media", "types", "errors", "settings"},
     "structured": {"prompt", "types", "errors"},
-    "output": {"types"},
+    "output": {"structured", "types", "errors"},
     "observe": {"engine", "types", "settings"},  # the engine's face and messages; nothing of the engine imports it
     "pipeline": {"media", "prompt", "structured", "engine", "output", "observe", "warm_up", *LEAVES},
     "scenes": {"types", "errors"},

@@ -136,3 +136,9 @@ class ConfigError(FlashwebError):
 
 class CheckpointError(FlashwebError):
     code = "checkpoint_error"
+
+
+def is_failure(error: BaseException) -> bool:
+    """Whether it is something that went wrong, a panic of the native library among it (of which pyo3 makes an exception
+    that `except Exception` lets pass), and no order to stop."""
+    return isinstance(error, Exception) or type(error).__name__ == "PanicException"

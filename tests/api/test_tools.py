@@ -256,3 +256,23 @@ async def test_boxes_come_in_pixels_of_the_picture_whole_and_streamed() -> None:
     *before, last = (chunk["choices"][0] for chunk in events_of(response.text)[:-1])
     assert last["delta"] == {"boxes": message["boxes"]} and last["finish_reason"] == "stop"
     assert not any("boxes" in choice["delta"] for choice in before)
+
+
+async def test_a_forced_call_that_cannot_follow_its_schema_is_a_400_that_names_tool_and_keyword() -> None:
+    def tool(strict: bool, **schema: Any) -> dict[str, Any]:
+        parameters = {"type": "object", "properties": {"code": schema}}
+        return {"type": "function", "function": {"name": "find", "strict": strict, "parameters": parameters}}
+
+    ahead = {"type": "string", "pattern": "^(?!x)"}
+    odd = {"type": "array", "items": {"anyOf": [{"uniqueItems": True}]}}
+    async with open_house(ScriptedEngine(CALL)) as house:
+        for offered, wanted in ((tool(True, **ahead), "pattern"), (tool(False, **odd), "uniqueItems")):
+            response = await house.chat("code?", tools=[offered], tool_choice="required")
+            assert response.status_code == 400 and not house.engine.asked
+            error = response.json()["error"]
+            assert error["param"] == "tools"
+            assert f"'find': the keyword \"{wanted}\" at #/properties/code" in error["message"]
+            assert (await house.chat("code?", tools=[offered])).status_code == 200, "nothing is enforced there"
+            house.engine.asked.clear()
+        response = await house.chat("code?", tools=[tool(False, **ahead)], tool_choice="required")
+        assert response.status_code == 200 and house.engine.asked[0][1].structure.kind == "grammar"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from flashweb.engine.constraint import Constraint, Grammars
+from flashweb.engine.constraint import Constraint, Grammars, MaskWanted, fill_rows
 from flashweb.engine.protocol import Submit, WireStructure
 from flashweb.structured.vocabulary import Vocabulary
 from tests.engine.fake_model import BROKEN_TOKEN, EOS, VOCAB, chain, row_of_logits
@@ -36,9 +36,10 @@ def fake_grammars() -> Grammars:
 
 
 def allowed(constraint: Constraint) -> set[int]:
-    row = np.zeros((1, 2), dtype=np.int32)
-    constraint.fill(row, ())
-    return set(np.flatnonzero(np.unpackbits(row.view(np.uint8), bitorder="little")).tolist())
+    masks = fill_rows([MaskWanted(constraint)])
+    for error in masks.errors.values():
+        raise error
+    return set(np.flatnonzero(np.unpackbits(masks.bits.view(np.uint8), bitorder="little")).tolist())
 
 
 def expected_structured(message: Submit, structure: WireStructure, letters: int = VOCAB) -> list[int]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from itertools import product
 from typing import Any
 
 import jsonschema
 import pytest
 
+from flashweb.engine.constraint import MaskWanted, fill_rows
 from flashweb.engine.core import EngineCore
 from flashweb.engine.protocol import Failed, Submit, Token, WireStructure
 from flashweb.errors import InvalidRequest
@@ -22,7 +24,7 @@ SCHEMA = {
     "maxItems": 4,
 }
 LISTS = WireStructure("json_schema", json.dumps(SCHEMA))
-THOUGHT_END = 7
+THOUGHT_END, CALL = 7, 6
 
 
 def structured_core(model: FakeModel | None = None, **changes: Any) -> EngineCore:
@@ -121,6 +123,55 @@ def test_a_thought_is_free_and_cannot_end_the_answer_and_what_follows_it_matches
         assert EOS not in thought
     for tokens in closed:
         check(tokens[tokens.index(THOUGHT_END) + 1 :])
+
+
+@pytest.mark.parametrize("overlap", [False, True])
+@pytest.mark.parametrize("speculation", ["off", "on"])
+def test_a_thought_cannot_end_in_a_call_that_its_structure_has_no_place_for(overlap: bool, speculation: str) -> None:
+    """`<tool_call>` ends a thought too, and an answer behind it would be held to nothing."""
+    structure = WireStructure("json_schema", json.dumps(SCHEMA), THOUGHT_END)
+    core = structured_core(
+        FakeModel(letters=4), overlap=overlap, speculation=speculation, thought_end_ids=(THOUGHT_END, CALL)
+    )
+    bias = {THOUGHT_END: 3.4, CALL: 9.0}
+    for loaded in ({"logit_bias": bias}, {}):
+        answers = answers_of(core, *(ask(f"t{i}", i, structure, max_tokens=90, **loaded) for i in range(4)))
+        assert not any(CALL in tokens for tokens in answers.values())
+        for tokens in answers.values():
+            if THOUGHT_END in tokens:
+                check(tokens[tokens.index(THOUGHT_END) + 1 :])
+
+
+@pytest.mark.parametrize("overlap", [False, True])
+def test_a_call_in_the_midst_of_a_thought_is_the_beginning_of_the_structure_that_begins_with_it(overlap: bool) -> None:
+    calls = f'start: "\\n"? <c{CALL}> NAME\nNAME: /[ab]{{3}}/\n'
+    core = structured_core(overlap=overlap, thought_end_ids=(THOUGHT_END, CALL))
+    messages = [ask(f"t{i}", i, WireStructure("grammar", calls, THOUGHT_END), logit_bias={CALL: 8.0}) for i in range(4)]
+    answers = answers_of(core, *messages)
+    assert all(CALL in tokens and THOUGHT_END not in tokens for tokens in answers.values())
+    for tokens in answers.values():
+        called = text_of(tokens[tokens.index(CALL) :])
+        assert len(called) == 3 and set(called) <= {"a", "b"}, "nothing else follows, and the answer is complete"
+
+
+def test_the_likeliest_token_passes_where_the_mask_has_it_and_nowhere_else() -> None:
+    """What spares a greedy row its mask must not be of another opinion."""
+    encode = FakeTokens().encode
+    texts = ["", "[", '["', '["a', '["a",', "[12", '["ab", null', '["ab", null]']
+    choice, thought = WireStructure("choice", '["[12", "[\\"a\\"]"]'), WireStructure("json_schema", "{}", THOUGHT_END)
+    seen: set[bool] = set()
+    for structure, text_before in product((LISTS, choice, thought), texts):
+        constraint = fake_grammars().constraint(structure, (THOUGHT_END, CALL))
+        for token in encode(text_before):
+            constraint.accept(token)
+        if constraint.is_complete or constraint._error:
+            continue
+        permitted = allowed(constraint)
+        for token in range(VOCAB):
+            masks = fill_rows([MaskWanted(constraint, likeliest=(token,))])
+            assert (masks.refused == ()) == (token in permitted), (structure, text_before, token)
+            seen.add(token in permitted)
+    assert seen == {False, True}
 
 
 def test_a_dead_end_fails_its_own_request_and_no_other() -> None:

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flashweb.engine import sampler
+from flashweb.engine.constraint import MaskRows
 from flashweb.engine.sampler import uniform
 from flashweb.engine.scheduler import Row, Sampled
 from flashweb.engine.sequence import Sequence, SequenceRules
@@ -156,6 +157,46 @@ def test_a_nan_or_infinite_row_fails_alone() -> None:
     drawing = {"temperature": 1.0, "top_p": 0.5, "logprobs": 1}
     results = sample(row, [sequence(), sequence(), sequence(**drawing), sequence(**drawing), sequence()])
     assert [isinstance(r, Exception) for r in results] == [False, True, False, True, False]
+
+
+@given(st.integers(1, 9), st.integers(1, 300), st.integers(0, 1 << 30))
+def test_the_largest_is_the_first_of_equals_as_torch_has_it(num_rows: int, width: int, seed: int) -> None:
+    numbers = np.random.default_rng(seed).integers(0, 4, (num_rows, width)).astype(np.float32)
+    numbers[0, ::7] = [math.nan, -math.inf, 3.0][seed % 3]
+    highest, places = sampler.largest_of(torch.from_numpy(numbers))
+    expected = torch.from_numpy(numbers).max(dim=-1)
+    assert torch.equal(places, expected.indices)
+    assert torch.equal(highest.nan_to_num(9.0), expected.values.nan_to_num(9.0))
+
+
+@pytest.mark.parametrize("company", [0, 3])
+@pytest.mark.parametrize("settled", [False, True])
+@pytest.mark.parametrize("width", [VOCAB, VOCAB - 5])
+def test_a_mask_takes_away_from_its_own_rows_alone(company: int, settled: bool, width: int) -> None:
+    """Rows of constrained sequences among others, some of them settled before; also logits shorter than the mask."""
+    rng = np.random.default_rng(company)
+    wanted = [np.flatnonzero(rng.random(width) < 0.1).tolist() or [1] for _ in range(3)]
+    bits = np.zeros((3, -(-VOCAB // 32)), dtype=np.int32)
+    for row, permitted in enumerate(wanted):
+        for token in permitted:
+            bits.view(np.uint32)[row, token // 32] |= np.uint32(1 << token % 32)
+    masks = MaskRows(bits, {}, frozenset({0, 2} if settled else ()), (2,) if settled else ())
+    held = [sequence(temperature=0.0 if settled and i != 1 else 1.0, seed=i) for i in range(3)]
+    for seq in held:
+        seq.constraint = object()  # type: ignore[assignment]  # its masks are made already
+    seqs = [seq for one in held for seq in (one, *(sequence() for _ in range(company)))]
+    logits = torch.from_numpy(rng.normal(size=(len(seqs), width)).astype(np.float32))
+    chosen = tokens(sampler.sample(logits, seqs, masks=masks).read())
+    for row, seq in enumerate(seqs):
+        if seq.constraint is None:
+            assert chosen[row] == int(logits[row].argmax())
+        elif settled and seq is held[0]:
+            assert chosen[row] == int(logits[row].argmax()), "its largest is allowed, whatever its mask says"
+        else:
+            index = held.index(seq)
+            assert chosen[row] in wanted[index]
+            if settled and seq is held[2]:
+                assert chosen[row] == max(wanted[index], key=lambda token: float(logits[row, token]))
 
 
 def test_stop_tokens_wait_for_min_tokens_and_bans_survive_it() -> None:

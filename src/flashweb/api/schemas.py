@@ -270,7 +270,7 @@ class FunctionDefinition(_AsGiven):
     name: Annotated[str, Field(min_length=1, max_length=MAX_NAME_CHARS)] = Field(description="what the model calls")
     description: str | None = Field(None, description="when to call it, for the model")
     parameters: dict[str, Any] | None = Field(None, description="a JSON Schema of type object; absent: no arguments")
-    strict: bool | None = Field(None, description="accepted; forced calls always follow the types of the schema")
+    strict: bool | None = Field(None, description="a forced call of it that cannot follow all of the schema is refused")
 
 
 class Tool(_AsGiven):

@@ -84,6 +84,8 @@ def forced_calls(request: schemas.ChatRequest) -> Structure | None:
         return None
     try:
         return Structure("grammar", call_grammar(use.tools, parallel=use.parallel), "tools")
+    except InvalidRequest as error:
+        raise InvalidRequest(f"a forced call cannot be enforced: {error.message}.", param="tools") from None
     except ValueError as error:
         raise InvalidRequest(
             f"a forced call cannot be enforced: {error}; simplify their parameters.", param="tools"

@@ -15,13 +15,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
 import llguidance
 import numpy as np
 from numpy.typing import NDArray
 
 from flashweb.engine.protocol import WireStructure
-from flashweb.errors import InvalidRequest
+from flashweb.errors import InvalidRequest, is_failure
 from flashweb.structured.grammar import compile_structure
 from flashweb.structured.vocabulary import Vocabulary
 from flashweb.types import Structure
@@ -34,62 +35,104 @@ Mask = NDArray[np.int32]  # [words]: bit i % 32 of word i // 32 is set where tok
 
 
 class Constraint:
-    def __init__(self, matcher: llguidance.LLMatcher, vocabulary: Vocabulary, after_token: int | None = None) -> None:
+    def __init__(
+        self,
+        matcher: llguidance.LLMatcher,
+        vocabulary: Vocabulary,
+        after_token: int | None = None,
+        thought_end_ids: Collection[int] = (),
+    ) -> None:
+        """`after_token` ends a thought, which is free; `thought_end_ids` are all tokens that do. One of the others, as
+        the beginning of a call, may come in a thought only where the structure itself can begin with it."""
         self._matcher = matcher
         self._vocabulary = vocabulary
         self._after = after_token  # until it has come nothing is demanded but that the answer goes on
         self._error = ""
+        self._is_stopped = bool(matcher.is_stopped())  # nothing can follow, or an error
+        ends = [] if after_token is None else [id for id in thought_end_ids if id != after_token]
+        self._first = frozenset(id for id in ends if matcher.validate_tokens([id]))
+        self._not_in_thought = vocabulary.eos_token_ids.union(id for id in ends if id not in self._first)
 
     @property
     def is_complete(self) -> bool:
         """Whether the answer is whole and nothing can follow."""
-        return self._after is None and not self._error and bool(self._matcher.is_stopped())
+        return self._after is None and not self._error and self._is_stopped
 
     def accept(self, token_id: int) -> None:
         """The answer's next token. One that is not allowed makes every later mask an error."""
         if self._after is not None:
-            if token_id == self._after:
+            if token_id == self._after or token_id in self._first:
                 self._after = None
-        elif not self._error and not self._matcher.is_stopped() and not self._matcher.consume_token(token_id):
-            self._error = self._matcher.get_error() or "a token came that it does not allow"
+            if token_id not in self._first:
+                return
+        if self._error or self._is_stopped:
+            return
+        if not self._consume(token_id):
+            self._error = self._error or self._matcher.get_error() or "a token came that it does not allow"
+        self._is_stopped = bool(self._matcher.is_stopped())
 
     def num_allowed(self, drafts: Sequence[int]) -> int:
         """How many of these could follow one after the other. Guesses never end an answer or pass a thought's end:
         what comes behind is then not a guess's to decide."""
-        eos = self._vocabulary.eos_token_ids
-        count = next((i for i, token in enumerate(drafts) if token in eos), len(drafts))
+        ends = self._vocabulary.eos_token_ids
         if self._after is not None:
-            return drafts.index(self._after) if self._after in drafts else count
-        if self._error or self._matcher.is_stopped():
+            ends = self._not_in_thought.union(self._first, (self._after,))
+        count = next((i for i, token in enumerate(drafts) if token in ends), len(drafts))
+        if self._after is not None:
+            return count
+        if self._error or self._is_stopped:
             return 0
-        return int(self._matcher.validate_tokens(list(drafts[:count])))
+        return int(self._ask(self._matcher.validate_tokens, list(drafts[:count]), failed=0))
 
-    def fill(self, rows: NDArray[np.int32], drafts: Sequence[int], held_back: Collection[int] = ()) -> None:
-        """Masks of the next token and of the one behind each draft: int32 [1 + len(drafts), words]. `held_back`: tokens
-        that are not to be chosen while there are others. Raises InvalidRequest when there are none at all."""
+    def fill(self, rows: NDArray[np.int32], wanted: MaskWanted) -> tuple[list[str], list[bool]]:
+        """Masks of the next token and of the one behind each draft: int32 [1 + len(drafts), words], all of them set
+        before. Gives what is wrong with each row, as a rule "", and where likeliest tokens are known, whether each is
+        allowed: then its row is left as it is. A row that allows nothing is not looked for."""
+        likeliest = wanted.likeliest
         if self._after is not None:
-            rows[:] = -1
-            _clear(rows, self._vocabulary.eos_token_ids)
-            return
-        consumed = 0
-        for index, row in enumerate(rows):
-            if index and not self._error and self._matcher.consume_token(drafts[index - 1]):
-                consumed += 1
-            self._fill_one(row, held_back)
-        if consumed and not self._matcher.rollback(consumed):
-            self._error = "its drafts cannot be taken back"
+            _clear(rows, self._not_in_thought)
+            return [""] * len(rows), [token not in self._not_in_thought for token in likeliest]
+        errors: list[str] = []
+        passed: list[bool] = []
+        num_consumed = 0
+        for index in range(len(rows)):
+            if index and not self._error and self._consume(wanted.drafts[index - 1]):
+                num_consumed += 1
+            if likeliest:
+                passed.append(not self._error and self._is_next(likeliest[index]))
+            if not self._error and not (likeliest and passed[index]):
+                self._ask(self._matcher.unsafe_compute_mask_ptr, rows[index].ctypes.data, rows.strides[0], failed=None)
+                self._error = self._error or self._matcher.get_error()
+            errors.append(self._error)
+        if num_consumed and not self._error and not self._ask(self._matcher.rollback, num_consumed, failed=False):
+            self._error = self._error or "its drafts cannot be taken back"
+        for row in rows if wanted.held_back else ():
+            _hold_back(row, wanted.held_back)
+        return errors, passed
 
-    def _fill_one(self, row: Mask, held_back: Collection[int]) -> None:
-        if not self._error:
-            self._matcher.unsafe_compute_mask_ptr(row.ctypes.data, row.nbytes)
-            self._error = self._matcher.get_error()
-        if self._error or not row.any():
-            raise _dead_end(self._error)
-        if held_back:
-            before = row.copy()
-            _clear(row[None], held_back)
-            if not row.any():
-                row[:] = before
+    def _is_next(self, token_id: int) -> bool:
+        return bool(self._ask(self._matcher.validate_tokens, [token_id], failed=0))
+
+    def _consume(self, token_id: int) -> bool:
+        return bool(self._ask(self._matcher.consume_token, token_id, failed=False))
+
+    def _ask(self, call: Callable[..., Any], *arguments: Any, failed: Any) -> Any:
+        """llguidance makes its own panics errors of the matcher. What comes out of it in spite of that ends this
+        answer, and no other: the matcher is not asked again."""
+        try:
+            return call(*arguments)
+        except BaseException as error:
+            if not is_failure(error):
+                raise
+            self._error = f"{type(error).__name__}: {error}"
+            return failed
+
+
+def _hold_back(row: Mask, tokens: Collection[int]) -> None:
+    before = row.copy()
+    _clear(row[None], tokens)
+    if not row.any():
+        row[:] = before
 
 
 def _clear(rows: NDArray[np.int32], tokens: Collection[int]) -> None:
@@ -129,7 +172,7 @@ class Grammars:
             self._vocabulary = self._load()
         return self._vocabulary
 
-    def constraint(self, structure: WireStructure) -> Constraint:
+    def constraint(self, structure: WireStructure, thought_end_ids: Collection[int] = ()) -> Constraint:
         """A new answer's. Raises InvalidRequest, CheckpointError."""
         key = structure.kind, structure.source
         with self._lock:
@@ -140,7 +183,7 @@ class Grammars:
             matcher = compile_structure(Structure(structure.kind, structure.source), self.vocabulary)
             with self._lock:  # not held while something compiles: the other thread's may be ready
                 self._remember(key, matcher)
-        return Constraint(matcher.deep_copy(), self.vocabulary, structure.after_token)
+        return Constraint(matcher.deep_copy(), self.vocabulary, structure.after_token, thought_end_ids)
 
     def _remember(self, key: tuple[str, str], matcher: llguidance.LLMatcher) -> None:
         if key not in self._compiled:
@@ -156,19 +199,25 @@ def _num_bytes(key: tuple[str, str]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class MaskWanted:
-    """One chunk's rows: a constraint, its drafts, and what it holds back."""
+    """One chunk's rows: a constraint, its drafts, what it holds back while there are other tokens, and, where a row's
+    choice is its largest logit and that is known, the likeliest token of each: if it is allowed it is the choice."""
 
     constraint: Constraint
     drafts: tuple[int, ...] = ()
     held_back: Collection[int] = ()
+    likeliest: Sequence[int] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class MaskRows:
-    """Masks of a step's constrained rows, and the errors of those that cannot go on, by row: theirs mean nothing."""
+    """Masks of a step's constrained rows, in their order, and the errors of those that cannot go on: their masks mean
+    nothing. `settled` are the rows whose likeliest token is known, `refused` those of them where it is not allowed;
+    the rest of them have no mask."""
 
     bits: NDArray[np.int32]  # [rows, words]
     errors: dict[int, InvalidRequest]
+    settled: frozenset[int] = frozenset()
+    refused: tuple[int, ...] = ()
 
 
 class Masks:
@@ -184,15 +233,19 @@ class Masks:
 
 def fill_rows(wanted: Sequence[MaskWanted]) -> MaskRows:
     """In the order they are wanted, a row for each next token and one behind each draft."""
-    counts = [1 + len(one.drafts) for one in wanted]
-    bits = np.full((sum(counts), wanted[0].constraint._vocabulary.num_words), -1, dtype=np.int32)
-    errors: dict[int, InvalidRequest] = {}
-    start = 0
-    for one, count in zip(wanted, counts, strict=True):
-        rows = bits[start : start + count]
-        try:
-            one.constraint.fill(rows, one.drafts, one.held_back)
-        except InvalidRequest as error:
-            errors.update(dict.fromkeys(range(start, start + count), error))
-        start += count
-    return MaskRows(bits, errors)
+    num_rows = sum(1 + len(one.drafts) for one in wanted)
+    bits = np.full((num_rows, wanted[0].constraint._vocabulary.num_words), -1, dtype=np.int32)
+    reasons: list[str] = []
+    settled: list[int] = []
+    refused: list[int] = []
+    for one in wanted:
+        start = len(reasons)
+        found, passed = one.constraint.fill(bits[start : start + 1 + len(one.drafts)], one)
+        reasons += found
+        settled += range(start, start + len(passed))
+        refused += [start + index for index, allowed in enumerate(passed) if not allowed]
+    dead: list[int] = []
+    if refused or len(settled) < num_rows or any(reasons):
+        is_alive = np.asarray(bits.any(axis=1))
+        dead = [row for row, reason in enumerate(reasons) if reason or not is_alive[row]]
+    return MaskRows(bits, {row: _dead_end(reasons[row]) for row in dead}, frozenset(settled), tuple(refused))

@@ -102,7 +102,7 @@ class EngineCore:
             raise InvalidRequest(f"request id {message.request_id!r} is in use; every request needs its own")
         seq = Sequence.from_submit(message, self.rules)
         if message.sampling.structure is not None:
-            seq.constraint = self.grammars.constraint(message.sampling.structure)
+            seq.constraint = self.grammars.constraint(message.sampling.structure, self.rules.thought_end_ids)
         self.scheduler.add(seq)
 
     def abort(self, request_id: str) -> bool:

@@ -23,7 +23,7 @@ from torch import Tensor
 from flashweb.engine.batch import PendingTokens, build_inputs, decode_numbers, is_decode
 from flashweb.engine.constraint import MaskRows, Masks, MaskWanted, fill_rows
 from flashweb.engine.encoder_cache import EncoderCache
-from flashweb.engine.sampler import Sampling, holds_back_stops, on_device, sample
+from flashweb.engine.sampler import Sampling, holds_back_stops, largest_of, on_device, sample, takes_the_largest
 from flashweb.engine.scheduler import Batch, Chunk, Row, Slice
 from flashweb.engine.sequence import Picture, Sequence
 from flashweb.errors import FlashwebError
@@ -128,8 +128,16 @@ class _Forward:
             self.logits = self.largest = None
 
     def sample_with_own_masks(self) -> None:
-        wanted = _masks_wanted(self.chunks)
-        self.sample(fill_rows(wanted) if wanted else None)
+        """With masks made here and now, where the logits can be looked at only of rows whose likeliest token is not
+        what comes next."""
+        if not _has_constraints(self.chunks):
+            self.sample(None)
+            return
+        likeliest: list[int] | None = None
+        if self.logits is not None and self.logits.device.type == "cpu":
+            self.largest = self.largest or largest_of(self.logits)
+            likeliest = self.largest[1].tolist()
+        self.sample(fill_rows(_masks_wanted(self.chunks, likeliest)))
 
     def read(self) -> list[list[Row]]:
         if self.error is not None:
@@ -167,14 +175,17 @@ class ModelRunner:
         if encoding is not None:
             encoding.ended()
         samples_late = any(_is_mask_unknown(chunk) for chunk in batch.chunks)
-        wanted = [] if samples_late else _masks_wanted(batch.chunks)
-        masks = self._masks.begin(wanted) if wanted else None
+        # Where the processor is the device a thread would only take turns with those of the forward pass.
+        is_beside = not samples_late and self.model.device.type != "cpu" and _has_constraints(batch.chunks)
+        masks = self._masks.begin(_masks_wanted(batch.chunks)) if is_beside else None
         parts: list[_Forward | Exception] = []
         if not errors:
             try:
                 whole = self._forward(batch)
-                if not samples_late:
-                    whole.sample(masks() if masks is not None else None)
+                if masks is not None:
+                    whole.sample(masks())
+                elif not samples_late:
+                    whole.sample_with_own_masks()
                 parts = [whole]
             except Exception as error:
                 _raise_if_device_lost(error)
@@ -307,13 +318,25 @@ def _is_mask_unknown(chunk: Chunk) -> bool:
     return chunk.samples and chunk.seq.constraint is not None and chunk.seq.is_pending
 
 
-def _masks_wanted(chunks: list[Chunk]) -> list[MaskWanted]:
-    """In the order of their sampled rows, of the chunks whose sequences are constrained."""
-    return [
-        MaskWanted(seq.constraint, chunk.drafts, seq.stop_token_ids if holds_back_stops(seq, chunk.place) else ())
-        for chunk in chunks
-        if chunk.samples and (seq := chunk.seq).constraint is not None
-    ]
+def _has_constraints(chunks: list[Chunk]) -> bool:
+    return any(chunk.samples and chunk.seq.constraint is not None for chunk in chunks)
+
+
+def _masks_wanted(chunks: list[Chunk], likeliest: list[int] | None = None) -> list[MaskWanted]:
+    """In the order of their sampled rows, of the chunks whose sequences are constrained. `likeliest`: by sampled row,
+    where they are known."""
+    wanted: list[MaskWanted] = []
+    row = 0
+    for chunk in chunks:
+        seq, first, row = chunk.seq, row, row + chunk.num_sampled
+        if chunk.samples and seq.constraint is not None:
+            held_back = seq.stop_token_ids if holds_back_stops(seq, chunk.place) else ()
+            is_known = likeliest is not None and all(
+                takes_the_largest(seq, chunk.place + ahead) for ahead in range(row - first)
+            )
+            own = likeliest[first:row] if likeliest is not None and is_known else ()
+            wanted.append(MaskWanted(seq.constraint, chunk.drafts, held_back, own))
+    return wanted
 
 
 def _as_tensor(picture: Picture) -> Tensor:

@@ -57,12 +57,22 @@ def sample(
     if places is None:
         places = [seq.num_answer_tokens for seq in seqs]
     # A NaN anywhere in the row comes out as the maximum.
-    highest, tokens = logits.max(dim=-1) if largest is None else largest
+    highest, tokens = largest_of(logits) if largest is None else largest
+    settled: set[int] = set()
+    if masks is not None and masks.settled:
+        constrained = [row for row, seq in enumerate(seqs) if seq.constraint is not None]
+        settled = {constrained[index] for index in masks.settled}
+        tokens = _largest_allowed(logits, tokens, {constrained[index]: index for index in masks.refused}, masks)
     peaks = highest  # of what was chosen from
-    processed = [i for i, (seq, place) in enumerate(zip(seqs, places, strict=True)) if not _is_plain(seq, place)]
+    processed = [
+        i
+        for i, (seq, place) in enumerate(zip(seqs, places, strict=True))
+        if i not in settled and (seq.constraint is not None or not takes_the_largest(seq, place))
+    ]
     if processed:
         rows = on_device(processed, torch.int64, logits.device)
-        work, own = logits.index_select(0, rows), [seqs[i] for i in processed]
+        work = logits.clone() if len(processed) == len(seqs) else logits.index_select(0, rows)
+        own = [seqs[i] for i in processed]
         picked, picked_from = _process(work, own, [places[i] for i in processed], masks)
         tokens, peaks = tokens.index_copy(0, rows, picked), highest.index_copy(0, rows, picked_from)
     numbers = to_host(torch.stack((highest.double(), peaks.double(), tokens.double())))  # exact: ids are below 2^53
@@ -80,6 +90,17 @@ def sample(
         ]
 
     return Sampling(tokens, read)
+
+
+def largest_of(logits: Tensor) -> tuple[Tensor, Tensor]:
+    """`max(dim=-1)`, of equal ones the first; with numpy, which on a CPU does it in an eighth of the time: torch wakes
+    its threads for it."""
+    if logits.device.type != "cpu":
+        highest, tokens = logits.max(dim=-1)
+        return highest, tokens
+    numbers = logits.numpy()
+    places = numbers.argmax(axis=1)
+    return torch.from_numpy(np.take_along_axis(numbers, places[:, None], axis=1)[:, 0]), torch.from_numpy(places)
 
 
 def to_host(values: Tensor) -> Callable[[], Tensor]:
@@ -124,6 +145,18 @@ def _dead_rows(seqs: Ordered[Sequence], masks: MaskRows | None) -> dict[int, Fla
     return {constrained[index]: error for index, error in masks.errors.items()}
 
 
+def _largest_allowed(logits: Tensor, tokens: Tensor, refused: dict[int, int], masks: MaskRows) -> Tensor:
+    """`tokens`, with the largest that is allowed in rows whose own is not. refused: row -> place of its mask. A dead
+    row is an error elsewhere."""
+    if not refused:
+        return tokens
+    numbers, chosen = logits.numpy(), tokens.numpy().copy()
+    for row, index in refused.items():
+        allowed = np.unpackbits(masks.bits[index].view(np.uint8), count=logits.shape[1], bitorder="little")
+        chosen[row] = np.where(allowed, numbers[row], -np.inf).argmax()
+    return torch.from_numpy(chosen)
+
+
 def _broken(peak: float, dead_end: FlashwebError | None) -> FlashwebError:
     if math.isfinite(peak):
         if dead_end is not None:
@@ -134,12 +167,11 @@ def _broken(peak: float, dead_end: FlashwebError | None) -> FlashwebError:
     return FlashwebError(f"this request cannot go on: {text}", code="internal_error")
 
 
-def _is_plain(seq: Sequence, place: int) -> bool:
-    """Whether the largest raw logit is the answer."""
+def takes_the_largest(seq: Sequence, place: int) -> bool:
+    """Whether the largest raw logit is the choice, or of a structured answer the largest that is allowed."""
     s = seq.sampling
     return (
-        seq.constraint is None
-        and s.temperature < MIN_TEMPERATURE
+        s.temperature < MIN_TEMPERATURE
         and s.repetition_penalty == 1.0
         and s.presence_penalty == 0.0
         and s.frequency_penalty == 0.0
@@ -163,10 +195,10 @@ def _process(
     _penalise_repetition(work, seqs)
     _penalise_presence(work, seqs)
     _bias(work, seqs, places)
-    if masks is not None:
+    if masks is not None and len(masks.settled) < len(masks.bits):
         _mask(work, [row for row, seq in enumerate(seqs) if seq.constraint is not None], masks)
     _force(work, seqs, places)
-    highest, picked = work.max(dim=-1)
+    highest, picked = largest_of(work)
     drawing = [i for i, seq in enumerate(seqs) if seq.sampling.temperature >= MIN_TEMPERATURE]
     if drawing:
         rows = on_device(drawing, torch.int64, work.device)
@@ -225,13 +257,15 @@ def _bias(work: Tensor, seqs: Ordered[Sequence], places: Ordered[int]) -> None:
 def _mask(work: Tensor, rows: list[int], masks: MaskRows) -> None:
     """Takes away what is not allowed. `rows`: those of `work` that the masks are for, in order. A row without any
     token left is an error elsewhere, and chooses from all of them here."""
-    if work.device.type == "cpu":  # numpy has one operation for what takes torch six
-        unpacked = np.unpackbits(masks.bits.view(np.uint8), axis=1, bitorder="little")
-        allowed = torch.from_numpy(unpacked).view(torch.bool)[:, : work.shape[1]]
-    else:
-        bits = to_device(masks.bits, work.device).view(torch.uint8)
-        shifts = torch.arange(8, dtype=torch.uint8, device=work.device)
-        allowed = ((bits.unsqueeze(-1) >> shifts) & 1).flatten(1).bool()[:, : work.shape[1]]
+    kept = masks.bits
+    if masks.settled:
+        kept = kept[[index for index in range(len(kept)) if index not in masks.settled]]
+    if work.device.type == "cpu":
+        _mask_in_place(work.numpy(), rows, kept)
+        return
+    bits = to_device(kept, work.device).view(torch.uint8)
+    shifts = torch.arange(8, dtype=torch.uint8, device=work.device)
+    allowed = ((bits.unsqueeze(-1) >> shifts) & 1).flatten(1).bool()[:, : work.shape[1]]
     if allowed.shape[1] < work.shape[1]:
         allowed = torch.nn.functional.pad(allowed, (0, work.shape[1] - allowed.shape[1]))
     if len(rows) == len(work):
@@ -239,6 +273,16 @@ def _mask(work: Tensor, rows: list[int], masks: MaskRows) -> None:
     else:
         places = on_device(rows, torch.int64, work.device)
         work[places] = work.index_select(0, places).masked_fill_(~allowed, -math.inf)
+
+
+def _mask_in_place(work: NDArray[np.float32], rows: list[int], bits: NDArray[np.int32]) -> None:
+    """With numpy, which on a CPU does it in an eighth of the time of torch's operations."""
+    taken_away = np.unpackbits(bits.view(np.uint8), axis=1, count=work.shape[1], bitorder="little") == 0
+    if len(rows) == len(work):
+        np.copyto(work, -np.inf, where=taken_away)
+    else:
+        for row, places in zip(rows, taken_away, strict=True):
+            np.copyto(work[row], -np.inf, where=places)
 
 
 def _force(work: Tensor, seqs: Ordered[Sequence], places: Ordered[int]) -> None:

@@ -49,7 +49,7 @@ from flashweb.engine.protocol import (
     receive_frame,
 )
 from flashweb.engine.start_clock import StartClock, process_start
-from flashweb.errors import CheckpointError, ConfigError, FlashwebError
+from flashweb.errors import CheckpointError, ConfigError, FlashwebError, is_failure
 
 if TYPE_CHECKING:
     from flashweb.engine.core import EngineCore
@@ -57,6 +57,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("flashweb.engine.worker")
 
 HEARTBEAT_SECONDS = 0.5
+STACK_BYTES = 16 << 20  # of threads: what compiles or masks here has been tried on an eighth (structured/trial.py)
 EXIT_CONFIG, EXIT_CHECKPOINT, EXIT_DEVICE = 3, 4, 5
 
 
@@ -65,7 +66,7 @@ class Compiled:
     """A structured request whose grammar is ready, or cannot be: from the thread that compiles to the main one."""
 
     message: Submit
-    error: Exception | None = None
+    error: BaseException | None = None
 
 
 class Line:
@@ -228,14 +229,14 @@ class Worker:
     def _compile(self, message: Submit, core: EngineCore) -> None:
         """On the thread for it: nobody's tokens wait for somebody's schema."""
         assert message.sampling.structure is not None
-        error: Exception | None = None
+        error: BaseException | None = None
         try:
             core.grammars.constraint(message.sampling.structure)
-        except Exception as caught:
+        except BaseException as caught:  # a native library's panic too, or the request would wait for ever
             error = caught
         self.line.inbox.put(Compiled(message, error))
 
-    def _submit(self, message: Submit, core: EngineCore, error: Exception | None = None) -> None:
+    def _submit(self, message: Submit, core: EngineCore, error: BaseException | None = None) -> None:
         try:
             if error is not None:
                 raise error
@@ -244,7 +245,9 @@ class Worker:
             self.line.send(NeedPixels(message.request_id))
         except FlashwebError as error:
             self.line.send(Failed(message.request_id, error.code or "invalid_request", error.message))
-        except Exception as error:
+        except BaseException as error:
+            if not is_failure(error):
+                raise
             # Whatever a message can trip over must cost its own request, not the neighbours'.
             logger.exception("request %s could not be taken", message.request_id)
             text = f"the engine could not read this request ({type(error).__name__})"
@@ -292,6 +295,7 @@ def _start_thread(target: Callable[[], None]) -> None:
 
 
 def main(path: str, config: EngineConfig) -> int:
+    threading.stack_size(STACK_BYTES)
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     connection.connect(path)
     line = Line(connection)

@@ -7,14 +7,18 @@ caller's structure comes here only after `trial.py` has seen it compile, or in t
 from __future__ import annotations
 
 import json
+import random
 import re
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import llguidance
+import numpy as np
 from llguidance.gbnf_to_lark import any_to_lark
 
 from flashweb.errors import InvalidRequest
+from flashweb.structured.patterns import searched
 from flashweb.structured.schema import KEYWORDS, check_schema, refusal
 from flashweb.structured.vocabulary import Vocabulary
 from flashweb.types import Structure
@@ -42,6 +46,22 @@ def compile_structure(structure: Structure, vocabulary: Vocabulary) -> llguidanc
     if matcher.is_error():
         raise _explained(structure, matcher.get_error())
     return matcher
+
+
+def rehearse(matcher: llguidance.LLMatcher, *, num_tokens: int = 48, seconds: float = 0.25) -> None:
+    """Does to a copy what an engine does to it, along one answer: masks, drafts and their taking back. Whatever brings
+    the native library down brings down the process that calls this."""
+    walker, choose = matcher.deep_copy(), random.Random(0)
+    end = time.monotonic() + seconds
+    for _ in range(num_tokens):
+        bits = np.unpackbits(np.frombuffer(walker.compute_bitmask(), np.uint8), bitorder="little")
+        allowed = np.flatnonzero(bits)
+        if walker.is_error() or walker.is_stopped() or not len(allowed) or time.monotonic() > end:
+            return
+        token = int(allowed[choose.randrange(len(allowed))])
+        if walker.validate_tokens([token]) and walker.consume_token(token):
+            walker.rollback(1)
+        walker.consume_token(token)
 
 
 def _to_grammar(structure: Structure) -> str:
@@ -101,9 +121,10 @@ def _explained(structure: Structure, message: str) -> InvalidRequest:
         reason = _reason(message) or "it is no regular expression"
         for keyword, where, value in _keywords(schema, "#"):
             patterns = value if keyword == "patternProperties" and isinstance(value, dict) else [value]
-            if keyword in ("pattern", "patternProperties") and any(pattern in lines for pattern in patterns):
+            shown = {form for pattern in map(str, patterns) for form in (pattern, searched(pattern))}
+            if keyword in ("pattern", "patternProperties") and shown & set(lines):
                 return refusal(keyword, where, f"cannot be enforced: {reason}")
-    named = message.replace("patternProperty", "patternProperties")
+    named = message.replace("patternProperty", "patternProperties").replace("circular references", "circular $ref")
     present = {keyword: where for keyword, where, _ in reversed(list(_keywords(schema, "#")))}
     for keyword in sorted(present.keys() & set(KEYWORDS), key=lambda name: (-len(name), name)):
         if re.search(rf"(?<![\w$]){re.escape(keyword)}(?!\w)", named):

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from flashweb.errors import InvalidRequest
+from flashweb.structured.patterns import beyond, searched
 
 TYPES = ("string", "number", "integer", "boolean", "null", "object", "array")
 FORMATS = ("date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid", "uri")
@@ -40,7 +41,7 @@ _NUMBERS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multi
 _SCHEMAS_BY_NAME = ("properties", "patternProperties", "$defs", "definitions")
 _LISTS_OF_SCHEMAS = ("prefixItems", "allOf", "anyOf", "oneOf")
 # JSON writes these only as \uXXXX, which the grammar leaves out: half of a surrogate pair is no text.
-_UNWRITABLE = re.compile("[\x00-\x07\x0b\x0e-\x1f\ud800-\udfff]")
+_UNWRITABLE = re.compile("[\x00-\x07\x0b\x0e-\x1f\x7f\ud800-\udfff]")
 
 
 def check_schema(schema: Any) -> dict[str, Any]:
@@ -109,7 +110,13 @@ class _Check:
         if keyword == "properties":
             for name in value:
                 _writable(name, "properties", where)
-        return {name: self.schema(below, f"{where}/{keyword}/{name}") for name, below in value.items()}
+        checked = {name: self.schema(below, f"{where}/{keyword}/{name}") for name, below in value.items()}
+        if keyword != "patternProperties":
+            return checked
+        for name in checked:
+            if reason := beyond(name):
+                raise refusal(keyword, where, reason)
+        return {searched(name): below for name, below in checked.items()}
 
     def _list(self, keyword: str, value: Any, where: str) -> list[Any]:
         if not isinstance(value, list) or not value:
@@ -182,7 +189,9 @@ def _required(check: _Check, value: Any, where: str) -> Any:
 def _pattern(check: _Check, value: Any, where: str) -> Any:
     if not isinstance(value, str):
         raise refusal("pattern", where, f"must be a regular expression, got {_kind(value)}")
-    return value
+    if reason := beyond(value):
+        raise refusal("pattern", where, reason)
+    return searched(value)
 
 
 def _format(check: _Check, value: Any, where: str) -> Any:
@@ -215,7 +224,7 @@ def _number(keyword: str, value: Any, where: str) -> Any:
         raise refusal(keyword, where, f"is {_shown(value)}; it must be a number")
     if keyword == "multipleOf" and value <= 0:
         raise refusal(keyword, where, f"is {value}; it must be above 0")
-    if abs(value) > 1e15:
+    if not abs(value) <= 1e15:
         raise refusal(keyword, where, f"is {_shown(value)}; bounds up to 1e15 are enforced")
     return value
 
@@ -231,8 +240,8 @@ def _properties_count(checked: dict[str, Any], where: str) -> None:
 
 
 def _writable(value: Any, keyword: str, where: str) -> None:
-    if isinstance(value, int) and abs(value) > MAX_INTEGER:
-        raise refusal(keyword, where, f"holds {_shown(value)}; whole numbers up to 2^53 are enforced")
+    if isinstance(value, int | float) and not abs(value) <= MAX_INTEGER:  # NaN is not either
+        raise refusal(keyword, where, f"holds {_shown(value)}; numbers up to 2^53 are enforced")
     if isinstance(value, str):
         if _UNWRITABLE.search(value):
             raise refusal(keyword, where, "holds a control character, which an answer cannot write")
