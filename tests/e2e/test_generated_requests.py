@@ -50,8 +50,8 @@ RUNS = {
     # Short answers: a model on a CPU that writes until its context is full takes its time.
     "nano": Run(
         ("--max-model-len", "256", "--threads", "1"),
-        max_examples=8,
-        at_least=300,
+        max_examples=16,
+        at_least=150,
         more=("--phases", "examples,fuzzing"),
         environ={"REAL_PICTURES": "1"},
     ),
