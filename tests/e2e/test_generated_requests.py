@@ -134,7 +134,9 @@ def check_that_all_was_reached(name: str, routes: list[str], answered: dict[str,
         routes = [route for route in routes if not route.endswith(("/chat/completions", "{name}", "/audit-image"))]
     for route in routes:
         assert by_route[route], f"{route} was not asked"
-        if name != "strict" and "{request_id}" not in route and not ("/api/" in route and "POST" in route):
+        # A request in flight is nothing that can be guessed, and few texts are a picture.
+        is_answerable = route.startswith("GET") or ("REAL_PICTURES" in RUNS[name].environ and "/api/" not in route)
+        if is_answerable and name != "strict":
             assert "200" in statuses[route], f"{route} answered only {statuses[route]}"
     if name == "keys":
         is_open = ("/health", "/v1/health", "/health/live", "/health/ready")
