@@ -143,4 +143,5 @@ def check_that_all_was_reached(name: str, routes: list[str], answered: dict[str,
         refused = {route for route in routes if "401" in statuses[route]}  # beside what ignored_auth itself tries
         assert len(refused) >= 10 and not [route for route in refused if route.endswith(is_open)], refused
     if name == "strict":
-        assert "429" in statuses["POST /v1/chat/completions"] and "429" not in statuses["GET /health"]
+        limited = {route for route in routes if "429" in statuses[route]}  # whichever came late in a minute
+        assert len(limited) >= 3 and not [route for route in limited if "/health" in route], limited
