@@ -350,9 +350,7 @@ class ChatRequest(_Wire):
     repetition_penalty: Annotated[float, Field(ge=0.01, le=10)] | None = Field(
         None, description="divides the score of tokens in prompt or answer; 1: off"
     )
-    seed: Seed | None = Field(
-        None, description="the same seed and request give the same answer"
-    )
+    seed: Seed | None = Field(None, description="the same seed and request give the same answer")
     stop: StopText | Annotated[list[StopText], Field(max_length=MAX_STOP)] | None = Field(
         None, description="texts that end the answer and are not part of it"
     )
