@@ -2,6 +2,7 @@
 # Retrain flashweb-nano from nothing: fonts and words, training, export into the package, scores.
 #   training/run.sh [MINUTES] [more flags of training.train, such as --init FOLDER --peak 0.5]
 # Needs a CUDA GPU and about 16 CPU cores to draw pages; uses all GPUs it finds, each of which wants as many cores.
+# The scores take a quarter of an hour of CPU; VERIFY="--limit 2" asks two cases of each set.
 # The shipped model took about 90 minutes of one H200 in all, most of them on two at once.
 set -eu
 cd "$(dirname "$0")/.."
@@ -17,4 +18,5 @@ LAUNCH=""
 # shellcheck disable=SC2086  # words, not one word
 "$PYTHON" -m $LAUNCH training.train --minutes "$MINUTES" --atlas "$(nproc)" --out "$OUT" "$@"
 "$PYTHON" -m training.export --weights "$OUT/last.pt" --out src/flashweb/models/flashweb-nano
-"$PYTHON" -m training.verify --model src/flashweb/models/flashweb-nano --out training/results/verify.json
+# shellcheck disable=SC2086
+"$PYTHON" -m training.verify --model src/flashweb/models/flashweb-nano --out training/results/verify.json ${VERIFY:-}
