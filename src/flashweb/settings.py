@@ -276,6 +276,21 @@ class EngineSettings(_Section):
     lazy_load: bool = option(False, "be ready at once and load the model on the first request")
 
 
+class StorageSettings(_Section):
+    """What outlives a request: uploaded files, stored responses, jobs."""
+
+    data_dir: str | None = option(
+        None, "folder for what outlives a request; default: flashweb in $XDG_DATA_HOME or ~/.local/share"
+    )
+
+    @property
+    def folder(self) -> Path:
+        """Of this server's own; made by whoever first writes into it."""
+        if self.data_dir:
+            return Path(self.data_dir).expanduser()
+        return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "flashweb"
+
+
 class LogSettings(_Section):
     """What the server writes to standard error."""
 
@@ -300,6 +315,7 @@ class Settings(_Section):
     media: MediaSettings = Field(default_factory=MediaSettings)
     model: ModelSettings = Field(default_factory=ModelSettings)
     engine: EngineSettings = Field(default_factory=EngineSettings)
+    storage: StorageSettings = Field(default_factory=StorageSettings)
     log: LogSettings = Field(default_factory=LogSettings)
 
 
