@@ -29,6 +29,7 @@ from flashweb.errors import (
     Overloaded,
     TooLarge,
 )
+from flashweb.media import Documents, MediaSettings
 from flashweb.observe.work import Work, current_work, opening_of
 from flashweb.output import END_THINK, MARKS, ReplySplitter, TextStream, find_boxes
 from flashweb.prompt import PromptProcessor
@@ -141,6 +142,7 @@ class Pipeline:
         self.model_name = model_name
         self._loader = loader
         self._trials = Trials(processor.folder, processor.eos_token_ids)
+        self.documents = Documents(MediaSettings.from_options(settings.media), processor.geometry)
         self._tickets: set[Ticket] = set()
         # Where several web processes share an engine: takes how many are inside here, returns how many elsewhere.
         self.tell_inside: Callable[[int], int] = lambda inside: 0
@@ -241,6 +243,7 @@ class Pipeline:
                 await self._life
         await self.engine.stop()
         await self._trials.close()
+        await self.documents.close()
         self._loader.close()
 
     # --- what operators ask ----------------------------------------------------------------------------------------
@@ -419,7 +422,7 @@ class Pipeline:
         token pays for each one that it passes through."""
         self._check_text_length(chat)
         params = await self._hold_to(chat, params)
-        images = await self._load(chat.images, watch)
+        chat, images = await self._load(chat, watch)
         prompt = await self._build(chat, images)
         params = self._fit(prompt, params)
         trace = trace or Trace()
@@ -430,20 +433,25 @@ class Pipeline:
         choices = [self._choice(i, one, prompt, _nth(params, i), replace(watch), kept) for i, (one, kept) in jobs]
         return choices[0] if watch.n == 1 else _merge(choices)
 
-    async def _load(self, parts: Sequence[ImagePart], watch: _Watch) -> Sequence[PixelPatches]:
-        if not parts:
-            return ()
+    async def _load(self, chat: Chat, watch: _Watch) -> tuple[Chat, Sequence[PixelPatches]]:
+        """The pictures of a chat, and the chat with what its documents became."""
+        if not chat.images and not chat.documents:
+            return chat, ()
         log_settings = self.settings.log
         wants_hashes = watch.counted and log_settings.access_log and log_settings.log_image_hash
         times = watch.work.pictures = PictureTimes(hashes=[] if wants_hashes else None)
         images: Sequence[PixelPatches] = ()
         try:
+            if chat.documents:
+                chat = await self.documents.open(chat, self._check_page_sizes, times)
+                self._check_text_length(chat)
+            parts = chat.images
             images = await self._loader.load(parts, partial(self._check_picture_sizes, parts), times)
         finally:
             if watch.counted:
                 self.metrics.pictures(times, images)
         watch.work.picture_sizes = tuple(image.source_size for image in images)
-        return images
+        return chat, images
 
     async def _hold_to(self, chat: Chat, params: SamplingParams) -> SamplingParams:
         """Refuses a structure that cannot be enforced; a thought before the answer is not held to it."""
@@ -472,6 +480,17 @@ class Pipeline:
                 f"The {len(sizes)} pictures become {tokens} tokens, the context holds {limit}; send fewer or smaller "
                 "ones, ask for less detail, or start the server with a smaller --max-image-size or a larger "
                 "--max-model-len.",
+                param="messages",
+            )
+
+    def _check_page_sizes(self, sizes: Sequence[tuple[int, int]]) -> None:
+        """Of a request's documents, in the size the model sees, before any page is drawn."""
+        limit = self.engine.state.max_model_len
+        tokens = sum(self._loader.num_image_tokens(size) for size in sizes)
+        if limit and tokens >= limit:
+            raise ContextLengthExceeded(
+                f"The {len(sizes)} pages become {tokens} tokens, the context holds {limit}; choose fewer with pages, "
+                "draw them smaller with dpi, or start the server with a larger --max-model-len.",
                 param="messages",
             )
 
