@@ -36,10 +36,10 @@ from flashweb.media.decode import OFFERED, sniff
 from flashweb.media.fetch import FETCHES_AT_ONCE, Fetcher, fetch_timed
 from flashweb.media.geometry import ImageGeometry
 from flashweb.media.page_cache import PageCache
-from flashweb.media.pdf import PdfFile, PdfWorkers
 from flashweb.media.settings import MediaSettings
 from flashweb.media.sources import read_inline
 from flashweb.media.together import all_of
+from flashweb.pdf.workers import PdfFile, PdfWorkers
 from flashweb.types import Chat, DocumentPart, ImagePart, Part, PictureTimes, TextPart
 
 _T = TypeVar("_T")

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import flashweb
 from flashweb.errors import FlashwebError, InvalidDocument, NotReady, UnsupportedMediaType
-from flashweb.media.pdf_wire import (
+from flashweb.pdf.wire import (
     LENGTH,
     Answer,
     Draw,
@@ -175,7 +175,7 @@ class _Worker:
             return self._process
         await self.end()
         process = self._process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "flashweb.media.pdf_worker", str(self._memory_bytes), str(self._page_seconds)),
+            *(sys.executable, "-m", "flashweb.pdf.worker", str(self._memory_bytes), str(self._page_seconds)),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             env={**{name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}, "PYTHONPATH": _SOURCE},

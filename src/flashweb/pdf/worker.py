@@ -1,6 +1,6 @@
-"""A process that draws PDF pages, one question at a time (`media/pdf_wire.py`), with PDFium.
+"""A process that draws PDF pages, one question at a time (`pdf/wire.py`), with PDFium.
 
-    python -m flashweb.media.pdf_worker MEMORY_BYTES PAGE_SECONDS
+    python -m flashweb.pdf.worker MEMORY_BYTES PAGE_SECONDS
 
 Whatever a document does to its reader ends here: the process has a bound on its memory and, for each question, on its
 CPU time, and is given nothing of the server's environment. The library is built without JavaScript and XFA; forms are
@@ -20,7 +20,7 @@ from typing import BinaryIO
 
 from PIL import Image, ImageChops
 
-from flashweb.media.pdf_wire import (
+from flashweb.pdf.wire import (
     LENGTH,
     Answer,
     Draw,
