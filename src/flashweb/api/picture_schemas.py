@@ -37,8 +37,10 @@ class PicturesIn(BaseModel):
     enhance: schemas.Enhance | None = Field(
         None, description="text: makes the pictures grey, doubles their contrast and sharpens them"
     )
-    pages: schemas.PageRanges | None = Field(
-        None, description='of a PDF, which pages are the pictures, from 1, such as "1-3,7" or "10-"; default: all'
+    pages: str | None = Field(
+        None,
+        max_length=200,
+        description='of a PDF, which pages are the pictures, from 1, such as "1-3,7" or "10-"; default: all',
     )
     dpi: schemas.Dpi | None = Field(
         None, description="how finely the pages of a PDF are drawn, in dots per inch; default 144"

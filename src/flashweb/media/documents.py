@@ -357,7 +357,7 @@ _WORDS = (
         f"no picture of a kind read here; send a {OFFERED} file",
         "nothing that is read here; send a PDF or text in UTF-8",
     ),
-    ("scale it down or compress it", "split it or compress its pictures"),
+    ("scale it down or compress it", "split it or save it smaller"),
     ("data:image/png;base64", "data:application/pdf;base64"),
     ("the picture", "the document"),
 )
