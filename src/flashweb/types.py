@@ -174,6 +174,7 @@ class PictureTimes:
     """Where the time of one request's pictures went, in seconds, and what they weighed. Worker threads add to it."""
 
     fetches: list[tuple[str, float]] = field(default_factory=list)  # how it ended, how long: of remote ones
+    draws: list[float] = field(default_factory=list)  # of pages that were not kept, with the wait for their turn
     decodes: list[float] = field(default_factory=list)
     preparations: list[float] = field(default_factory=list)  # resize and cut; one of each for a picture not kept ready
     file_bytes: list[int] = field(default_factory=list)

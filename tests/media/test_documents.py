@@ -64,6 +64,12 @@ async def refused(documents: Documents, part: DocumentPart) -> FlashwebError:
     return caught.value
 
 
+async def all_ended(documents: Documents) -> None:
+    async with asyncio.timeout(10):
+        while documents.workers.process_ids:  # noqa: ASYNC110 - the kernel sets no event
+            await asyncio.sleep(0.01)
+
+
 async def test_a_document_is_named_and_every_page_has_its_number_and_picture(documents: Documents) -> None:
     data = pdfs.pdf(pdfs.text("first"), pdfs.colour(1, 0, 0))
     parts = await opened(documents, document(data, name="bill.pdf"))
@@ -143,12 +149,16 @@ async def test_a_document_that_comes_again_is_not_drawn_again(documents: Documen
     assert documents.workers.num_drawn == before + 4
 
 
-async def test_what_is_kept_is_bounded() -> None:
+async def test_what_is_kept_is_bounded_and_who_has_nothing_to_do_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flashweb.pdf.workers.IDLE_SECONDS", 0.5)
     documents = Documents(replace(SETTINGS, document_cache_bytes=40_000))
     try:
         for _ in range(2):
             await opened(documents, document(pdfs.numbered(4)))
         assert documents.workers.num_drawn == 8  # only two pages have room
+        assert len(documents.workers.process_ids) == 1
+        await all_ended(documents)
+        assert await opened(documents, document(pdfs.numbered(1)))
     finally:
         await documents.close()
 
@@ -165,6 +175,8 @@ async def test_several_documents_stand_where_they_stood(documents: Documents) ->
 
 
 async def test_the_bytes_decide_what_a_document_is(documents: Documents) -> None:
+    assert "about %PDF-1.7" in texts(await opened(documents, document(b"all about %PDF-1.7 files")))
+    assert len(pictures(await opened(documents, document(b"\r\n \n" + pdfs.numbered(1))))) == 1
     letter = "Sehr geehrte Damen,\n合同\n".encode()
     parts = await opened(documents, document(b"\xef\xbb\xbf" + letter, name='a"b\n.txt'))
     assert texts(parts) == 'Document "a b .txt":\nSehr geehrte Damen,\n合同\n\n'
@@ -252,24 +264,29 @@ async def test_an_uploaded_file_is_asked_for_with_its_owner(documents: Documents
 # --- what documents may do to their reader ------------------------------------------------------------------------
 
 
-async def test_bombs_end_at_their_bounds_and_a_neighbour_gets_his_pages(documents: Documents) -> None:
+async def test_a_page_that_never_ends_does_and_a_neighbour_gets_his_pages_meanwhile(documents: Documents) -> None:
     neighbour = await opened(documents, document(pdfs.numbered(3)))
-    others = Documents(
-        replace(SETTINGS, num_document_workers=2, document_page_seconds=2.0, document_memory_bytes=150 << 20)
-    )
+    others = Documents(replace(SETTINGS, num_document_workers=2, document_page_seconds=2.0))
     try:
-        assert await opened(others, document(pdfs.numbered(1)))  # both limits leave room for what is usual
-        bombs = {"endless": pdfs.endless(), "swelling": pdfs.swelling(300)}
-        jobs = {name: asyncio.create_task(refused(others, document(data))) for name, data in bombs.items()}
+        bomb = asyncio.create_task(refused(others, document(pdfs.endless())))
         assert await opened(others, document(pdfs.numbered(3))) == neighbour
-        errors = {name: await job for name, job in jobs.items()}
-        assert {error.code for error in errors.values()} == {"document_too_complex"}
-        assert "page 1 of the document takes more than 2 s" in errors["endless"].message
-        assert "needs more memory" in errors["swelling"].message
-        assert len(others.workers.process_ids) <= 1  # those of the bombs are gone
+        error = await bomb
+        assert error.code == "document_too_complex" and "page 1 of the document takes more than 2 s" in error.message
+        assert len(others.workers.process_ids) == 1  # the bomb's is gone
     finally:
         await others.close()
     assert others.workers.process_ids == ()
+
+
+async def test_a_page_that_swells_ends_at_the_bound_of_its_memory() -> None:
+    others = Documents(replace(SETTINGS, document_page_seconds=60.0, document_memory_bytes=100 << 20))
+    try:
+        assert await opened(others, document(pdfs.numbered(1)))  # there is room for what is usual
+        error = await refused(others, document(pdfs.swelling(200)))
+        assert error.code == "document_too_complex" and "needs more memory" in error.message
+        assert others.workers.process_ids == ()
+    finally:
+        await others.close()
 
 
 async def test_deep_nesting_is_survived(documents: Documents) -> None:
@@ -280,9 +297,7 @@ async def test_a_process_that_dies_is_replaced(documents: Documents) -> None:
     await opened(documents, document(pdfs.numbered(1)))
     (pid,) = documents.workers.process_ids
     os.kill(pid, 9)
-    async with asyncio.timeout(10):
-        while documents.workers.process_ids:  # noqa: ASYNC110 - the kernel sets no event
-            await asyncio.sleep(0.01)
+    await all_ended(documents)
     assert len(pictures(await opened(documents, document(pdfs.numbered(7))))) == 7
     assert documents.workers.process_ids not in ((), (pid,))
 

@@ -16,6 +16,7 @@ import asyncio
 import hashlib
 import os
 import re
+import time
 from collections.abc import Awaitable, Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -50,9 +51,12 @@ CheckSizes: TypeAlias = Callable[[Sequence[tuple[int, int]]], None]
 DEFAULT_DPI = 144
 POINTS_PER_INCH = 72
 ACCEPTED = "application/pdf, text/*;q=0.8, image/*;q=0.8, */*;q=0.5"
+ACCEPTED_AS_PICTURE = "image/*, application/pdf;q=0.9"
 _VERSION = 1  # of how pages are drawn: part of every page's key
-_HEADER_WITHIN = 1024  # bytes; where readers look for %PDF- (ISO 32000-1, implementation note 13)
-_TRAILER_WITHIN = 2048  # where the end of file is looked for: 1024 bytes in the same notes, and some slack
+# Where readers look for a PDF's beginning and end: within 1024 bytes (Adobe's implementation notes 13 and 18 to PDF
+# 1.7); some slack at the end, where tools leave things.
+_HEADER_WITHIN, _TRAILER_WITHIN = 1024, 2048
+_HEADER = re.compile(rb"(?:\A|[\r\n]|\xef\xbb\xbf)[ \t]*%PDF-\d")
 _MAX_NAME_CHARS = 120
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _NOT_IN_NAMES = re.compile(r"[\x00-\x1f\x7f\"\u2028\u2029]")
@@ -90,6 +94,7 @@ class Documents:
         self.geometry = geometry or ImageGeometry()
         self.bytes_of = bytes_of
         self._fetcher = fetcher or Fetcher(settings, accept=ACCEPTED)
+        self._picture_fetcher = fetcher or Fetcher(settings, accept=ACCEPTED_AS_PICTURE)
         num_workers = settings.num_document_workers or min(_MAX_WORKERS, max(1, (os.cpu_count() or 1) // 2))
         self.workers = PdfWorkers(
             num_workers, page_seconds=settings.document_page_seconds, memory_bytes=settings.document_memory_bytes
@@ -109,17 +114,17 @@ class Documents:
         """The chat with text and pictures in the place of its documents.
 
         `check_sizes` gets the (height, width) of all pages before any is drawn; what it raises refuses the request.
-        `times` is told of what was fetched.
+        `times` is told of what was fetched and drawn.
         Raises InvalidDocument, FileNotFound, InvalidRequest (pages that are not there, too many), TooLarge,
         UnsupportedMediaType, NotReady.
         """
-        parts = chat.documents
+        parts, times = chat.documents, times or PictureTimes()
         if not parts:
             return chat
         named = [part for part in parts if not part.bare]
         if len(named) > self.settings.max_document_pages:  # each has a page at least
             raise self._too_many(f"the request holds {len(named)} documents", named[0])
-        read = [await self._read(part) for part in await self._with_bytes(parts, times or PictureTimes())]
+        read = [await self._read(part) for part in await self._with_bytes(parts, times)]
         pdfs = [one for one in read if isinstance(one, _Pdf)]
         self._check_number(pdfs)
         measured = iter([await self._measured(pdf) for pdf in pdfs])
@@ -127,7 +132,7 @@ class Documents:
         pdfs = [one for one in read if isinstance(one, _Pdf)]
         if check_sizes is not None and pdfs:
             check_sizes([size for pdf in pdfs for size in pdf.pixels])
-        opened = iter([await self._drawn(one) if isinstance(one, _Pdf) else one for one in read])
+        opened = iter([await self._drawn(one, times) if isinstance(one, _Pdf) else one for one in read])
         return _with_opened(chat, opened)
 
     # --- reading ----------------------------------------------------------------------------------------------------
@@ -163,7 +168,7 @@ class Documents:
         if inline is not None:
             return inline
         assert part.url is not None
-        return await fetch_timed(self._fetcher, part.url, times)
+        return await fetch_timed(self._picture_fetcher if part.bare else self._fetcher, part.url, times)
 
     async def _read(self, part: DocumentPart) -> _Pdf | tuple[Part, ...]:
         """By what the bytes are."""
@@ -241,14 +246,20 @@ class Documents:
         sides = max(1, round(height * scale)), max(1, round(width * scale))
         return rule.target_size(*sides, self.settings.max_image_size)
 
-    async def _drawn(self, pdf: _Pdf) -> tuple[Part, ...]:
+    async def _drawn(self, pdf: _Pdf, times: PictureTimes) -> tuple[Part, ...]:
         at_once = asyncio.Semaphore(self.workers.num_workers)
+
+        async def make(page: int, height: int, width: int) -> bytes:
+            began = time.perf_counter()
+            png = await self.workers.draw(pdf.file, page, height, width)
+            times.draws.append(time.perf_counter() - began)
+            return png
 
         async def draw(page: int, height: int, width: int) -> bytes:
             key = ("page", _VERSION, pdf.file.digest, page, height, width)
             async with at_once:
                 with _about(pdf.part, page):
-                    return await self._once(key, lambda: self.workers.draw(pdf.file, page, height, width))
+                    return await self._once(key, lambda: make(page, height, width))
 
         pages = await all_of([draw(page, *size) for page, size in zip(pdf.chosen, pdf.pixels, strict=True)])
         part = pdf.part
@@ -286,7 +297,7 @@ class Documents:
 
 
 def is_pdf(data: bytes) -> bool:
-    return data.find(b"%PDF-", 0, _HEADER_WITHIN) >= 0
+    return _HEADER.search(data, 0, _HEADER_WITHIN) is not None
 
 
 def _check_end(part: DocumentPart, data: bytes) -> None:

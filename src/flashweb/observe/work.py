@@ -59,7 +59,7 @@ class Work:
         engine = self.engine or EngineTimes(0.0, 0.0, 0.0)
         seconds = (
             sum(spent for _, spent in self.pictures.fetches),
-            sum(self.pictures.decodes),
+            sum(self.pictures.draws) + sum(self.pictures.decodes),
             sum(self.pictures.preparations),
             engine.queue,
             engine.encode,

@@ -2,8 +2,8 @@
 
 Each process draws one page at a time. Its memory is bounded by the kernel and its time here: one that takes too long or
 dies is ended and replaced, and only the page that it had is refused. Pages of different documents take turns, so that a
-long document does not keep the others waiting. A process is started when there is something to draw. Knows nothing of
-chats, of limits on pages or of what is kept.
+long document does not keep the others waiting. A process is started when there is something to draw, and ends when
+there has been nothing for a while. Knows nothing of chats, of limits on pages or of what is kept.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from flashweb.pdf.wire import (
 )
 
 START_SECONDS = 60.0
+IDLE_SECONDS = 60.0  # then a process ends, and with it what it holds of its last document
 # What a process of ours needs to start; the keys and addresses of a server are nothing for a document's reader.
 _ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TMPDIR", "PYTHONHOME")
 
@@ -89,6 +90,7 @@ class PdfWorkers:
     async def close(self) -> None:
         """End every process. Idempotent."""
         for worker in self._workers:
+            worker.wake()
             await worker.end()
 
     @contextlib.contextmanager
@@ -96,9 +98,11 @@ class PdfWorkers:
         """The one that has the document open, else the one that was used last: as few processes as are needed."""
         worker = next((one for one in self._idle if one.holds == file.digest), self._idle[-1])
         self._idle.remove(worker)
+        worker.wake()
         try:
             yield worker
         finally:
+            worker.rest()
             self._idle.append(worker)
 
 
@@ -111,6 +115,7 @@ class _Worker:
         self._page_seconds = page_seconds
         self._memory_bytes = memory_bytes
         self._process: asyncio.subprocess.Process | None = None
+        self._resting: asyncio.Task[None] | None = None
 
     @property
     def process_id(self) -> int | None:
@@ -129,6 +134,20 @@ class _Worker:
         async with self._bounded():
             await self._open(process, file)
             return await _exchange(process, question)
+
+    def rest(self) -> None:
+        """End the process if nobody needs it for a while."""
+
+        async def wait_and_end() -> None:
+            await asyncio.sleep(IDLE_SECONDS)
+            await self.end()
+
+        self._resting = asyncio.create_task(wait_and_end())
+
+    def wake(self) -> None:
+        if self._resting is not None:
+            self._resting.cancel()
+            self._resting = None
 
     async def end(self) -> None:
         process, self._process, self.holds = self._process, None, None
