@@ -146,6 +146,7 @@ BAD: dict[str, tuple[dict[str, Any], int, str | None, str]] = {
     "twice": ({"type": "file", "file": {"file_data": URL, "file_id": "a"}}, 400, None, "file_data and as file_id"),
     "pages in letters": (file(pages="first"), 400, "invalid_pages", "'first'"),
     "page 0": (file(pages="0-2"), 400, "invalid_pages", "'0-2'"),
+    "to page 0": (file(pages="3-0"), 400, "invalid_pages", "'3-0'"),
     "pages backwards": (file(pages="3-2"), 400, "invalid_pages", "'3-2'"),
     "too many ranges": (file(pages="1," * 50 + "1"), 400, "invalid_pages", "at most 50"),
     "a text too long for pages": (file(pages="1," * 200), 400, None, "at most 200 characters"),

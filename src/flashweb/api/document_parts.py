@@ -12,7 +12,7 @@ from flashweb.types import DocumentPart, Enhancement, ImagePart, Part, TextPart
 
 MAX_RANGES = 50
 _PDF_IN_BASE64 = "JVBERi0"  # %PDF-
-_RANGE = re.compile(r"\s*(\d{1,7})\s*(?:(-)\s*(\d{1,7})?)?\s*", re.ASCII)
+_RANGE = re.compile(r"\s*([1-9]\d{0,6})\s*(?:(-)\s*([1-9]\d{0,6})?)?\s*", re.ASCII)
 
 
 def document_part(
@@ -88,7 +88,7 @@ def page_ranges(text: str | None, where: str) -> tuple[tuple[int, int], ...]:
         return ()
     found = [_RANGE.fullmatch(piece) for piece in text.split(",")]
     ranges = [(int(m[1]), int(m[3] or 0) if m[2] else int(m[1])) for m in found if m is not None]
-    wrong = len(ranges) < len(found) or any(first < 1 or 0 < last < first for first, last in ranges)
+    wrong = len(ranges) < len(found) or any(0 < last < first for first, last in ranges)
     if wrong or len(ranges) > MAX_RANGES:
         raise InvalidRequest(
             f"{where} is {text[:60]!r}; give at most {MAX_RANGES} pages and ranges of pages from 1 in rising order, "
