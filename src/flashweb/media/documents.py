@@ -18,22 +18,17 @@ import os
 import re
 import time
 from collections.abc import Awaitable, Callable, Hashable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias, TypeVar
 
 from flashweb.errors import (
     FileNotFound,
-    FlashwebError,
-    ImageDownloadFailed,
     InvalidDocument,
-    InvalidImage,
-    InvalidImageUrl,
     InvalidRequest,
     TooLarge,
-    UnsupportedMediaType,
 )
-from flashweb.media.decode import OFFERED, sniff
+from flashweb.media.decode import sniff
+from flashweb.media.document_words import about, called, heading
 from flashweb.media.fetch import FETCHES_AT_ONCE, Fetcher, fetch_timed
 from flashweb.media.geometry import ImageGeometry
 from flashweb.media.page_cache import PageCache
@@ -57,9 +52,7 @@ _VERSION = 1  # of how pages are drawn: part of every page's key
 # 1.7); some slack at the end, where tools leave things.
 _HEADER_WITHIN, _TRAILER_WITHIN = 1024, 2048
 _HEADER = re.compile(rb"(?:\A|[\r\n]|\xef\xbb\xbf)[ \t]*%PDF-\d")
-_MAX_NAME_CHARS = 120
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
-_NOT_IN_NAMES = re.compile(r"[\x00-\x1f\x7f\"\u2028\u2029]")
 _MAX_WORKERS = 4
 
 
@@ -145,7 +138,7 @@ class Documents:
         async def read(part: DocumentPart) -> DocumentPart:
             nonlocal num_bytes
             async with gate:
-                with _about(part):
+                with about(part):
                     data = await self._bytes(part, times)
             num_bytes += len(data)
             if num_bytes > most:
@@ -175,30 +168,30 @@ class Documents:
         data = part.data
         assert data is not None
         if not is_pdf(data):
-            with _about(part):
+            with about(part):
                 return await asyncio.to_thread(_other_parts, part, data)
         _check_end(part, data)
         file = PdfFile(data, await asyncio.to_thread(_digest, data))
-        with _about(part):
+        with about(part):
             num_pages = await self._once(("pages", file.digest), lambda: self.workers.num_pages(file))
         return _Pdf(part, file, num_pages, self._chosen(part, num_pages))
 
     def _chosen(self, part: DocumentPart, num_pages: int) -> tuple[int, ...]:
         """The pages wanted, from 0. Raises InvalidRequest for those that the document has not."""
         if num_pages < 1:
-            raise InvalidDocument(f"{_called(part)} has no pages; send one with pages", param=part.where or None)
+            raise InvalidDocument(f"{called(part)} has no pages; send one with pages", param=part.where or None)
         chosen: set[int] = set()
         for first, last in part.pages or ((1, 0),):
             last = last or num_pages
             if max(first, last) > num_pages:
                 raise InvalidRequest(
-                    f"{_called(part)} has {num_pages:,} page{'s' if num_pages > 1 else ''}, and pages asks for page "
+                    f"{called(part)} has {num_pages:,} page{'s' if num_pages > 1 else ''}, and pages asks for page "
                     f"{max(first, last):,}; choose among those it has",
                     param=part.where or None,
                     code="invalid_pages",
                 )
             if last - first >= self.settings.max_document_pages:
-                raise self._too_many(f"{last - first + 1:,} pages of {_called(part)} are asked for", part, num_pages)
+                raise self._too_many(f"{last - first + 1:,} pages of {called(part)} are asked for", part, num_pages)
             chosen.update(range(first - 1, last))
         return tuple(sorted(chosen))
 
@@ -226,7 +219,7 @@ class Documents:
                 known[page] = size
         missing = [page for page in pdf.chosen if page not in known]
         if missing:
-            with _about(pdf.part):
+            with about(pdf.part):
                 known |= dict(zip(missing, await self.workers.sizes(pdf.file, missing), strict=True))
             for page in missing:
                 self._cache.keep(("size", pdf.file.digest, page), known[page])
@@ -237,7 +230,7 @@ class Documents:
         large has no more pixels than any picture."""
         if max(height, width) > self.settings.max_aspect_ratio * min(height, width):
             raise InvalidDocument(
-                f"page {page + 1} of {_called(part)} is {width:g} x {height:g} points, the limit is "
+                f"page {page + 1} of {called(part)} is {width:g} x {height:g} points, the limit is "
                 f"{self.settings.max_aspect_ratio:g}:1; leave it out with pages",
                 param=part.where or None,
             )
@@ -258,7 +251,7 @@ class Documents:
         async def draw(page: int, height: int, width: int) -> bytes:
             key = ("page", _VERSION, pdf.file.digest, page, height, width)
             async with at_once:
-                with _about(pdf.part, page):
+                with about(pdf.part, page):
                     return await self._once(key, lambda: make(page, height, width))
 
         pages = await all_of([draw(page, *size) for page, size in zip(pdf.chosen, pdf.pixels, strict=True)])
@@ -266,7 +259,7 @@ class Documents:
         pictures = [ImagePart(data=png, enhance=part.enhance, is_page=True) for png in pages]
         if part.bare:
             return tuple(pictures)
-        parts: list[Part] = [TextPart(f"{_heading(part)} ({pdf.num_pages} page{'s' if pdf.num_pages > 1 else ''}):\n")]
+        parts: list[Part] = [TextPart(f"{heading(part)} ({pdf.num_pages} page{'s' if pdf.num_pages > 1 else ''}):\n")]
         for page, picture in zip(pdf.chosen, pictures, strict=True):
             parts += [TextPart(f"Page {page + 1}:\n"), picture, TextPart("\n")]
         return tuple(parts)
@@ -304,7 +297,7 @@ def _check_end(part: DocumentPart, data: bytes) -> None:
     """A PDF that was cut off often opens all the same, with pages that are missing or empty."""
     if b"%%EOF" not in data.rstrip(b"\0 \t\r\n")[-_TRAILER_WITHIN:]:
         raise InvalidDocument(
-            f"{_called(part)} ends too early (truncated: no %%EOF at its end); send the complete file",
+            f"{called(part)} ends too early (truncated: no %%EOF at its end); send the complete file",
             param=part.where or None,
         )
 
@@ -316,7 +309,7 @@ def _other_parts(part: DocumentPart, data: bytes) -> tuple[Part, ...]:
         return (picture,)
     text = _text(data)
     if text is not None:
-        return (TextPart(f"{_heading(part)}:\n{text}\n"),)
+        return (TextPart(f"{heading(part)}:\n{text}\n"),)
     if not data:
         raise InvalidDocument("is empty (0 bytes); send the bytes of a PDF file")
     sniff(data)
@@ -334,61 +327,6 @@ def _text(data: bytes) -> str | None:
 
 def _digest(data: bytes) -> bytes:
     return hashlib.blake2b(data, digest_size=32).digest()
-
-
-def _heading(part: DocumentPart) -> str:
-    name = _NOT_IN_NAMES.sub(" ", part.name)[:_MAX_NAME_CHARS].strip()
-    return f'Document "{name}"' if name else "Document"
-
-
-def _called(part: DocumentPart) -> str:
-    return f"the document {part.name[:_MAX_NAME_CHARS]!r}" if part.name else "the document"
-
-
-@contextmanager
-def _about(part: DocumentPart, page: int | None = None) -> Iterator[None]:
-    """What goes wrong within says which document it was, and where in the request that stands. What reads pictures'
-    sources reads documents' too, and speaks of pictures."""
-    called = _called(part) if page is None else f"page {page + 1} of {_called(part)}"
-    where = part.where or None
-    try:
-        yield
-    except InvalidDocument as error:
-        raise InvalidDocument(f"{called} {error.message}", param=where, code=error.code) from None
-    except (InvalidImage, InvalidImageUrl, ImageDownloadFailed, TooLarge, UnsupportedMediaType) as error:
-        if part.bare and not error.message.startswith("is "):  # it may be a picture
-            raise
-        raise _reworded(error, called, where) from None
-    except FileNotFound as error:
-        raise FileNotFound(error.message, param=where) from None
-
-
-_WORDS = (
-    (
-        f"no picture of a kind read here; send a {OFFERED} file",
-        "nothing that is read here; send a PDF or text in UTF-8",
-    ),
-    ("scale it down or compress it", "split it or save it smaller"),
-    ("data:image/png;base64", "data:application/pdf;base64"),
-    ("the picture", "the document"),
-)
-
-
-_CODES: dict[type[FlashwebError], str] = {
-    InvalidImageUrl: "invalid_document_url",
-    ImageDownloadFailed: "failed_to_download_document",
-    TooLarge: "document_too_large",
-}
-
-
-def _reworded(error: FlashwebError, called: str, where: str | None) -> FlashwebError:
-    if error.message.startswith("is "):
-        return type(error)(f"{called} {error.message}", param=where)
-    message = error.message
-    for old, new in _WORDS:
-        message = message.replace(old, new)
-    kind = InvalidDocument if isinstance(error, InvalidImage) else type(error)
-    return kind(message, param=where, code=_CODES.get(kind))
 
 
 def _with_opened(chat: Chat, opened: Iterator[tuple[Part, ...]]) -> Chat:
