@@ -6,6 +6,8 @@
     │   ├── InvalidImageUrl       a source we do not read (blob:, file:, private address, malformed)
     │   ├── ImageDownloadFailed   the remote host refused, timed out, or sent something else
     │   ├── ImageNotFound         no picture is kept under the name the caller gives
+    │   ├── InvalidDocument       bytes that are no document we can read, or one beyond its bounds
+    │   ├── FileNotFound          no uploaded file has the id the caller gives
     │   └── ContextLengthExceeded prompt (+ at least one token) does not fit
     ├── TooLarge                  bytes or pixels over a limit
     ├── UnsupportedMediaType      a media type nobody here reads
@@ -60,6 +62,14 @@ class ImageDownloadFailed(InvalidRequest):
 
 class ImageNotFound(InvalidRequest):
     code = "image_not_found"
+
+
+class InvalidDocument(InvalidRequest):
+    code = "invalid_document"
+
+
+class FileNotFound(InvalidRequest):
+    code = "file_not_found"
 
 
 class ContextLengthExceeded(InvalidRequest):

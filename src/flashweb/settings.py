@@ -223,6 +223,18 @@ class MediaSettings(_Section):
     media_uuid_memory: Size = option(
         64 << 20, "memory for pictures that callers sent with a uuid; 0 keeps none", unit="bytes", ge=0
     )
+    max_document_pages: int = option(50, "pages of PDF documents in one request", ge=0)
+    max_document_dpi: int = option(200, "finest drawing of a page that a request may ask for", ge=36, le=1200)
+    document_page_timeout: float = option(10.0, "time that one page of a PDF may take to draw", unit="seconds", gt=0)
+    document_memory: Size = option(
+        1 << 30, "memory that a process which draws PDF pages may take for them", unit="bytes", ge=64 << 20
+    )
+    document_workers: int = option(
+        0, "PDF pages that are drawn at the same time, each in a process; 0 means by the number of cores", ge=0, le=64
+    )
+    document_cache_memory: Size = option(
+        128 << 20, "memory for recently drawn pages of PDF documents; 0 draws every one anew", unit="bytes", ge=0
+    )
 
 
 class ModelSettings(_Section):
@@ -276,6 +288,21 @@ class EngineSettings(_Section):
     lazy_load: bool = option(False, "be ready at once and load the model on the first request")
 
 
+class StorageSettings(_Section):
+    """What outlives a request: uploaded files, stored responses, jobs."""
+
+    data_dir: str | None = option(
+        None, "folder for what outlives a request; default: flashweb in $XDG_DATA_HOME or ~/.local/share"
+    )
+
+    @property
+    def folder(self) -> Path:
+        """Of this server's own; made by whoever first writes into it."""
+        if self.data_dir:
+            return Path(self.data_dir).expanduser()
+        return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "flashweb"
+
+
 class LogSettings(_Section):
     """What the server writes to standard error."""
 
@@ -300,6 +327,7 @@ class Settings(_Section):
     media: MediaSettings = Field(default_factory=MediaSettings)
     model: ModelSettings = Field(default_factory=ModelSettings)
     engine: EngineSettings = Field(default_factory=EngineSettings)
+    storage: StorageSettings = Field(default_factory=StorageSettings)
     log: LogSettings = Field(default_factory=LogSettings)
 
 

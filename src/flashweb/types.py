@@ -49,6 +49,7 @@ class ImagePart:
     name: tuple[str, str] | None = None
     max_pixels: int = 0
     enhance: Enhancement | None = None
+    is_page: bool = False  # of a document, drawn here: its number and bytes are bounded there
 
     def __post_init__(self) -> None:
         assert self.url is None or self.data is None, "an ImagePart has one source"
@@ -60,7 +61,34 @@ class ImagePart:
         return self.url is None and self.data is None
 
 
-Part: TypeAlias = TextPart | ImagePart
+@dataclass(frozen=True, slots=True)
+class DocumentPart:
+    """A document as the caller gave it, which becomes text and a picture for each page before the prompt is built
+    (`media/documents.py`): `url` (data:, http(s):, or bare base64), raw `data` or `file`, (whose, id) of an uploaded
+    one; one of them.
+
+    pages: ranges (first, last) from 1, last 0 = the document's; none = all. dpi 0 = the default. name: for the text
+    that names it. bare: pictures alone, without any text; what is no PDF then is a picture. where: its path in the
+    request, for messages.
+    """
+
+    url: str | None = None
+    data: bytes | None = None
+    file: tuple[str, str] | None = None
+    name: str = ""
+    pages: tuple[tuple[int, int], ...] = ()
+    dpi: int = 0
+    max_pixels: int = 0
+    enhance: Enhancement | None = None
+    bare: bool = False
+    where: str = field(default="", compare=False)
+
+    def __post_init__(self) -> None:
+        given = [source for source in (self.url, self.data, self.file) if source is not None]
+        assert len(given) == 1, "a DocumentPart has one source"
+
+
+Part: TypeAlias = TextPart | ImagePart | DocumentPart
 Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
 
 
@@ -90,6 +118,11 @@ class Chat:
     def images(self) -> tuple[ImagePart, ...]:
         """Every picture of the conversation, in the order the template will place them."""
         return tuple(p for m in self.messages for p in m.parts if isinstance(p, ImagePart))
+
+    @property
+    def documents(self) -> tuple[DocumentPart, ...]:
+        """Those that have not become text and pictures yet."""
+        return tuple(p for m in self.messages for p in m.parts if isinstance(p, DocumentPart))
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +174,7 @@ class PictureTimes:
     """Where the time of one request's pictures went, in seconds, and what they weighed. Worker threads add to it."""
 
     fetches: list[tuple[str, float]] = field(default_factory=list)  # how it ended, how long: of remote ones
+    draws: list[float] = field(default_factory=list)  # of pages that were not kept, with the wait for their turn
     decodes: list[float] = field(default_factory=list)
     preparations: list[float] = field(default_factory=list)  # resize and cut; one of each for a picture not kept ready
     file_bytes: list[int] = field(default_factory=list)

@@ -94,7 +94,7 @@ BAD: dict[str, tuple[bytes, int, str | None, str]] = {
     "an empty prompt": (form(IMAGE, text("prompt", "")), 400, None, "prompt must be at least 1 character"),
     "an empty file": (form(PROMPT, IMAGE[: -len(png())]), 400, "empty_image_file", "empty (0 bytes)"),
     "no picture": (form(PROMPT, IMAGE.replace(png(), b"hello")), 400, "invalid_image", "no picture"),
-    "a PDF": (form(PROMPT, IMAGE.replace(png(), b"%PDF-1.7")), 415, "unsupported_media_type", "PDF"),
+    "half a PDF": (form(PROMPT, IMAGE.replace(png(), b"%PDF-1.7")), 400, "invalid_document", "truncated"),
     "a damaged picture": (form(PROMPT, IMAGE[:-40]), 400, "invalid_image", "complete file"),
     "a file too large": (form(PROMPT, IMAGE + b"x" * 20_000), 413, "image_too_large", "more than 20,000 bytes"),
     "a field too large": (form(text("prompt", LONG), IMAGE), 413, "field_too_large", "more than 1,048,576 bytes"),

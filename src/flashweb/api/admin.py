@@ -36,7 +36,8 @@ _LIMITS = {
     ),
     "media": (
         "max_upload_size", "max_multipart_size", "max_image_size", "max_image_pixels", "max_aspect_ratio",
-        "max_images", "fetch_timeout", "max_fetch_size", "media_cache_memory",
+        "max_images", "fetch_timeout", "max_fetch_size", "media_cache_memory", "max_document_pages", "max_document_dpi",
+        "document_page_timeout",
     ),
 }  # fmt: skip
 StatusFilter = Annotated[

@@ -26,6 +26,7 @@ CLIENT_CLOSED_REQUEST = 499  # for the access log only: nobody reads it
 STATUS: dict[type[Exception], tuple[int, str]] = {
     errors.InvalidRequest: (400, "invalid_request_error"),
     errors.ImageNotFound: (404, "invalid_request_error"),
+    errors.FileNotFound: (404, "invalid_request_error"),
     errors.TooLarge: (413, "invalid_request_error"),
     errors.UnsupportedMediaType: (415, "invalid_request_error"),
     errors.ModelNotFound: (404, "invalid_request_error"),

@@ -3,11 +3,18 @@ holds each of them against the wire model."""
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 _DOT = (
     "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJg"
     "gg=="
+)
+# A page of an inch with a red square; readers find the objects without a table of their places.
+_PDF = (
+    "%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj\n"
+    "3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 72 72]/Contents 4 0 R>>endobj\n"
+    "4 0 obj<</Length 25>>stream\n1 0 0 rg 18 18 36 36 re f\nendstream endobj\ntrailer<</Root 1 0 R>>\n%%EOF"
 )
 _QUESTION = {"type": "text", "text": "What is in this image?"}
 
@@ -38,6 +45,22 @@ CHAT_REQUESTS: dict[str, tuple[str, dict[str, Any]]] = {
     "uuid": (
         "a picture to be named by its uuid later",
         {"messages": [_turn({**_picture(), "uuid": "page-1"}, _QUESTION)]},
+    ),
+    "document": (
+        "the first page of a PDF",
+        {
+            "messages": [
+                _turn(
+                    {
+                        "type": "file",
+                        "file": {"file_data": base64.b64encode(_PDF.encode()).decode(), "filename": "square.pdf"},
+                        "pages": "1",
+                        "dpi": 144,
+                    },
+                    {"type": "text", "text": "What does page 1 show?"},
+                )
+            ]
+        },
     ),
     "continued": (
         "an answer that goes on with a given text",

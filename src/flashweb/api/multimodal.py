@@ -45,7 +45,7 @@ class Maker:
         """Raises what a chat's own conversion does."""
         request = chat_request(asked, prompt, parameters)
         job = make_job(request, self.names, self.settings, self.pipeline, ticket)
-        chat = picture_chat(request, asked.files, self.settings)
+        chat = picture_chat(request, asked, self.settings)
         return replace(job, chat=chat, id=f"{prefix}-{secrets.token_hex(12)}")
 
     async def whole(self, request: Request, job: Job) -> Collector:

@@ -91,7 +91,8 @@ _TYPES = {
 }
 _UNKNOWN_PART = (
     '{param}: part type {value} is not offered here; use type "text", or "image_url" with a data: URL, an http(s) '
-    'URL or bare base64 ("input_text", "input_image" and "image" are read too).'
+    'URL or bare base64, or "file" for a document ("input_text", "input_image", "image", "input_file", "file_url" and '
+    '"document" are read too).'
 )
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from flashweb.api import schemas
+from flashweb.api.document_parts import document_part, source_parts
 from flashweb.errors import InvalidRequest
 from flashweb.types import ImagePart, Part, TextPart
 
@@ -32,8 +33,23 @@ class Parts:
         if isinstance(content, str):
             return (TextPart(content),)
         if not isinstance(content, list):
-            return (self._part(where, role, content),)
-        return tuple(self._part(f"{where}[{index}]", role, part) for index, part in enumerate(content))
+            return self._parts(where, role, content)
+        return tuple(
+            one for index, part in enumerate(content) for one in self._parts(f"{where}[{index}]", role, part)
+        )
+
+    def _parts(self, where: str, role: str, part: Any) -> tuple[Part, ...]:
+        """What one part of the request is: one of ours, but for a document with further texts."""
+        if isinstance(part, schemas.FilePart):
+            low = LOW_DETAIL_PIXELS if part.detail == "low" else None
+            return (document_part(where, part, self._owner, self._area(low), part.enhance or self._enhance),)
+        if isinstance(part, schemas.DocumentPart):
+            return source_parts(where, part, self._owner, self._area(), part.enhance or self._enhance)
+        return (self._part(where, role, part),)
+
+    def _area(self, *bounds: int | None) -> int:
+        """The smallest of a picture's own bounds and the request's; 0 = none."""
+        return min((bound for bound in (self._max_pixels, *bounds) if bound), default=0)
 
     def _part(self, where: str, role: str, part: Any) -> Part:
         if isinstance(part, schemas.TextPart):
@@ -62,8 +78,7 @@ class Parts:
                 "uuid of a picture sent before.",
                 param=where,
             )
-        bounds = (self._max_pixels, max_pixels, LOW_DETAIL_PIXELS if detail == "low" else None)
-        area = min((bound for bound in bounds if bound), default=0)
+        area = self._area(max_pixels, LOW_DETAIL_PIXELS if detail == "low" else None)
         if uuid is None:
             return ImagePart(url=url, max_pixels=area)
         return ImagePart(url=self._source(where, url, uuid), name=self._name(where, uuid), max_pixels=area)

@@ -27,13 +27,23 @@ class PicturesIn(BaseModel):
         None, max_length=256, description="the model's name or one of its aliases; may be left out"
     )
     image: Pictures | None = Field(
-        None, description="the picture's bytes as bare base64 or as a data: URL, or a list of several; in a form a file"
+        None,
+        description="the picture's bytes as bare base64 or as a data: URL, or a list of several; in a form a file; a "
+        "PDF stands for the pictures of its pages",
     )
     image_url: PictureUrls | None = Field(
         None, description="an http(s) or data: URL, or a list of several; never together with image"
     )
     enhance: schemas.Enhance | None = Field(
         None, description="text: makes the pictures grey, doubles their contrast and sharpens them"
+    )
+    pages: str | None = Field(
+        None,
+        max_length=200,
+        description='of a PDF, which pages are the pictures, from 1, such as "1-3,7" or "10-"; default: all',
+    )
+    dpi: schemas.Dpi | None = Field(
+        None, description="how finely the pages of a PDF are drawn, in dots per inch; default 144"
     )
 
 

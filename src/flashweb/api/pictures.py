@@ -15,6 +15,7 @@ from starlette.requests import Request
 from flashweb.api import schemas
 from flashweb.api.chat import read_json_body
 from flashweb.api.convert import to_chat
+from flashweb.api.document_parts import or_pages
 from flashweb.api.forms import Form, FormRules, is_form, read_form
 from flashweb.api.parse import parse_body, parse_document
 from flashweb.api.picture_schemas import PicturesIn, PromptRequest
@@ -36,6 +37,8 @@ _NOT_HERE = {"messages", "tools", "tool_choice", "functions", "function_call", "
     "question",
     "rules",
     "language",
+    "pages",
+    "dpi",
 }
 
 
@@ -135,14 +138,14 @@ def _urls(wire: PicturesIn) -> list[str]:
     ]
 
 
-def picture_chat(wire: schemas.ChatRequest, files: tuple[bytes, ...], settings: Settings) -> Chat:
-    """What chats are made of, with the files' pictures before the text. Raises what `to_chat` does."""
+def picture_chat(wire: schemas.ChatRequest, asked: Asked[Any], settings: Settings) -> Chat:
+    """What chats are made of, with the files' pictures before the text, and PDFs for what will be their pages. Raises
+    what `to_chat` does."""
     chat = to_chat(wire, max_images=settings.media.max_images)
-    if not files:
-        return chat
     (message,) = chat.messages
-    pictures = tuple(ImagePart(data=data, enhance=wire.enhance) for data in files)
-    return replace(chat, messages=(replace(message, parts=(*pictures, *message.parts)),))
+    pictures = tuple(ImagePart(data=data, enhance=wire.enhance) for data in asked.files)
+    parts = tuple(or_pages(part, asked.wire.pages, asked.wire.dpi) for part in (*pictures, *message.parts))
+    return replace(chat, messages=(replace(message, parts=parts),))
 
 
 def warnings_of(wire: PicturesIn) -> dict[str, str]:

@@ -118,10 +118,66 @@ class PlainImagePart(_Wire):
     enhance: Enhance | None = Field(None, description="for this picture, before the model sees it: see the chat's own")
 
 
+Dpi = Annotated[int, Field(ge=36, le=1200)]
+PageRanges = Annotated[str, Field(max_length=200)]
+_FILE_DATA = "a data: URL, or the bare base64 of the document's bytes (PDF, or text in UTF-8)"
+_PAGES = 'which pages of a PDF, from 1, such as "1-3,7" or "10-"; default: all'
+_DPI = "how finely its pages are drawn, in dots per inch; default 144, at most --max-document-dpi"
+
+
+class FileSource(_Wire):
+    """A document, in one of three ways, and what it is called."""
+
+    file_data: str | None = Field(None, description=_FILE_DATA)
+    file_url: str | None = Field(None, description="an http(s) URL")
+    file_id: str | None = Field(None, max_length=128, description="the id of an uploaded file")
+    url: str | None = Field(None, description="the same as file_url, as GLM's own API writes it")
+    filename: str | None = Field(None, max_length=512, description="what the model hears it is called")
+
+
+class FilePart(_Wire):
+    """A document: a PDF becomes a picture of each page with its number, a text file text. `input_file` is the Responses
+    API's name for it, `file_url` GLM's own."""
+
+    type: Literal["file", "input_file", "file_url"]
+    file: FileSource | None = Field(None, description="the document, as chat completions write it")
+    file_data: str | None = Field(None, description=_FILE_DATA)
+    file_url: FileSource | str | None = Field(None, description="an http(s) URL, also as {url: ...}")
+    file_id: str | None = Field(None, max_length=128, description="the id of an uploaded file")
+    filename: str | None = Field(None, max_length=512, description="what the model hears it is called")
+    pages: PageRanges | None = Field(None, description=_PAGES)
+    dpi: Dpi | None = Field(None, description=_DPI)
+    detail: Detail | None = Field(None, description=_DETAIL)
+    enhance: Enhance | None = Field(None, description="for its pages, before the model sees them: see the chat's own")
+
+
+class DocumentSource(_Wire):
+    """Anthropic's way to hold a document."""
+
+    type: Literal["base64", "url", "text", "file"]
+    media_type: str | None = Field(None, max_length=128, description="not needed: the bytes decide")
+    data: str | None = Field(None, description="with type base64: the base64 of its bytes; with type text: the text")
+    url: str | None = Field(None, description="with type url: an http(s) URL")
+    file_id: str | None = Field(None, max_length=128, description="with type file: the id of an uploaded file")
+
+
+class DocumentPart(_Wire):
+    """A document as Anthropic's messages write it."""
+
+    type: Literal["document"]
+    source: DocumentSource = Field(description="the document")
+    title: str | None = Field(None, max_length=512, description="what the model hears it is called")
+    context: str | None = Field(None, description="what the model is told about it")
+    pages: PageRanges | None = Field(None, description=_PAGES)
+    dpi: Dpi | None = Field(None, description=_DPI)
+    enhance: Enhance | None = Field(None, description="for its pages, before the model sees them: see the chat's own")
+
+
 # Names that are no fields of a part: in an error's path the two would be taken for each other.
 _PART_KINDS = {
     "text": "<text>", "input_text": "<text>", "output_text": "<text>", "refusal": "<refusal>",
     "image_url": "<picture>", "input_image": "<picture>", "image": "<image>",
+    "file": "<document>", "input_file": "<document>", "file_url": "<document>", "document": "<source>",
 }  # fmt: skip
 
 
@@ -144,7 +200,9 @@ Part = Annotated[
     Annotated[TextPart, Tag("<text>")]
     | Annotated[RefusalPart, Tag("<refusal>")]
     | Annotated[ImagePart, Tag("<picture>")]
-    | Annotated[PlainImagePart, Tag("<image>")],
+    | Annotated[PlainImagePart, Tag("<image>")]
+    | Annotated[FilePart, Tag("<document>")]
+    | Annotated[DocumentPart, Tag("<source>")],
     Discriminator(_part_kind, custom_error_type="part_type", custom_error_message="unknown part type"),
 ]
 Parts = Annotated[list[Part], Field(max_length=MAX_PARTS)]

@@ -151,7 +151,8 @@ def _content(parts: Sequence[Part]) -> str | list[dict[str, Any]]:
     ]
 
 
-def picture_url(part: ImagePart) -> str:
+def picture_url(part: Part) -> str:
+    assert isinstance(part, ImagePart), "the command line has texts and pictures"
     if part.url is not None:
         return part.url
     assert part.data is not None

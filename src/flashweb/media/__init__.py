@@ -1,8 +1,10 @@
-"""Pictures: from what a caller sent to patches of the right size. `MediaLoader` is the one way in."""
+"""Pictures and documents: from what a caller sent to patches of the right size. `MediaLoader` is the one way in, after
+`Documents` has made pictures of pages."""
 
+from flashweb.media.documents import Documents
 from flashweb.media.geometry import ImageGeometry
 from flashweb.media.loader import MediaLoader
 from flashweb.media.memory import keep_picture_memory
 from flashweb.media.settings import MediaSettings
 
-__all__ = ["ImageGeometry", "MediaLoader", "MediaSettings", "keep_picture_memory"]
+__all__ = ["Documents", "ImageGeometry", "MediaLoader", "MediaSettings", "keep_picture_memory"]

@@ -27,7 +27,7 @@ _AVIF_BRANDS = {b"avif", b"avis"}
 
 # What a sender may have meant, for a message that helps; none of these is ever decoded.
 _KNOWN_OTHERS: tuple[tuple[bytes, str], ...] = (
-    (b"%PDF", "a PDF document"),
+    (b"%PDF", 'a PDF document (send it as a part of type "file")'),
     (b"II*\0", "a TIFF picture"),
     (b"MM\0*", "a TIFF picture"),
     (b"SIMPLE", "a FITS file"),

@@ -20,6 +20,7 @@ import ipaddress
 import re
 import socket
 import ssl
+import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -30,12 +31,16 @@ import httpcore
 from flashweb.errors import ConfigError, FlashwebError, ImageDownloadFailed, InvalidImageUrl, TooLarge
 from flashweb.media.settings import MediaSettings
 from flashweb.media.sources import shown
+from flashweb.types import PictureTimes
 
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 Resolver: TypeAlias = Callable[[str, int], Awaitable[Sequence[str]]]
 
 MAX_URL_CHARACTERS = 8192
+FETCHES_AT_ONCE = 8  # of one request
+# How a fetch that failed for another reason than the remote host is counted.
+_OUTCOMES: dict[type[FlashwebError], str] = {InvalidImageUrl: "refused", TooLarge: "too_large"}
 _REDIRECTS = {301, 302, 303, 307, 308}
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _URL = re.compile(r"(?P<scheme>[a-zA-Z]+)://(?P<authority>[^/?#]*)(?P<target>[^#]*)(?:#.*)?")
@@ -227,12 +232,19 @@ class Fetcher:
     """Downloads pictures from callers' URLs. Every fetch is a connection of its own; nothing is kept between them."""
 
     def __init__(
-        self, settings: MediaSettings, *, resolver: Resolver = resolve, ssl_context: ssl.SSLContext | None = None
+        self,
+        settings: MediaSettings,
+        *,
+        resolver: Resolver = resolve,
+        ssl_context: ssl.SSLContext | None = None,
+        accept: str = "image/*",
     ) -> None:
+        """`accept` is what the hosts hear is wanted."""
         self._settings = settings
         self._allow = AllowList(settings.allow_hosts)
         self._resolver = resolver
         self._ssl_context = ssl_context
+        self._accept = accept
 
     async def fetch(self, url: str) -> bytes:
         """The bytes behind an http(s) URL. Raises InvalidImageUrl, ImageDownloadFailed, TooLarge."""
@@ -279,7 +291,7 @@ class Fetcher:
             ),
             headers={
                 "Host": target.netloc,
-                "Accept": "image/*",
+                "Accept": self._accept,
                 "Accept-Encoding": "identity",
                 "User-Agent": "flashweb",
                 "Connection": "close",
@@ -325,6 +337,23 @@ class Fetcher:
         return TooLarge(
             f"the picture from {target.host} has {size}, the limit is {limit:,}; use a smaller one", param="image_url"
         )
+
+
+async def fetch_timed(fetcher: Fetcher, url: str, times: PictureTimes) -> bytes:
+    """`Fetcher.fetch`, and how it ended and how long it took into `times`."""
+    began, outcome = time.perf_counter(), "failed"
+    try:
+        data = await fetcher.fetch(url)
+        outcome = "ok"
+        return data
+    except FlashwebError as error:
+        outcome = next((word for kind, word in _OUTCOMES.items() if isinstance(error, kind)), outcome)
+        raise
+    except asyncio.CancelledError:
+        outcome = "cancelled"
+        raise
+    finally:
+        times.fetches.append((outcome, time.perf_counter() - began))
 
 
 def _failed(target: Target, reason: str) -> ImageDownloadFailed:

@@ -12,36 +12,32 @@ import asyncio
 import hashlib
 import os
 import threading
-import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from flashweb.errors import FlashwebError, InvalidImageUrl, InvalidRequest, TooLarge
+from flashweb.errors import InvalidRequest, TooLarge
 from flashweb.media.cache import Kept, PictureCache
 from flashweb.media.decode import Header, read_header
 from flashweb.media.fast import PictureWorkers
-from flashweb.media.fetch import Fetcher
+from flashweb.media.fetch import FETCHES_AT_ONCE, Fetcher, fetch_timed
 from flashweb.media.geometry import ImageGeometry
 from flashweb.media.named import NamedPictures
 from flashweb.media.patches import digest
 from flashweb.media.prepare import prepare
 from flashweb.media.settings import MediaSettings
 from flashweb.media.sources import read_inline
+from flashweb.media.together import all_of
 from flashweb.types import Enhancement, Grid, ImagePart, PictureTimes, PixelPatches
 
 _T = TypeVar("_T")
 
-_FETCHES_AT_ONCE = 8
 _LONG_URL_CHARACTERS = 1 << 18  # base64 of this length takes about a millisecond to decode
-
-# How a fetch that failed for another reason than the remote host is counted.
-_FETCH_OUTCOMES: dict[type[FlashwebError], str] = {InvalidImageUrl: "refused", TooLarge: "too_large"}
 
 CheckSizes = Callable[[Sequence[tuple[int, int]]], None]
 
@@ -107,9 +103,10 @@ class MediaLoader:
         if not parts:
             return []
         times = times or PictureTimes()
-        if len(parts) > self.settings.max_images:
+        num_pictures = sum(not part.is_page for part in parts)
+        if num_pictures > self.settings.max_images:
             raise InvalidRequest(
-                f"the request holds {len(parts)} pictures, the limit is {self.settings.max_images}; send fewer",
+                f"the request holds {num_pictures} pictures, the limit is {self.settings.max_images}; send fewer",
                 param="messages",
             )
         known = self._find_all(parts)
@@ -125,10 +122,10 @@ class MediaLoader:
         if len(sources) == 1:  # nothing to wait for between its header and its pixels: one job for both
             pictures = [await self._prepared(self._check_and_prepare, sources[0], check_sizes, times)]
         else:
-            headers = await _all([self._run(read_header, source.data, self.settings) for source in sources])
+            headers = await all_of([self._run(read_header, source.data, self.settings) for source in sources])
             self._check([(header.height, header.width) for header in headers], check_sizes)
             jobs = zip(sources, headers, strict=True)
-            pictures = await _all([self._prepared(self._prepare, source, header, times) for source, header in jobs])
+            pictures = await all_of([self._prepared(self._prepare, source, header, times) for source, header in jobs])
         if hashing is not None and times.hashes is not None:
             times.hashes.extend(await hashing)
         hashes = times.hashes or [""] * len(sources)
@@ -162,10 +159,13 @@ class MediaLoader:
         self._check([kept.picture.source_size for kept in known], check_sizes)
 
     async def _read_all(self, parts: Sequence[ImagePart], times: PictureTimes) -> list[_Source]:
-        gate = asyncio.Semaphore(_FETCHES_AT_ONCE)
+        gate = asyncio.Semaphore(FETCHES_AT_ONCE)
         budget = _Budget(self.settings.max_request_bytes)
 
         async def read(part: ImagePart) -> _Source:
+            if part.is_page:
+                assert part.data is not None
+                return _Source(part.data, None, None, part.max_pixels, part.enhance)
             if part.is_reference:
                 assert part.name is not None
                 kept = self._named.find(part.name)
@@ -181,26 +181,11 @@ class MediaLoader:
                 return _Source(inline, text, part.name, part.max_pixels, part.enhance)
             assert part.url is not None
             async with gate:
-                data = await self._fetch(part.url, times)
+                data = await fetch_timed(self._fetcher, part.url, times)
             budget.spend(len(data))
             return _Source(data, None, part.name, part.max_pixels, part.enhance)
 
-        return await _all([read(part) for part in parts])
-
-    async def _fetch(self, url: str, times: PictureTimes) -> bytes:
-        began, outcome = time.perf_counter(), "failed"
-        try:
-            data = await self._fetcher.fetch(url)
-            outcome = "ok"
-            return data
-        except FlashwebError as error:
-            outcome = next((word for kind, word in _FETCH_OUTCOMES.items() if isinstance(error, kind)), outcome)
-            raise
-        except asyncio.CancelledError:
-            outcome = "cancelled"
-            raise
-        finally:
-            times.fetches.append((outcome, time.perf_counter() - began))
+        return await all_of([read(part) for part in parts])
 
     async def _prepared(self, job: Callable[..., Future[PixelPatches]], *args: object) -> PixelPatches:
         return await asyncio.wrap_future(await self._run(job, *args))
@@ -283,16 +268,3 @@ class _Budget:
             raise TooLarge(
                 f"the request's pictures hold more than {self._limit:,} bytes together; send fewer or smaller ones"
             )
-
-
-async def _all(jobs: Sequence[Coroutine[Any, Any, _T]]) -> list[_T]:
-    """Results in order; the first failure cancels the rest and is raised by itself, not in a group."""
-    if len(jobs) == 1:
-        return [await jobs[0]]
-    tasks = [asyncio.ensure_future(job) for job in jobs]
-    try:
-        return await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)

@@ -41,6 +41,18 @@ class MediaOptions(Protocol):
     def media_cache_memory(self) -> int: ...
     @property
     def media_uuid_memory(self) -> int: ...
+    @property
+    def max_document_pages(self) -> int: ...
+    @property
+    def max_document_dpi(self) -> int: ...
+    @property
+    def document_page_timeout(self) -> float: ...
+    @property
+    def document_memory(self) -> int: ...
+    @property
+    def document_workers(self) -> int: ...
+    @property
+    def document_cache_memory(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +64,8 @@ class MediaSettings:
     picture, max_request_pixels and max_request_bytes: of all pictures of one request together; all refused before
     anything is decoded. resize: "exact" gives Pillow's (and so the reference's) pixels, "fast" is within two levels.
     cache_bytes: of prepared pictures kept for the next request with the same file, 0 = none. named_bytes: of files kept
-    under their callers' names, 0 = none.
+    under their callers' names, 0 = none. max_document_pages: of all documents of one request; document_page_seconds and
+    document_memory_bytes: what drawing one page may take; document_cache_bytes: of drawn pages kept.
     """
 
     max_image_bytes: int = 10 * MiB
@@ -71,6 +84,12 @@ class MediaSettings:
     resize: ResizeMode = "exact"
     cache_bytes: int = 128 * MiB
     named_bytes: int = 64 * MiB
+    max_document_pages: int = 50
+    max_document_dpi: int = 200
+    document_page_seconds: float = 10.0
+    document_memory_bytes: int = 1024 * MiB
+    num_document_workers: int = 0  # 0 = one for two cores, at most 4
+    document_cache_bytes: int = 128 * MiB
 
     @classmethod
     def from_options(cls, options: MediaOptions) -> MediaSettings:
@@ -91,4 +110,10 @@ class MediaSettings:
             resize=options.media_resize,
             cache_bytes=options.media_cache_memory,
             named_bytes=options.media_uuid_memory,
+            max_document_pages=options.max_document_pages,
+            max_document_dpi=options.max_document_dpi,
+            document_page_seconds=options.document_page_timeout,
+            document_memory_bytes=options.document_memory,
+            num_document_workers=options.document_workers,
+            document_cache_bytes=options.document_cache_memory,
         )

@@ -120,6 +120,9 @@ class Metrics:
             counter("flashweb:requests_refused", "Requests refused at the door, by why.", reason=REFUSED), REFUSED
         )
         self._fetch = histogram("flashweb:image_fetch_seconds", "Download of a remote picture.", STAGE)
+        self._draw_page = histogram(
+            "flashweb:document_page_draw_seconds", "A page of a document, drawn, with the wait for its turn.", STAGE
+        )
         self._decode_picture = histogram("flashweb:image_decode_seconds", "A picture from its file to pixels.", STAGE)
         self._prepare = histogram(
             "flashweb:image_preprocess_seconds", "Resize of a picture and its cut into patches.", STAGE
@@ -182,6 +185,8 @@ class Metrics:
         for outcome, seconds in times.fetches:
             self._fetched[outcome].inc()
             self._fetch.observe(seconds)
+        for seconds in times.draws:
+            self._draw_page.observe(seconds)
         for seconds in times.decodes:
             self._decode_picture.observe(seconds)
         for seconds in times.preparations:

@@ -66,7 +66,7 @@ class Work:
         pictures, engine = self.pictures, self.engine or _NO_TIMES
         return (
             sum([spent for _, spent in pictures.fetches]),
-            sum(pictures.decodes),
+            sum(pictures.draws) + sum(pictures.decodes),
             sum(pictures.preparations),
             engine.queue,
             engine.encode,

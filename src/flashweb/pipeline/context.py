@@ -43,6 +43,16 @@ def check_pictures(tokens: Sequence[int], limit: int) -> None:
         )
 
 
+def check_pages(tokens: Sequence[int], limit: int) -> None:
+    """The same of documents, before any page is drawn. `tokens`: of each page."""
+    if limit and sum(tokens) >= limit:
+        raise _over(
+            limit,
+            f"The {len(tokens)} pages become {sum(tokens)}; choose fewer with pages, draw them smaller with dpi, or "
+            "start the server with a larger --max-model-len.",
+        )
+
+
 def fit(prompt: Prompt, params: SamplingParams, limit: int) -> SamplingParams:
     """Bound the answer by what the context leaves."""
     if not limit:

@@ -17,10 +17,11 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from flashweb.engine import Engine, EngineState
+from flashweb.media import Documents, MediaSettings
 from flashweb.observe.work import opening_of
 from flashweb.output import END_THINK
 from flashweb.pipeline.choices import Piece, Watch, merge, nth
-from flashweb.pipeline.context import check_pictures, check_text, fit, text_chars
+from flashweb.pipeline.context import check_pages, check_pictures, check_text, fit, text_chars
 from flashweb.pipeline.door import Door, Ticket, in_this_task
 from flashweb.pipeline.health import Health, health_of
 from flashweb.pipeline.life import Life
@@ -72,6 +73,7 @@ class Pipeline:
         self.door = Door(engine, settings.server.limit_concurrency, self._health_of, self._refused)
         self._loader = loader
         self._trials = Trials(processor.folder, processor.eos_token_ids)
+        self.documents = Documents(MediaSettings.from_options(settings.media), processor.geometry)
         self._life = Life(engine, settings.engine.lazy_load, self._answer_uncounted)
 
     # --- life -----------------------------------------------------------------------------------------------------
@@ -101,6 +103,7 @@ class Pipeline:
         await self._life.end()
         await self.engine.stop()
         await self._trials.close()
+        await self.documents.close()
         self._loader.close()
 
     # --- what operators and callers ask ---------------------------------------------------------------------------
@@ -206,11 +209,11 @@ class Pipeline:
     ) -> AsyncGenerator[Piece, None]:
         """The pieces of an answer, once its pictures and prompt are ready; not a generator itself, because every
         token pays for each one that it passes through."""
-        chars, limit = text_chars(chat), self.engine.state.max_model_len
-        check_text(chars, limit)
+        limit = self.engine.state.max_model_len
+        check_text(text_chars(chat), limit)
         params = await self._hold_to(chat, params)
-        images = await self._load(chat.images, watch)
-        prompt = await self._build(chat, images, chars)
+        chat, images = await self._load(chat, watch)
+        prompt = await self._build(chat, images)
         params = fit(prompt, params, limit or self.engine.state.max_model_len)
         if trace is not None:
             trace.prompt_token_ids = prompt.token_ids
@@ -237,28 +240,38 @@ class Pipeline:
         after = self.processor.tokenizer.control_id(END_THINK) if chat.enable_thinking else None
         return replace(params, structure=replace(structure, after_token=after))
 
-    async def _load(self, parts: Sequence[ImagePart], watch: Watch) -> Sequence[PixelPatches]:
-        if not parts:
-            return ()
+    async def _load(self, chat: Chat, watch: Watch) -> tuple[Chat, Sequence[PixelPatches]]:
+        """The pictures of a chat, and the chat with what its documents became."""
+        parts, documents = chat.images, chat.documents
+        if not parts and not documents:
+            return chat, ()
         log_settings = self.settings.log
         wants_hashes = watch.counted and log_settings.access_log and log_settings.log_image_hash
         times = watch.work.pictures = PictureTimes(hashes=[] if wants_hashes else None)
         images: Sequence[PixelPatches] = ()
         try:
+            if documents:
+                chat = await self.documents.open(chat, self._check_page_sizes, times)
+                check_text(text_chars(chat), self.engine.state.max_model_len)
+                parts = chat.images
             images = await self._loader.load(parts, partial(self._check_picture_sizes, parts), times)
         finally:
             if watch.counted:
                 self.metrics.pictures(times, images)
         watch.work.picture_sizes = tuple(image.source_size for image in images)
-        return images
+        return chat, images
 
     def _check_picture_sizes(self, parts: Sequence[ImagePart], sizes: Sequence[tuple[int, int]]) -> None:
         pairs = zip(parts, sizes, strict=True)
         tokens = [self._loader.num_image_tokens(size, part.max_pixels) for part, size in pairs]
         check_pictures(tokens, self.engine.state.max_model_len)
 
-    async def _build(self, chat: Chat, images: Sequence[PixelPatches], chars: int) -> Prompt:
-        if chars > LONG_TEXT_CHARS:
+    def _check_page_sizes(self, sizes: Sequence[tuple[int, int]]) -> None:
+        """Of a request's documents, in the size the model sees, before any page is drawn."""
+        check_pages([self._loader.num_image_tokens(size) for size in sizes], self.engine.state.max_model_len)
+
+    async def _build(self, chat: Chat, images: Sequence[PixelPatches]) -> Prompt:
+        if text_chars(chat) > LONG_TEXT_CHARS:
             return await asyncio.to_thread(self.processor.build, chat, images)
         return self.processor.build(chat, images)
 

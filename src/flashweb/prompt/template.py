@@ -23,7 +23,7 @@ import jinja2.ext
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from flashweb.errors import CheckpointError, InvalidRequest
-from flashweb.types import Chat, ImagePart, Message
+from flashweb.types import Chat, DocumentPart, ImagePart, Message, TextPart
 
 IMAGE_TOKEN = "<|image|>"
 
@@ -107,11 +107,12 @@ class ChatTemplate:
 
     def _content(self, message: Message) -> str | list[dict[str, str]]:
         """A string when the message is only text (also when empty: None would render as "None"), else parts."""
+        assert not any(isinstance(part, DocumentPart) for part in message.parts), "documents are opened before"
         if not any(isinstance(part, ImagePart) for part in message.parts):
-            return "".join(part.text for part in message.parts if not isinstance(part, ImagePart))
+            return message.text
         # Templates know `image`; OpenAI's `image_url` would be dropped without a word.
         return [
-            {"type": "image"} if isinstance(part, ImagePart) else {"type": "text", "text": part.text}
+            {"type": "text", "text": part.text} if isinstance(part, TextPart) else {"type": "image"}
             for part in message.parts
         ]
 

@@ -1,0 +1,255 @@
+"""`PdfWorkers`: PDF pages, drawn in processes of their own, which a document can make crash, hang or swell as it likes.
+
+Each process draws one page at a time. Its memory is bounded by the kernel and its time here: one that takes too long or
+dies is ended and replaced, and only the page that it had is refused. Pages of different documents take turns, so that a
+long document does not keep the others waiting. A process is started when there is something to draw, and ends when
+there has been nothing for a while. Knows nothing of chats, of limits on pages or of what is kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sys
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import flashweb
+from flashweb.errors import FlashwebError, InvalidDocument, NotReady, UnsupportedMediaType
+from flashweb.pdf.wire import (
+    LENGTH,
+    Answer,
+    Draw,
+    Drawn,
+    Measure,
+    Measured,
+    Open,
+    Opened,
+    Question,
+    Refused,
+    decode_answer,
+    frame,
+)
+
+START_SECONDS = 60.0
+IDLE_SECONDS = 60.0  # then a process ends, and with it what it holds of its last document
+# What a process of ours needs to start; the keys and addresses of a server are nothing for a document's reader.
+_ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TMPDIR", "PYTHONHOME")
+
+_SOURCE = str(Path(flashweb.__file__).resolve().parents[1])
+
+
+@dataclass(frozen=True, slots=True)
+class PdfFile:
+    """A document; equal digests mean equal bytes."""
+
+    data: bytes
+    digest: bytes
+
+
+class PdfWorkers:
+    """A fixed number of processes. Every question raises InvalidDocument, UnsupportedMediaType where no PDF can be read
+    at all, and NotReady; the first two with messages that go on from what the document is called."""
+
+    def __init__(self, num_workers: int, *, page_seconds: float, memory_bytes: int) -> None:
+        self.num_workers = num_workers
+        self.num_drawn = 0
+        self._turns = asyncio.Semaphore(num_workers)  # first come, first served
+        self._workers = [_Worker(page_seconds, memory_bytes) for _ in range(num_workers)]
+        self._idle = list(self._workers)
+
+    @property
+    def process_ids(self) -> tuple[int, ...]:
+        """Of the processes that run now."""
+        return tuple(worker.process_id for worker in self._workers if worker.process_id is not None)
+
+    async def num_pages(self, file: PdfFile) -> int:
+        async with self._turns:
+            with self._worker_for(file) as worker:
+                return await worker.open(file)
+
+    async def sizes(self, file: PdfFile, pages: Sequence[int]) -> Sequence[tuple[float, float]]:
+        """(height, width) of each of these pages, from 0, in points."""
+        async with self._turns:
+            with self._worker_for(file) as worker:
+                answer, _ = await worker.ask(file, Measure(tuple(pages)))
+        assert isinstance(answer, Measured)
+        return answer.sizes
+
+    async def draw(self, file: PdfFile, page: int, height: int, width: int) -> bytes:
+        """The page, from 0, as a PNG of this many pixels."""
+        async with self._turns:
+            with self._worker_for(file) as worker:
+                answer, png = await worker.ask(file, Draw(page, height, width))
+        assert isinstance(answer, Drawn)
+        self.num_drawn += 1
+        return png
+
+    async def close(self) -> None:
+        """End every process. Idempotent."""
+        for worker in self._workers:
+            worker.wake()
+            await worker.end()
+
+    @contextlib.contextmanager
+    def _worker_for(self, file: PdfFile) -> Iterator[_Worker]:
+        """The one that has the document open, else the one that was used last: as few processes as are needed."""
+        worker = next((one for one in self._idle if one.holds == file.digest), self._idle[-1])
+        self._idle.remove(worker)
+        worker.wake()
+        try:
+            yield worker
+        finally:
+            worker.rest()
+            self._idle.append(worker)
+
+
+class _Worker:
+    """One process, started with the first question and again after it had to be ended."""
+
+    def __init__(self, page_seconds: float, memory_bytes: int) -> None:
+        self.holds: bytes | None = None  # digest of the document that is open there
+        self._num_pages = 0
+        self._page_seconds = page_seconds
+        self._memory_bytes = memory_bytes
+        self._process: asyncio.subprocess.Process | None = None
+        self._resting: asyncio.Task[None] | None = None
+
+    @property
+    def process_id(self) -> int | None:
+        process = self._process
+        return None if process is None or process.returncode is not None else process.pid
+
+    async def open(self, file: PdfFile) -> int:
+        """The number of its pages."""
+        process = await self._started()
+        async with self._bounded():
+            await self._open(process, file)
+        return self._num_pages
+
+    async def ask(self, file: PdfFile, question: Measure | Draw) -> tuple[Answer, bytes]:
+        process = await self._started()
+        async with self._bounded():
+            await self._open(process, file)
+            return await _exchange(process, question)
+
+    def rest(self) -> None:
+        """End the process if nobody needs it for a while."""
+
+        async def wait_and_end() -> None:
+            await asyncio.sleep(IDLE_SECONDS)
+            await self.end()
+
+        self._resting = asyncio.create_task(wait_and_end())
+
+    def wake(self) -> None:
+        if self._resting is not None:
+            self._resting.cancel()
+            self._resting = None
+
+    async def end(self) -> None:
+        process, self._process, self.holds = self._process, None, None
+        if process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+            assert process.stdin is not None
+            process.stdin.close()
+
+    async def _open(self, process: asyncio.subprocess.Process, file: PdfFile) -> None:
+        if self.holds == file.digest:
+            return
+        self.holds = None
+        answer, _ = await _exchange(process, Open(len(file.data)), file.data)
+        assert isinstance(answer, Opened)
+        self._num_pages, self.holds = answer.num_pages, file.digest
+
+    @contextlib.asynccontextmanager
+    async def _bounded(self) -> AsyncIterator[None]:
+        """What the process does within, it does in its time; else it is ended, as it is when it cannot be spoken with
+        any more."""
+        try:
+            async with asyncio.timeout(self._page_seconds):
+                yield
+        except FlashwebError:
+            raise
+        except TimeoutError:
+            await self.end()
+            raise InvalidDocument(
+                f"takes more than {self._page_seconds:g} s to read or draw, the limit for a page; send that page as a "
+                "picture",
+                code="document_too_complex",
+            ) from None
+        except (asyncio.IncompleteReadError, ConnectionError):
+            await self.end()
+            raise _too_much() from None
+        except BaseException:  # cancelled: its answer would be taken for the next one's
+            await self.end()
+            raise
+
+    async def _started(self) -> asyncio.subprocess.Process:
+        if self._process is not None and self._process.returncode is None:
+            return self._process
+        await self.end()
+        process = self._process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "flashweb.pdf.worker", str(self._memory_bytes), str(self._page_seconds)),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            env={**{name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}, "PYTHONPATH": _SOURCE},
+            start_new_session=True,  # Ctrl-C is the server's business
+        )
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                await _read_answer(process)
+        except (TimeoutError, asyncio.IncompleteReadError):
+            await self.end()
+            raise NotReady("documents cannot be read at the moment; try again shortly") from None
+        except BaseException:
+            await self.end()
+            raise
+        return process
+
+
+async def _exchange(process: asyncio.subprocess.Process, question: Question, data: bytes = b"") -> tuple[Answer, bytes]:
+    assert process.stdin is not None
+    process.stdin.write(frame(question))
+    if data:
+        process.stdin.write(data)
+    await process.stdin.drain()
+    return await _read_answer(process)
+
+
+async def _read_answer(process: asyncio.subprocess.Process) -> tuple[Answer, bytes]:
+    """Raises the refusal that it may be."""
+    assert process.stdout is not None
+    (length,) = LENGTH.unpack(await process.stdout.readexactly(LENGTH.size))
+    answer = decode_answer.decode(await process.stdout.readexactly(length))
+    if isinstance(answer, Refused):
+        raise _refusal(answer)
+    return answer, await process.stdout.readexactly(answer.num_bytes) if isinstance(answer, Drawn) else b""
+
+
+def _refusal(answer: Refused) -> FlashwebError:
+    match answer.reason:
+        case "encrypted":
+            return InvalidDocument(
+                "is encrypted and cannot be read without its password; send it decrypted", code="encrypted_document"
+            )
+        case "broken":
+            return InvalidDocument("is damaged and cannot be read; save it again with another program")
+        case "memory":
+            return _too_much()
+        case "missing":
+            return UnsupportedMediaType(
+                "is a PDF document, and this server runs without PDF support; send its pages as pictures, or let the "
+                "server's operator install the package pypdfium2"
+            )
+
+
+def _too_much() -> InvalidDocument:
+    return InvalidDocument(
+        "needs more memory than a document may take, or makes its reader crash; send its pages as pictures",
+        code="document_too_complex",
+    )
