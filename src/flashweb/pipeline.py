@@ -13,7 +13,7 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property, partial
@@ -40,6 +40,7 @@ from flashweb.types import (
     Delta,
     EngineTimes,
     FinishReason,
+    Grid,
     ImagePart,
     ImageUse,
     Message,
@@ -78,6 +79,8 @@ class Loader(Protocol):
         check_sizes: Callable[[Sequence[tuple[int, int]]], None] | None = None,
         times: PictureTimes | None = None,
     ) -> list[PixelPatches]: ...
+
+    async def grids(self, parts: Sequence[ImagePart]) -> list[Grid]: ...
 
     def num_image_tokens(self, size: tuple[int, int], max_pixels: int = 0) -> int: ...
 
@@ -277,6 +280,28 @@ class Pipeline:
         raw = self.processor.tokenizer.id_to_bytes(token_id)
         return raw.decode("utf-8", errors="replace"), raw
 
+    def text_of(self, token_ids: Iterable[int], *, keep_control: bool = True) -> str:
+        """Tokens as text; control tokens by their names, or left out."""
+        return self.processor.tokenizer.decode(token_ids, keep_control=keep_control)
+
+    async def tokenize(self, text: str, *, prefix: bool = True) -> list[int]:
+        """A text's tokens, behind those that every prompt begins with. Control tokens that it spells are plain text.
+        Raises ContextLengthExceeded for one that is far too long to be looked at."""
+        self._check_chars(len(text), "prompt")
+        encode = self.processor.tokenizer.encode
+        ids = await asyncio.to_thread(encode, text) if len(text) > LONG_TEXT_CHARS else encode(text)
+        return [*self.processor.prefix_ids, *ids] if prefix else ids
+
+    async def prompt_ids(self, chat: Chat) -> list[int]:
+        """The tokens of a chat's prompt, nothing being answered: of its pictures only the headers are read. More than
+        the context holds are counted too. Raises what `stream` does for messages and pictures."""
+        chars = _text_chars(chat)
+        self._check_chars(chars)
+        grids = await self._loader.grids(chat.images) if chat.images else ()
+        if chars > LONG_TEXT_CHARS:
+            return await asyncio.to_thread(self.processor.token_ids, chat, grids)
+        return self.processor.token_ids(chat, grids)
+
     # --- the door -------------------------------------------------------------------------------------------------
 
     @property
@@ -417,7 +442,7 @@ class Pipeline:
     ) -> AsyncGenerator[_Piece, None]:
         """The pieces of an answer, once its pictures and prompt are ready; not a generator itself, because every
         token pays for each one that it passes through."""
-        self._check_text_length(chat)
+        self._check_chars(_text_chars(chat))
         params = await self._hold_to(chat, params)
         images = await self._load(chat.images, watch)
         prompt = await self._build(chat, images)
@@ -480,14 +505,13 @@ class Pipeline:
             return await asyncio.to_thread(self.processor.build, chat, images)
         return self.processor.build(chat, images)
 
-    def _check_text_length(self, chat: Chat) -> None:
+    def _check_chars(self, chars: int, param: str = "messages") -> None:
         limit = self.engine.state.max_model_len
-        chars = _text_chars(chat)
         if limit and chars > limit * MAX_CHARS_PER_TOKEN:
             raise ContextLengthExceeded(
-                f"The messages hold {chars} characters of text, far more than the context of {limit} tokens can "
-                "take; shorten them.",
-                param="messages",
+                f"{param}: {chars} characters of text are far more than the context of {limit} tokens can take; send "
+                "less.",
+                param=param,
             )
 
     def _fit(self, prompt: Prompt, params: SamplingParams) -> SamplingParams:
@@ -616,6 +640,7 @@ class _Reader:
             logprobs=logprobs,
             finish=finish,
             usage=self.usage(images=self._images() if finish else ()) if finish or self._running_usage else None,
+            stop=self._text.found_stop if finish else None,
         )
 
     def _count_thought(self, token_ids: Sequence[int]) -> None:

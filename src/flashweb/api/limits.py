@@ -10,9 +10,9 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from flashweb.api.auth import ADMIN_PREFIX, is_open
-from flashweb.api.error_handlers import error_body, error_response
+from flashweb.api.error_handlers import error_response
 from flashweb.api.forwarded import network_of
-from flashweb.api.sse import DIRECT_SEND, DONE, event
+from flashweb.api.sse import DIRECT_SEND, error_event
 from flashweb.errors import DeadlineExceeded, NotReady, RateLimited
 from flashweb.rate_limit import Decision, RateLimiter
 
@@ -136,8 +136,7 @@ class Deadline:
             if started is None:
                 await error_response(error)(scope, receive, send)
             elif _is_stream(started):
-                last = event(error_body(error)) + DONE
-                piece = {"type": "http.response.body", "body": last, "more_body": False}
+                piece = {"type": "http.response.body", "body": error_event(scope, error), "more_body": False}
                 await scope.get(DIRECT_SEND, send)(piece)
 
 

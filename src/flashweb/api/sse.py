@@ -1,7 +1,8 @@
 """Server-sent events: framing, keep-alive comments, errors inside a started stream, and the client's leaving.
 
 A stream starts (status and headers go out) with its first event, or with the first keep-alive comment; an error
-before that is an ordinary HTTP error, one after it is an `error` event followed by `[DONE]`. Knows nothing of chats.
+before that is an ordinary HTTP error, one after it is an `error` event followed by `[DONE]` (Anthropic's paths know no
+`[DONE]`). Knows nothing of chats.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ import msgspec
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from flashweb.api.error_handlers import error_body, error_response
+from flashweb.api.error_handlers import error_body, error_response, error_status
+from flashweb.api.error_shapes import MESSAGES_PATHS, anthropic_shape
 
 T = TypeVar("T")
 # Where the outermost layer leaves the server's own `send`. The layers act on the start of a response; the pieces of a
@@ -32,6 +34,19 @@ class ClientGone(Exception):
 
 def event(data: Any) -> bytes:
     return b"data: " + encode(data) + b"\n\n"
+
+
+def named_event(data: dict[str, Any]) -> bytes:
+    """An event whose name is the `type` of its data, as Anthropic's clients need it."""
+    return b"event: " + data["type"].encode() + b"\ndata: " + encode(data) + b"\n\n"
+
+
+def error_event(scope: Scope, error: Exception) -> bytes:
+    """The end of a stream that has begun and cannot go on, in the form that its path's callers know."""
+    body = error_body(error)
+    if scope["path"] not in MESSAGES_PATHS:
+        return event(body) + DONE
+    return named_event(anthropic_shape(scope["state"]["request_id"], error_status(error), body)[1])
 
 
 async def wait_for_disconnect(receive: Receive) -> None:
@@ -67,7 +82,7 @@ async def _end(*tasks: asyncio.Future[Any]) -> None:
 
 class EventStream(Response):
     """A response over an async generator of ready-framed events; closing the generator ends the work behind it.
-    `on_end` is called once the response is over, however it ends."""
+    `on_end` is called once the response is over, however it ends; `keep_alive` fills its silences."""
 
     def __init__(
         self,
@@ -77,6 +92,7 @@ class EventStream(Response):
         keep_alive_seconds: float,
         send_timeout_seconds: float,
         on_end: Callable[[], None] = lambda: None,
+        keep_alive: bytes = KEEP_ALIVE,
     ) -> None:
         super().__init__(None, 200, headers, media_type="text/event-stream")
         self.headers["cache-control"] = "no-cache"
@@ -85,6 +101,7 @@ class EventStream(Response):
             del self.headers["content-length"]
         self._events = events
         self._on_end = on_end
+        self._silence_filler = keep_alive
         self._keep_alive_seconds = keep_alive_seconds
         self._send_timeout_seconds = send_timeout_seconds
         self._send_piece: Send
@@ -112,7 +129,7 @@ class EventStream(Response):
             if not self._started:
                 await error_response(error)(scope, receive, send)
                 return
-            await self._write(send, event(error_body(error)) + DONE)
+            await self._write(send, error_event(scope, error))
         finally:
             await _end(ticking)
         await self._send_piece({"type": "http.response.body", "body": b"", "more_body": False})
@@ -134,7 +151,7 @@ class EventStream(Response):
                 pump.cancel()
                 return
             if not self._is_sending and silence >= self._keep_alive_seconds:
-                await self._write(send, KEEP_ALIVE)
+                await self._write(send, self._silence_filler)
 
     async def _write(self, send: Send, chunk: bytes) -> None:
         self._last_sent = self._clock()
