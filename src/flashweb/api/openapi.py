@@ -9,7 +9,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from flashweb.api import picture_schemas, schemas
+from flashweb.api import completion_schemas, picture_schemas, schemas, token_schemas
 from flashweb.api.examples import CHAT_FIELDS, CHAT_REQUESTS
 
 _REF = "#/components/schemas/{model}"
@@ -19,6 +19,9 @@ _BODIES: tuple[type[BaseModel], ...] = (
     picture_schemas.InferenceRequest,
     picture_schemas.PromptRequest,
     picture_schemas.SceneRequest,
+    completion_schemas.TextCompletionRequest,
+    token_schemas.TokenizeRequest,
+    token_schemas.DetokenizeRequest,
 )
 _CHUNKS: tuple[type[BaseModel], ...] = (
     schemas.ChatCompletionChunk,
@@ -26,6 +29,7 @@ _CHUNKS: tuple[type[BaseModel], ...] = (
     picture_schemas.MultimodalCompletionChunk,
     picture_schemas.InferError,
     picture_schemas.DetailErrorBody,
+    completion_schemas.TextCompletionChunk,
 )
 _ERRORS = {
     400: "the request cannot be served as it stands",
@@ -45,6 +49,12 @@ _EXAMPLES: dict[str, dict[str, Any]] = {
     "CompletionRequest": {"base64": {"value": {**_ASKED, "max_tokens": 64, "temperature": 0.7}}},
     "InferenceRequest": {"raw": {"value": {**_ASKED, "raw": True}}},
     "PromptRequest": {"base64": {"value": _ASKED}},
+    "TextCompletionRequest": {"text": {"value": {"prompt": "Green tea is", "max_tokens": 16, "temperature": 0}}},
+    "TokenizeRequest": {
+        "text": {"value": {"prompt": "Green tea is", "return_token_strs": True}},
+        "chat": {"value": {"messages": [{"role": "user", "content": "Hello!"}]}},
+    },
+    "DetokenizeRequest": {"tokens": {"value": {"tokens": [10, 11, 12]}}},
     "SceneRequest": {"rules": {"value": {"image": _PIXEL, "rules": ["不允许出现价格"]}}},
 }
 _INTRO = """\
@@ -70,6 +80,8 @@ def _ref(model: type[BaseModel]) -> dict[str, str]:
 
 def json_body(model: type[BaseModel]) -> dict[str, Any]:
     content: dict[str, Any] = {"schema": _ref(model)}
+    if model.__name__ in _EXAMPLES:
+        content["examples"] = _EXAMPLES[model.__name__]
     if model is schemas.ChatRequest:
         content["examples"] = {
             name: {"summary": summary, "value": value} for name, (summary, value) in CHAT_REQUESTS.items()

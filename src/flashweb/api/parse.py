@@ -88,6 +88,7 @@ _TYPES = {
     "content_type": "a string, a list of parts, or one part object",
     "tool_choice_type": 'none, auto, required, {"type": "function", ...} or {"type": "allowed_tools", ...}',
     "finite_number": "a finite number",
+    "prompt_type": "a text, a list of texts, a list of token ids, or a list of such lists",
 }
 _UNKNOWN_PART = (
     '{param}: part type {value} is not offered here; use type "text", or "image_url" with a data: URL, an http(s) '
