@@ -13,6 +13,7 @@ from flashweb.api.admin import admin_router
 from flashweb.api.chat import StraightToChat, chat_router
 from flashweb.api.completions import completions_router
 from flashweb.api.error_handlers import install_error_handlers
+from flashweb.api.messages import messages_router
 from flashweb.api.metrics import metrics_router
 from flashweb.api.middleware import layers
 from flashweb.api.multimodal import multimodal_router
@@ -56,6 +57,7 @@ def create_app(
     chat = chat_router(pipeline, names, settings)
     app.include_router(chat)
     app.include_router(completions_router(pipeline, names, settings))
+    app.include_router(messages_router(pipeline, names, settings))
     app.include_router(tokens_router(pipeline, names, settings))
     app.include_router(multimodal_router(pipeline, names, settings))
     app.include_router(scenes_router(pipeline, names, settings))

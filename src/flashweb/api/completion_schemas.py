@@ -110,4 +110,6 @@ class TextCompletionChunk(TextCompletion):
     choices: list[TextChunkChoice] = Field(  # type: ignore[assignment]
         description="what is new; empty in the last chunk of include_usage"
     )
-    usage: schemas.UsageOut | None = Field(None, description="of the last chunk with include_usage, so far with continuous_usage_stats")  # type: ignore[assignment]
+    usage: schemas.UsageOut | None = Field(  # type: ignore[assignment]
+        None, description="of the last chunk with include_usage, so far with continuous_usage_stats"
+    )

@@ -98,8 +98,8 @@ def _refuse(wire: TextCompletionRequest) -> None:
         )
     if wire.echo and wire.logprobs is not None:
         raise InvalidRequest(
-            "echo together with logprobs is not offered: log probabilities of the prompt are not computed. Leave one of "
-            "them out.",
+            "echo together with logprobs is not offered: log probabilities of the prompt are not computed. Leave one "
+            "of them out.",
             param="logprobs",
             code="unsupported_parameter",
         )

@@ -9,7 +9,14 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from flashweb.api import completion_schemas, picture_schemas, schemas, token_schemas
+from flashweb.api import (
+    completion_schemas,
+    messages_out_schemas,
+    messages_schemas,
+    picture_schemas,
+    schemas,
+    token_schemas,
+)
 from flashweb.api.examples import CHAT_FIELDS, CHAT_REQUESTS
 
 _REF = "#/components/schemas/{model}"
@@ -20,6 +27,8 @@ _BODIES: tuple[type[BaseModel], ...] = (
     picture_schemas.PromptRequest,
     picture_schemas.SceneRequest,
     completion_schemas.TextCompletionRequest,
+    messages_schemas.MessagesRequest,
+    messages_schemas.CountTokensRequest,
     token_schemas.TokenizeRequest,
     token_schemas.DetokenizeRequest,
 )
@@ -30,6 +39,8 @@ _CHUNKS: tuple[type[BaseModel], ...] = (
     picture_schemas.InferError,
     picture_schemas.DetailErrorBody,
     completion_schemas.TextCompletionChunk,
+    messages_out_schemas.StreamEvent,
+    messages_out_schemas.MessagesError,
 )
 _ERRORS = {
     400: "the request cannot be served as it stands",
@@ -45,11 +56,32 @@ _ERRORS = {
 }
 _PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 _ASKED = {"prompt": "这张图是什么?", "image": _PIXEL}
+_ANTHROPIC_TURN = [
+    {
+        "role": "user",
+        "content": [
+            {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": _PIXEL}},
+            {"type": "text", "text": "What is in this image?"},
+        ],
+    }
+]
 _EXAMPLES: dict[str, dict[str, Any]] = {
     "CompletionRequest": {"base64": {"value": {**_ASKED, "max_tokens": 64, "temperature": 0.7}}},
     "InferenceRequest": {"raw": {"value": {**_ASKED, "raw": True}}},
     "PromptRequest": {"base64": {"value": _ASKED}},
     "TextCompletionRequest": {"text": {"value": {"prompt": "Green tea is", "max_tokens": 16, "temperature": 0}}},
+    "MessagesRequest": {
+        "picture": {"value": {"model": "glm-4.6v-flash", "max_tokens": 64, "messages": _ANTHROPIC_TURN}},
+        "begun": {
+            "value": {
+                "model": "glm-4.6v-flash",
+                "max_tokens": 64,
+                "stop_sequences": ["."],
+                "messages": [*_ANTHROPIC_TURN, {"role": "assistant", "content": "The picture shows"}],
+            }
+        },
+    },
+    "CountTokensRequest": {"picture": {"value": {"model": "glm-4.6v-flash", "messages": _ANTHROPIC_TURN}}},
     "TokenizeRequest": {
         "text": {"value": {"prompt": "Green tea is", "return_token_strs": True}},
         "chat": {"value": {"messages": [{"role": "user", "content": "Hello!"}]}},
@@ -91,7 +123,7 @@ def json_body(model: type[BaseModel]) -> dict[str, Any]:
 
 def _event_of(chunk: type[BaseModel]) -> dict[str, Any]:
     """One server-sent event, in the way OpenAPI 3.2 describes those."""
-    words = "the JSON of a chunk, or of an error once the stream has begun; [DONE] at the end"
+    words = "the JSON of a chunk, or of an error once the stream has begun; [DONE] at the end of OpenAI's streams"
     data = {
         "type": "string",
         "description": words,
@@ -135,7 +167,7 @@ def detail_errors() -> dict[int | str, dict[str, Any]]:
     return errors(400, 401, 404, 413, 415, 429, 500, 503, 504, model=picture_schemas.DetailErrorBody)
 
 
-def json_or_stream(whole: type[BaseModel], chunk: type[BaseModel]) -> dict[int | str, dict[str, Any]]:
+def event_stream(whole: type[BaseModel], chunk: type[BaseModel]) -> dict[int | str, dict[str, Any]]:
     content = {"text/event-stream": {"schema": _event_of(chunk)}}
     return {
         200: {
@@ -143,7 +175,13 @@ def json_or_stream(whole: type[BaseModel], chunk: type[BaseModel]) -> dict[int |
             "description": "the answer, whole or as a stream of chunks",
             "content": content,
             "headers": _ANSWER_HEADERS,
-        },
+        }
+    }
+
+
+def json_or_stream(whole: type[BaseModel], chunk: type[BaseModel]) -> dict[int | str, dict[str, Any]]:
+    return {
+        **event_stream(whole, chunk),
         **errors(400, 401, 404, 413, 415, 429, 503, 504),
     }
 

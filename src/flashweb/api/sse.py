@@ -38,7 +38,8 @@ def event(data: Any) -> bytes:
 
 def named_event(data: dict[str, Any]) -> bytes:
     """An event whose name is the `type` of its data, as Anthropic's clients need it."""
-    return b"event: " + data["type"].encode() + b"\ndata: " + encode(data) + b"\n\n"
+    name: str = data["type"]
+    return b"event: " + name.encode() + b"\ndata: " + encode(data) + b"\n\n"
 
 
 def error_event(scope: Scope, error: Exception) -> bytes:

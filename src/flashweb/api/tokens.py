@@ -1,4 +1,4 @@
-"""`POST /tokenize` and `/detokenize`: what a prompt is in tokens, without an answer. Nothing of a picture is decoded."""
+"""`POST /tokenize` and `/detokenize`: what a prompt is in tokens, without an answer. No picture is decoded."""
 
 from __future__ import annotations
 
