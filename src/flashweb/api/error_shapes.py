@@ -29,6 +29,11 @@ OUT_OF_MEMORY = 507  # only here: elsewhere it is a 500 with the code out_of_mem
 Shape = Callable[[int, dict[str, Any]], tuple[int, dict[str, Any]]]
 
 
+def request_id_of(scope: Scope) -> str:
+    request_id: str = scope["state"]["request_id"]
+    return request_id
+
+
 def shape_of(path: str, request_id: str) -> Shape | None:
     if path in INFER_PATHS:
         return _infer_shape
@@ -63,7 +68,7 @@ class ErrorShapes:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        path, request_id = scope["path"], scope["state"]["request_id"]
+        path, request_id = scope["path"], request_id_of(scope)
         if path in MESSAGES_PATHS:
             send = _with_request_id(send, request_id)
         shape = shape_of(path, request_id)

@@ -13,13 +13,14 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from flashweb.api.answers import AnswerForm
+from flashweb.api.caller import owner_of
 from flashweb.api.chat import make_job, read_json_body, respond
 from flashweb.api.convert import to_chat
 from flashweb.api.error_handlers import json_response
 from flashweb.api.error_shapes import MESSAGES_PATHS
 from flashweb.api.messages_answers import ANTHROPIC
 from flashweb.api.messages_in import chat_request
-from flashweb.api.messages_out_schemas import MessageOut, MessagesError, StreamEvent, TokenCountOut
+from flashweb.api.messages_out_schemas import MessageOut, MessagesError, MessageStreamEvent, TokenCountOut
 from flashweb.api.messages_schemas import CountTokensRequest, MessagesRequest
 from flashweb.api.openapi import errors, event_stream, json_body
 from flashweb.api.parse import read_document, validated
@@ -48,7 +49,7 @@ def messages_router(pipeline: Pipeline, names: ModelNames, settings: Settings) -
         operation_id="createMessage",
         summary="Answer a conversation (Anthropic's Messages API)",
         openapi_extra=json_body(MessagesRequest),
-        responses={**event_stream(MessageOut, StreamEvent), **_REFUSED},
+        responses={**event_stream(MessageOut, MessageStreamEvent), **_REFUSED},
         response_class=Response,
     )
     async def create_message(request: Request) -> Response:
@@ -61,7 +62,7 @@ def messages_router(pipeline: Pipeline, names: ModelNames, settings: Settings) -
             wire = validated(document, MessagesRequest)
             warnings = warning_headers(_unknown(document))
             del document
-            job = make_job(chat_request(wire), names, settings, pipeline, ticket)
+            job = make_job(chat_request(wire), names, settings, pipeline, ticket, owner_of(request))
             hidden = wire.thinking is not None and wire.thinking.display == "omitted"
             job = replace(
                 job,
@@ -87,7 +88,7 @@ def messages_router(pipeline: Pipeline, names: ModelNames, settings: Settings) -
             _refuse(document)
             wire = validated(document, CountTokensRequest)
             names.check(wire.model)
-            chat = to_chat(chat_request(wire), max_images=settings.media.max_images)
+            chat = to_chat(chat_request(wire), max_images=settings.media.max_images, owner=owner_of(request))
             ids = await pipeline.prompt_ids(chat)
         return json_response({"input_tokens": len(ids)}, headers=warning_headers(_unknown(document)))
 

@@ -142,21 +142,21 @@ def _parts(blocks: Sequence[Any]) -> list[dict[str, Any]]:
 
 def _document(block: wire.DocumentBlock) -> list[dict[str, Any]]:
     """Text as text and blocks as blocks, under their title; files as a chat's `file` part."""
-    head = "".join(f"{line}\n" for line in (block.title, block.context) if line)
-    parts = [_text(head)] if head else []
+    context = [_text(f"{block.context}\n")] if block.context else []
+    title = [_text(f"{block.title}\n")] if block.title else []
     match block.source:
         case wire.PlainTextSource(data=data):
-            return [*parts, _text(f"{data}\n")]
+            return [*context, *title, _text(f"{data}\n")]
         case wire.ContentSource(content=content):
-            return [*parts, *_parts([inner for _, inner in _blocks("", content)]), _text("\n")]
-        case wire.FileSource(file_id=file_id):
+            return [*context, *title, *_parts([inner for _, inner in _blocks("", content)]), _text("\n")]
+        case wire.UploadedSource(file_id=file_id):
             file = {"file_id": file_id}
         case wire.UrlSource(url=url):
-            file = {"file_data": url}
+            file = {"file_url": url}
         case wire.Base64Source(data=data):
             file = {"file_data": data}
-    named = {"filename": block.title[:256]} if block.title else {}
-    return [*parts, {"type": "file", "file": {**file, **named}}]
+    named = {"filename": block.title} if block.title else {}
+    return [*context, {"type": "file", "file": {**file, **named}}]
 
 
 # --- parameters ---------------------------------------------------------------------------------------------------

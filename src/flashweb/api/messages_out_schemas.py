@@ -35,7 +35,7 @@ class ToolUseBlockOut(BaseModel):
 BlockOut = TextBlockOut | ThinkingBlockOut | ToolUseBlockOut
 
 
-class OutputTokensDetails(BaseModel):
+class MessageTokensDetails(BaseModel):
     thinking_tokens: int = Field(description="of the thinking")
 
 
@@ -44,7 +44,7 @@ class MessageDeltaUsage(BaseModel):
     cache_creation_input_tokens: Literal[0] = Field(description="nothing is billed for being kept")
     cache_read_input_tokens: int = Field(description="of the prompt, answered by the prefix cache")
     output_tokens: int = Field(description="of the answer, thinking included")
-    output_tokens_details: OutputTokensDetails
+    output_tokens_details: MessageTokensDetails
 
 
 class MessageUsage(MessageDeltaUsage):
@@ -67,7 +67,7 @@ class MessageStart(BaseModel):
     message: MessageOut = Field(description="the answer without content")
 
 
-class Ping(BaseModel):
+class MessagePing(BaseModel):
     type: Literal["ping"]
 
 
@@ -77,22 +77,22 @@ class BlockStart(BaseModel):
     content_block: BlockOut = Field(description="the block, empty")
 
 
-class TextDelta(BaseModel):
+class MessageTextDelta(BaseModel):
     type: Literal["text_delta"]
     text: str = Field(description="the next piece")
 
 
-class ThinkingDelta(BaseModel):
+class MessageThinkingDelta(BaseModel):
     type: Literal["thinking_delta"]
     thinking: str = Field(description="the next piece")
 
 
-class SignatureDelta(BaseModel):
+class MessageSignatureDelta(BaseModel):
     type: Literal["signature_delta"]
     signature: str = Field(description="of the whole thought, at its end")
 
 
-class InputJsonDelta(BaseModel):
+class MessageInputDelta(BaseModel):
     type: Literal["input_json_delta"]
     partial_json: str = Field(description="the next piece of the arguments' JSON")
 
@@ -100,7 +100,9 @@ class InputJsonDelta(BaseModel):
 class BlockDelta(BaseModel):
     type: Literal["content_block_delta"]
     index: int = Field(description="which block")
-    delta: TextDelta | ThinkingDelta | SignatureDelta | InputJsonDelta = Field(description="what is new of it")
+    delta: MessageTextDelta | MessageThinkingDelta | MessageSignatureDelta | MessageInputDelta = Field(
+        description="what is new of it"
+    )
 
 
 class BlockStop(BaseModel):
@@ -144,8 +146,10 @@ class MessagesError(BaseModel):
     request_id: str = Field(description="as in the header request-id")
 
 
-class StreamEvent(
-    RootModel[MessageStart | Ping | BlockStart | BlockDelta | BlockStop | MessageDelta | MessageStop | MessagesError]
+class MessageStreamEvent(
+    RootModel[
+        MessageStart | MessagePing | BlockStart | BlockDelta | BlockStop | MessageDelta | MessageStop | MessagesError
+    ]
 ):
     """The data of a server-sent event; the event's name is its type."""
 

@@ -64,7 +64,7 @@ class UrlSource(_Wire):
     url: str = Field(description="an http(s) URL, fetched by the server")
 
 
-class FileSource(_Wire):
+class UploadedSource(_Wire):
     type: Literal["file"]
     file_id: Name = Field(description="the id of an uploaded file")
 
@@ -118,12 +118,12 @@ class DocumentBlock(_Wire):
     source: Annotated[
         Annotated[Base64Source, Tag("<base64>")]
         | Annotated[UrlSource, Tag("<url>")]
-        | Annotated[FileSource, Tag("<file>")]
+        | Annotated[UploadedSource, Tag("<file>")]
         | Annotated[PlainTextSource, Tag("<text>")]
         | Annotated[ContentSource, Tag("<content>")],
         _by_type("document_source_type", "unknown source"),
     ] = Field(description="base64, url and file: a PDF; text: plain text; content: blocks")
-    title: str | None = Field(None, max_length=1024, description="its name, for the model")
+    title: str | None = Field(None, max_length=512, description="its name, for the model")
     context: str | None = Field(None, description="what the model is told about it besides")
 
 

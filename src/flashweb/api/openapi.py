@@ -39,7 +39,7 @@ _CHUNKS: tuple[type[BaseModel], ...] = (
     picture_schemas.InferError,
     picture_schemas.DetailErrorBody,
     completion_schemas.TextCompletionChunk,
-    messages_out_schemas.StreamEvent,
+    messages_out_schemas.MessageStreamEvent,
     messages_out_schemas.MessagesError,
 )
 _ERRORS = {

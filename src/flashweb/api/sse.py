@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from flashweb.api.error_handlers import error_body, error_response, error_status
-from flashweb.api.error_shapes import MESSAGES_PATHS, anthropic_shape
+from flashweb.api.error_shapes import MESSAGES_PATHS, anthropic_shape, request_id_of
 
 T = TypeVar("T")
 # Where the outermost layer leaves the server's own `send`. The layers act on the start of a response; the pieces of a
@@ -47,7 +47,7 @@ def error_event(scope: Scope, error: Exception) -> bytes:
     body = error_body(error)
     if scope["path"] not in MESSAGES_PATHS:
         return event(body) + DONE
-    return named_event(anthropic_shape(scope["state"]["request_id"], error_status(error), body)[1])
+    return named_event(anthropic_shape(request_id_of(scope), error_status(error), body)[1])
 
 
 async def wait_for_disconnect(receive: Receive) -> None:
