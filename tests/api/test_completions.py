@@ -46,7 +46,7 @@ async def test_a_text_goes_to_the_model_as_it_stands_behind_the_models_own_begin
     async with open_house(ScriptedEngine("hot.")) as house:
         answer = await ask(house, prompt="<|user|> Tea is", max_tokens=9)
         await ask(house, prompt="Tea is", add_special_tokens=False)
-    assert PREFIX == [processor().tokenizer.control_ids[name] for name in ("[gMASK]", "<sop>")]
+    assert [processor().tokenizer.control_ids[name] for name in ("[gMASK]", "<sop>")] == PREFIX
     # What spells a control token is text here too.
     assert prompts(house) == [PREFIX + ids_of("<|user|> Tea is"), ids_of("Tea is")]
     assert house.engine.asked[0][1].max_tokens == 9
