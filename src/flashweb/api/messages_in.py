@@ -61,7 +61,7 @@ def _turns(messages: Sequence[wire.MessageIn]) -> Iterator[tuple[str, list[_Loca
         for where, block in blocks:
             if block.type not in _BLOCKS_OF[role]:
                 raise InvalidRequest(
-                    f"{where}: a {block.type} block does not belong into a message of the role {role!r}; it may hold "
+                    f"{where}: {block.type} blocks do not belong into a message of the role {role!r}; it may hold "
                     f"{', '.join(_BLOCKS_OF[role])}.",
                     param=where,
                 )
