@@ -113,6 +113,7 @@ class Chat:
     parallel_tool_calls: bool = True  # False: the answer ends with its first call
     add_generation_prompt: bool = True  # begin the assistant's turn at the end of the prompt
     continue_final_message: bool = False  # leave the last turn open, so that the answer goes on with its text
+    token_ids: tuple[int, ...] | None = None  # a prompt as it stands instead of messages, which are then empty
 
     @property
     def images(self) -> tuple[ImagePart, ...]:
@@ -342,3 +343,4 @@ class Delta(msgspec.Struct, frozen=True, gc=False):
     logprobs: tuple[TokenLogprob, ...] = ()
     finish: FinishReason | None = None
     usage: Usage | None = None
+    stop: str | None = None  # which of the stop texts ended the answer, on its last piece

@@ -130,6 +130,7 @@ def test_deadlines_are_the_contracts_by_path_and_a_given_one_holds_for_all() -> 
         "/infer": 30, "/v1/glm/infer": 30, "/v1/multimodal/completions": 45,
         "/v1/multimodal/completions-multipart": 45, "/v1/multimodal/completions-multipart-multipart": 45,
         "/api/audit-image": 45, "/v1/chat/completions": 600, "/api/scenes/audit": 600, "/v1/multi-modal/inference": 600,
+        "/v1/completions": 600, "/v1/messages": 600, "/v1/messages/count_tokens": 600, "/tokenize": 600,
         "/inference": 600, "/whatever/comes": 600,
     }  # fmt: skip
     assert {path: deadline_of(path, None) for path in expected} == expected

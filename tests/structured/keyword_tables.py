@@ -10,7 +10,11 @@ Row = tuple[dict[str, Any], list[Any], list[Any]]
 
 
 def obj(closed: bool = True, required: list[str] | None = None, **properties: Any) -> dict[str, Any]:
-    schema = {"type": "object", "properties": properties, "required": list(properties) if required is None else required}
+    schema = {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties) if required is None else required,
+    }
     return {**schema, "additionalProperties": False} if closed else schema
 
 

@@ -28,7 +28,9 @@ def _level(below: Any) -> Any:
     by_name = st.dictionaries(names, below, max_size=3)
     listed = st.lists(below, min_size=1, max_size=3)
     keywords: dict[str, Any] = {
-        "type": st.one_of(st.sampled_from(TYPES), st.lists(st.sampled_from(TYPES), min_size=1, max_size=3, unique=True)),
+        "type": st.one_of(
+            st.sampled_from(TYPES), st.lists(st.sampled_from(TYPES), min_size=1, max_size=3, unique=True)
+        ),
         "enum": st.lists(values, min_size=1, max_size=4),
         "const": values,
         **dict.fromkeys(("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"), counts),

@@ -12,14 +12,19 @@ from hypothesis import strategies as st
 
 from tests.structured.test_schema import matcher, takes
 
-TEXT = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x2FFFF, exclude_categories=["Cs"], exclude_characters="\x7f"), max_size=6)
+TEXT = st.text(
+    st.characters(min_codepoint=0x20, max_codepoint=0x2FFFF, exclude_categories=["Cs"], exclude_characters="\x7f"),
+    max_size=6,
+)
 SCALARS = st.one_of(
     st.none(), st.booleans(), st.integers(-(10**6), 10**6), st.integers(-4000, 4000).map(lambda n: n + 0.25), TEXT
 )
 DOCUMENTS = st.recursive(
     SCALARS, lambda below: st.lists(below, max_size=3) | st.dictionaries(TEXT, below, max_size=3), max_leaves=8
 )  # fmt: skip
-OTHERS = st.sampled_from([{"type": "null"}, {"type": "string", "maxLength": 2}, {"const": 77}, {"type": "array", "maxItems": 0}])
+OTHERS = st.sampled_from(
+    [{"type": "null"}, {"type": "string", "maxLength": 2}, {"const": 77}, {"type": "array", "maxItems": 0}]
+)
 
 
 @st.composite
@@ -45,7 +50,10 @@ def _plain(draw: st.DrawFn, document: Any) -> Any:
         case int():
             bounds = {"minimum": document - slack, "exclusiveMaximum": document + slack + 1}
             divisor = {"multipleOf": draw(st.sampled_from([n for n in range(1, 12) if document % n == 0]))}
-            return {"type": draw(st.sampled_from(["integer", "number"])), **draw(st.sampled_from([bounds, divisor, {}]))}
+            return {
+                "type": draw(st.sampled_from(["integer", "number"])),
+                **draw(st.sampled_from([bounds, divisor, {}])),
+            }
         case float():
             return {"type": "number", "exclusiveMinimum": document - slack - 0.5, "maximum": document + slack}
         case str():

@@ -111,6 +111,10 @@ class Collector:
     def add(self, index: int, delta: Delta) -> None:
         self._deltas[index].append(delta)
 
+    def deltas(self, index: int) -> Sequence[Delta]:
+        """What has come of one choice, for dialects that write their own."""
+        return self._deltas[index]
+
     @property
     def usage(self) -> Usage:
         return add_usages(delta.usage for deltas in self._deltas for delta in deltas if delta.usage is not None)

@@ -11,7 +11,9 @@ from starlette.types import ASGIApp
 from flashweb import __version__
 from flashweb.api.admin import admin_router
 from flashweb.api.chat import StraightToChat, chat_router
+from flashweb.api.completions import completions_router
 from flashweb.api.error_handlers import install_error_handlers
+from flashweb.api.messages import messages_router
 from flashweb.api.metrics import metrics_router
 from flashweb.api.middleware import layers
 from flashweb.api.multimodal import multimodal_router
@@ -19,6 +21,7 @@ from flashweb.api.openapi import install_openapi
 from flashweb.api.ops import ops_router
 from flashweb.api.pages import pages_router
 from flashweb.api.scenes import scenes_router
+from flashweb.api.tokens import tokens_router
 from flashweb.keys import KeyRing
 from flashweb.names import ModelNames
 from flashweb.observe.ledger import Ledger
@@ -56,6 +59,9 @@ def create_app(
     ledger = Ledger()
     chat = chat_router(pipeline, names, settings)
     app.include_router(chat)
+    app.include_router(completions_router(pipeline, names, settings))
+    app.include_router(messages_router(pipeline, names, settings))
+    app.include_router(tokens_router(pipeline, names, settings))
     app.include_router(multimodal_router(pipeline, names, settings))
     app.include_router(scenes_router(pipeline, names, settings))
     app.include_router(ops_router(pipeline, names))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 import time
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from contextlib import ExitStack, aclosing
 from dataclasses import dataclass, replace
 from functools import cache
@@ -37,7 +37,7 @@ from flashweb.api.exchange import exchange_of
 from flashweb.api.openapi import json_body, json_or_stream
 from flashweb.api.parse import read_document, validated
 from flashweb.api.sampling import to_params
-from flashweb.api.sse import DONE, ClientGone, EventStream, encode, event, until_gone
+from flashweb.api.sse import DONE, KEEP_ALIVE, ClientGone, EventStream, encode, event, until_gone
 from flashweb.api.unknown_fields import refuse_harmful, unknown_names, warning_headers
 from flashweb.errors import FlashwebError, UnsupportedMediaType
 from flashweb.names import ModelNames
@@ -69,6 +69,15 @@ class Job:
     labels: Mapping[str, str]  # system_fingerprint, and service_tier where the request names one
     object: str = "chat.completion"
     trace: Trace | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How an answer to a job is written: whole, as the events of a stream, and what fills a stream's silences."""
+
+    whole: Callable[[Pipeline, Job, dict[str, Any]], Coroutine[Any, Any, dict[str, Any]]]
+    events: Callable[[Pipeline, Job, dict[str, Any]], AsyncGenerator[bytes, None]]
+    keep_alive: bytes = KEEP_ALIVE
 
 
 def chat_router(pipeline: Pipeline, names: ModelNames, settings: Settings) -> APIRouter:
@@ -108,21 +117,25 @@ async def respond(
     job: Job,
     place: ExitStack,
     warnings: Mapping[str, str] = MappingProxyType({}),
+    dialect: Dialect | None = None,
 ) -> Response:
     """The answer to an admitted job as its caller asked for it, whole or streamed. `place` holds the job's ticket: a
-    stream takes it over and gives it back when it is over. `warnings` are further headers."""
+    stream takes it over and gives it back when it is over. `warnings` are further headers; `dialect` is OpenAI's chat
+    unless given."""
+    dialect = dialect or _CHAT
     pipeline.widen(job.ticket, job.n)
     headers = {"x-flashweb-model": names.own, **warnings}
     if job.stream:
         return EventStream(
-            _events(pipeline, job, log_fields_of(request)),
+            dialect.events(pipeline, job, log_fields_of(request)),
             headers=headers,
             keep_alive_seconds=settings.server.stream_keep_alive,
             send_timeout_seconds=settings.server.send_timeout,
             on_end=place.pop_all().close,
+            keep_alive=dialect.keep_alive,
         )
     try:
-        body = await until_gone(request.receive, _completion(pipeline, job, log_fields_of(request)))
+        body = await until_gone(request.receive, dialect.whole(pipeline, job, log_fields_of(request)))
     except ClientGone:
         return Response(status_code=CLIENT_CLOSED_REQUEST)
     return json_response(body, headers=headers)
@@ -216,7 +229,7 @@ async def gather(pipeline: Pipeline, job: Job, log_fields: dict[str, Any]) -> Co
     async with aclosing(pipeline.stream(job.chat, job.params, job.n, job.ticket, job.trace)) as pieces:
         async for index, delta in pieces:
             collector.add(index, delta)
-    _note_usage(log_fields, collector.usage)
+    note_usage(log_fields, collector.usage)
     return collector
 
 
@@ -264,16 +277,19 @@ async def _events(pipeline: Pipeline, job: Job, log_fields: dict[str, Any]) -> A
                     yield news
                 continue
             usage = add_usages(usages.values())
-            _note_usage(log_fields, usage)
+            note_usage(log_fields, usage)
             yield role + chunks.piece(index, delta) + chunks.last(job, usage) + DONE
             return
+
+
+_CHAT = Dialect(_completion, _events)
 
 
 def _timings(job: Job) -> dict[str, Any]:
     return {"timings_ms": job.ticket.work.timings_ms()} if job.timings else {}
 
 
-def _note_usage(log_fields: dict[str, Any], usage: Usage) -> None:
+def note_usage(log_fields: dict[str, Any], usage: Usage) -> None:
     log_fields["prompt_tokens"] = usage.prompt_tokens
     log_fields["completion_tokens"] = usage.completion_tokens
     log_fields["image_tokens"] = usage.image_tokens or None

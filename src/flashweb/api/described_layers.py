@@ -11,7 +11,7 @@ from typing import Any
 from flashweb import errors
 from flashweb.api.auth import ADMIN_PREFIX, is_open
 from flashweb.api.error_handlers import envelope, status_of
-from flashweb.api.error_shapes import INFER_PATHS, OUT_OF_MEMORY, shape_of
+from flashweb.api.error_shapes import INFER_PATHS, MESSAGES_PATHS, OUT_OF_MEMORY, shape_of
 from flashweb.api.exchange import QUIET_PATHS
 from flashweb.api.limits import UNCOUNTED
 
@@ -133,8 +133,7 @@ def _is_work(operation: dict[str, Any]) -> bool:
 
 def _error(path: str, status: int, examples: dict[str, Any]) -> dict[str, Any]:
     """One response; its example goes among those that the description keeps once for all paths."""
-    shape = shape_of(path)
-    name = "ErrorBody" if shape is None else "InferError" if path in INFER_PATHS else "DetailErrorBody"
+    name = _shape_name(path)
     bodies = [body for found, body in (example_of(path, error) for error in _EXAMPLES) if found == status]
     examples[f"{name}{status}"] = {"value": bodies[0]}
     content = {
@@ -144,11 +143,19 @@ def _error(path: str, status: int, examples: dict[str, Any]) -> dict[str, Any]:
     return {"description": _WORDS[status], "content": {"application/json": content}}
 
 
+def _shape_name(path: str) -> str:
+    if path in INFER_PATHS:
+        return "InferError"
+    if path in MESSAGES_PATHS:
+        return "MessagesError"
+    return "DetailErrorBody" if path.startswith("/api/") else "ErrorBody"
+
+
 def example_of(path: str, error: errors.FlashwebError) -> tuple[int, dict[str, Any]]:
     """The status and body of `error` on `path`."""
     status, kind = status_of(error)
     body = envelope(error.message, kind, param=error.param, code=error.code)
-    shape = shape_of(path)
+    shape = shape_of(path, "req_5f0c9d2e8a7b41c3d6e9f012")
     return (status, body) if shape is None else shape(status, body)
 
 

@@ -69,9 +69,12 @@ def _noted(body: dict[str, Any]) -> dict[str, Any]:
     return body
 
 
+def error_status(error: Exception) -> int:
+    return status_of(error)[0] if isinstance(error, errors.FlashwebError) else 500
+
+
 def error_response(error: Exception) -> Response:
-    status = status_of(error)[0] if isinstance(error, errors.FlashwebError) else 500
-    return json_response(error_body(error), status, _headers_of(error))
+    return json_response(error_body(error), error_status(error), _headers_of(error))
 
 
 def _headers_of(error: Exception) -> dict[str, str]:

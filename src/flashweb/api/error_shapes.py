@@ -1,24 +1,45 @@
 """Errors in the shape that a path's callers know, whichever layer refused: `{"code", "msg"}` on the two infer paths,
-`detail` beside the envelope under `/api/`. One place, outside everything that may refuse a request.
+`detail` beside the envelope under `/api/`, Anthropic's on its own. One place, outside everything that may refuse a
+request.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import msgspec
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from flashweb.api.exchange import exchange_of
+
 INFER_PATHS = ("/v1/glm/infer", "/infer")
+MESSAGES_PATHS = ("/v1/messages", "/v1/messages/count_tokens")
+# HTTP status -> Anthropic's type of error; others are the caller's (4xx) or ours (5xx).
+ANTHROPIC_TYPES = {
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    503: "overloaded_error",
+    504: "timeout_error",
+}
 OUT_OF_MEMORY = 507  # only here: elsewhere it is a 500 with the code out_of_memory
 Shape = Callable[[int, dict[str, Any]], tuple[int, dict[str, Any]]]
 
 
-def shape_of(path: str) -> Shape | None:
+def request_id_of(scope: Scope) -> str:
+    return exchange_of(scope).record.id
+
+
+def shape_of(path: str, request_id: str) -> Shape | None:
     if path in INFER_PATHS:
         return _infer_shape
+    if path in MESSAGES_PATHS:
+        return partial(anthropic_shape, request_id)
     return _with_detail if path.startswith("/api/") else None
 
 
@@ -33,13 +54,37 @@ def _with_detail(status: int, body: dict[str, Any]) -> tuple[int, dict[str, Any]
     return status, {**body, "detail": body["error"]["message"]}
 
 
+def anthropic_shape(request_id: str, status: int, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+    """Its errors name neither parameter nor code: the message does."""
+    kind = ANTHROPIC_TYPES.get(status, "invalid_request_error" if status < 500 else "api_error")
+    error = {"type": kind, "message": body["error"]["message"]}
+    return status, {"type": "error", "error": error, "request_id": request_id}
+
+
 class ErrorShapes:
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        shape = shape_of(scope["path"]) if scope["type"] == "http" else None
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        path, request_id = scope["path"], request_id_of(scope)
+        if path in MESSAGES_PATHS:
+            send = _with_request_id(send, request_id)
+        shape = shape_of(path, request_id)
         await self.app(scope, receive, send if shape is None else _Reshaped(send, shape))
+
+
+def _with_request_id(send: Send, request_id: str) -> Send:
+    """Anthropic's clients look for the id under this name, on every answer."""
+
+    async def send_with_id(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            MutableHeaders(scope=message)["request-id"] = request_id
+        await send(message)
+
+    return send_with_id
 
 
 class _Reshaped:

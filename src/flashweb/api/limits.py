@@ -9,10 +9,10 @@ from typing import Literal
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from flashweb.api.auth import ADMIN_PREFIX, is_open
-from flashweb.api.error_handlers import error_body, error_response
+from flashweb.api.error_handlers import error_response
 from flashweb.api.exchange import exchange_of
 from flashweb.api.forwarded import network_of
-from flashweb.api.sse import DONE, event
+from flashweb.api.sse import error_event
 from flashweb.errors import DeadlineExceeded, NotReady, RateLimited
 from flashweb.rate_limit import Decision, RateLimiter
 
@@ -129,7 +129,7 @@ class Deadline:
             if exchange.head is None:
                 await error_response(error)(scope, receive, send)
             elif _is_stream(exchange.head):
-                last = event(error_body(error)) + DONE
+                last = error_event(scope, error)
                 await exchange.direct_send({"type": "http.response.body", "body": last, "more_body": False})
 
 

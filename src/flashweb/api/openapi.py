@@ -10,7 +10,14 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from flashweb.api import picture_schemas, schemas
+from flashweb.api import (
+    completion_schemas,
+    messages_out_schemas,
+    messages_schemas,
+    picture_schemas,
+    schemas,
+    token_schemas,
+)
 from flashweb.api.answer_examples import ANSWERS
 from flashweb.api.described_layers import describe_layers
 from flashweb.api.examples import CHAT_FIELDS, CHAT_REQUESTS, PICTURE_FIELDS
@@ -22,6 +29,11 @@ _BODIES: tuple[type[BaseModel], ...] = (
     picture_schemas.InferenceRequest,
     picture_schemas.PromptRequest,
     picture_schemas.SceneRequest,
+    completion_schemas.TextCompletionRequest,
+    messages_schemas.MessagesRequest,
+    messages_schemas.CountTokensRequest,
+    token_schemas.TokenizeRequest,
+    token_schemas.DetokenizeRequest,
 )
 _CHUNKS: tuple[type[BaseModel], ...] = (
     schemas.ChatCompletionChunk,
@@ -29,13 +41,43 @@ _CHUNKS: tuple[type[BaseModel], ...] = (
     picture_schemas.MultimodalCompletionChunk,
     picture_schemas.InferError,
     picture_schemas.DetailErrorBody,
+    completion_schemas.TextCompletionChunk,
+    messages_out_schemas.MessageStreamEvent,
+    messages_out_schemas.MessagesError,
 )
 _PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 _ASKED = {"prompt": "这张图是什么?", "image": _PIXEL}
+_ANTHROPIC_TURN = [
+    {
+        "role": "user",
+        "content": [
+            {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": _PIXEL}},
+            {"type": "text", "text": "What is in this image?"},
+        ],
+    }
+]
 _EXAMPLES: dict[str, dict[str, Any]] = {
     "CompletionRequest": {"base64": {"value": {**_ASKED, "max_tokens": 64, "temperature": 0.7}}},
     "InferenceRequest": {"raw": {"value": {**_ASKED, "raw": True}}},
     "PromptRequest": {"base64": {"value": _ASKED}},
+    "TextCompletionRequest": {"text": {"value": {"prompt": "Green tea is", "max_tokens": 16, "temperature": 0}}},
+    "MessagesRequest": {
+        "picture": {"value": {"model": "glm-4.6v-flash", "max_tokens": 64, "messages": _ANTHROPIC_TURN}},
+        "begun": {
+            "value": {
+                "model": "glm-4.6v-flash",
+                "max_tokens": 64,
+                "stop_sequences": ["."],
+                "messages": [*_ANTHROPIC_TURN, {"role": "assistant", "content": "The picture shows"}],
+            }
+        },
+    },
+    "CountTokensRequest": {"picture": {"value": {"model": "glm-4.6v-flash", "messages": _ANTHROPIC_TURN}}},
+    "TokenizeRequest": {
+        "text": {"value": {"prompt": "Green tea is", "return_token_strs": True}},
+        "chat": {"value": {"messages": [{"role": "user", "content": "Hello!"}]}},
+    },
+    "DetokenizeRequest": {"tokens": {"value": {"tokens": [10, 11, 12]}}},
     "SceneRequest": {"rules": {"value": {"image": _PIXEL, "rules": ["不允许出现价格"]}}},
 }
 _PICTURES = {"type": "array", "items": picture_schemas.FILE}
@@ -56,6 +98,8 @@ def _ref(model: type[BaseModel]) -> dict[str, str]:
 
 def json_body(model: type[BaseModel]) -> dict[str, Any]:
     content: dict[str, Any] = {"schema": _ref(model)}
+    if model.__name__ in _EXAMPLES:
+        content["examples"] = _EXAMPLES[model.__name__]
     if model is schemas.ChatRequest:
         content["examples"] = {
             name: {"summary": summary, "value": value} for name, (summary, value) in CHAT_REQUESTS.items()
@@ -92,7 +136,9 @@ def _form_of(model: type[BaseModel]) -> str:
 
 def _forms(models: dict[str, Any]) -> None:
     """The bodies as forms: the same fields, but a picture is a file."""
-    for model in _BODIES[1:]:
+    for model in _BODIES:
+        if not issubclass(model, picture_schemas.PicturesIn):
+            continue
         form = deepcopy(models[model.__name__])
         form["title"] = _form_of(model)
         form["properties"] |= _FILES

@@ -88,12 +88,22 @@ _TYPES = {
     "content_type": "a string, a list of parts, or one part object",
     "tool_choice_type": 'none, auto, required, {"type": "function", ...} or {"type": "allowed_tools", ...}',
     "finite_number": "a finite number",
+    "blocks_type": "a string or a list of blocks",
+    "prompt_type": "a text, a list of texts, a list of token ids, or a list of such lists",
 }
 _UNKNOWN_PART = (
     '{param}: part type {value} is not offered here; use type "text", or "image_url" with a data: URL, an http(s) '
     'URL or bare base64, or "file" for a document ("input_text", "input_image", "image", "input_file", "file_url" and '
     '"document" are read too).'
 )
+# Anthropic's unions: what a type may be.
+_KINDS = {
+    "block_type": "text, image, document, tool_use, tool_result, thinking or redacted_thinking",
+    "inner_block_type": "text or image",
+    "result_block_type": "text, image or document",
+    "image_source_type": "base64 or url",
+    "document_source_type": "base64, url, file, text or content",
+}
 
 
 def _explained(error: ValidationError, document: dict[str, Any]) -> InvalidRequest:
@@ -106,6 +116,9 @@ def _explained(error: ValidationError, document: dict[str, Any]) -> InvalidReque
     if kind == "part_type":
         name = value.get("type") if isinstance(value, dict) else value
         return InvalidRequest(_UNKNOWN_PART.format(param=param, value=_shown(name)), param=param)
+    if kind in _KINDS:
+        name = value.get("type") if isinstance(value, dict) else value
+        return InvalidRequest(f"{param}.type must be {_KINDS[kind]}, got {_shown(name)}.", param=f"{param}.type")
     if kind in _TYPES:
         return InvalidRequest(f"{param} must be {_TYPES[kind]}, got {_shown(value)}.", param=param)
     return InvalidRequest(f"{param} {_limit_words(kind, context, value, problem['msg'])}", param=param)

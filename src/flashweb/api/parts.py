@@ -34,9 +34,7 @@ class Parts:
             return (TextPart(content),)
         if not isinstance(content, list):
             return self._parts(where, role, content)
-        return tuple(
-            one for index, part in enumerate(content) for one in self._parts(f"{where}[{index}]", role, part)
-        )
+        return tuple(one for index, part in enumerate(content) for one in self._parts(f"{where}[{index}]", role, part))
 
     def _parts(self, where: str, role: str, part: Any) -> tuple[Part, ...]:
         """What one part of the request is: one of ours, but for a document with further texts."""

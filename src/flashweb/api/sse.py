@@ -1,7 +1,8 @@
 """Server-sent events: framing, keep-alive comments, errors inside a started stream, and the client's leaving.
 
 A stream starts (status and headers go out) with its first event, or with the first keep-alive comment; an error
-before that is an ordinary HTTP error, one after it is an `error` event followed by `[DONE]`. Knows nothing of chats.
+before that is an ordinary HTTP error, one after it is an `error` event followed by `[DONE]` (Anthropic's paths know no
+`[DONE]`). Knows nothing of chats.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ import msgspec
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from flashweb.api.error_handlers import error_body, error_response
+from flashweb.api.error_handlers import error_body, error_response, error_status
+from flashweb.api.error_shapes import MESSAGES_PATHS, anthropic_shape, request_id_of
 from flashweb.api.exchange import exchange_of
 
 T = TypeVar("T")
@@ -35,6 +37,20 @@ class ClientGone(Exception):
 
 def event(data: Any) -> bytes:
     return b"data: " + encode(data) + b"\n\n"
+
+
+def named_event(data: dict[str, Any]) -> bytes:
+    """An event whose name is the `type` of its data, as Anthropic's clients need it."""
+    name: str = data["type"]
+    return b"event: " + name.encode() + b"\ndata: " + encode(data) + b"\n\n"
+
+
+def error_event(scope: Scope, error: Exception) -> bytes:
+    """The end of a stream that has begun and cannot go on, in the form that its path's callers know."""
+    body = error_body(error)
+    if scope["path"] not in MESSAGES_PATHS:
+        return event(body) + DONE
+    return named_event(anthropic_shape(request_id_of(scope), error_status(error), body)[1])
 
 
 async def wait_for_disconnect(receive: Receive) -> None:
@@ -72,7 +88,7 @@ class EventStream(Response):
     """A response over an async generator of ready-framed events; closing the generator ends the work behind it.
 
     The event that ends in `DONE` is the last, and goes out together with the end of the response. `on_end` is called
-    once that is over, however it ends.
+    once that is over, however it ends; `keep_alive` fills its silences.
     """
 
     def __init__(
@@ -83,12 +99,14 @@ class EventStream(Response):
         keep_alive_seconds: float,
         send_timeout_seconds: float,
         on_end: Callable[[], None] = lambda: None,
+        keep_alive: bytes = KEEP_ALIVE,
     ) -> None:
         self.status_code, self.background = 200, None
         # Not by the base class, which would add a length and look for each name several times.
         self.raw_headers = [*_HEADERS, *((name.encode(), value.encode()) for name, value in headers.items())]
         self._events = events
         self._on_end = on_end
+        self._silence_filler = keep_alive
         self._keep_alive_seconds = keep_alive_seconds
         self._send_timeout_seconds = send_timeout_seconds
         self._send_piece: Send
@@ -123,7 +141,7 @@ class EventStream(Response):
             if not self._started:
                 await error_response(error)(scope, receive, send)
                 return
-            await self._write(send, event(error_body(error)) + DONE, is_last=True)
+            await self._write(send, error_event(scope, error), is_last=True)
         finally:
             if self._next_look is not None:
                 self._next_look.cancel()
@@ -150,7 +168,7 @@ class EventStream(Response):
             self._pumping.cancel()
             return
         if not self._is_sending and silence >= self._keep_alive_seconds:
-            self._comment = self._loop.create_task(self._write(send, KEEP_ALIVE))
+            self._comment = self._loop.create_task(self._write(send, self._silence_filler))
         self._look_later(send)
 
     async def _write(self, send: Send, chunk: bytes, *, is_last: bool = False) -> None:

@@ -103,12 +103,7 @@ class MediaLoader:
         if not parts:
             return []
         times = times or PictureTimes()
-        num_pictures = sum(not part.is_page for part in parts)
-        if num_pictures > self.settings.max_images:
-            raise InvalidRequest(
-                f"the request holds {num_pictures} pictures, the limit is {self.settings.max_images}; send fewer",
-                param="messages",
-            )
+        self._check_count(parts)
         known = self._find_all(parts)
         if known is not None:
             self._check_known(known, check_sizes)
@@ -136,6 +131,28 @@ class MediaLoader:
             if source.name is not None:
                 self._named.keep(source.name, source.data)
         return pictures
+
+    async def grids(self, parts: Sequence[ImagePart]) -> list[Grid]:
+        """The patch grids that `load` would give these pictures, from their headers alone: nothing is decoded and
+        nothing kept. Raises what `load` does for what a header tells."""
+        self._check_count(parts)
+        known = self._find_all(parts)
+        if known is not None:
+            self._check_known(known, None)
+            return [kept.picture.grid for kept in known]
+        sources = await self._read_all(parts, PictureTimes())
+        headers = await all_of([self._run(read_header, source.data, self.settings) for source in sources])
+        sizes = [(header.height, header.width) for header in headers]
+        self._check(sizes, None)
+        return [self._grid(size, source.max_pixels) for size, source in zip(sizes, sources, strict=True)]
+
+    def _check_count(self, parts: Sequence[ImagePart]) -> None:
+        num_pictures = sum(not part.is_page for part in parts)
+        if num_pictures > self.settings.max_images:
+            raise InvalidRequest(
+                f"the request holds {num_pictures} pictures, the limit is {self.settings.max_images}; send fewer",
+                param="messages",
+            )
 
     def _find_all(self, parts: Sequence[ImagePart]) -> list[Kept] | None:
         """The pictures, when all of them were sent before as the same texts and are still here in the size wanted.

@@ -65,9 +65,9 @@ class TextStream:
         return "".join(pieces)
 
     @property
-    def found_stop(self) -> bool:
-        """Whether one of the stop strings ended the answer."""
-        return self._matcher.found is not None
+    def found_stop(self) -> str | None:
+        """Which of the stop strings ended the answer."""
+        return self._matcher.found
 
     def flush(self) -> str:
         """What was held back, at the end of the answer. Bytes of a character that never came whole are dropped."""

@@ -27,9 +27,9 @@ def text_chars(chat: Chat) -> int:
     return chars + (len(repr((chat.tools, calls))) if chat.tools or calls else 0)
 
 
-def check_text(chars: int, limit: int) -> None:
+def check_text(chars: int, limit: int, param: str = "messages") -> None:
     if limit and chars > limit * MAX_CHARS_PER_TOKEN:
-        raise _over(limit, f"The messages hold {chars} characters of text, far more than that; shorten them.")
+        raise _over(limit, f"{param}: {chars} characters of text are far more than that; send less.", param)
 
 
 def check_pictures(tokens: Sequence[int], limit: int) -> None:
@@ -68,7 +68,7 @@ def fit(prompt: Prompt, params: SamplingParams, limit: int) -> SamplingParams:
     return params if params.max_tokens <= left else replace(params, max_tokens=left)
 
 
-def _over(limit: int, why: str) -> ContextLengthExceeded:
+def _over(limit: int, why: str, param: str = "messages") -> ContextLengthExceeded:
     """Begins with OpenAI's words, new and old: by them, not by the code, LangChain, LiteLLM and others know it."""
     words = f"Input tokens exceed the configured limit: this model's maximum context length is {limit} tokens. {why}"
-    return ContextLengthExceeded(words, param="messages")
+    return ContextLengthExceeded(words, param=param)

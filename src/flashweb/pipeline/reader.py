@@ -94,6 +94,7 @@ class Reader:
             logprobs=logprobs,
             finish=finish,
             usage=self.usage(images=self._images() if finish else ()) if finish or self._running_usage else None,
+            stop=self._text.found_stop if finish else None,
         )
 
     def _count_thought(self, token_ids: Sequence[int]) -> None:

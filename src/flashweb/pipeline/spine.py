@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, aclosing
 from dataclasses import asdict, replace
 from functools import cached_property, partial
@@ -31,6 +31,7 @@ from flashweb.settings import Settings
 from flashweb.structured.trial import Trials
 from flashweb.types import (
     Chat,
+    Grid,
     ImagePart,
     PictureTimes,
     PixelPatches,
@@ -55,6 +56,8 @@ class Loader(Protocol):
         check_sizes: Callable[[Sequence[tuple[int, int]]], None] | None = None,
         times: PictureTimes | None = None,
     ) -> list[PixelPatches]: ...
+
+    async def grids(self, parts: Sequence[ImagePart]) -> list[Grid]: ...
 
     def num_image_tokens(self, size: tuple[int, int], max_pixels: int = 0) -> int: ...
 
@@ -149,6 +152,30 @@ class Pipeline:
         """A single token as text (with U+FFFD for parts of characters) and as bytes, for log probabilities."""
         raw = self.processor.tokenizer.id_to_bytes(token_id)
         return raw.decode("utf-8", errors="replace"), raw
+
+    def text_of(self, token_ids: Iterable[int], *, keep_control: bool = True) -> str:
+        """Tokens as text; control tokens by their names, or left out."""
+        return self.processor.tokenizer.decode(token_ids, keep_control=keep_control)
+
+    async def tokenize(self, text: str, *, prefix: bool = True) -> list[int]:
+        """A text's tokens, behind those that every prompt begins with. Control tokens that it spells are plain text.
+        Raises ContextLengthExceeded for one that is far too long to be looked at."""
+        check_text(len(text), self.engine.state.max_model_len, param="prompt")
+        encode = self.processor.tokenizer.encode
+        ids = await asyncio.to_thread(encode, text) if len(text) > LONG_TEXT_CHARS else encode(text)
+        return [*self.processor.prefix_ids, *ids] if prefix else ids
+
+    async def prompt_ids(self, chat: Chat) -> list[int]:
+        """The tokens of a chat's prompt, nothing being answered: of its pictures only the headers are read, pages of
+        its documents are drawn. More than the context holds are counted too. Raises what `stream` does for messages and
+        pictures."""
+        check_text(text_chars(chat), self.engine.state.max_model_len)
+        if chat.documents:
+            chat = await self.documents.open(chat)
+        grids = await self._loader.grids(chat.images) if chat.images else ()
+        if text_chars(chat) > LONG_TEXT_CHARS:
+            return await asyncio.to_thread(self.processor.token_ids, chat, grids)
+        return self.processor.token_ids(chat, grids)
 
     # --- the door -------------------------------------------------------------------------------------------------
 

@@ -17,10 +17,12 @@ from flashweb.media import ImageGeometry
 from flashweb.prompt.positions import rope_positions
 from flashweb.prompt.template import IMAGE_TOKEN, ChatTemplate
 from flashweb.prompt.tokenizer import Tokenizer
-from flashweb.types import Chat, ImageSpan, PixelPatches, Prompt
+from flashweb.types import Chat, Grid, ImageSpan, PixelPatches, Prompt
 
 # Where no file names them: the family ends a turn where the next role would begin.
 _FAMILY_STOPS = ("<|endoftext|>", "<|user|>", "<|observation|>")
+# What every prompt of the family begins with: the templates write it, a prompt without messages needs it too.
+_PREFIX = ("[gMASK]", "<sop>")
 # What ends a thought; a call cannot stand in one.
 _END_OF_THOUGHT, _TOOL_CALL = "</think>", "<tool_call>"
 _THOUGHT_ENDS = (_END_OF_THOUGHT, _TOOL_CALL)
@@ -68,6 +70,8 @@ class PromptProcessor:
                 "the files belong to different models"
             )
         self.image_token_id = image_token_id
+        prefix = (self.tokenizer.control_id(name) for name in _PREFIX)
+        self.prefix_ids = tuple(id for id in prefix if id is not None)
         self.template = ChatTemplate.load(folder, self.tokenizer.control_ids)
         self.geometry = ImageGeometry.load(folder)
         self.eos_token_ids = self._eos_token_ids(generation, text_config)
@@ -85,13 +89,28 @@ class PromptProcessor:
 
         Raises InvalidRequest when the template refuses the messages, CheckpointError when it loses a picture.
         """
+        token_ids, starts = self._placed(chat, [image.grid for image in images])
+        spans = tuple(ImageSpan(start, image) for start, image in zip(starts, images, strict=True))
+        positions, delta = rope_positions(len(token_ids), [(span.start, span.image.grid) for span in spans])
+        return Prompt(tuple(token_ids), positions, delta, spans)
+
+    def token_ids(self, chat: Chat, grids: Sequence[Grid]) -> list[int]:
+        """The same prompt's tokens alone, of pictures of which only the patch grids are known. Raises what `build`
+        does."""
+        return self._placed(chat, grids)[0]
+
+    def _placed(self, chat: Chat, grids: Sequence[Grid]) -> tuple[list[int], list[int]]:
+        """(token ids, where each picture's run of them begins)."""
+        if chat.token_ids is not None:
+            assert not chat.messages and not grids, "a prompt as tokens stands for itself"
+            return list(chat.token_ids), []
         if chat.tools and self.tokenizer.control_id(_TOOL_CALL) is None:
             raise InvalidRequest(
                 "this model does not know tools (its tokenizer has no <tool_call>); leave tools out.", param="tools"
             )
-        assert len(images) == len(chat.images), "one prepared picture per picture of the chat"
+        assert len(grids) == len(chat.images), "one prepared picture per picture of the chat"
         token_ids: list[int] = []
-        spans: list[ImageSpan] = []
+        starts: list[int] = []
         num_placeholders = 0
         for text, is_control in self.template.render(chat):
             if not is_control:
@@ -99,18 +118,16 @@ class PromptProcessor:
             elif text != IMAGE_TOKEN:
                 token_ids.append(self.tokenizer.control_ids[text])
             else:
-                if num_placeholders < len(images):
-                    span = ImageSpan(len(token_ids), images[num_placeholders])
-                    token_ids += [self.image_token_id] * span.image.grid.num_tokens
-                    spans.append(span)
+                if num_placeholders < len(grids):
+                    starts.append(len(token_ids))
+                    token_ids += [self.image_token_id] * grids[num_placeholders].num_tokens
                 num_placeholders += 1
-        if num_placeholders != len(images):
+        if num_placeholders != len(grids):
             raise CheckpointError(
-                f"the chat template places {num_placeholders} pictures where the chat has {len(images)}; "
+                f"the chat template places {num_placeholders} pictures where the chat has {len(grids)}; "
                 "it does not fit this model family"
             )
-        positions, delta = rope_positions(len(token_ids), [(span.start, span.image.grid) for span in spans])
-        return Prompt(tuple(token_ids), positions, delta, tuple(spans))
+        return token_ids, starts
 
     def num_image_tokens_from_header(self, size: tuple[int, int], max_image_size: int = 0) -> int:
         """Tokens a picture of (height, width) becomes: known from its header, so admission can refuse undecoded."""

@@ -40,8 +40,7 @@ FORMATS: dict[str, str] = {
     "date-time": f"(?:{_DATE})T{_TIME}",
     "time": _TIME,
     "date": _DATE,
-    "duration": "P(?:[0-9]+W|(?:[0-9]+Y(?:[0-9]+M(?:[0-9]+D)?)?|[0-9]+M(?:[0-9]+D)?|[0-9]+D)"
-    f"(?:{_CLOCK})?|{_CLOCK})",
+    "duration": f"P(?:[0-9]+W|(?:[0-9]+Y(?:[0-9]+M(?:[0-9]+D)?)?|[0-9]+M(?:[0-9]+D)?|[0-9]+D)(?:{_CLOCK})?|{_CLOCK})",
     "email": rf"{_ATOM}(?:\.{_ATOM})*@{_HOST}",
     "hostname": _HOST,
     "ipv4": _IPV4,
