@@ -407,6 +407,13 @@ class Pipeline:
                 async for piece in pieces:
                     yield piece
 
+    async def num_prompt_tokens(self, chat: Chat) -> int:
+        """Of a chat with its pictures, which are loaded for it, without an answer. Raises what `stream` raises about
+        the chat; a prompt over the context is only counted, unless it is far over it."""
+        self._check_text_length(chat)
+        images = await self._load(chat.images, _Watch(time.perf_counter(), counted=False))
+        return (await self._build(chat, images)).num_tokens
+
     async def _answer(
         self,
         chat: Chat,

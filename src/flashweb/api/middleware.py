@@ -176,7 +176,7 @@ def cors(app: ASGIApp, server: ServerSettings, own_origins: Sequence[str]) -> AS
     return CORSMiddleware(
         app,
         allow_origins=["*"] if "*" in listed else [*listed, *own_origins],
-        allow_methods=["GET", "POST", "OPTIONS"],
+        allow_methods=["GET", "POST", "DELETE", "OPTIONS"],
         allow_headers=["*"],
         expose_headers=list(EXPOSED_HEADERS),
         max_age=600,

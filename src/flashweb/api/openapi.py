@@ -11,6 +11,7 @@ from pydantic.json_schema import models_json_schema
 
 from flashweb.api import picture_schemas, schemas
 from flashweb.api.examples import CHAT_FIELDS, CHAT_REQUESTS
+from flashweb.api.responses import told, wire
 
 _REF = "#/components/schemas/{model}"
 _BODIES: tuple[type[BaseModel], ...] = (
@@ -19,6 +20,8 @@ _BODIES: tuple[type[BaseModel], ...] = (
     picture_schemas.InferenceRequest,
     picture_schemas.PromptRequest,
     picture_schemas.SceneRequest,
+    wire.ResponseRequest,
+    wire.InputTokensRequest,
 )
 _CHUNKS: tuple[type[BaseModel], ...] = (
     schemas.ChatCompletionChunk,
@@ -26,6 +29,7 @@ _CHUNKS: tuple[type[BaseModel], ...] = (
     picture_schemas.MultimodalCompletionChunk,
     picture_schemas.InferError,
     picture_schemas.DetailErrorBody,
+    told.ResponseEvent,
 )
 _ERRORS = {
     400: "the request cannot be served as it stands",
@@ -77,9 +81,11 @@ def json_body(model: type[BaseModel]) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": {"application/json": content}}}
 
 
-def _event_of(chunk: type[BaseModel]) -> dict[str, Any]:
+_CHUNK_WORDS = "the JSON of a chunk, or of an error once the stream has begun; [DONE] at the end"
+
+
+def _event_of(chunk: type[BaseModel], words: str) -> dict[str, Any]:
     """One server-sent event, in the way OpenAPI 3.2 describes those."""
-    words = "the JSON of a chunk, or of an error once the stream has begun; [DONE] at the end"
     data = {
         "type": "string",
         "description": words,
@@ -123,8 +129,10 @@ def detail_errors() -> dict[int | str, dict[str, Any]]:
     return errors(400, 401, 404, 413, 415, 429, 500, 503, 504, model=picture_schemas.DetailErrorBody)
 
 
-def json_or_stream(whole: type[BaseModel], chunk: type[BaseModel]) -> dict[int | str, dict[str, Any]]:
-    content = {"text/event-stream": {"schema": _event_of(chunk)}}
+def json_or_stream(
+    whole: type[BaseModel], chunk: type[BaseModel], words: str = _CHUNK_WORDS
+) -> dict[int | str, dict[str, Any]]:
+    content = {"text/event-stream": {"schema": _event_of(chunk, words)}}
     return {
         200: {
             "model": whole,

@@ -67,7 +67,7 @@ async def _end(*tasks: asyncio.Future[Any]) -> None:
 
 class EventStream(Response):
     """A response over an async generator of ready-framed events; closing the generator ends the work behind it.
-    `on_end` is called once the response is over, however it ends."""
+    `on_end` is called once the response is over, however it ends; `last_words` are an error's in a begun stream."""
 
     def __init__(
         self,
@@ -77,6 +77,7 @@ class EventStream(Response):
         keep_alive_seconds: float,
         send_timeout_seconds: float,
         on_end: Callable[[], None] = lambda: None,
+        last_words: Callable[[Exception], bytes] = lambda error: event(error_body(error)) + DONE,
     ) -> None:
         super().__init__(None, 200, headers, media_type="text/event-stream")
         self.headers["cache-control"] = "no-cache"
@@ -85,6 +86,7 @@ class EventStream(Response):
             del self.headers["content-length"]
         self._events = events
         self._on_end = on_end
+        self._last_words = last_words
         self._keep_alive_seconds = keep_alive_seconds
         self._send_timeout_seconds = send_timeout_seconds
         self._send_piece: Send
@@ -112,7 +114,7 @@ class EventStream(Response):
             if not self._started:
                 await error_response(error)(scope, receive, send)
                 return
-            await self._write(send, event(error_body(error)) + DONE)
+            await self._write(send, self._last_words(error))
         finally:
             await _end(ticking)
         await self._send_piece({"type": "http.response.body", "body": b"", "more_body": False})
