@@ -1,7 +1,7 @@
 """The large texts of stored input, pictures and files as data: URLs or base64, each kept once under its digest.
 
-In a stored item such a text is replaced by `{"kept": digest, "head": ...}`. Only texts are ever replaced, in items whose
-fields were checked to be texts, so that no caller can write such an object into an item of its own.
+In a stored item such a text is replaced by `{"kept": digest, "head": ...}`. Only texts are ever replaced, in items
+whose fields were checked to be texts, so that no caller can write such an object into an item of its own.
 """
 
 from __future__ import annotations

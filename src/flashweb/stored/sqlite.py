@@ -33,7 +33,9 @@ CREATE TABLE IF NOT EXISTS responses (
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS responses_by_use ON responses (used);
 CREATE INDEX IF NOT EXISTS responses_running ON responses (lease) WHERE status IN ('queued', 'in_progress');
-CREATE TABLE IF NOT EXISTS events (response TEXT, number INTEGER, data BLOB, PRIMARY KEY (response, number)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS events (
+    response TEXT, number INTEGER, data BLOB, PRIMARY KEY (response, number)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS uses (response TEXT, digest TEXT, PRIMARY KEY (response, digest)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS uses_by_digest ON uses (digest);
 CREATE TABLE IF NOT EXISTS files (digest TEXT PRIMARY KEY, bytes INTEGER NOT NULL) WITHOUT ROWID;
@@ -42,8 +44,10 @@ INSERT INTO total SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM total);
 """
 for _table in ("responses", "files"):
     _SCHEMA += f"""
-CREATE TRIGGER IF NOT EXISTS {_table}_in AFTER INSERT ON {_table} BEGIN UPDATE total SET bytes = bytes + new.bytes; END;
-CREATE TRIGGER IF NOT EXISTS {_table}_out AFTER DELETE ON {_table} BEGIN UPDATE total SET bytes = bytes - old.bytes; END;
+CREATE TRIGGER IF NOT EXISTS {_table}_in AFTER INSERT ON {_table}
+    BEGIN UPDATE total SET bytes = bytes + new.bytes; END;
+CREATE TRIGGER IF NOT EXISTS {_table}_out AFTER DELETE ON {_table}
+    BEGIN UPDATE total SET bytes = bytes - old.bytes; END;
 CREATE TRIGGER IF NOT EXISTS {_table}_new AFTER UPDATE OF bytes ON {_table}
     BEGIN UPDATE total SET bytes = bytes + new.bytes - old.bytes; END;
 """
@@ -201,7 +205,8 @@ class SqliteResponses:
         if self._db is None:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._files = Folder(self._folder / "response-files")
-            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))  # SQLite gives what it makes beside it the same
+            # SQLite gives the files that it makes beside this one the same mode.
+            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
             db = sqlite3.connect(self._path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
             try:
                 db.execute("PRAGMA journal_mode = WAL")

@@ -1,5 +1,5 @@
 """OpenAI's Responses API: an adapter onto the chat's own path, and what of it outlives a request.
 
-    request -> wire -> turns (chats: items to messages) -> the chat's job -> answer: pieces to items and events
-                                                                         runs: the same, when nobody waits
+A request (`wire`) becomes a turn (`turns`), whose items become a chat's messages (`chats`) and go the chat's own way;
+the pieces of the answer become items and events (`answer`). When nobody waits for it, `runs` does.
 """

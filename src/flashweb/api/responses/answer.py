@@ -215,4 +215,3 @@ class Answer:
         if not self._quiet:
             self._events.append({"type": f"response.{type}", "sequence_number": self._number, **fields})
             self._number += 1
-

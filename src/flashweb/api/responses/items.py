@@ -25,8 +25,13 @@ def kept_items(given: str | Sequence[wire.Item] | None) -> list[dict[str, Any]]:
     if given is None:
         return []
     if isinstance(given, str):
-        given = [wire.MessageItem(role="user", content=given)]
+        given = [said(given)]
     return [_kept(item) for item in given]
+
+
+def said(text: str) -> wire.MessageItem:
+    """An input that is only a text, as an item."""
+    return wire.MessageItem.model_validate({"role": "user", "content": text})
 
 
 def _kept(item: wire.Item) -> dict[str, Any]:
@@ -91,7 +96,7 @@ def _parts(content: Any, form: str) -> list[dict[str, Any]]:
 
 def _part(part: dict[str, Any], form: str) -> dict[str, Any]:
     if "text" in part:
-        more = {"annotations": []} if form == "output_text" else {}
+        more: dict[str, Any] = {"annotations": []} if form == "output_text" else {}
         return {"type": form, "text": part["text"], **more}
     if part["type"] in ("image_url", "input_image", "image"):
         source = part.get("source") or {}

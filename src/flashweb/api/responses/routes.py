@@ -198,10 +198,9 @@ def _note_usage(log_fields: dict[str, Any], body: dict[str, Any]) -> None:
 
 def responses_router(responses: Responses) -> APIRouter:
     router = APIRouter(prefix=PATH, tags=["responses"])
-    known = {404: errors(404)[404], 503: errors(503)[503]}
 
     def answered(model: type[BaseModel], words: str, *more: int) -> dict[int | str, dict[str, Any]]:
-        return {200: {"model": model, "description": words}, **errors(400, 401, 429, *more), **known}
+        return {200: {"model": model, "description": words}, **errors(400, 401, 404, 429, 503, *more)}
 
     @router.post(
         "",
@@ -232,7 +231,10 @@ def responses_router(responses: Responses) -> APIRouter:
         "/{response_id}",
         operation_id="getResponse",
         summary="Retrieve a stored response",
-        responses={**json_or_stream(told.ResponseOut, told.ResponseEvent, _EVENT_WORDS), **errors(400, 401, 404, 429, 503)},
+        responses={
+            **json_or_stream(told.ResponseOut, told.ResponseEvent, _EVENT_WORDS),
+            **errors(400, 401, 404, 429, 503),
+        },
         response_class=Response,
     )
     async def get_response(

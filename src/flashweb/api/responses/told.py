@@ -125,7 +125,7 @@ class ResponseEvent(BaseModel):
     type: str = Field(
         description="response.created, .queued (background), .in_progress; then of each item .output_item.added, "
         ".content_part.added, .output_text.delta and .done (or .reasoning_text, .reasoning_summary_text, "
-        ".function_call_arguments), .content_part.done, .output_item.done; at the end .completed, .incomplete or .failed"
+        ".function_call_arguments), .content_part.done, .output_item.done; last .completed, .incomplete or .failed"
     )
     sequence_number: int = Field(description="0, 1, 2, ...")
 

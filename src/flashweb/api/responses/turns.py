@@ -5,7 +5,6 @@ and what is kept of it.
 from __future__ import annotations
 
 import secrets
-import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
@@ -17,7 +16,7 @@ from flashweb.api.convert import to_chat
 from flashweb.api.responses import wire
 from flashweb.api.responses.answer import Answer, Event
 from flashweb.api.responses.chats import Conversation, chat_request, in_their_words
-from flashweb.api.responses.items import kept_items, read_items
+from flashweb.api.responses.items import kept_items, read_items, said
 from flashweb.api.schemas import MAX_MESSAGES
 from flashweb.errors import ContextLengthExceeded, InvalidRequest, Overloaded, StorageFailed
 from flashweb.names import ModelNames
@@ -86,9 +85,7 @@ class Turns:
     def _chat(self, request: schemas.ChatRequest, owner: str) -> Chat:
         return to_chat(request, max_images=self.settings.media.max_images, owner=owner)
 
-    async def _conversation(
-        self, asked: wire.Asked, given: str | Sequence[wire.Item], owner: str
-    ) -> Conversation:
+    async def _conversation(self, asked: wire.Asked, given: str | Sequence[wire.Item], owner: str) -> Conversation:
         """Instructions, what came before, and the input."""
         conversation = Conversation()
         if asked.instructions:
@@ -99,7 +96,7 @@ class Turns:
                 for item in read_items([*turn.items, *turn.body["output"]]):
                     conversation.add("previous_response_id", item)
         if isinstance(given, str):
-            conversation.add("input", wire.MessageItem(role="user", content=given))
+            conversation.add("input", said(given))
         else:
             for index, item in enumerate(given):
                 conversation.add(f"input[{index}]", item)
