@@ -32,7 +32,7 @@ async def server(folder: Path, engine: Any) -> AsyncIterator[Client]:
     life = asyncio.create_task(app({"type": "lifespan", "asgi": {"version": "3.0"}}, inbox.get, said.put))  # type: ignore[arg-type]
     inbox.put_nowait({"type": "lifespan.startup"})
     assert (await said.get())["type"] == "lifespan.startup.complete"
-    await pipeline.wait_ready()
+    await asyncio.wait_for(pipeline.wait_ready(), 30)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8080") as client:
         try:
@@ -67,11 +67,12 @@ def has(status: str) -> Callable[[dict[str, Any]], bool]:
 
 
 async def test_a_background_response_is_queued_runs_and_is_retrieved(tmp_path: Path) -> None:
-    engine = ScriptedEngine("a picture", gate=asyncio.Event())
+    gate = asyncio.Event()
+    gate.set()
+    engine = ScriptedEngine("a picture", gate=gate)
     picture = {"type": "input_image", "image_url": data_url(png(300, 300, 3))}
     async with server(tmp_path, engine) as client:
-        engine.gate.set()  # the warm-up is over, or would wait
-        engine.gate.clear()
+        gate.clear()  # from here on: the warm-up is over
         id = await submit(
             client, [{"role": "user", "content": [picture]}], instructions="be brief", metadata={"a": "b"}
         )
@@ -79,7 +80,7 @@ async def test_a_background_response_is_queued_runs_and_is_retrieved(tmp_path: P
         assert running["output"] == []
         early = await client.post(PATH, json={"input": "y", "previous_response_id": id})
         assert early.status_code == 400 and "in_progress" in early.text
-        engine.gate.set()
+        gate.set()
         body = await until(client, id, has("completed"))
         assert Response.model_validate(body).output_text == "a picture"
         assert body["metadata"] == {"a": "b"} and body["instructions"] == "be brief"
@@ -163,7 +164,7 @@ async def watch(client: Client, id: str, after: int, last: str) -> list[dict[str
 
 async def until_idle(engine: ScriptedEngine) -> None:
     async with asyncio.timeout(10):
-        while engine.num_running:
+        while engine.num_running:  # noqa: ASYNC110  (the engine has no event for it)
             await asyncio.sleep(0.01)
 
 
@@ -233,7 +234,7 @@ async def test_a_response_that_takes_the_engine_with_it_fails_in_the_end(
         assert body["error"]["code"] == "server_error" and "3 runs" in body["error"]["message"]
         assert len([asked for asked in engine.asked if not asked[1].ignore_eos]) == runs.MAX_ATTEMPTS
         events = read_events((await client.get(f"{PATH}/{id}", params={"stream": "true"})).text)
-        assert [event.type for event in events][::3] == ["response.created", "response.failed"]
+        assert [events[0].type, events[-1].type] == ["response.created", "response.failed"]
 
 
 async def test_a_failure_of_the_run_is_the_responses_status(tmp_path: Path) -> None:
