@@ -15,6 +15,7 @@ from openai.types.responses.input_token_count_response import InputTokenCountRes
 from pydantic import TypeAdapter
 
 from flashweb.api.responses.chats import Conversation
+from flashweb.api.responses.examples import COUNTS, RESPONSES
 from flashweb.api.responses.items import read_items
 from tests.house import House, ScriptedEngine, data_url, open_house, png, processor
 
@@ -58,7 +59,8 @@ async def create(house: House, input: Any, status: int = 200, key: str = "", **f
     assert answer.status_code == status, answer.text
     if status == 200:
         Response.model_validate(answer.json(), strict=True)
-    return answer.json()
+    body: dict[str, Any] = answer.json()
+    return body
 
 
 async def stream(house: House, input: Any, **fields: Any) -> list[Any]:
@@ -205,6 +207,13 @@ async def test_an_unknown_field_is_named_in_a_warning(house: House) -> None:
     assert answer.headers["x-flashweb-model"] == "flashweb-nano"
 
 
+async def test_every_example_of_the_description_is_answered(house: House) -> None:
+    for path, examples in ((PATH, RESPONSES), (f"{PATH}/input_tokens", COUNTS)):
+        for name, (_, body) in examples.items():
+            if name != "background":  # tried where a server has a beginning and an end
+                assert (await house.post(body, path)).status_code == 200, name
+
+
 # --- output -------------------------------------------------------------------------------------------------------
 
 
@@ -245,7 +254,7 @@ async def test_a_thought_is_content_or_its_own_summary(house: House) -> None:
     house.engine.answer = THOUGHT
     content = (await create(house, "x", reasoning={"effort": "low"}))["output"][0]
     assert content["content"] == [{"type": "reasoning_text", "text": "It is a dot."}] and content["summary"] == []
-    fields = {"reasoning": {"effort": "low", "summary": "auto"}}
+    fields: dict[str, Any] = {"reasoning": {"effort": "low", "summary": "auto"}}
     summary = (await create(house, "x", **fields))["output"][0]
     assert summary["summary"] == [{"type": "summary_text", "text": "It is a dot."}] and "content" not in summary
     told = [event.type for event in await stream(house, "x", **fields)]
@@ -274,7 +283,7 @@ async def test_the_longest_answer_is_4096_tokens_unless_said(house: House) -> No
 
 
 async def test_log_probabilities_stand_beside_the_text(house: House) -> None:
-    asked = {"include": ["message.output_text.logprobs"], "top_logprobs": 1}
+    asked: dict[str, Any] = {"include": ["message.output_text.logprobs"], "top_logprobs": 1}
     answer = await create(house, "x", **asked)
     entries = answer["output"][0]["content"][0]["logprobs"]
     assert "".join(entry["token"] for entry in entries) == "ok" and len(entries[0]["top_logprobs"]) == 1
@@ -398,7 +407,8 @@ async def test_the_items_of_an_input_are_listed_in_pages(house: House) -> None:
         answer = await house.client.get(path, params=fields)
         assert answer.status_code == 200, answer.text
         ResponseItemList.model_validate(answer.json(), strict=True)
-        return answer.json()
+        body: dict[str, Any] = answer.json()
+        return body
 
     whole = await listed(order="asc", **{"include[]": "message.input_image.image_url"})
     assert [item["type"] for item in whole["data"]] == [

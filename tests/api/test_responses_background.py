@@ -29,10 +29,11 @@ async def server(folder: Path, engine: Any) -> AsyncIterator[Client]:
     app = make_app(pipeline)
     inbox: asyncio.Queue[Any] = asyncio.Queue()
     said: asyncio.Queue[Any] = asyncio.Queue()
-    life = asyncio.create_task(app({"type": "lifespan", "asgi": {"version": "3.0"}}, inbox.get, said.put))  # type: ignore[arg-type]
+    scope: dict[str, Any] = {"type": "lifespan", "asgi": {"version": "3.0"}}
+    life: asyncio.Task[None] = asyncio.create_task(app(scope, inbox.get, said.put))  # type: ignore[arg-type]
     inbox.put_nowait({"type": "lifespan.startup"})
     assert (await said.get())["type"] == "lifespan.startup.complete"
-    await asyncio.wait_for(pipeline.wait_ready(), 30)
+    await asyncio.wait_for(pipeline.wait_ready(), 60)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8080") as client:
         try:
@@ -53,9 +54,9 @@ async def submit(client: Client, input: Any = "x", **fields: Any) -> str:
 
 
 async def until(client: Client, id: str, done: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
-            body = (await client.get(f"{PATH}/{id}")).json()
+            body: dict[str, Any] = (await client.get(f"{PATH}/{id}")).json()
             Response.model_validate(body, strict=True)
             if done(body):
                 return body
@@ -115,7 +116,7 @@ async def test_a_watcher_may_leave_and_come_back_while_it_runs(tmp_path: Path) -
         more = await watch(client, id, seen[-1]["sequence_number"] - 1, "response.output_text.delta")
         assert more[0] == seen[-1]
         assert (await client.post(f"{PATH}/{id}/cancel")).json()["status"] == "cancelled"
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             rest = await client.get(f"{PATH}/{id}", params={"stream": "true"})  # ends, though no event says so
         assert "response.completed" not in rest.text
         await until_idle(engine)
@@ -157,13 +158,13 @@ async def watch(client: Client, id: str, after: int, last: str) -> list[dict[str
         if any(event["type"] == last for event in store_events):
             leave.set()
 
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await app(scope, receive, send)
     return store_events
 
 
 async def until_idle(engine: ScriptedEngine) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while engine.num_running:  # noqa: ASYNC110  (the engine has no event for it)
             await asyncio.sleep(0.01)
 

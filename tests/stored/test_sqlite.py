@@ -51,10 +51,10 @@ def pictures(tmp_path: Path) -> list[Path]:
 
 
 async def test_a_response_comes_back_as_it_was_and_only_to_its_owner(store: SqliteResponses) -> None:
-    assert not store.exists
     given = response("a")
+    existed = store.exists
     await store.put(given)
-    assert store.exists
+    assert (existed, store.exists) == (False, True)
     assert await store.get("a", "me", whole=True) == given
     left_out = await store.get("a", "me")
     assert left_out.items[0]["content"][1] == {"type": "input_image", "image_url": None}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import FastAPI
@@ -72,12 +73,11 @@ def _ref(model: type[BaseModel]) -> dict[str, str]:
     return {"$ref": _REF.format(model=model.__name__)}
 
 
-def json_body(model: type[BaseModel]) -> dict[str, Any]:
+def json_body(
+    model: type[BaseModel], examples: Mapping[str, tuple[str, dict[str, Any]]] = CHAT_REQUESTS
+) -> dict[str, Any]:
     content: dict[str, Any] = {"schema": _ref(model)}
-    if model is schemas.ChatRequest:
-        content["examples"] = {
-            name: {"summary": summary, "value": value} for name, (summary, value) in CHAT_REQUESTS.items()
-        }
+    content["examples"] = {name: {"summary": summary, "value": value} for name, (summary, value) in examples.items()}
     return {"requestBody": {"required": True, "content": {"application/json": content}}}
 
 

@@ -19,14 +19,15 @@ from flashweb.api.parse import read_document, validated
 from flashweb.api.responses import told, wire
 from flashweb.api.responses.answer import frame
 from flashweb.api.responses.chats import refuse_not_offered
+from flashweb.api.responses.examples import COUNTS, RESPONSES
 from flashweb.api.responses.items import page
 from flashweb.api.responses.runs import BackgroundRuns, Step
 from flashweb.api.responses.turns import Turn, Turns
 from flashweb.api.sse import ClientGone, EventStream, until_gone
 from flashweb.api.unknown_fields import refuse_harmful, unknown_names, warning_headers
-from flashweb.errors import InvalidRequest
+from flashweb.errors import InvalidRequest, Overloaded
 from flashweb.names import ModelNames
-from flashweb.pipeline import Pipeline
+from flashweb.pipeline import ASSUMED_MAX_NUM_SEQS, Pipeline
 from flashweb.settings import Settings
 from flashweb.stored import SqliteResponses, StoredResponse
 
@@ -46,7 +47,7 @@ class Responses:
         self.settings = settings
         self.store = SqliteResponses(storage.folder, max_bytes=storage.responses_size, days=storage.responses_days)
         self.turns = Turns(pipeline, names, settings, self.store)
-        self.runs = BackgroundRuns(self.store, self._answer, pipeline.check_open)
+        self.runs = BackgroundRuns(self.store, self._answer, self._check_room)
 
     def start(self) -> None:
         """Background responses that a crash or a stop has interrupted go on. Idempotent."""
@@ -69,6 +70,7 @@ class Responses:
                     param="store",
                 )
             turn = await self.turns.prepare(asked, ticket, owner)
+            self.pipeline.widen(ticket, 1)  # the engine may have gone while the body came
             headers = {"x-flashweb-model": self.names.own, **warnings}
             if asked.background:
                 del document["input"]
@@ -139,6 +141,12 @@ class Responses:
                     yield b"".join(map(frame, events))
         _note_usage(log_fields, turn.body)
 
+    def _check_room(self) -> None:
+        """Runs begin where they need not wait, so that nobody waits behind them."""
+        places = self.pipeline.engine.state.max_num_seqs or ASSUMED_MAX_NUM_SEQS
+        if not self.pipeline.health().ready or self.pipeline.num_inside >= min(places, self.pipeline.capacity):
+            raise Overloaded("There is no room for a background response now.")
+
     async def _answer(self, stored: StoredResponse) -> AsyncGenerator[Step, None]:
         """A background response's, for whoever runs it."""
         assert stored.request is not None
@@ -206,7 +214,7 @@ def responses_router(responses: Responses) -> APIRouter:
         "",
         operation_id="createResponse",
         summary="Answer an input, with pictures",
-        openapi_extra=json_body(wire.ResponseRequest),
+        openapi_extra=json_body(wire.ResponseRequest, RESPONSES),
         responses=json_or_stream(told.ResponseOut, told.ResponseEvent, _EVENT_WORDS),
         response_class=Response,
     )
@@ -219,7 +227,7 @@ def responses_router(responses: Responses) -> APIRouter:
         "/input_tokens",
         operation_id="countResponseInputTokens",
         summary="Count the tokens of an input",
-        openapi_extra=json_body(wire.InputTokensRequest),
+        openapi_extra=json_body(wire.InputTokensRequest, COUNTS),
         responses=answered(told.InputTokensOut, "the number", 413, 415, 504),
         response_class=Response,
     )

@@ -33,17 +33,17 @@ Step = tuple[list[Event], dict[str, Any]]  # some events, and the body as it is 
 
 class BackgroundRuns:
     """`answer(stored)` makes a response's answer, and raises Overloaded when that should be tried again later;
-    `check_open` raises it while none should begin."""
+    `check_room` raises it while none should begin."""
 
     def __init__(
         self,
         store: ResponseStore,
         answer: Callable[[StoredResponse], AsyncGenerator[Step, None]],
-        check_open: Callable[[], None],
+        check_room: Callable[[], None],
     ) -> None:
         self._store = store
         self._answer = answer
-        self._check_open = check_open
+        self._check_room = check_room
         self._news = asyncio.Event()
         self._running: dict[str, asyncio.Task[None]] = {}
         self._tasks: list[asyncio.Task[None]] = []
@@ -89,7 +89,7 @@ class BackgroundRuns:
         await self._news.wait()
         while True:
             try:
-                self._check_open()
+                self._check_room()
                 self._news.clear()
                 stored = await self._store.claim(LEASE_SECONDS)
                 if stored is None:
