@@ -180,3 +180,15 @@ def test_background_responses_outlive_a_server_that_is_killed(running: Running, 
         assert [_ended(client, id).status for id in ids] == ["completed"] * 6
         follow = client.responses.create(model=MODEL, input="sure?", previous_response_id=kept.id)
         assert follow.output_text
+
+
+def test_every_web_process_knows_what_another_one_keeps(start: Start, tmp_path: Path) -> None:
+    url = start("--threads", "1", "--workers", "2", "--data-dir", str(tmp_path / "data")).url
+    clients = [openai.OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0) for _ in range(4)]
+    ids = [client.responses.create(model=MODEL, input="hello", background=True).id for client in clients]
+    for client in clients:
+        assert [_ended(client, id).status for id in ids] == ["completed"] * 4
+        follow = client.responses.create(model=MODEL, input="again", previous_response_id=ids[0])
+        assert follow.status in ("completed", "incomplete")
+        assert list(client.responses.retrieve(ids[1], stream=True))[-1].type == "response.completed"
+        client.close()

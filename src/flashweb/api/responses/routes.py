@@ -32,7 +32,7 @@ from flashweb.settings import Settings
 from flashweb.stored import SqliteResponses, StoredResponse
 
 PATH = "/v1/responses"
-POLL_SECONDS = 0.05  # between looks for further events of a background response
+POLL_SECONDS = (0.05, 0.5)  # between looks for further events of a background response, shortest and longest
 _EVENT_WORDS = "the JSON of an event; the last one is completed, incomplete or failed, or an error's"
 _Include = Annotated[list[str] | None, Query(alias="include[]", description="accepted; see each route")]
 
@@ -159,6 +159,8 @@ class Responses:
 
     async def _replay(self, id: str, owner: str, after: int) -> AsyncGenerator[bytes, None]:
         """A background response's events as they come into the store, from whichever process."""
+        shortest, longest = POLL_SECONDS
+        pause = shortest
         while True:
             events, more = await self.store.events(id, owner, after)
             if events:
@@ -166,7 +168,8 @@ class Responses:
                 yield b"".join(events)
             elif not more:
                 return
-            await asyncio.sleep(POLL_SECONDS)
+            pause = shortest if events else min(2 * pause, longest)
+            await asyncio.sleep(pause)
 
     def _stream(
         self, events: AsyncGenerator[bytes, None], headers: dict[str, str], place: ExitStack | None = None
