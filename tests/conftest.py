@@ -34,8 +34,10 @@ def root() -> Path:
 
 
 @pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Settings come from what a test says, never from the shell it was started in."""
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Settings come from what a test says, never from the shell it was started in; what a server keeps goes where the
+    tests' other files go."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path_factory.getbasetemp() / "data"))
     for name in list(os.environ):
         if name.startswith("FLASHWEB_") or name in {"API_KEY_REQUIRED", "VALID_API_KEYS", "HF_TOKEN", "HF_ENDPOINT"}:
             monkeypatch.delenv(name)

@@ -17,9 +17,11 @@
     ├── NotAllowed                a key that is not for this
     ├── RateLimited               too many requests of this caller in the time; come back later
     ├── RequestNotFound           no request of this id is running
+    ├── ResponseNotFound          no response of this id is kept for this caller
     ├── CancelledByOperator       the operator has ended this request
     ├── Overloaded                queue full; come back later
     ├── NotReady                  loading, draining or restarting
+    ├── StorageFailed             the disk did not do its part
     ├── DeadlineExceeded          the request took longer than it may
     ├── InvalidAnswer             the model's answer is not what a scene promises
     ├── EngineDied                the engine process ended while serving this request
@@ -112,6 +114,10 @@ class RequestNotFound(FlashwebError):
     code = "request_not_found"
 
 
+class ResponseNotFound(FlashwebError):
+    code = "response_not_found"
+
+
 class CancelledByOperator(FlashwebError):
     code = "cancelled_by_operator"
 
@@ -134,6 +140,10 @@ class DeadlineExceeded(FlashwebError):
 
 class InvalidAnswer(FlashwebError):
     code = "invalid_answer"
+
+
+class StorageFailed(Overloaded):
+    code = "storage_failed"
 
 
 class EngineDied(NotReady):

@@ -294,6 +294,13 @@ class StorageSettings(_Section):
     data_dir: str | None = option(
         None, "folder for what outlives a request; default: flashweb in $XDG_DATA_HOME or ~/.local/share"
     )
+    responses_size: Size = option(
+        1 << 30,
+        "largest size of all stored responses with their pictures; those unused for longest are dropped",
+        unit="bytes",
+        ge=1 << 20,
+    )
+    responses_days: float = option(30.0, "a stored response is kept so long after its last use", unit="days", gt=0)
 
     @property
     def folder(self) -> Path:

@@ -90,6 +90,8 @@ async def test_the_description_lists_every_route_and_resolves_by_itself() -> Non
     assert set(document["paths"]) == {
         "/v1/chat/completions", "/v1/models", "/v1/models/{model_id}",
         "/v1/completions", "/v1/messages", "/v1/messages/count_tokens", "/tokenize", "/detokenize",
+        "/v1/responses", "/v1/responses/input_tokens", "/v1/responses/{response_id}",
+        "/v1/responses/{response_id}/cancel", "/v1/responses/{response_id}/input_items",
         "/v1/multimodal/completions", "/v1/multimodal/completions-multipart", "/v1/multi-modal/inference",
         "/v1/glm/infer", "/infer", "/api/scenes", "/api/scenes/{name}", "/api/audit-image",
         "/health", "/v1/health", "/health/ready", "/health/live", "/metrics",

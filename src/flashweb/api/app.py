@@ -20,6 +20,7 @@ from flashweb.api.multimodal import multimodal_router
 from flashweb.api.openapi import install_openapi
 from flashweb.api.ops import ops_router
 from flashweb.api.pages import pages_router
+from flashweb.api.responses.routes import Responses, responses_router
 from flashweb.api.scenes import scenes_router
 from flashweb.api.tokens import tokens_router
 from flashweb.keys import KeyRing
@@ -48,12 +49,13 @@ def create_app(
     other web processes, whom the operator's questions are put to as well. Raises ConfigError.
     """
     keys, limiter = KeyRing(settings.auth), limiter or build_limiter(settings.server)
+    responses = Responses(pipeline, names, settings)
     app = FastAPI(
         title="flashweb",
         version=__version__,
         docs_url=None,
         redoc_url=None,
-        lifespan=_lifespan(pipeline, limiter),
+        lifespan=_lifespan(pipeline, limiter, responses),
         redirect_slashes=False,
     )
     ledger = Ledger()
@@ -63,6 +65,7 @@ def create_app(
     app.include_router(messages_router(pipeline, names, settings))
     app.include_router(tokens_router(pipeline, names, settings))
     app.include_router(multimodal_router(pipeline, names, settings))
+    app.include_router(responses_router(responses))
     app.include_router(scenes_router(pipeline, names, settings))
     app.include_router(ops_router(pipeline, names))
     app.include_router(metrics_router(pipeline))
@@ -74,14 +77,16 @@ def create_app(
 
 
 def _lifespan(
-    pipeline: Pipeline, limiter: RateLimiter | None
+    pipeline: Pipeline, limiter: RateLimiter | None, responses: Responses
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await pipeline.start()
+        responses.start()
         try:
             yield
         finally:
+            await responses.stop()
             await pipeline.stop()
             if limiter is not None:
                 await limiter.close()

@@ -33,6 +33,7 @@ from flashweb.api.answers import (
 from flashweb.api.caller import owner_of
 from flashweb.api.convert import to_chat
 from flashweb.api.error_handlers import CLIENT_CLOSED_REQUEST, error_response, json_response
+from flashweb.api.examples import CHAT_REQUESTS
 from flashweb.api.exchange import exchange_of
 from flashweb.api.openapi import json_body, json_or_stream
 from flashweb.api.parse import read_document, validated
@@ -87,7 +88,7 @@ def chat_router(pipeline: Pipeline, names: ModelNames, settings: Settings) -> AP
         PATH,
         operation_id="createChatCompletion",
         summary="Answer a chat, with pictures",
-        openapi_extra=json_body(schemas.ChatRequest),
+        openapi_extra=json_body(schemas.ChatRequest, CHAT_REQUESTS),
         responses=json_or_stream(schemas.ChatCompletion, schemas.ChatCompletionChunk),
         response_class=Response,
     )

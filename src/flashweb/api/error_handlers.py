@@ -31,6 +31,7 @@ STATUS: dict[type[Exception], tuple[int, str]] = {
     errors.UnsupportedMediaType: (415, "invalid_request_error"),
     errors.ModelNotFound: (404, "invalid_request_error"),
     errors.SceneNotFound: (404, "invalid_request_error"),
+    errors.ResponseNotFound: (404, "invalid_request_error"),
     errors.NotAuthenticated: (401, "authentication_error"),
     errors.NotAllowed: (403, "permission_error"),
     errors.RateLimited: (429, "rate_limit_error"),

@@ -75,7 +75,7 @@ class Cors:
         self._of_browsers = CORSMiddleware(
             app,
             allow_origins=["*"] if "*" in listed else [*listed, *own_origins],
-            allow_methods=["GET", "POST", "OPTIONS"],
+            allow_methods=["GET", "POST", "DELETE", "OPTIONS"],
             allow_headers=["*"],
             expose_headers=list(EXPOSED_HEADERS),
             max_age=600,

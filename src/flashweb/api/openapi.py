@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
@@ -20,7 +21,8 @@ from flashweb.api import (
 )
 from flashweb.api.answer_examples import ANSWERS
 from flashweb.api.described_layers import describe_layers
-from flashweb.api.examples import CHAT_FIELDS, CHAT_REQUESTS, PICTURE_FIELDS
+from flashweb.api.examples import CHAT_FIELDS, PICTURE_FIELDS
+from flashweb.api.responses import told, wire
 
 _REF = "#/components/schemas/{model}"
 _BODIES: tuple[type[BaseModel], ...] = (
@@ -34,6 +36,8 @@ _BODIES: tuple[type[BaseModel], ...] = (
     messages_schemas.CountTokensRequest,
     token_schemas.TokenizeRequest,
     token_schemas.DetokenizeRequest,
+    wire.ResponseRequest,
+    wire.InputTokensRequest,
 )
 _CHUNKS: tuple[type[BaseModel], ...] = (
     schemas.ChatCompletionChunk,
@@ -44,6 +48,7 @@ _CHUNKS: tuple[type[BaseModel], ...] = (
     completion_schemas.TextCompletionChunk,
     messages_out_schemas.MessageStreamEvent,
     messages_out_schemas.MessagesError,
+    told.ResponseEvent,
 )
 _PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 _ASKED = {"prompt": "这张图是什么?", "image": _PIXEL}
@@ -96,22 +101,25 @@ def _ref(model: type[BaseModel]) -> dict[str, str]:
     return {"$ref": _REF.format(model=model.__name__)}
 
 
-def json_body(model: type[BaseModel]) -> dict[str, Any]:
-    content: dict[str, Any] = {"schema": _ref(model)}
-    if model.__name__ in _EXAMPLES:
-        content["examples"] = _EXAMPLES[model.__name__]
-    if model is schemas.ChatRequest:
-        content["examples"] = {
-            name: {"summary": summary, "value": value} for name, (summary, value) in CHAT_REQUESTS.items()
-        }
+def json_body(
+    model: type[BaseModel], examples: Mapping[str, tuple[str, dict[str, Any]]] | None = None
+) -> dict[str, Any]:
+    """`examples`: (summary, body) by name, where they are not among this file's own."""
+    shown = _EXAMPLES.get(model.__name__, {})
+    if examples is not None:
+        shown = {name: {"summary": summary, "value": value} for name, (summary, value) in examples.items()}
+    content: dict[str, Any] = {"schema": _ref(model), "examples": shown}
     return {"requestBody": {"required": True, "content": {"application/json": content}}}
 
 
-def _event_of(chunk: type[BaseModel]) -> dict[str, Any]:
+_CHUNK_WORDS = "the JSON of a chunk, or of an error once the stream has begun"
+
+
+def _event_of(chunk: type[BaseModel], words: str) -> dict[str, Any]:
     """One server-sent event, in the way OpenAPI 3.2 describes those."""
     piece = {
         "type": "string",
-        "description": "the JSON of a chunk, or of an error once the stream has begun",
+        "description": words,
         "contentMediaType": "application/json",
         "contentSchema": {"anyOf": [_ref(chunk), _ref(schemas.ErrorBody)]},
     }
@@ -145,8 +153,10 @@ def _forms(models: dict[str, Any]) -> None:
         models[form["title"]] = form
 
 
-def json_or_stream(whole: type[BaseModel], chunk: type[BaseModel]) -> dict[int | str, dict[str, Any]]:
-    content = {"text/event-stream": {"schema": _event_of(chunk)}}
+def json_or_stream(
+    whole: type[BaseModel], chunk: type[BaseModel], words: str = _CHUNK_WORDS
+) -> dict[int | str, dict[str, Any]]:
+    content = {"text/event-stream": {"schema": _event_of(chunk, words)}}
     return {
         200: {
             "model": whole,

@@ -87,6 +87,8 @@ _TYPES = {
     "model_attributes_type": "an object",
     "content_type": "a string, a list of parts, or one part object",
     "tool_choice_type": 'none, auto, required, {"type": "function", ...} or {"type": "allowed_tools", ...}',
+    "input_type": "a string or a list of items",
+    "item_type": "an item of type message, function_call, function_call_output or reasoning",
     "finite_number": "a finite number",
     "blocks_type": "a string or a list of blocks",
     "prompt_type": "a text, a list of texts, a list of token ids, or a list of such lists",

@@ -88,7 +88,8 @@ class EventStream(Response):
     """A response over an async generator of ready-framed events; closing the generator ends the work behind it.
 
     The event that ends in `DONE` is the last, and goes out together with the end of the response. `on_end` is called
-    once that is over, however it ends; `keep_alive` fills its silences.
+    once that is over, however it ends; `keep_alive` fills its silences, `last_words` are an error's in a
+    begun stream (by default those of the path's callers).
     """
 
     def __init__(
@@ -100,6 +101,7 @@ class EventStream(Response):
         send_timeout_seconds: float,
         on_end: Callable[[], None] = lambda: None,
         keep_alive: bytes = KEEP_ALIVE,
+        last_words: Callable[[Exception], bytes] | None = None,
     ) -> None:
         self.status_code, self.background = 200, None
         # Not by the base class, which would add a length and look for each name several times.
@@ -107,6 +109,7 @@ class EventStream(Response):
         self._events = events
         self._on_end = on_end
         self._silence_filler = keep_alive
+        self._last_words = last_words
         self._keep_alive_seconds = keep_alive_seconds
         self._send_timeout_seconds = send_timeout_seconds
         self._send_piece: Send
@@ -141,7 +144,8 @@ class EventStream(Response):
             if not self._started:
                 await error_response(error)(scope, receive, send)
                 return
-            await self._write(send, error_event(scope, error), is_last=True)
+            last = error_event(scope, error) if self._last_words is None else self._last_words(error)
+            await self._write(send, last, is_last=True)
         finally:
             if self._next_look is not None:
                 self._next_look.cancel()

@@ -1,0 +1,307 @@
+"""`/v1/responses`: create, stream, retrieve, cancel, delete, the input's items, and the count of a prompt's tokens."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import ExitStack, aclosing
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel
+from starlette.responses import Response
+
+from flashweb.api.caller import owner_of
+from flashweb.api.chat import log_fields_of, read_json_body
+from flashweb.api.error_handlers import CLIENT_CLOSED_REQUEST, error_body, json_response
+from flashweb.api.openapi import json_body, json_or_stream
+from flashweb.api.parse import read_document, validated
+from flashweb.api.responses import told, wire
+from flashweb.api.responses.answer import frame
+from flashweb.api.responses.chats import refuse_not_offered
+from flashweb.api.responses.examples import COUNTS, RESPONSES
+from flashweb.api.responses.items import page
+from flashweb.api.responses.runs import BackgroundRuns, Step
+from flashweb.api.responses.turns import Turn, Turns
+from flashweb.api.sse import ClientGone, EventStream, until_gone
+from flashweb.api.unknown_fields import refuse_harmful, unknown_names, warning_headers
+from flashweb.errors import InvalidRequest, Overloaded
+from flashweb.names import ModelNames
+from flashweb.pipeline import Pipeline
+from flashweb.pipeline.door import ASSUMED_MAX_NUM_SEQS
+from flashweb.settings import Settings
+from flashweb.stored import SqliteResponses, StoredResponse
+
+PATH = "/v1/responses"
+POLL_SECONDS = (0.05, 0.5)  # between looks for further events of a background response, shortest and longest
+_EVENT_WORDS = "the JSON of an event; the last one is completed, incomplete or failed, or an error's"
+_Include = Annotated[list[str] | None, Query(alias="include[]", description="accepted; see each route")]
+
+
+class Responses:
+    """Everything behind the routes: requests to turns, the store, and what runs in the background."""
+
+    def __init__(self, pipeline: Pipeline, names: ModelNames, settings: Settings) -> None:
+        storage = settings.storage
+        self.pipeline = pipeline
+        self.names = names
+        self.settings = settings
+        self.store = SqliteResponses(storage.folder, max_bytes=storage.responses_size, days=storage.responses_days)
+        self.turns = Turns(pipeline, names, settings, self.store)
+        self.runs = BackgroundRuns(self.store, self._answer, self._check_room)
+
+    def start(self) -> None:
+        """Background responses that a crash or a stop has interrupted go on. Idempotent."""
+        if self.store.exists:
+            self.runs.start(look=True)
+
+    async def stop(self) -> None:
+        await self.runs.stop()
+        await self.store.close()
+
+    async def create(self, request: Request) -> Response:
+        owner = owner_of(request)
+        with ExitStack() as place:
+            ticket = place.enter_context(self.pipeline.admit())
+            asked, document = await _read(request, wire.ResponseRequest)
+            warnings = warning_headers(unknown_names(document, wire.ResponseRequest))
+            if asked.background and asked.store is False:
+                raise InvalidRequest(
+                    "background is true but store is false; an answer that nobody waits for must be stored.",
+                    param="store",
+                )
+            turn = await self.turns.prepare(asked, ticket, owner)
+            self.pipeline.widen(ticket, 1)  # the engine may have gone while the body came
+            headers = {"x-flashweb-model": self.names.own, **warnings}
+            if asked.background:
+                del document["input"]
+                await self.runs.submit(turn.stored(turn.body, document))
+                if not asked.stream:
+                    return json_response(turn.body, headers=headers)
+                return self._stream(self._replay(turn.id, owner, -1), headers)
+            if asked.stream:
+                return self._stream(self._events(turn, log_fields_of(request)), headers, place.pop_all())
+            try:
+                body = await until_gone(request.receive, self._whole(turn, log_fields_of(request)))
+            except ClientGone:
+                return Response(status_code=CLIENT_CLOSED_REQUEST)
+        return json_response(body, headers=headers)
+
+    async def count(self, request: Request) -> Response:
+        with self.pipeline.admit():
+            asked, _ = await _read(request, wire.InputTokensRequest)
+            number = await self.turns.count(asked, owner_of(request))
+        return json_response({"object": "response.input_tokens", "input_tokens": number})
+
+    async def retrieve(self, request: Request, id: str, *, stream: bool, after: int) -> Response:
+        owner = owner_of(request)
+        found = await self.store.get(id, owner)
+        if not stream:
+            return json_response(found.body)
+        if not found.body["background"]:
+            raise InvalidRequest(
+                "Only a background response can be streamed again; leave stream out to get the whole of this one.",
+                param="stream",
+            )
+        return self._stream(self._replay(id, owner, after), {})
+
+    async def cancel(self, request: Request, id: str) -> Response:
+        owner = owner_of(request)
+        if not (await self.store.get(id, owner)).body["background"]:
+            raise InvalidRequest(
+                "Only a background response can be cancelled; to end another one, close its connection.",
+                param="response_id",
+            )
+        return json_response((await self.runs.cancel(id, owner)).body)
+
+    async def delete(self, request: Request, id: str) -> Response:
+        owner = owner_of(request)
+        await self.runs.cancel(id, owner)
+        await self.store.delete(id, owner)
+        return json_response({"id": id, "object": "response", "deleted": True})
+
+    async def input_items(
+        self, request: Request, id: str, *, limit: int, order: str, after: str | None, before: str | None, whole: bool
+    ) -> Response:
+        found = await self.store.get(id, owner_of(request), whole=whole)
+        return json_response(page(found.items, limit=limit, order=order, after=after, before=before))
+
+    # --- answers ------------------------------------------------------------------------------------------------------
+
+    async def _whole(self, turn: Turn, log_fields: dict[str, Any]) -> dict[str, Any]:
+        async with aclosing(self.turns.events(turn, quiet=True)) as batches:
+            async for _ in batches:
+                pass
+        _note_usage(log_fields, turn.body)
+        return turn.body
+
+    async def _events(self, turn: Turn, log_fields: dict[str, Any]) -> AsyncGenerator[bytes, None]:
+        async with aclosing(self.turns.events(turn)) as batches:
+            async for events in batches:
+                if events:
+                    yield b"".join(map(frame, events))
+        _note_usage(log_fields, turn.body)
+
+    def _check_room(self) -> None:
+        """Runs begin where they need not wait, so that nobody waits behind them."""
+        places = self.pipeline.engine.state.max_num_seqs or ASSUMED_MAX_NUM_SEQS
+        if not self.pipeline.health().ready or self.pipeline.num_inside >= min(places, self.pipeline.capacity):
+            raise Overloaded("There is no room for a background response now.")
+
+    async def _answer(self, stored: StoredResponse) -> AsyncGenerator[Step, None]:
+        """A background response's, for whoever runs it."""
+        assert stored.request is not None
+        asked = validated({**stored.request, "input": ""}, wire.ResponseRequest)
+        with self.pipeline.admit() as ticket:
+            turn = await self.turns.prepare(asked, ticket, stored.owner, stored)
+            async with aclosing(self.turns.events(turn)) as batches:
+                async for events in batches:
+                    yield events, turn.body
+
+    async def _replay(self, id: str, owner: str, after: int) -> AsyncGenerator[bytes, None]:
+        """A background response's events as they come into the store, from whichever process."""
+        shortest, longest = POLL_SECONDS
+        pause = shortest
+        while True:
+            events, more = await self.store.events(id, owner, after)
+            if events:
+                after += len(events)
+                yield b"".join(events)
+            elif not more:
+                return
+            pause = shortest if events else min(2 * pause, longest)
+            await asyncio.sleep(pause)
+
+    def _stream(
+        self, events: AsyncGenerator[bytes, None], headers: dict[str, str], place: ExitStack | None = None
+    ) -> EventStream:
+        return EventStream(
+            events,
+            headers=headers,
+            keep_alive_seconds=self.settings.server.stream_keep_alive,
+            send_timeout_seconds=self.settings.server.send_timeout,
+            on_end=(place or ExitStack()).close,
+            last_words=_last_words,
+        )
+
+
+async def _read(request: Request, model: Any) -> tuple[Any, dict[str, Any]]:
+    document = read_document(await read_json_body(request))
+    refuse_harmful(document)
+    refuse_not_offered(document)
+    return validated(document, model), document
+
+
+def _last_words(error: Exception) -> bytes:
+    """Where a stream has begun, with a comment, but its response has not."""
+    told = error_body(error)["error"]
+    event = {"type": "error", "code": told["code"], "message": told["message"], "param": told["param"]}
+    return frame({**event, "sequence_number": 0})
+
+
+def _note_usage(log_fields: dict[str, Any], body: dict[str, Any]) -> None:
+    usage = body["usage"]
+    if usage is not None:
+        log_fields["prompt_tokens"] = usage["input_tokens"]
+        log_fields["completion_tokens"] = usage["output_tokens"]
+        log_fields["image_tokens"] = usage["input_tokens_details"]["image_tokens"] or None
+        log_fields["cached_tokens"] = usage["input_tokens_details"]["cached_tokens"] or None
+
+
+def responses_router(responses: Responses) -> APIRouter:
+    router = APIRouter(prefix=PATH, tags=["responses"])
+
+    def answered(model: type[BaseModel], words: str) -> dict[int | str, dict[str, Any]]:
+        return {200: {"model": model, "description": words}}
+
+    @router.post(
+        "",
+        operation_id="createResponse",
+        summary="Answer an input, with pictures",
+        openapi_extra=json_body(wire.ResponseRequest, RESPONSES),
+        responses=json_or_stream(told.ResponseOut, told.ResponseEvent, _EVENT_WORDS),
+        response_class=Response,
+    )
+    async def create_response(request: Request) -> Response:
+        """The input is a text or a conversation; `previous_response_id` puts a stored one before it. The answer comes
+        whole, as events (`stream: true`), or later (`background: true`)."""
+        return await responses.create(request)
+
+    @router.post(
+        "/input_tokens",
+        operation_id="countResponseInputTokens",
+        summary="Count the tokens of an input",
+        openapi_extra=json_body(wire.InputTokensRequest, COUNTS),
+        responses=answered(told.InputTokensOut, "the number"),
+        response_class=Response,
+    )
+    async def count_input_tokens(request: Request) -> Response:
+        """Of the prompt that the same request would make, pictures included; nothing is generated or stored."""
+        return await responses.count(request)
+
+    @router.get(
+        "/{response_id}",
+        operation_id="getResponse",
+        summary="Retrieve a stored response",
+        responses=json_or_stream(told.ResponseOut, told.ResponseEvent, _EVENT_WORDS),
+        response_class=Response,
+    )
+    async def get_response(
+        request: Request,
+        response_id: str,
+        include: _Include = None,
+        stream: Annotated[bool, Query(description="a background response's events instead")] = False,
+        starting_after: Annotated[
+            int, Query(ge=-1, le=1 << 31, description="with stream: only events with a higher sequence_number")
+        ] = -1,
+        include_obfuscation: Annotated[bool | None, Query(description="accepted: events are never padded")] = None,
+    ) -> Response:
+        """As it is now; log probabilities are there if they were asked for with the request."""
+        return await responses.retrieve(request, response_id, stream=stream, after=starting_after)
+
+    @router.delete(
+        "/{response_id}",
+        operation_id="deleteResponse",
+        summary="Delete a stored response",
+        responses=answered(told.DeletedOut, "gone"),
+        response_class=Response,
+    )
+    async def delete_response(request: Request, response_id: str) -> Response:
+        """Its input and pictures too. One that runs is cancelled; what continues it can no longer be continued."""
+        return await responses.delete(request, response_id)
+
+    @router.post(
+        "/{response_id}/cancel",
+        operation_id="cancelResponse",
+        summary="Cancel a background response",
+        responses=answered(told.ResponseOut, "as it is now"),
+        response_class=Response,
+    )
+    async def cancel_response(request: Request, response_id: str) -> Response:
+        """One that has ended stays as it was."""
+        return await responses.cancel(request, response_id)
+
+    @router.get(
+        "/{response_id}/input_items",
+        operation_id="listInputItems",
+        summary="List the items of a response's input",
+        responses=answered(told.ItemList, "a page"),
+        response_class=Response,
+    )
+    async def list_input_items(
+        request: Request,
+        response_id: str,
+        limit: Annotated[int, Query(description="items of a page, 1 to 100")] = 20,
+        order: Annotated[str, Query(description="asc: oldest first; desc")] = "desc",
+        after: Annotated[str | None, Query(description="id of the item before the page")] = None,
+        before: Annotated[str | None, Query(description="id of the item behind the page")] = None,
+        include: _Include = None,
+    ) -> Response:
+        """Those of its own input, not of the responses it continues. Pictures are null unless include has
+        message.input_image.image_url."""
+        whole = "message.input_image.image_url" in (include or ())
+        return await responses.input_items(
+            request, response_id, limit=limit, order=order, after=after, before=before, whole=whole
+        )
+
+    return router

@@ -1,0 +1,263 @@
+"""Background responses: queued, run, watched from the middle, cancelled, and taken up again by another process."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from openai.types.responses import Response
+
+from flashweb.api.responses import runs
+from flashweb.errors import EngineDied
+from flashweb.stored import SqliteResponses
+from tests.api.test_responses import PATH, read_events
+from tests.house import ScriptedEngine, data_url, make_app, make_pipeline, png, user
+
+Client = httpx.AsyncClient
+
+
+@asynccontextmanager
+async def server(folder: Path, engine: Any) -> AsyncIterator[Client]:
+    """A whole life of the app, its start and end included, over the same folder as the one before."""
+    pipeline = make_pipeline(engine, storage__data_dir=str(folder))
+    app = make_app(pipeline)
+    inbox: asyncio.Queue[Any] = asyncio.Queue()
+    said: asyncio.Queue[Any] = asyncio.Queue()
+    scope: dict[str, Any] = {"type": "lifespan", "asgi": {"version": "3.0"}}
+    life: asyncio.Task[None] = asyncio.create_task(app(scope, inbox.get, said.put))  # type: ignore[arg-type]
+    inbox.put_nowait({"type": "lifespan.startup"})
+    assert (await said.get())["type"] == "lifespan.startup.complete"
+    await asyncio.wait_for(pipeline.wait_ready(), 60)
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8080") as client:
+        try:
+            yield client
+        finally:
+            await pipeline.drain(0)
+            inbox.put_nowait({"type": "lifespan.shutdown"})
+            assert (await said.get())["type"] == "lifespan.shutdown.complete"
+            await life
+
+
+async def submit(client: Client, input: Any = "x", **fields: Any) -> str:
+    answer = await client.post(PATH, json={"input": input, "background": True, **fields})
+    assert answer.status_code == 200, answer.text
+    found = Response.model_validate(answer.json(), strict=True)
+    assert found.status == "queued" and found.background and found.output == []
+    return found.id
+
+
+async def until(client: Client, id: str, done: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    async with asyncio.timeout(60):
+        while True:
+            body: dict[str, Any] = (await client.get(f"{PATH}/{id}")).json()
+            Response.model_validate(body, strict=True)
+            if done(body):
+                return body
+            await asyncio.sleep(0.01)
+
+
+def has(status: str) -> Callable[[dict[str, Any]], bool]:
+    return lambda body: body["status"] == status
+
+
+async def test_a_background_response_is_queued_runs_and_is_retrieved(tmp_path: Path) -> None:
+    gate = asyncio.Event()
+    gate.set()
+    engine = ScriptedEngine("a picture", gate=gate)
+    picture = {"type": "input_image", "image_url": data_url(png(300, 300, 3))}
+    async with server(tmp_path, engine) as client:
+        gate.clear()  # from here on: the warm-up is over
+        id = await submit(
+            client, [{"role": "user", "content": [picture]}], instructions="be brief", metadata={"a": "b"}
+        )
+        running = await until(client, id, has("in_progress"))
+        assert running["output"] == []
+        early = await client.post(PATH, json={"input": "y", "previous_response_id": id})
+        assert early.status_code == 400 and "in_progress" in early.text
+        gate.set()
+        body = await until(client, id, has("completed"))
+        assert Response.model_validate(body).output_text == "a picture"
+        assert body["metadata"] == {"a": "b"} and body["instructions"] == "be brief"
+        assert body["usage"]["input_tokens_details"]["image_tokens"] > 0
+        follow = await client.post(PATH, json={"input": "y", "previous_response_id": id})
+        assert follow.status_code == 200
+        assert len(engine.asked[-1][0].spans) == 1
+        assert (await client.post(f"{PATH}/{id}/cancel")).json() == body  # an end is final
+
+
+async def test_its_events_are_streamed_from_the_beginning_and_from_the_middle(tmp_path: Path) -> None:
+    async with server(tmp_path, ScriptedEngine("one two three")) as client:
+        answer = await client.post(PATH, json={"input": "x", "background": True, "stream": True})
+        events = read_events(answer.text)
+        told = [event.type for event in events]
+        assert told[:3] == ["response.created", "response.queued", "response.in_progress"]
+        assert told[-1] == "response.completed" and events[-1].response.output_text == "one two three"
+        assert events[0].response.status == "queued" and events[2].response.status == "in_progress"
+        id = events[0].response.id
+        again = await client.get(f"{PATH}/{id}", params={"stream": "true"})
+        assert again.text == answer.text
+        middle = await client.get(f"{PATH}/{id}", params={"stream": "true", "starting_after": 7})
+        assert [e.to_dict() for e in read_events(middle.text, 8)] == [e.to_dict() for e in events[8:]]
+
+
+async def test_a_watcher_may_leave_and_come_back_while_it_runs(tmp_path: Path) -> None:
+    engine = ScriptedEngine("half", stay=True)
+    async with server(tmp_path, stays_later(engine)) as client:
+        id = await submit(client)
+        seen = await watch(client, id, -1, "response.output_text.delta")
+        assert seen[-1]["type"] == "response.output_text.delta"
+        more = await watch(client, id, seen[-1]["sequence_number"] - 1, "response.output_text.delta")
+        assert more[0] == seen[-1]
+        assert (await client.post(f"{PATH}/{id}/cancel")).json()["status"] == "cancelled"
+        async with asyncio.timeout(60):
+            rest = await client.get(f"{PATH}/{id}", params={"stream": "true"})  # ends, though no event says so
+        assert "response.completed" not in rest.text
+        await until_idle(engine)
+
+
+def stays_later(engine: ScriptedEngine) -> ScriptedEngine:
+    """The same, which first answers the warm-up."""
+    whole = engine.generate
+
+    async def generate(prompt: Any, params: Any, request_id: str) -> AsyncIterator[Any]:
+        engine.stay = not params.ignore_eos
+        async for out in whole(prompt, params, request_id):
+            yield out
+
+    engine.generate = generate  # type: ignore[method-assign]
+    return engine
+
+
+async def watch(client: Client, id: str, after: int, last: str) -> list[dict[str, Any]]:
+    """Events until one of that type has come; httpx's transport in process would wait for the end of the stream."""
+    store_events: list[dict[str, Any]] = []
+    app = client._transport.app  # type: ignore[attr-defined]
+    query = f"stream=true&starting_after={after}".encode()
+    scope = {
+        "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "GET", "scheme": "http",
+        "path": f"{PATH}/{id}", "raw_path": b"", "query_string": query, "root_path": "",
+        "headers": [(b"host", b"localhost")], "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 8080),
+    }  # fmt: skip
+    leave = asyncio.Event()
+
+    async def receive() -> dict[str, Any]:
+        await leave.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: dict[str, Any]) -> None:
+        for line in message.get("body", b"").decode().splitlines():
+            if line.startswith("data: "):
+                store_events.append(json.loads(line.removeprefix("data: ")))
+        if any(event["type"] == last for event in store_events):
+            leave.set()
+
+    async with asyncio.timeout(60):
+        await app(scope, receive, send)
+    return store_events
+
+
+async def until_idle(engine: ScriptedEngine) -> None:
+    async with asyncio.timeout(60):
+        while engine.num_running:  # noqa: ASYNC110  (the engine has no event for it)
+            await asyncio.sleep(0.01)
+
+
+async def test_a_cancelled_response_frees_its_place_and_a_deleted_one_too(tmp_path: Path) -> None:
+    engine = ScriptedEngine("half", stay=True)
+    async with server(tmp_path, stays_later(engine)) as client:
+        first, second = await submit(client), await submit(client)
+        await until(client, first, has("in_progress"))
+        await until(client, second, has("in_progress"))
+        assert (await client.post(f"{PATH}/{first}/cancel")).json()["status"] == "cancelled"
+        assert (await client.post(f"{PATH}/{first}/cancel")).json()["status"] == "cancelled"
+        assert (await client.delete(f"{PATH}/{second}")).status_code == 200
+        await until_idle(engine)
+        assert (await client.get(f"{PATH}/{first}")).json()["status"] == "cancelled"
+        assert (await client.get(f"{PATH}/{second}")).status_code == 404
+
+
+async def test_another_process_may_cancel_what_runs_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runs, "RENEW_SECONDS", 0.1)
+    engine = ScriptedEngine("half", stay=True)
+    async with server(tmp_path, stays_later(engine)) as client, server(tmp_path, ScriptedEngine()) as other:
+        id = await submit(client)
+        await until(other, id, has("in_progress"))
+        assert (await other.post(f"{PATH}/{id}/cancel")).json()["status"] == "cancelled"
+        await until_idle(engine)
+
+
+async def test_what_a_stop_interrupts_is_answered_after_the_next_start(tmp_path: Path) -> None:
+    engine = ScriptedEngine("half", stay=True)
+    async with server(tmp_path, stays_later(engine)) as client:
+        id = await submit(client, temperature=0.25)
+        await until(client, id, has("in_progress"))
+    async with server(tmp_path, ScriptedEngine("whole")) as client:
+        body = await until(client, id, has("completed"))
+        assert Response.model_validate(body).output_text == "whole"
+        assert body["temperature"] == 0.25 and body["id"] == id
+        text = (await client.get(f"{PATH}/{id}", params={"stream": "true"})).text
+        assert read_events(text)[-1].type == "response.completed" and "half" not in text
+
+
+async def test_what_a_crash_interrupts_is_answered_once_its_lease_has_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs, "LOOK_SECONDS", 0.05)
+    engine = ScriptedEngine("half", stay=True)
+    async with server(tmp_path, stays_later(engine)) as client:
+        id = await submit(client)
+        await until(client, id, has("in_progress"))
+    crashed = SqliteResponses(tmp_path, max_bytes=1 << 30, days=30)
+    assert await crashed.claim(0.5) is not None  # a process that dies with this in its hands
+    await crashed.close()
+    async with server(tmp_path, ScriptedEngine("whole")) as client:
+        assert (await client.get(f"{PATH}/{id}")).json()["status"] != "completed"
+        body = await until(client, id, has("completed"))
+        assert Response.model_validate(body).output_text == "whole"
+
+
+async def test_a_response_that_takes_the_engine_with_it_fails_in_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs, "RETRY_SECONDS", 0.01)
+    engine = ScriptedEngine("half")
+    async with server(tmp_path, engine) as client:
+        engine.error = EngineDied("the engine has died")
+        id = await submit(client)
+        body = await until(client, id, has("failed"))
+        assert body["error"]["code"] == "server_error" and "3 runs" in body["error"]["message"]
+        assert len([asked for asked in engine.asked if not asked[1].ignore_eos]) == runs.MAX_ATTEMPTS
+        events = read_events((await client.get(f"{PATH}/{id}", params={"stream": "true"})).text)
+        assert [events[0].type, events[-1].type] == ["response.created", "response.failed"]
+
+
+async def test_a_failure_of_the_run_is_the_responses_status(tmp_path: Path) -> None:
+    engine = ScriptedEngine("half")
+    async with server(tmp_path, engine) as client:
+        engine.error = ValueError("a secret")
+        id = await submit(client)
+        body = await until(client, id, has("failed"))
+        assert body["error"]["code"] == "server_error" and "secret" not in json.dumps(body)
+        engine.error = None
+        before = await client.post(PATH, json={"input": "y"})
+        id = await submit(client, previous_response_id=before.json()["id"])
+        await until(client, id, has("completed"))
+
+
+async def test_no_more_run_at_once_than_have_room_and_others_are_answered_meanwhile(tmp_path: Path) -> None:
+    engine = ScriptedEngine("ok", max_num_seqs=2)
+    async with server(tmp_path, engine) as client:
+        ids = [await submit(client, f"number {i}") for i in range(12)]
+        chat = await client.post("/v1/chat/completions", json={"messages": user("hi")})
+        assert chat.status_code == 200
+        for id in ids:
+            await until(client, id, has("completed"))
+        questions = [asked for asked in engine.asked if not asked[1].ignore_eos]
+        assert len(questions) == 13
