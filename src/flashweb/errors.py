@@ -18,6 +18,10 @@
     ├── CancelledByOperator       the operator has ended this request
     ├── Overloaded                queue full; come back later
     ├── NotReady                  loading, draining or restarting
+    ├── StorageUnavailable        what outlives a request cannot be kept or found now
+    │   └── StorageFull           because the disk is full
+    ├── ObjectNotFound            no file, batch or job of this id is the caller's
+    ├── Conflict                  not possible in the state this object is in
     ├── DeadlineExceeded          the request took longer than it may
     ├── InvalidAnswer             the model's answer is not what a scene promises
     ├── EngineDied                the engine process ended while serving this request
@@ -116,6 +120,25 @@ class Overloaded(FlashwebError):
 
 class NotReady(Overloaded):
     code = "model_not_ready"
+
+
+class StorageUnavailable(Overloaded):
+    code = "storage_unavailable"
+
+    def __init__(self, message: str, *, retry_after_seconds: float = 30.0) -> None:
+        super().__init__(message, retry_after_seconds=retry_after_seconds)
+
+
+class StorageFull(StorageUnavailable):
+    code = "storage_full"
+
+
+class ObjectNotFound(FlashwebError):
+    code = "not_found"
+
+
+class Conflict(FlashwebError):
+    code = "conflict"
 
 
 class DeadlineExceeded(FlashwebError):

@@ -35,6 +35,8 @@ STATUS: dict[type[Exception], tuple[int, str]] = {
     errors.RateLimited: (429, "rate_limit_error"),
     errors.RequestNotFound: (404, "not_found_error"),
     errors.CancelledByOperator: (409, "invalid_request_error"),
+    errors.ObjectNotFound: (404, "invalid_request_error"),
+    errors.Conflict: (409, "invalid_request_error"),
     errors.Overloaded: (503, "service_unavailable_error"),
     errors.DeadlineExceeded: (504, "server_error"),
     errors.FlashwebError: (500, "server_error"),
@@ -78,7 +80,7 @@ def _headers_of(error: Exception) -> dict[str, str]:
         return {"retry-after": str(max(1, math.ceil(error.retry_after_seconds)))}
     if isinstance(error, errors.NotAuthenticated):
         return {"www-authenticate": 'Bearer realm="flashweb"'}
-    if isinstance(error, errors.CancelledByOperator):
+    if isinstance(error, errors.CancelledByOperator | errors.Conflict):
         return {"x-should-retry": "false"}  # OpenAI's clients would send it again
     return {}
 
