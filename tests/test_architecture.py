@@ -31,7 +31,8 @@ ALLOWED: dict[str, set[str]] = {
     "observe": {"engine", "types", "settings"},  # the engine's face and messages; nothing of the engine imports it
     "pipeline": {"media", "prompt", "structured", "engine", "output", "observe", "warm_up", *LEAVES},
     "scenes": {"types", "errors"},
-    "api": {"pipeline", "output", "observe", "names", "scenes", "keys", "rate_limit", *LEAVES},
+    "jobs": {"errors", "settings"},
+    "api": {"pipeline", "output", "observe", "names", "scenes", "jobs", "keys", "rate_limit", *LEAVES},
     "http_protocol": set(),
     "http_server": {"api", "pipeline", "names", "http_protocol", "rate_limit", *LEAVES},
 }

@@ -4,9 +4,6 @@ server fails."""
 from __future__ import annotations
 
 import itertools
-import os
-import stat
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +14,6 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
-from flashweb.errors import StorageFull, StorageUnavailable
 from flashweb.jobs.postgres import postgres_store
 from flashweb.jobs.records import MAX_ATTEMPTS, Chore, Lease, NewJob, back_off_seconds
 from flashweb.jobs.redis_store import redis_store
@@ -202,7 +198,9 @@ class StoreMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         self.store.close()
 
-    @rule(owner=st.sampled_from(OWNERS), num=st.integers(1, 4), chores=st.booleans(), life=st.sampled_from([None, 30.0]))
+    @rule(
+        owner=st.sampled_from(OWNERS), num=st.integers(1, 4), chores=st.booleans(), life=st.sampled_from([None, 30.0])
+    )
     def submit(self, owner: str, num: int, chores: bool, life: float | None) -> None:
         self.num_jobs += 1
         expires = None if life is None else self.now + life
@@ -262,6 +260,8 @@ class StoreMachine(RuleBasedStateMachine):
     def forsake(self, worker: str) -> None:
         mine = [(j, i) for j in self.model.jobs for i in j.items if i.state == "leased" and i.worker == worker]
         assert self.store.forsake(worker, self.now) == len(mine)
+        for job in self.model.jobs:
+            job.chore_until = 0
         for job, item in mine:
             self.model.fail_attempt(job, item, LAPSED, self.now)
 

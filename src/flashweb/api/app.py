@@ -10,8 +10,12 @@ from starlette.types import ASGIApp
 
 from flashweb import __version__
 from flashweb.api.admin import admin_router
+from flashweb.api.background import Background
+from flashweb.api.batches import batches_router
 from flashweb.api.chat import StraightToChat, chat_router
 from flashweb.api.error_handlers import install_error_handlers
+from flashweb.api.files import files_router
+from flashweb.api.jobs import jobs_router
 from flashweb.api.metrics import metrics_router
 from flashweb.api.middleware import layers
 from flashweb.api.multimodal import multimodal_router
@@ -42,37 +46,44 @@ def create_app(
     requests where several web processes count together; by default this one counts for itself. Raises ConfigError.
     """
     keys, limiter = KeyRing(settings.auth), limiter or build_limiter(settings.server)
+    background = Background(settings, pipeline)
     app = FastAPI(
         title="flashweb",
         version=__version__,
         docs_url=None,
         redoc_url=None,
-        lifespan=_lifespan(pipeline, limiter),
+        lifespan=_lifespan(pipeline, limiter, background, lambda: whole),
         redirect_slashes=False,
     )
     ledger = Ledger()
     chat = chat_router(pipeline, names, settings)
     app.include_router(chat)
     app.include_router(multimodal_router(pipeline, names, settings))
-    app.include_router(scenes_router(pipeline, names, settings))
+    app.include_router(scenes_router(pipeline, names, settings, background.queue))
+    app.include_router(files_router(background.files, settings.storage))
+    app.include_router(batches_router(background.queue, background.files, background.batches))
+    app.include_router(jobs_router(background.queue))
     app.include_router(ops_router(pipeline, names))
     app.include_router(metrics_router(pipeline))
     app.include_router(admin_router(pipeline, names, settings, ledger))
     app.include_router(pages_router(names))
     install_error_handlers(app)
     install_openapi(app)
-    return layers(StraightToChat(app, chat), settings, own_origins, limiter, keys, pipeline.metrics, ledger)
+    whole = layers(StraightToChat(app, chat), settings, own_origins, limiter, keys, pipeline.metrics, ledger)
+    return whole
 
 
 def _lifespan(
-    pipeline: Pipeline, limiter: RateLimiter | None
+    pipeline: Pipeline, limiter: RateLimiter | None, background: Background, whole: Callable[[], ASGIApp]
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await pipeline.start()
+        background.start(whole())
         try:
             yield
         finally:
+            await background.stop()
             await pipeline.stop()
             if limiter is not None:
                 await limiter.close()

@@ -25,6 +25,7 @@ from flashweb.api.limits import Deadline, RateLimit
 from flashweb.api.metrics import HttpMetrics
 from flashweb.api.records import Recorded
 from flashweb.api.sse import DIRECT_SEND
+from flashweb.api.uploads import ByUpload, max_upload_body
 from flashweb.errors import FlashwebError, InvalidRequest, TooLarge, UnsupportedMediaType
 from flashweb.keys import KeyRing
 from flashweb.observe import event
@@ -78,7 +79,10 @@ def layers(
         lambda inner: cors(inner, server, own_origins),
         LastResort,
         lambda inner: HostCheck(inner, server),
-        lambda inner: BodyLimit(inner, max_bytes=server.max_body_size, timeout_seconds=server.body_timeout),
+        lambda inner: ByUpload(
+            BodyLimit(inner, max_bytes=server.max_body_size, timeout_seconds=server.body_timeout),
+            BodyLimit(inner, max_bytes=max_upload_body(settings), timeout_seconds=server.body_timeout),
+        ),
         lambda inner: Guard(inner, keys),
         lambda inner: inner if limiter is None else RateLimit(inner, limiter, server.rate_limit_scope),
         lambda inner: Deadline(inner, server.request_timeout),

@@ -9,7 +9,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from flashweb.api import picture_schemas, schemas
+from flashweb.api import job_schemas, picture_schemas, schemas
 from flashweb.api.examples import CHAT_FIELDS, CHAT_REQUESTS
 
 _REF = "#/components/schemas/{model}"
@@ -19,6 +19,7 @@ _BODIES: tuple[type[BaseModel], ...] = (
     picture_schemas.InferenceRequest,
     picture_schemas.PromptRequest,
     picture_schemas.SceneRequest,
+    job_schemas.BatchRequest,
 )
 _CHUNKS: tuple[type[BaseModel], ...] = (
     schemas.ChatCompletionChunk,
@@ -32,6 +33,7 @@ _ERRORS = {
     401: "no API key, or one that this server does not know",
     403: "a key that is not for this",
     404: "no such model, path or id",
+    409: "not possible in the state that this object is in",
     413: "bytes or pixels over a limit",
     415: "a media type nobody here reads",
     429: "over the rate limit; the header Retry-After says when to come back",
@@ -74,6 +76,8 @@ def json_body(model: type[BaseModel]) -> dict[str, Any]:
         content["examples"] = {
             name: {"summary": summary, "value": value} for name, (summary, value) in CHAT_REQUESTS.items()
         }
+    if model is job_schemas.BatchRequest:
+        content["examples"] = {"chat": {"summary": "a file of chats", "value": job_schemas.BATCH_EXAMPLE}}
     return {"requestBody": {"required": True, "content": {"application/json": content}}}
 
 
@@ -119,8 +123,8 @@ def infer_errors() -> dict[int | str, dict[str, Any]]:
     return errors(400, 401, 404, 413, 415, 429, 503, 504, model=picture_schemas.InferError)
 
 
-def detail_errors() -> dict[int | str, dict[str, Any]]:
-    return errors(400, 401, 404, 413, 415, 429, 500, 503, 504, model=picture_schemas.DetailErrorBody)
+def detail_errors(*more: int) -> dict[int | str, dict[str, Any]]:
+    return errors(400, 401, 404, 413, 415, 429, 500, 503, 504, *more, model=picture_schemas.DetailErrorBody)
 
 
 def json_or_stream(whole: type[BaseModel], chunk: type[BaseModel]) -> dict[int | str, dict[str, Any]]:

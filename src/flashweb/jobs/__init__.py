@@ -1,5 +1,5 @@
-"""Work that outlives a request: the durable queue (`queue.py`, over SQLite, Postgres or Redis), what takes items from it
-(`runner.py`), and the files that go in and come out (`files.py`)."""
+"""Work that outlives a request: the durable queue (`queue.py`, over SQLite, Postgres or Redis), what takes items from
+it (`runner.py`), and the files that go in and come out (`files.py`)."""
 
 from flashweb.jobs.queue import JobQueue, open_queue
 from flashweb.jobs.records import Chore, Item, ItemState, Job, JobState, Lease, NewJob

@@ -1,4 +1,4 @@
-"""The queue in Postgres (`--jobs-url postgresql://...`), which several servers may share. Needs the extra `postgres`."""
+"""The queue in Postgres (`--jobs-url postgresql://...`), which several servers may share; the extra `postgres`."""
 
 from __future__ import annotations
 

@@ -269,6 +269,7 @@ end
 
 function operations.forsake(worker, now, ...)
   local mine = {}
+  for _, id in ipairs(call('ZRANGE', P .. 'active', 0, -1)) do set(id, 'chore_until', 0) end
   for _, member in ipairs(call('ZRANGE', P .. 'leased', 0, -1)) do
     if call('HGET', P .. 'item:' .. member, 'worker') == worker then table.insert(mine, member) end
   end

@@ -1,6 +1,7 @@
 """The queue in Redis (`--jobs-url redis://...`), which several servers may share. Needs the extra `redis`.
 
-How durable it is, is the server's choice: it needs `appendonly yes`, and must not evict (`maxmemory-policy noeviction`).
+How durable it is, is the server's choice: it needs `appendonly yes` and must not evict (`maxmemory-policy
+noeviction`).
 """
 
 from __future__ import annotations
@@ -13,7 +14,17 @@ from importlib.util import find_spec
 from typing import Any
 
 from flashweb.errors import ConfigError, StorageFull, StorageUnavailable
-from flashweb.jobs.records import MAX_ATTEMPTS, MAX_BACK_OFF_SECONDS, Chore, Item, ItemState, Job, JobState, Lease, NewJob
+from flashweb.jobs.records import (
+    MAX_ATTEMPTS,
+    MAX_BACK_OFF_SECONDS,
+    Chore,
+    Item,
+    ItemState,
+    Job,
+    JobState,
+    Lease,
+    NewJob,
+)
 from flashweb.jobs.store import LAPSED
 
 log = logging.getLogger("flashweb.jobs")
@@ -54,8 +65,12 @@ class RedisStore:
             # Its text may hold the URL, and with it a password.
             log.error("Redis does not take the queue's operation %s: %s", operation, type(error).__name__)
             if isinstance(error, redis.exceptions.OutOfMemoryError):
-                raise StorageFull("The Redis server of this server's jobs is full; its operator must make room.") from None
-            raise StorageUnavailable("The Redis server of this server's jobs does not answer; come back later.") from None
+                raise StorageFull(
+                    "The Redis server of this server's jobs is full; its operator must make room."
+                ) from None
+            raise StorageUnavailable(
+                "The Redis server of this server's jobs does not answer; come back later."
+            ) from None
 
     # --- for whoever hands in and asks ----------------------------------------------------------------------------
 

@@ -149,7 +149,8 @@ class SqlStore:
 
     def _claim_of(self, tx: Transaction, owner: str, worker: str, now: float, until: float) -> Lease | None:
         waiting = tx.all(
-            "SELECT id, kind FROM jobs WHERE owner = ? AND state = 'in_progress' AND waiting > 0 ORDER BY turn, ordinal",
+            "SELECT id, kind FROM jobs WHERE owner = ? AND state = 'in_progress' AND waiting > 0 "
+            "ORDER BY turn, ordinal",
             owner,
         )
         for job_id, kind in waiting:
@@ -166,7 +167,8 @@ class SqlStore:
                 )
                 ((turn,),) = tx.all("SELECT COALESCE(MAX(turn), 0) + 1 FROM turns")
                 tx.run(
-                    "INSERT INTO turns (owner, turn) VALUES (?, ?) ON CONFLICT (owner) DO UPDATE SET turn = excluded.turn",
+                    "INSERT INTO turns (owner, turn) VALUES (?, ?) "
+                    "ON CONFLICT (owner) DO UPDATE SET turn = excluded.turn",
                     *(owner, turn),
                 )
                 tx.run("UPDATE jobs SET waiting = waiting - 1, turn = ? WHERE id = ?", turn, job_id)
@@ -198,6 +200,7 @@ class SqlStore:
 
     def forsake(self, worker: str, now: float) -> int:
         with self._driver.writing() as tx:
+            tx.run("UPDATE jobs SET chore_until = 0 WHERE chore_until > 0")
             return self._lapse(tx, "worker = ?", worker, now)
 
     def claim_chore(self, now: float, seconds: float) -> Chore | None:
@@ -290,7 +293,11 @@ class SqlStore:
             "UPDATE items SET state = ?, worker = NULL WHERE job_id = ? AND state IN ('waiting', 'leased')", ending, id
         )
         # The token too: whoever was validating it must not add items any more.
-        tx.run("UPDATE jobs SET ending = ?, waiting = 0, open = 0, token = token + 1, chore_until = 0 WHERE id = ?", ending, id)
+        tx.run(
+            "UPDATE jobs SET ending = ?, waiting = 0, open = 0, token = token + 1, chore_until = 0 WHERE id = ?",
+            ending,
+            id,
+        )
         ((has_chores,),) = tx.all("SELECT has_chores FROM jobs WHERE id = ?", id)
         self._move(tx, id, JobState.FINALIZING if has_chores else ending, now)
 

@@ -54,7 +54,8 @@ class Store(Protocol):
         """As if it had not been claimed, but not before `ready_at`."""
 
     def forsake(self, worker: str, now: float) -> int:
-        """Take back everything a worker of this name had leased, because it is dead; the number of items."""
+        """Take back everything a worker of this name had leased, because it is dead; the number of items. Chores too,
+        whoever has them: done twice they are taken once."""
 
     def claim_chore(self, now: float, seconds: float) -> Chore | None:
         """A job that wants to be begun or ended, the oldest first."""
