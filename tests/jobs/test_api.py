@@ -84,6 +84,19 @@ async def until(house: House, id: str, *states: str, seconds: float = 20, header
             await asyncio.sleep(0.02)
 
 
+async def wait_for(is_so: Callable[[], bool], seconds: float = 20) -> None:
+    async with asyncio.timeout(seconds):
+        while not is_so():  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+
+
+async def status_of(house: House, job: str, *states: str) -> dict[str, Any]:
+    async with asyncio.timeout(20):
+        while (told := (await house.client.get(job)).json())["status"] not in states:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    return told  # type: ignore[no-any-return]
+
+
 async def lines_of(house: House, id: str) -> list[Any]:
     response = await house.client.get(f"/v1/files/{id}/content")
     assert response.status_code == 200, response.text
@@ -306,33 +319,27 @@ async def test_a_cancelled_batch_ends_what_runs_and_keeps_what_is_answered(tmp_p
         await until(house, first["id"], "completed")
         engine.stay = True
         made = await batch_of(house, jsonl(*(line(f"r{n}") for n in range(6))))
-        async with asyncio.timeout(10):
-            while engine.num_running == 0:
-                await asyncio.sleep(0.02)
+        await wait_for(lambda: engine.num_running > 0)
         cancelled = await house.post({}, f"/v1/batches/{made['id']}/cancel")
         assert cancelled.json()["status"] in ("cancelling", "cancelled")
         ended = await until(house, made["id"], "cancelled")
         assert ended["request_counts"]["completed"] == 0 and ended["output_file_id"] is None
         errors = await lines_of(house, ended["error_file_id"])
         assert [one["error"]["code"] for one in errors] == ["batch_cancelled"] * 6
-        async with asyncio.timeout(10):  # at the next heartbeat
-            while engine.num_running:
-                await asyncio.sleep(0.02)
+        await wait_for(lambda: engine.num_running == 0)  # at the next heartbeat
         again = await house.post({}, f"/v1/batches/{first['id']}/cancel")
         assert (again.status_code, again.json()["error"]["code"]) == (409, "batch_ended")
 
 
 async def test_a_batch_never_takes_the_places_that_interactive_requests_wait_in(tmp_path: Path) -> None:
-    engine = ScriptedEngine(answer="words", gate=asyncio.Event(), max_num_seqs=4)
+    engine = ScriptedEngine(answer="words", max_num_seqs=4)
     async with open_shop(tmp_path, engine) as house:
+        engine.gate = asyncio.Event()
         made = await batch_of(house, jsonl(*(line(f"r{n}") for n in range(40))))
-        async with asyncio.timeout(10):
-            while engine.num_running < 5:  # the engine's four, and one ahead
-                await asyncio.sleep(0.02)
+        await wait_for(lambda: engine.num_running == 5)  # the engine's four, and one ahead
         asking = [asyncio.create_task(house.chat("now")) for _ in range(15)]  # of 20 places
         await asyncio.sleep(0.3)
         assert house.pipeline.num_inside == 20
-        assert engine.gate is not None
         engine.gate.set()
         assert {one.status_code for one in await asyncio.gather(*asking)} == {200}
         assert (await until(house, made["id"], "completed"))["request_counts"]["completed"] == 40
@@ -383,9 +390,7 @@ async def test_a_batch_goes_on_where_its_runner_died_and_every_request_has_one_a
         for _ in range(3):
             asked = len(engine.asked)
             async with working(house):
-                async with asyncio.timeout(10):
-                    while len(engine.asked) < asked + 6:
-                        await asyncio.sleep(0.01)
+                await wait_for(lambda asked=asked: len(engine.asked) >= asked + 6)  # type: ignore[misc]
             house.pipeline._closed = False  # the lifespan's end closed it
             engine.phase = "ready"
         async with working(house):
@@ -399,19 +404,17 @@ async def test_a_batch_goes_on_where_its_runner_died_and_every_request_has_one_a
 
 
 async def test_a_scene_is_answered_later_when_that_is_asked_for(tmp_path: Path) -> None:
-    engine = ScriptedEngine(answer="some words", gate=asyncio.Event())
+    engine = ScriptedEngine(answer="some words")
     async with open_shop(tmp_path, engine) as house:
+        engine.gate = asyncio.Event()
         sent = await house.client.post("/api/scenes/ocr", files={"image": png()}, headers={"prefer": "respond-async"})
         assert sent.status_code == 202 and sent.headers["preference-applied"] == "respond-async"
         job = sent.headers["location"]
         assert sent.json()["status"] in ("queued", "in_progress") and sent.json()["result_url"] is None
         early = await house.client.get(f"{job}/result")
         assert (early.status_code, early.json()["error"]["code"]) == (409, "not_finished")
-        assert engine.gate is not None
         engine.gate.set()
-        async with asyncio.timeout(10):
-            while (told := (await house.client.get(job)).json())["status"] not in ("completed", "failed"):
-                await asyncio.sleep(0.02)
+        told = await status_of(house, job, "completed", "failed")
         result = await house.client.get(told["result_url"])
         assert (result.status_code, result.json()) == (200, {"text": "some words"})
         assert (await house.client.delete(job)).status_code == 200  # it has ended: it is forgotten
@@ -421,18 +424,15 @@ async def test_a_scene_is_answered_later_when_that_is_asked_for(tmp_path: Path) 
 
 
 async def test_the_result_of_a_job_is_the_error_it_met_and_one_that_waits_can_be_cancelled(tmp_path: Path) -> None:
-    engine = ScriptedEngine(answer="some words", stay=True)
+    engine = ScriptedEngine(answer="some words")
     async with open_shop(tmp_path, engine) as house:
+        engine.stay = True
         bad = await house.client.post("/api/scenes/ocr?async=true", files={"image": b"no picture"})
         job = bad.headers["location"]
-        async with asyncio.timeout(10):
-            while (await house.client.get(job)).json()["status"] != "failed":
-                await asyncio.sleep(0.02)
+        await status_of(house, job, "failed")
         result = await house.client.get(f"{job}/result")
         assert (result.status_code, result.json()["error"]["code"]) == (400, "invalid_image")
         running = (await house.client.post("/api/scenes/ocr?async=1", files={"image": png()})).headers["location"]
-        async with asyncio.timeout(10):
-            while engine.num_running == 0:
-                await asyncio.sleep(0.02)
+        await wait_for(lambda: engine.num_running > 0)
         assert (await house.client.delete(running)).json()["status"] == "cancelled"
         assert (await house.client.get(f"{running}/result")).json()["error"]["code"] == "no_result"

@@ -29,6 +29,7 @@ from flashweb.jobs.records import Job, JobState, Lease
 log = logging.getLogger("flashweb.jobs")
 T = TypeVar("T")
 LEASE_SECONDS = 30.0
+BEAT_SECONDS = 1.0  # how soon a request that was cancelled ends, too
 CHORE_SECONDS = 120.0  # the largest batch is validated, or its files written, in a fraction of this
 IDLE_SECONDS = 0.5  # between two looks for what another process has handed in
 BUSY_SECONDS = 0.05  # while the house is full: places become free when others leave, which nobody tells
@@ -226,7 +227,7 @@ class Runner:
 
     async def _beat(self) -> None:
         while True:
-            await asyncio.sleep(LEASE_SECONDS / 10)
+            await asyncio.sleep(BEAT_SECONDS)
             running = list(self._running.values())
             if not running:
                 continue
