@@ -92,8 +92,9 @@ def make_batch(client: openai.OpenAI, num: int) -> str:
     return made.id
 
 
-def test_a_batch_survives_the_kill_of_the_whole_service(start: Start, tmp_path: Path) -> None:
-    flags = ("--engine", "echo", "--data-dir", str(tmp_path / "data"), "--workers", "2")
+@pytest.mark.parametrize("workers", ["1", pytest.param("3", marks=pytest.mark.slow)])
+def test_a_batch_survives_the_kill_of_the_whole_service(start: Start, tmp_path: Path, workers: str) -> None:
+    flags = ("--engine", "echo", "--data-dir", str(tmp_path / "data"), "--workers", workers)
     running = start(*flags)
     id = make_batch(client_of(running), 12)
     time.sleep(0.2)

@@ -14,6 +14,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
+from flashweb.errors import StorageFull, StorageUnavailable
 from flashweb.jobs.postgres import postgres_store
 from flashweb.jobs.records import MAX_ATTEMPTS, Chore, Lease, NewJob, back_off_seconds
 from flashweb.jobs.redis_store import redis_store
@@ -357,5 +358,47 @@ class StoreMachine(RuleBasedStateMachine):
 @pytest.mark.parametrize("effort", ["quick", pytest.param("long", marks=pytest.mark.slow)])
 def test_every_store_does_what_the_model_does(new_store: Callable[[], Store], effort: str) -> None:
     machine = type("Machine", (StoreMachine,), {"new_store": staticmethod(new_store)})
-    examples, steps = (12, 25) if effort == "quick" else (250, 60)
+    # The quick one is all that CI has time for: each step is some transactions, and as many questions.
+    examples, steps = (4, 20) if effort == "quick" else (200, 60)
     run_state_machine_as_test(machine, settings=settings(max_examples=examples, stateful_step_count=steps))
+
+
+# --- when the disk or the server fails ----------------------------------------------------------------------------
+
+
+def test_a_disk_that_is_full_and_one_that_cannot_be_written_are_told_apart(tmp_path: Path) -> None:
+    store = sqlite_store(tmp_path / "jobs.sqlite")
+    store.submit(NewJob("small", "k", ""), [b"x"], 1.0)
+    driver = store._driver
+    with driver.reading() as tx:  # as a disk that has no page more
+        tx.all("PRAGMA max_page_count = 1")
+    with pytest.raises(StorageFull):
+        store.submit(NewJob("large", "k", ""), [bytes(1 << 20)], 2.0)
+    assert store.get("large", "") is None  # nothing half-written
+    job = store.get("small", "")
+    assert job is not None and job.total == 1
+    store.close()
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(StorageUnavailable):
+        sqlite_store(tmp_path / "file" / "jobs.sqlite")
+
+
+@pytest.mark.parametrize("kind", ["redis", pytest.param("postgres", marks=pytest.mark.slow)])
+def test_a_server_that_goes_away_is_a_clear_error_and_has_lost_nothing_when_it_is_back(
+    kind: str, request: pytest.FixtureRequest
+) -> None:
+    broker: Broker = request.getfixturevalue(kind)
+    store = (empty_postgres if kind == "postgres" else empty_redis)(broker.url)
+    store.submit(NewJob("kept", "k", ""), [b"one", b"two"], 1.0)
+    (lease,) = store.claim("w", 1, 2.0, 100.0)
+    broker.stop()
+    for _ in range(2):
+        with pytest.raises(StorageUnavailable):
+            store.finish(lease, b"result", True, 3.0)
+    broker.start()
+    assert store.finish(lease, b"result", True, 4.0)
+    assert not store.finish(lease, b"again", True, 4.0)
+    job = store.get("kept", "")
+    assert job is not None and (job.total, job.completed) == (2, 1)
+    assert [item.result for item in store.items("kept", -1, 10)] == [b"result", None]
+    store.close()
