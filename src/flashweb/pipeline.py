@@ -29,6 +29,7 @@ from flashweb.errors import (
     Overloaded,
     TooLarge,
 )
+from flashweb.media import BytesOf
 from flashweb.observe.work import Work, current_work, opening_of
 from flashweb.output import END_THINK, MARKS, ReplySplitter, TextStream, find_boxes
 from flashweb.prompt import PromptProcessor
@@ -72,6 +73,8 @@ MAX_CHARS_PER_TOKEN = 64
 
 
 class Loader(Protocol):
+    bytes_of: BytesOf | None
+
     async def load(
         self,
         parts: Sequence[ImagePart],
@@ -152,6 +155,10 @@ class Pipeline:
         self._life: asyncio.Task[None] | None = None
         self._start_error: BaseException | None = None
         self._mean_seconds = 1.0  # of recent requests, for Retry-After
+
+    def read_files_by(self, bytes_of: BytesOf) -> None:
+        """Where uploaded files are kept: pictures may be named by their ids from here on."""
+        self._loader.bytes_of = bytes_of
 
     # --- life -----------------------------------------------------------------------------------------------------
 

@@ -169,27 +169,24 @@ async def test_files_and_batches_of_one_key_are_nobody_elses(tmp_path: Path) -> 
             assert (await house.client.get(path)).status_code == 401
 
 
-@pytest.mark.parametrize(
-    ("purpose", "data", "fields", "status", "code"),
-    [
-        ("batch", png(), {}, 415, "unsupported_media_type"),
-        ("vision", b"words", {}, 415, "unsupported_media_type"),
-        ("batch_output", b"{}", {}, 400, None),
-        ("user_data", b"", {}, 400, "empty_file"),
-        ("user_data", bytes(5000), {}, 413, "file_too_large"),
-        ("user_data", b"x", {"expires_after[anchor]": "created_at", "expires_after[seconds]": "5"}, 400, None),
-        ("user_data", b"x", {"expires_after[anchor]": "created_at"}, 400, None),
-        ("user_data", b"x", {"owner": "bob"}, 400, None),
-    ],
-)
-async def test_a_file_that_is_refused_leaves_nothing(
-    tmp_path: Path, purpose: str, data: bytes, fields: dict[str, str], status: int, code: str | None
-) -> None:
+REFUSED_FILES: list[tuple[str, bytes, dict[str, str], int, str | None]] = [
+    ("batch", png(), {}, 415, "unsupported_media_type"),
+    ("vision", b"words", {}, 415, "unsupported_media_type"),
+    ("batch_output", b"{}", {}, 400, None),
+    ("user_data", b"", {}, 400, "empty_file"),
+    ("user_data", bytes(5000), {}, 413, "file_too_large"),
+    ("user_data", b"x", {"expires_after[anchor]": "created_at", "expires_after[seconds]": "5"}, 400, None),
+    ("user_data", b"x", {"expires_after[anchor]": "created_at"}, 400, None),
+    ("user_data", b"x", {"owner": "bob"}, 400, None),
+]
+
+
+async def test_a_file_that_is_refused_leaves_nothing(tmp_path: Path) -> None:
     async with open_shop(tmp_path, runs=False, storage__max_file_size=4096) as house:
-        response = await upload(house, data, purpose, fields=fields)
-        assert response.status_code == status, response.text
-        assert response.json()["error"]["code"] == code
-        assert not [path for path in (tmp_path / "files").glob("*") if path.is_file()]
+        for purpose, data, fields, status, code in REFUSED_FILES:
+            response = await upload(house, data, purpose, fields=fields)
+            assert (response.status_code, response.json()["error"]["code"]) == (status, code), response.text
+        assert not list((tmp_path / "files").iterdir())
         assert (await house.client.get("/v1/files")).json()["data"] == []
 
 
@@ -242,6 +239,30 @@ async def test_a_full_disk_and_one_that_is_read_only_are_clear_errors_and_leave_
         assert (await upload(house, b"after", "user_data")).status_code == 200
 
 
+async def test_a_picture_may_be_an_uploaded_file_of_the_same_caller(tmp_path: Path) -> None:
+    engine = ScriptedEngine()
+    async with open_shop(tmp_path, engine, runs=False, media__max_multipart_size=2000, **KEYS) as house:
+        id = (await upload(house, png(), "vision", headers=ADA)).json()["id"]
+        for part in (
+            {"type": "input_image", "file_id": id},
+            {"type": "image_file", "image_file": {"file_id": id}},
+            {"type": "image", "source": {"type": "file", "file_id": id}},
+        ):
+            body = {"messages": [{"role": "user", "content": [part, {"type": "text", "text": "what?"}]}]}
+            answer = await house.post(body, headers=ADA)
+            assert answer.status_code == 200, answer.text
+            assert answer.json()["usage"]["prompt_tokens_details"]["image_tokens"] > 0
+            others = await house.post(body, headers=BOB)
+            assert (others.status_code, others.json()["error"]["code"]) == (404, "file_not_found")
+        both = {"type": "input_image", "file_id": id, "image_url": data_url(png())}
+        answer = await house.post({"messages": [{"role": "user", "content": [both]}]}, headers=ADA)
+        assert answer.status_code == 400 and "give it once" in answer.json()["error"]["message"]
+        large = (await upload(house, png() + bytes(4000), "vision", headers=ADA)).json()["id"]
+        part = {"type": "input_image", "file_id": large}
+        answer = await house.post({"messages": [{"role": "user", "content": [part]}]}, headers=ADA)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (413, "file_too_large")
+
+
 # --- batches ------------------------------------------------------------------------------------------------------
 
 
@@ -292,23 +313,23 @@ async def test_what_is_wrong_with_a_batchs_lines_is_told_by_their_numbers(tmp_pa
         assert (await until(house, empty["id"], "failed"))["errors"]["data"][0]["line"] == 1
 
 
-@pytest.mark.parametrize(
-    ("body", "status", "param"),
-    [
-        ({"endpoint": "/v1/embeddings"}, 400, "endpoint"),
-        ({"endpoint": "/api/scenes/../admin"}, 400, "endpoint"),
-        ({"completion_window": "soon"}, 400, "completion_window"),
-        ({"completion_window": "31d"}, 400, "completion_window"),
-        ({"input_file_id": "file-none"}, 404, "id"),
-        ({"metadata": {str(n): "" for n in range(17)}}, 400, "metadata"),
-    ],
-)
-async def test_a_batch_that_cannot_be_is_refused(tmp_path: Path, body: Any, status: int, param: str) -> None:
+REFUSED_BATCHES: list[tuple[dict[str, Any], int, str]] = [
+    ({"endpoint": "/v1/embeddings"}, 400, "endpoint"),
+    ({"endpoint": "/api/scenes/../admin"}, 400, "endpoint"),
+    ({"completion_window": "soon"}, 400, "completion_window"),
+    ({"completion_window": "31d"}, 400, "completion_window"),
+    ({"input_file_id": "file-none"}, 404, "id"),
+    ({"metadata": {str(n): "" for n in range(17)}}, 400, "metadata"),
+]
+
+
+async def test_a_batch_that_cannot_be_is_refused(tmp_path: Path) -> None:
     async with open_shop(tmp_path, runs=False) as house:
         file = (await upload(house, jsonl(line("a")))).json()
-        given = {"input_file_id": file["id"], "endpoint": "/v1/chat/completions", **body}
-        response = await house.post(given, "/v1/batches")
-        assert (response.status_code, response.json()["error"]["param"]) == (status, param), response.text
+        for wrong, status, param in REFUSED_BATCHES:
+            given = {"input_file_id": file["id"], "endpoint": "/v1/chat/completions", **wrong}
+            response = await house.post(given, "/v1/batches")
+            assert (response.status_code, response.json()["error"]["param"]) == (status, param), response.text
         assert (await house.client.get("/v1/batches")).json()["data"] == []
 
 

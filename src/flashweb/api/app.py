@@ -47,6 +47,7 @@ def create_app(
     """
     keys, limiter = KeyRing(settings.auth), limiter or build_limiter(settings.server)
     background = Background(settings, pipeline)
+    pipeline.read_files_by(background.files.bytes_of)
     app = FastAPI(
         title="flashweb",
         version=__version__,

@@ -68,8 +68,8 @@ class Asker:
             body = response.json()
         except ValueError:
             body = response.text
-        error = None if response.is_success else _words(body)
-        return Reply(response.status_code, response.headers.get("x-request-id", ""), body, error)
+        words = None if response.is_success else _words(body)
+        return Reply(response.status_code, response.headers.get("x-request-id", ""), body, words)
 
     async def _patiently(self, request: Request) -> httpx.Response:
         """Raises httpx.HTTPError and OSError."""

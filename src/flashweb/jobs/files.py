@@ -131,9 +131,16 @@ class FileStore:
         """From behind the file `after`. Raises ObjectNotFound when there is none of that id."""
         return await self._do(lambda: self._listed(owner, purpose, after, limit, order))
 
-    async def bytes_of(self, id: str, owner: str) -> bytes:
-        """A whole file, which may have `max_bytes`. Raises ObjectNotFound."""
+    async def bytes_of(self, id: str, owner: str, most: int | None = None) -> bytes:
+        """A whole file of at most so many bytes. Raises ObjectNotFound, TooLarge."""
         found = await self.get(id, owner)
+        if most is not None and found.bytes > most:
+            raise TooLarge(
+                f"The file {id[:80]!r} has {found.bytes:,} bytes; here it may have {most:,}. Send a smaller "
+                "one.",
+                param="file_id",
+                code="file_too_large",
+            )
         with self._told():
             try:
                 return await asyncio.to_thread(self.path_of(found.id).read_bytes)

@@ -13,9 +13,9 @@ import hashlib
 import os
 import threading
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -43,6 +43,8 @@ _LONG_URL_CHARACTERS = 1 << 18  # base64 of this length takes about a millisecon
 # How a fetch that failed for another reason than the remote host is counted.
 _FETCH_OUTCOMES: dict[type[FlashwebError], str] = {InvalidImageUrl: "refused", TooLarge: "too_large"}
 
+# (id, whose, most bytes) -> the bytes of an uploaded file; raises ObjectNotFound and TooLarge.
+BytesOf = Callable[[str, str, int], Awaitable[bytes]]
 CheckSizes = Callable[[Sequence[tuple[int, int]]], None]
 
 
@@ -67,6 +69,7 @@ class MediaLoader:
         self._fast = PictureWorkers(self._num_workers) if settings.resize == "fast" else None
         self._cache = PictureCache(settings.cache_bytes)
         self._named = NamedPictures(settings.named_bytes)
+        self.bytes_of: BytesOf | None = None  # where files may be uploaded: gives their bytes
         self._num_busy = 0
         self._busy_lock = threading.Lock()
 
@@ -112,6 +115,8 @@ class MediaLoader:
                 f"the request holds {len(parts)} pictures, the limit is {self.settings.max_images}; send fewer",
                 param="messages",
             )
+        if any(part.file is not None for part in parts):
+            parts = await _all([self._with_bytes(part) for part in parts])
         known = self._find_all(parts)
         if known is not None:
             self._check_known(known, check_sizes)
@@ -139,6 +144,15 @@ class MediaLoader:
             if source.name is not None:
                 self._named.keep(source.name, source.data)
         return pictures
+
+    async def _with_bytes(self, part: ImagePart) -> ImagePart:
+        """An uploaded file, as the picture it is; every other part as it stands."""
+        if part.file is None:
+            return part
+        if self.bytes_of is None:
+            raise InvalidRequest("There are no uploaded files here; send the picture itself.", param="file_id")
+        owner, id = part.file
+        return replace(part, file=None, data=await self.bytes_of(id, owner, self.settings.max_raw_bytes))
 
     def _find_all(self, parts: Sequence[ImagePart]) -> list[Kept] | None:
         """The pictures, when all of them were sent before as the same texts and are still here in the size wanted.
