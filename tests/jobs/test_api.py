@@ -186,7 +186,7 @@ async def test_a_file_that_is_refused_leaves_nothing(tmp_path: Path) -> None:
         for purpose, data, fields, status, code in REFUSED_FILES:
             response = await upload(house, data, purpose, fields=fields)
             assert (response.status_code, response.json()["error"]["code"]) == (status, code), response.text
-        assert not list((tmp_path / "files").iterdir())
+        assert not list((tmp_path / "files").glob("*"))
         assert (await house.client.get("/v1/files")).json()["data"] == []
 
 
