@@ -10,7 +10,7 @@ import pytest
 
 from flashweb.cli import main
 from flashweb.cli.batch_client import Reply, Request
-from flashweb.cli.batch_files import CsvTable, JsonLines, pictures_of, requests_of
+from flashweb.cli.batch_files import CsvTable, batch_lines, pictures_of, requests_of
 from flashweb.errors import ConfigError
 from tests.house import png, user
 
@@ -115,7 +115,7 @@ def test_a_folder_without_pictures_and_an_output_that_cannot_be_written_are_erro
     with pytest.raises(ConfigError, match="is no folder"):
         pictures_of(tmp_path / "none")
     with pytest.raises(ConfigError, match="cannot write"):
-        JsonLines(tmp_path / "none" / "out.jsonl")
+        batch_lines(tmp_path / "none" / "out.jsonl")
 
 
 @pytest.mark.slow

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from flashweb.cli.batch_client import Reply, Request, asker
-from flashweb.cli.batch_files import CsvTable, JsonLines, PictureLines, pictures_of, requests_of
+from flashweb.cli.batch_files import CsvTable, batch_lines, picture_lines, pictures_of, requests_of
 from flashweb.cli.target import add_target_arguments
 from flashweb.errors import ConfigError
 from flashweb.progress import ProgressBar
@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
 
 async def _run_lines(args: argparse.Namespace) -> int:
     requests = requests_of(Path(args.input))
-    output = JsonLines(Path(args.output))
+    output = batch_lines(Path(args.output))
     async with asker(args) as ask:
         return await _run_all(requests, output, ask, args.concurrency)
 
@@ -78,7 +78,7 @@ async def _run_scene(args: argparse.Namespace) -> int:
     async with asker(args) as ask:
         schema = await ask.schema_of(args.scene)
         path = Path(args.output)
-        output: Output = CsvTable(path, schema) if path.suffix.lower() == ".csv" else PictureLines(path)
+        output: Output = CsvTable(path, schema) if path.suffix.lower() == ".csv" else picture_lines(path)
         return await _run_all(requests, output, ask, args.concurrency)
 
 

@@ -10,7 +10,7 @@ import csv
 import io
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -90,59 +90,61 @@ class _Appended:
         self._file.close()
 
 
-class _Lines:
-    """An output of JSON lines."""
+class JsonLines:
+    """An output of JSON lines: `name_of` finds whose answer a line is (None for an error), `line_of` makes one."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(
+        self,
+        path: Path,
+        name_of: Callable[[dict[str, Any]], str | None],
+        line_of: Callable[[Request, Reply], dict[str, Any]],
+    ) -> None:
         kept: dict[str, str] = {}
         for line in _text_of(path).splitlines():
             try:
                 document = json.loads(line)
             except ValueError:
                 continue  # cut off in the middle
-            if isinstance(document, dict) and (name := self._name_of_answer(document)) is not None:
+            if isinstance(document, dict) and (name := name_of(document)) is not None:
                 kept[name] = line + "\n"
         self.done = set(kept)
+        self._line_of = line_of
         self._file = _Appended(path, kept.values())
 
-    def _name_of_answer(self, document: dict[str, Any]) -> str | None:
-        raise NotImplementedError
-
-    def _document(self, request: Request, reply: Reply) -> dict[str, Any]:
-        raise NotImplementedError
-
     def write(self, request: Request, reply: Reply) -> None:
-        self._file.append(json.dumps(self._document(request, reply), ensure_ascii=False) + "\n")
+        self._file.append(json.dumps(self._line_of(request, reply), ensure_ascii=False) + "\n")
 
     def close(self) -> None:
         self._file.close()
 
 
-class JsonLines(_Lines):
+def batch_lines(path: Path) -> JsonLines:
     """OpenAI's lines of answers; errors stand among them."""
 
-    def _name_of_answer(self, document: dict[str, Any]) -> str | None:
+    def name_of(document: dict[str, Any]) -> str | None:
         response = document.get("response")
         is_good = isinstance(response, dict) and response.get("status_code") == 200
         return str(document["custom_id"]) if is_good and "custom_id" in document else None
 
-    def _document(self, request: Request, reply: Reply) -> dict[str, Any]:
-        response = None
-        if reply.status:
-            response = {"status_code": reply.status, "request_id": reply.request_id, "body": reply.body}
+    def line_of(request: Request, reply: Reply) -> dict[str, Any]:
+        told = {"status_code": reply.status, "request_id": reply.request_id, "body": reply.body}
         error = None if reply.status else {"code": "unreachable", "message": reply.error}
         id = f"batch_req_{reply.request_id.removeprefix('req_')}"
-        return {"id": id, "custom_id": request.name, "response": response, "error": error}
+        return {"id": id, "custom_id": request.name, "response": told if reply.status else None, "error": error}
+
+    return JsonLines(path, name_of, line_of)
 
 
-class PictureLines(_Lines):
+def picture_lines(path: Path) -> JsonLines:
     """One line a picture: `{"file", "result", "error"}`."""
 
-    def _name_of_answer(self, document: dict[str, Any]) -> str | None:
+    def name_of(document: dict[str, Any]) -> str | None:
         return str(document["file"]) if document.get("error") is None and "file" in document else None
 
-    def _document(self, request: Request, reply: Reply) -> dict[str, Any]:
+    def line_of(request: Request, reply: Reply) -> dict[str, Any]:
         return {"file": request.name, "result": reply.body if reply.is_good else None, "error": reply.error}
+
+    return JsonLines(path, name_of, line_of)
 
 
 class CsvTable:

@@ -136,8 +136,7 @@ class FileStore:
         found = await self.get(id, owner)
         if most is not None and found.bytes > most:
             raise TooLarge(
-                f"The file {id[:80]!r} has {found.bytes:,} bytes; here it may have {most:,}. Send a smaller "
-                "one.",
+                f"The file {id[:80]!r} has {found.bytes:,} bytes; here it may have {most:,}. Send a smaller one.",
                 param="file_id",
                 code="file_too_large",
             )

@@ -6,10 +6,9 @@ import logging
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from enum import Enum
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from flashweb.errors import ConfigError, StorageFull, StorageUnavailable
+from flashweb.errors import StorageFull, StorageUnavailable
 from flashweb.jobs.sql import SCHEMA, SqlStore, Transaction
 
 if TYPE_CHECKING:
@@ -24,9 +23,7 @@ DISK_FULL = "53100"
 
 
 def postgres_store(url: str) -> SqlStore:
-    """Connects, and makes the tables where they are missing. Raises ConfigError, StorageUnavailable."""
-    if find_spec("psycopg") is None:
-        raise ConfigError("--jobs-url postgresql:// needs psycopg: pip install 'flashweb[postgres]'")
+    """Connects, and makes the tables where they are missing. Raises StorageUnavailable, StorageFull."""
     driver = PostgresDriver(url)
     with driver.writing(durable=True) as tx:
         for statement in SCHEMA:

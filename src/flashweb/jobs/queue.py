@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from importlib.util import find_spec
 from typing import TypeVar
 
 from flashweb.errors import ConfigError
@@ -62,13 +62,16 @@ def open_queue(storage: StorageSettings) -> JobQueue:
     if url.startswith(("postgresql://", "postgres://")):
         from flashweb.jobs.postgres import postgres_store
 
+        _need("psycopg", "postgres")
         return JobQueue(lambda: postgres_store(url))
     if url.startswith(("redis://", "rediss://", "redis+unix://", "unix://")):
         from flashweb.jobs.redis_store import redis_store
 
+        _need("redis", "redis")
         return JobQueue(lambda: redis_store(url))
     raise ConfigError("--jobs-url is neither a postgresql:// nor a redis:// URL")
 
 
-def sqlite_queue(path: Path) -> JobQueue:
-    return JobQueue(lambda: sqlite_store(path), is_there=path.exists)
+def _need(module: str, extra: str) -> None:
+    if find_spec(module) is None:
+        raise ConfigError(f"--jobs-url needs {module}: pip install 'flashweb[{extra}]'")

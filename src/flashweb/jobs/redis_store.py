@@ -10,7 +10,6 @@ import json
 import logging
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
-from importlib.util import find_spec
 from typing import Any
 
 from flashweb.errors import ConfigError, StorageFull, StorageUnavailable
@@ -35,8 +34,6 @@ _RULES = (LAPSED, MAX_ATTEMPTS, MAX_BACK_OFF_SECONDS)
 
 def redis_store(url: str) -> RedisStore:
     """Connects with its first use. Raises ConfigError."""
-    if find_spec("redis") is None:
-        raise ConfigError("--jobs-url redis:// needs the redis client: pip install 'flashweb[redis]'")
     return RedisStore(url)
 
 
