@@ -143,6 +143,9 @@ async def test_a_queue_that_is_away_costs_no_answer(tmp_path: Path) -> None:
     async with world.running():
         await world.submit()
         world.queue.do = do  # type: ignore[method-assign]
+        async with asyncio.timeout(20):
+            while away < 5:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
         job, _ = await world.ended()
         world.queue.do = real  # type: ignore[method-assign]
     assert away == 5 and job.completed == 1 and len(world.asked) == 1

@@ -181,7 +181,9 @@ class Runner:
             # Between two items that follow each other at once, others of this loop get their turn too.
             seconds = 0.0 if took else BUSY_SECONDS if self._running else IDLE_SECONDS
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), seconds)
+                # Not `wait_for`: before Python 3.12 it swallows a cancellation that meets the event.
+                async with asyncio.timeout(seconds):
+                    await self._wake.wait()
 
     async def _turn(self) -> bool:
         """Whether there was anything to do."""
