@@ -16,11 +16,19 @@ import httpx
 import pytest
 from openai.types import Batch, FileDeleted, FileObject
 
+from flashweb.jobs import runner
 from flashweb.jobs.sqlite import sqlite_store
 from tests.house import House, ScriptedEngine, data_url, make_app, open_house, png, user
 
 KEYS = {"auth__api_keys": ("ada:ada-key-0123456789", "bob:bob-key-0123456789")}
 ADA, BOB = ({"authorization": f"Bearer {name}-key-0123456789"} for name in ("ada", "bob"))
+
+
+@pytest.fixture(autouse=True)
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The runner here is another app's than the one that is asked: it looks for news itself."""
+    monkeypatch.setattr(runner, "IDLE_SECONDS", 0.02)
+    monkeypatch.setattr(runner, "BEAT_SECONDS", 0.1)
 
 
 @asynccontextmanager
