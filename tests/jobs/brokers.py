@@ -33,11 +33,22 @@ class Broker:
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline:
             assert self.process.poll() is None, f"{self.command[0]} ended with {self.process.returncode}"
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
-                    return
+            if self._answers():
+                return
             time.sleep(0.02)
         raise AssertionError(f"{self.command[0]} never listened")
+
+    def _answers(self) -> bool:
+        if self.url.startswith("postgresql"):  # it listens before it takes anybody
+            import psycopg
+
+            try:
+                psycopg.connect(self.url).close()
+            except psycopg.OperationalError:
+                return False
+            return True
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
     def stop(self) -> None:
         if self.process is not None:
