@@ -33,7 +33,8 @@ ALLOWED: dict[str, set[str]] = {
     "pipeline": {"media", "prompt", "structured", "engine", "output", "observe", "warm_up", *LEAVES},
     "scenes": {"types", "errors"},
     "stored": {"errors"},
-    "api": {"pipeline", "output", "observe", "names", "scenes", "keys", "rate_limit", "stored", *LEAVES},
+    "jobs": {"errors", "settings"},
+    "api": {"pipeline", "output", "observe", "names", "scenes", "jobs", "keys", "rate_limit", "stored", *LEAVES},
     "http_protocol": set(),
     "http_server": {"api", "pipeline", "names", "observe", "http_protocol", "rate_limit", *LEAVES},
 }

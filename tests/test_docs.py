@@ -23,7 +23,9 @@ from flashweb.cli import VERBS
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTED_URL = "http://127.0.0.1:8080"
-DOCUMENTS = ("README.md", "README.zh-CN.md", "CONTRIBUTING.md", "docs/quickstart.md", "benchmarks/README.md")
+DOCUMENTS = (
+    "README.md", "README.zh-CN.md", "CONTRIBUTING.md", "docs/quickstart.md", "docs/jobs.md", "benchmarks/README.md",
+)  # fmt: skip
 OTHER_TOOLS = {"pip", "git", "cd", "gunicorn"}
 
 

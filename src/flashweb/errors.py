@@ -7,7 +7,6 @@
     │   ├── ImageDownloadFailed   the remote host refused, timed out, or sent something else
     │   ├── ImageNotFound         no picture is kept under the name the caller gives
     │   ├── InvalidDocument       bytes that are no document we can read, or one beyond its bounds
-    │   ├── FileNotFound          no uploaded file has the id the caller gives
     │   └── ContextLengthExceeded prompt (+ at least one token) does not fit
     ├── TooLarge                  bytes or pixels over a limit
     ├── UnsupportedMediaType      a media type nobody here reads
@@ -21,7 +20,10 @@
     ├── CancelledByOperator       the operator has ended this request
     ├── Overloaded                queue full; come back later
     ├── NotReady                  loading, draining or restarting
-    ├── StorageFailed             the disk did not do its part
+    ├── StorageUnavailable        what outlives a request cannot be kept or found now
+    │   └── StorageFull           because the disk is full
+    ├── ObjectNotFound            no file, batch or job of this id is the caller's
+    ├── Conflict                  not possible in the state this object is in
     ├── DeadlineExceeded          the request took longer than it may
     ├── InvalidAnswer             the model's answer is not what a scene promises
     ├── EngineDied                the engine process ended while serving this request
@@ -68,10 +70,6 @@ class ImageNotFound(InvalidRequest):
 
 class InvalidDocument(InvalidRequest):
     code = "invalid_document"
-
-
-class FileNotFound(InvalidRequest):
-    code = "file_not_found"
 
 
 class ContextLengthExceeded(InvalidRequest):
@@ -134,16 +132,31 @@ class NotReady(Overloaded):
     code = "model_not_ready"
 
 
+class StorageUnavailable(Overloaded):
+    code = "storage_unavailable"
+
+    def __init__(self, message: str, *, retry_after_seconds: float = 30.0) -> None:
+        super().__init__(message, retry_after_seconds=retry_after_seconds)
+
+
+class StorageFull(StorageUnavailable):
+    code = "storage_full"
+
+
+class ObjectNotFound(FlashwebError):
+    code = "not_found"
+
+
+class Conflict(FlashwebError):
+    code = "conflict"
+
+
 class DeadlineExceeded(FlashwebError):
     code = "timeout"
 
 
 class InvalidAnswer(FlashwebError):
     code = "invalid_answer"
-
-
-class StorageFailed(Overloaded):
-    code = "storage_failed"
 
 
 class EngineDied(NotReady):

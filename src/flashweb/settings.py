@@ -301,6 +301,13 @@ class StorageSettings(_Section):
         ge=1 << 20,
     )
     responses_days: float = option(30.0, "a stored response is kept so long after its last use", unit="days", gt=0)
+    jobs_url: SecretStr | None = option(
+        None,
+        "postgresql:// or redis:// URL of a queue that several servers share; default: a SQLite file in --data-dir",
+    )
+    max_file_size: Size = option(512 << 20, "largest file at /v1/files", unit="bytes", ge=1024)
+    file_quota: Size = option(10 << 30, "bytes of all files of one caller together", unit="bytes", ge=1024)
+    keep_days: float = option(30.0, "how long jobs that have ended, and files of batches, are kept", unit="days", gt=0)
 
     @property
     def folder(self) -> Path:

@@ -38,7 +38,8 @@ Enhancement: TypeAlias = Literal["text"]
 
 @dataclass(frozen=True, slots=True)
 class ImagePart:
-    """One picture as the caller gave it: `url` (data:, http(s):, or bare base64) or raw `data`, never both.
+    """One picture as the caller gave it: `url` (data:, http(s):, or bare base64), raw `data` or `file`, (whose, id) of
+    an uploaded one; never two of them.
 
     name: (whose, uuid) under which its file is kept for later requests of the same caller; without a source it is the
     file kept under that name. max_pixels: area of the picture the model sees at most, 0 = what the server allows.
@@ -50,15 +51,17 @@ class ImagePart:
     max_pixels: int = 0
     enhance: Enhancement | None = None
     is_page: bool = False  # of a document, drawn here: its number and bytes are bounded there
+    file: tuple[str, str] | None = None
 
     def __post_init__(self) -> None:
-        assert self.url is None or self.data is None, "an ImagePart has one source"
+        given = [source for source in (self.url, self.data, self.file) if source is not None]
+        assert len(given) <= 1, "an ImagePart has one source"
         assert not self.is_reference or self.name is not None, "an ImagePart has a source or a name"
 
     @property
     def is_reference(self) -> bool:
         """Only the name of a picture that was sent before."""
-        return self.url is None and self.data is None
+        return self.url is None and self.data is None and self.file is None
 
 
 @dataclass(frozen=True, slots=True)

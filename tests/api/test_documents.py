@@ -12,7 +12,7 @@ from typing import Any
 
 from PIL import Image
 
-from flashweb.errors import FileNotFound
+from flashweb.errors import ObjectNotFound
 from tests import pdfs
 from tests.house import House, ScriptedEngine, data_url, events_of, open_house, png, processor
 
@@ -67,7 +67,7 @@ def host_of(*bodies: bytes) -> Iterator[str]:
 
 async def uploaded(file_id: str, owner: str) -> bytes:
     if file_id != "file-1":
-        raise FileNotFound(f"There is no file {file_id!r}.")
+        raise ObjectNotFound(f"There is no file {file_id!r}.")
     return PDF
 
 

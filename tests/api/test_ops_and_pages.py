@@ -95,6 +95,9 @@ async def test_the_description_lists_every_route_and_resolves_by_itself() -> Non
         "/v1/multimodal/completions", "/v1/multimodal/completions-multipart", "/v1/multi-modal/inference",
         "/v1/glm/infer", "/infer", "/api/scenes", "/api/scenes/{name}", "/api/audit-image",
         "/health", "/v1/health", "/health/ready", "/health/live", "/metrics",
+        "/v1/files", "/v1/files/{file_id}", "/v1/files/{file_id}/content",
+        "/v1/batches", "/v1/batches/{batch_id}", "/v1/batches/{batch_id}/cancel",
+        "/api/jobs/{job_id}", "/api/jobs/{job_id}/result",
         "/api/admin/status", "/api/admin/requests", "/api/admin/requests/{request_id}",
     }  # fmt: skip
     schemas = document["components"]["schemas"]

@@ -19,7 +19,7 @@ import pytest
 import pytest_asyncio
 from PIL import Image
 
-from flashweb.errors import ContextLengthExceeded, FileNotFound, FlashwebError, NotReady
+from flashweb.errors import ContextLengthExceeded, FlashwebError, NotReady, ObjectNotFound
 from flashweb.media import Documents, ImageGeometry, MediaSettings
 from flashweb.types import Chat, DocumentPart, ImagePart, Message, Part, TextPart
 from tests import pdfs
@@ -256,7 +256,7 @@ async def test_the_bytes_of_a_request_are_bounded_together() -> None:
 async def test_an_uploaded_file_is_asked_for_with_its_owner(documents: Documents) -> None:
     part = replace(document(b""), data=None, file=("me", "file-1"))
     error = await refused(documents, part)
-    assert isinstance(error, FileNotFound) and error.code == "file_not_found" and "'file-1'" in error.message
+    assert isinstance(error, ObjectNotFound) and error.code == "file_not_found" and "'file-1'" in error.message
     other = Documents(SETTINGS, bytes_of=lambda file_id, owner: asyncio.sleep(0, f"{file_id} of {owner}".encode()))
     assert texts(await opened(other, part)) == "Document:\nfile-1 of me\n"
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from flashweb.errors import ResponseNotFound, StorageFailed
+from flashweb.errors import ResponseNotFound, StorageUnavailable
 from flashweb.stored import SqliteResponses, StoredResponse
 
 MIB = 1 << 20
@@ -139,7 +139,7 @@ async def test_the_oldest_make_room_with_their_pictures_but_nothing_that_runs(
     await store.put(large("d"))
     kept = [id for id in "abcd" if await found(store, id)]
     assert kept == ["a", "b", "d"] and len(pictures(tmp_path)) == 3
-    with pytest.raises(StorageFailed, match="responses-size"):
+    with pytest.raises(StorageUnavailable, match="responses-size"):
         await store.put(response("e", url=base64.b64encode(os.urandom(MIB)).decode()))
     assert [id for id in "abcd" if await found(store, id)] == kept, "a refusal has dropped something"
     assert len(pictures(tmp_path)) == 3
@@ -214,7 +214,7 @@ async def test_files_of_a_crash_are_swept_at_the_next_start(store: SqliteRespons
 async def test_a_folder_that_cannot_be_written_is_a_clear_error_and_is_tried_again(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("a file where the folder should be")
     store = SqliteResponses(tmp_path / "data", max_bytes=MIB, days=30)
-    with pytest.raises(StorageFailed, match="store: false"):
+    with pytest.raises(StorageUnavailable, match="store: false"):
         await store.put(response("a"))
     (tmp_path / "data").unlink()
     await store.put(response("a"))
@@ -226,7 +226,7 @@ async def test_a_full_disk_leaves_what_there_was(store: SqliteResponses, tmp_pat
     assert store._db is not None
     pages = store._db.execute("PRAGMA page_count").fetchone()[0]
     store._db.execute(f"PRAGMA max_page_count = {pages}")
-    with pytest.raises(StorageFailed):
+    with pytest.raises(StorageUnavailable):
         for i in range(100):
             await store.put(response(f"b{i}", url="http://a.example/" + "x" * 4000))
     assert (await store.get("a", "me")).id == "a"

@@ -10,9 +10,13 @@ from starlette.types import ASGIApp
 
 from flashweb import __version__
 from flashweb.api.admin import admin_router
+from flashweb.api.background import Background
+from flashweb.api.batches import batches_router
 from flashweb.api.chat import StraightToChat, chat_router
 from flashweb.api.completions import completions_router
 from flashweb.api.error_handlers import install_error_handlers
+from flashweb.api.files import files_router
+from flashweb.api.jobs import jobs_router
 from flashweb.api.messages import messages_router
 from flashweb.api.metrics import metrics_router
 from flashweb.api.middleware import layers
@@ -50,12 +54,14 @@ def create_app(
     """
     keys, limiter = KeyRing(settings.auth), limiter or build_limiter(settings.server)
     responses = Responses(pipeline, names, settings)
+    background = Background(settings, pipeline)
+    pipeline.read_files_by(background.files.bytes_of)
     app = FastAPI(
         title="flashweb",
         version=__version__,
         docs_url=None,
         redoc_url=None,
-        lifespan=_lifespan(pipeline, limiter, responses),
+        lifespan=_lifespan(pipeline, limiter, responses, background, lambda: whole),
         redirect_slashes=False,
     )
     ledger = Ledger()
@@ -66,26 +72,36 @@ def create_app(
     app.include_router(tokens_router(pipeline, names, settings))
     app.include_router(multimodal_router(pipeline, names, settings))
     app.include_router(responses_router(responses))
-    app.include_router(scenes_router(pipeline, names, settings))
+    app.include_router(scenes_router(pipeline, names, settings, background.queue))
+    app.include_router(files_router(background.files, settings.storage))
+    app.include_router(batches_router(background.queue, background.files, background.batches))
+    app.include_router(jobs_router(background.queue))
     app.include_router(ops_router(pipeline, names))
     app.include_router(metrics_router(pipeline))
     app.include_router(admin_router(pipeline, names, settings, ledger, peers or NoPeers()))
     app.include_router(pages_router(names))
     install_error_handlers(app)
     install_openapi(app, keys_required=keys.required)
-    return layers(StraightToChat(app, chat), settings, own_origins, limiter, keys, pipeline.metrics, ledger)
+    whole = layers(StraightToChat(app, chat), settings, own_origins, limiter, keys, pipeline.metrics, ledger)
+    return whole
 
 
 def _lifespan(
-    pipeline: Pipeline, limiter: RateLimiter | None, responses: Responses
+    pipeline: Pipeline,
+    limiter: RateLimiter | None,
+    responses: Responses,
+    background: Background,
+    whole: Callable[[], ASGIApp],
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await pipeline.start()
         responses.start()
+        background.start(whole())
         try:
             yield
         finally:
+            await background.stop()
             await responses.stop()
             await pipeline.stop()
             if limiter is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from flashweb.api.caller import background_of
 from flashweb.api.error_handlers import error_response
 from flashweb.api.exchange import Exchange, exchange_of
 from flashweb.errors import FlashwebError, NotAllowed, NotAuthenticated
@@ -26,7 +27,7 @@ def is_open(scope: Scope) -> bool:
     """Whether a request needs neither a key nor a place in anybody's limits."""
     path = scope["path"]
     in_open_folder = path.startswith(OPEN_PREFIXES) and ".." not in path
-    return path in OPEN_PATHS or in_open_folder or scope["method"] == "OPTIONS"
+    return path in OPEN_PATHS or in_open_folder or scope["method"] == "OPTIONS" or background_of(scope) is not None
 
 
 class Guard:
@@ -38,6 +39,9 @@ class Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or is_open(scope):
+            background = background_of(scope)
+            if background is not None:
+                exchange_of(scope).caller = background.caller  # whose key was checked when the job came
             await self.app(scope, receive, send)
             return
         exchange = exchange_of(scope)

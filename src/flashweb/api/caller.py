@@ -3,13 +3,40 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 
 from starlette.requests import Request
+from starlette.types import Scope
+
+from flashweb.keys import Caller
+
+_BACKGROUND = "flashweb.background"
+
+
+@dataclass(frozen=True, slots=True)
+class Background:
+    """A request that the runner of jobs makes in the name of an owner whose key was checked when the job came. Such a
+    request is work that may wait: interactive ones go before it. No client can make one: this object is put into the
+    scope in this process, and HTTP has no name for it."""
+
+    owner: str
+    caller: Caller | None
+
+    def mark(self, scope: Scope) -> None:
+        scope[_BACKGROUND] = self
+
+
+def background_of(scope: Scope) -> Background | None:
+    found = scope.get(_BACKGROUND)
+    return found if isinstance(found, Background) else None
 
 
 def owner_of(request: Request) -> str:
     """A name for the sender's key that is not the key: what one owner sent is found by the same owner only. Everyone
     who sends no key is one and the same."""
+    background = background_of(request.scope)
+    if background is not None:
+        return background.owner
     given = request.headers.get("authorization") or request.headers.get("x-api-key") or ""
     key = given.rpartition(" ")[2]
     return hashlib.blake2b(key.encode(), digest_size=16).hexdigest() if key else ""

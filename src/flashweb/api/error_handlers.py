@@ -26,7 +26,6 @@ CLIENT_CLOSED_REQUEST = 499  # for the access log only: nobody reads it
 STATUS: dict[type[Exception], tuple[int, str]] = {
     errors.InvalidRequest: (400, "invalid_request_error"),
     errors.ImageNotFound: (404, "invalid_request_error"),
-    errors.FileNotFound: (404, "invalid_request_error"),
     errors.TooLarge: (413, "invalid_request_error"),
     errors.UnsupportedMediaType: (415, "invalid_request_error"),
     errors.ModelNotFound: (404, "invalid_request_error"),
@@ -37,6 +36,8 @@ STATUS: dict[type[Exception], tuple[int, str]] = {
     errors.RateLimited: (429, "rate_limit_error"),
     errors.RequestNotFound: (404, "not_found_error"),
     errors.CancelledByOperator: (409, "invalid_request_error"),
+    errors.ObjectNotFound: (404, "invalid_request_error"),
+    errors.Conflict: (409, "invalid_request_error"),
     errors.Overloaded: (503, "service_unavailable_error"),
     errors.DeadlineExceeded: (504, "server_error"),
     errors.FlashwebError: (500, "server_error"),
@@ -83,7 +84,7 @@ def _headers_of(error: Exception) -> dict[str, str]:
         return {"retry-after": str(max(1, math.ceil(error.retry_after_seconds)))}
     if isinstance(error, errors.NotAuthenticated):
         return {"www-authenticate": 'Bearer realm="flashweb"'}
-    if isinstance(error, errors.CancelledByOperator):
+    if isinstance(error, errors.CancelledByOperator | errors.Conflict):
         return {"x-should-retry": "false"}  # OpenAI's clients would send it again
     return {}
 

@@ -11,7 +11,7 @@ import logging
 import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
@@ -41,6 +41,7 @@ class FormRules:
     repeatable: Collection[str] = ()
     long_fields: Collection[str] = ()
     max_long_bytes: int = MAX_FIELD_BYTES
+    limit_flag: str = "--max-multipart-size"  # the option behind `max_file_bytes`
 
 
 @dataclass(slots=True)
@@ -49,16 +50,27 @@ class Form:
 
     fields: dict[str, list[str]] = field(default_factory=dict)
     files: list[bytes] = field(default_factory=list)
+    file_names: list[str] = field(default_factory=list)  # as the client has them: for showing, never for a path
+
+
+class FileSink(Protocol):
+    """Takes a form's one file as it comes, where that is not to be kept in memory; `take` may refuse it."""
+
+    def take(self, piece: bytes) -> None: ...
+
+    async def flush(self) -> None: ...
 
 
 def is_form(request: Request) -> bool:
     return request.headers.get("content-type", "").lower().lstrip().startswith("multipart/")
 
 
-async def read_form(request: Request, rules: FormRules) -> Form:
-    """Raises InvalidRequest (malformed, truncated, a field twice, too many parts), InvalidImage (an empty file),
+async def read_form(request: Request, rules: FormRules, sink: FileSink | None = None) -> Form:
+    """With a `sink`, the form's file goes there and `files` holds its place only.
+
+    Raises InvalidRequest (malformed, truncated, a field twice, too many parts), InvalidImage (an empty file),
     TooLarge, and what the body limit and the client's leaving raise."""
-    reader = _Reader(rules)
+    reader = _Reader(rules, sink)
     parser = MultipartParser(
         _boundary(request.headers.get("content-type", "")),
         reader.callbacks(),  # type: ignore[arg-type]  # its TypedDict wants every one of them
@@ -68,6 +80,8 @@ async def read_form(request: Request, rules: FormRules) -> Form:
     try:
         async for chunk in request.stream():
             parser.write(chunk)
+            if sink is not None:
+                await sink.flush()
     except FormParserError:
         raise _malformed("its boundaries or the headers of a part are not as RFC 7578 wants them") from None
     if not reader.complete:
@@ -98,15 +112,18 @@ def _malformed(what: str) -> InvalidRequest:
 class _Reader:
     """The parser's callbacks: one part at a time, checked as soon as there is something to check."""
 
-    def __init__(self, rules: FormRules) -> None:
+    def __init__(self, rules: FormRules, sink: FileSink | None = None) -> None:
         self.form = Form()
         self.complete = False
         self._rules = rules
+        self._sink = sink
+        self._size = 0
         self._num_parts = 0
         self._header = [bytearray(), bytearray()]
         self._headers: dict[bytes, bytes] = {}
         self._name = ""
         self._is_file = False
+        self._file_name = ""
         self._limit = 0
         self._data = bytearray()
 
@@ -131,7 +148,7 @@ class _Reader:
             raise InvalidRequest(
                 f"The form has more than {MAX_PARTS} parts, the limit; send fewer.", code="too_many_parts"
             )
-        self._headers, self._data = {}, bytearray()
+        self._headers, self._data, self._size = {}, bytearray(), 0
 
     def _header_ends(self) -> None:
         name, value = (bytes(part) for part in self._header)
@@ -152,6 +169,7 @@ class _Reader:
         # A few clients give a picture's bytes a type and no file name.
         self._is_file = b"filename" in parameters or declared.startswith((b"image/", b"application/octet-stream"))
         self._check_name()
+        self._file_name = parameters.get(b"filename", b"").decode("utf-8", errors="replace")
         rules = self._rules
         if self._is_file:
             self._limit = rules.max_file_bytes
@@ -165,6 +183,8 @@ class _Reader:
                 wanted = " or ".join(repr(name) for name in self._rules.file_names)
                 raise InvalidRequest(f"The file is in the field {shown}; send it as {wanted}.", param=self._name[:60])
             if len(self.form.files) >= self._rules.max_files:
+                if self._sink is not None:
+                    raise InvalidRequest("The form holds more than one file; send one a request.", param=self._name)
                 raise InvalidRequest(
                     f"The form holds more than {self._rules.max_files} pictures, the limit; send fewer, or start the "
                     "server with a larger --max-images.",
@@ -174,12 +194,23 @@ class _Reader:
             raise InvalidRequest(f"The form has the field {shown} twice; send it once.", param=self._name[:60])
 
     def _part_data(self, data: bytes, start: int, end: int) -> None:
-        if len(self._data) + end - start > self._limit:
+        self._size += end - start
+        if self._size > self._limit:
             self._too_large()
-        self._data += memoryview(data)[start:end]
+        if self._is_file and self._sink is not None:
+            self._sink.take(bytes(memoryview(data)[start:end]))
+        else:
+            self._data += memoryview(data)[start:end]
 
     def _too_large(self) -> NoReturn:
         shown = repr(self._name[:60])
+        if self._is_file and self._sink is not None:
+            raise TooLarge(
+                f"The file has more than {self._limit:,} bytes, the limit; split it, or start the server with a larger "
+                f"{self._rules.limit_flag}.",
+                param="file",
+                code="file_too_large",
+            )
         if self._is_file:
             raise TooLarge(
                 f"The file in the field {shown} has more than {self._limit:,} bytes, the limit; scale it down or "
@@ -194,13 +225,16 @@ class _Reader:
 
     def _part_ends(self) -> None:
         if self._is_file:
-            if not self._data:
+            if not self._size and self._sink is not None:
+                raise InvalidRequest("The file is empty (0 bytes); send its bytes.", param="file", code="empty_file")
+            if not self._size:
                 raise InvalidImage(
                     f"The file in the field {self._name!r} is empty (0 bytes); send the picture's bytes.",
                     param=self._name,
                     code="empty_image_file",
                 )
             self.form.files.append(bytes(self._data))
+            self.form.file_names.append(self._file_name)
             return
         try:
             text = self._data.decode("utf-8")

@@ -22,6 +22,7 @@ from flashweb.api.exchange import Exchanges, exchange_of
 from flashweb.api.forwarded import Forwarded
 from flashweb.api.limits import Deadline, RateLimit
 from flashweb.api.metrics import count_http
+from flashweb.api.uploads import ByUpload, max_upload_body
 from flashweb.errors import FlashwebError, InvalidRequest, TooLarge, UnsupportedMediaType
 from flashweb.keys import KeyRing
 from flashweb.observe.ledger import Ledger
@@ -55,7 +56,10 @@ def layers(
         lambda inner: Cors(inner, server, own_origins),
         LastResort,
         lambda inner: HostCheck(inner, server),
-        lambda inner: BodyLimit(inner, max_bytes=server.max_body_size, timeout_seconds=server.body_timeout),
+        lambda inner: ByUpload(
+            BodyLimit(inner, max_bytes=server.max_body_size, timeout_seconds=server.body_timeout),
+            BodyLimit(inner, max_bytes=max_upload_body(settings), timeout_seconds=server.body_timeout),
+        ),
         lambda inner: Guard(inner, keys),
         lambda inner: inner if limiter is None else RateLimit(inner, limiter, server.rate_limit_scope),
         lambda inner: Deadline(inner, server.request_timeout),

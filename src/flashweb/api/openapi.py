@@ -13,6 +13,7 @@ from pydantic.json_schema import models_json_schema
 
 from flashweb.api import (
     completion_schemas,
+    job_schemas,
     messages_out_schemas,
     messages_schemas,
     picture_schemas,
@@ -38,6 +39,7 @@ _BODIES: tuple[type[BaseModel], ...] = (
     token_schemas.DetokenizeRequest,
     wire.ResponseRequest,
     wire.InputTokensRequest,
+    job_schemas.BatchRequest,
 )
 _CHUNKS: tuple[type[BaseModel], ...] = (
     schemas.ChatCompletionChunk,

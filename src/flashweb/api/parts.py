@@ -61,22 +61,33 @@ class Parts:
             given = link if isinstance(link, schemas.ImageUrl) else None
             url = given.url if given else link if isinstance(link, str) else None
             detail = given.detail if given and given.detail else part.detail
-            picture = self._picture(where, url, part.uuid, detail, given.max_pixels if given else None)
+            file, max_pixels = part.image_file, given.max_pixels if given else None
+            detail = file.detail if file and file.detail else detail
+            file_id = file.file_id if file else part.file_id
+            picture = self._picture(where, url, part.uuid, detail, max_pixels, file_id)
         else:
             assert isinstance(part, schemas.PlainImagePart)
-            picture = self._picture(where, _plain_url(where, part), part.uuid, part.detail, None)
+            file_id = part.source.file_id if part.source else None
+            picture = self._picture(where, _plain_url(where, part), part.uuid, part.detail, None, file_id)
         return replace(picture, enhance=part.enhance or self._enhance)
 
     def _picture(
-        self, where: str, url: str | None, uuid: str | None, detail: str | None, max_pixels: int | None
-    ) -> ImagePart:
-        if url is None and uuid is None:
+        self, where: str, url: str | None, uuid: str | None, detail: str | None, max_pixels: int | None,
+        file_id: str | None = None,
+    ) -> ImagePart:  # fmt: skip
+        if file_id is not None and (url is not None or uuid is not None):
+            raise InvalidRequest(f"{where} gives a picture by file_id and otherwise; give it once.", param=where)
+        if url is None and uuid is None and file_id is None:
             raise InvalidRequest(
                 f"{where} names no picture; give image_url a data: URL, an http(s) URL or bare base64, or give the "
                 "uuid of a picture sent before.",
                 param=where,
             )
         area = self._area(max_pixels, LOW_DETAIL_PIXELS if detail == "low" else None)
+        if file_id is not None:
+            if self._owner is None:
+                raise InvalidRequest(f"{where}: files cannot be named here; send the picture itself.", param=where)
+            return ImagePart(file=(self._owner, file_id), max_pixels=area)
         if uuid is None:
             return ImagePart(url=url, max_pixels=area)
         return ImagePart(url=self._source(where, url, uuid), name=self._name(where, uuid), max_pixels=area)

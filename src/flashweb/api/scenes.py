@@ -6,18 +6,21 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Request
+from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
 from flashweb.api import picture_schemas as wire
 from flashweb.api.answer_examples import ANSWERS
 from flashweb.api.chat import Job, log_fields_of
 from flashweb.api.error_handlers import CLIENT_CLOSED_REQUEST, json_response
+from flashweb.api.job_schemas import JobOut
+from flashweb.api.jobs import answer_later, wants_later
 from flashweb.api.multimodal import Maker
 from flashweb.api.openapi import asked_body
 from flashweb.api.pictures import Asked, read_asked, warnings_of
 from flashweb.api.sse import ClientGone
 from flashweb.errors import InvalidRequest
+from flashweb.jobs import JobQueue
 from flashweb.names import ModelNames
 from flashweb.pipeline import Pipeline, Ticket
 from flashweb.scenes import Scene, SceneBook
@@ -28,9 +31,12 @@ SceneName = Annotated[str, Path(description="one of the names of /api/scenes", e
 DEFAULT_MAX_TOKENS = 4096  # bounded by the context, as every answer is
 # An object has one right form and is to be repeatable: greedy, whatever the checkpoint's own sampling.
 GREEDY: Mapping[str, Any] = {"temperature": 0.0, "top_p": 1.0, "top_k": 0, "min_p": 0.0}
+Later = Annotated[
+    bool | None, Query(alias="async", description="true: answer later; the same as the header Prefer: respond-async")
+]
 
 
-def scenes_router(pipeline: Pipeline, names: ModelNames, settings: Settings) -> APIRouter:
+def scenes_router(pipeline: Pipeline, names: ModelNames, settings: Settings, queue: JobQueue) -> APIRouter:
     router = APIRouter(prefix="/api", tags=["scenes"])
     maker = Maker(pipeline, names, settings)
     book = SceneBook(settings.server.scenes_dir)
@@ -82,15 +88,17 @@ def scenes_router(pipeline: Pipeline, names: ModelNames, settings: Settings) -> 
                     "application/json": {"schema": {"type": "object"}, "example": ANSWERS["AuditOut"]},
                     "text/plain": {"schema": {"type": "string"}, "example": "128.50, 39.99, 168.49"},
                 },
-            }
+            },
+            202: {"model": JobOut, "description": "with ?async=true or Prefer: respond-async: the job to ask later"},
         },
         response_class=Response,
     )
-    async def run_scene(request: Request, name: SceneName) -> Response:
+    async def run_scene(request: Request, name: SceneName, later: Later = None) -> Response:
         """A form with one or several files (`image` or `file`), or JSON with `image` or `image_url`; `question`,
         `rules` and `language` as the scene's description says. Greedy. An answer that is not valid is an error, never
-        half an object."""
-        return await run(request, book.find(name))
+        half an object. With `?async=true` the answer comes later, at `/api/jobs/{id}/result`."""
+        scene = book.find(name)
+        return await answer_later(request, queue) if wants_later(request) else await run(request, scene)
 
     @router.post(
         "/audit-image",

@@ -86,11 +86,20 @@ class ImageUrl(_Wire):
     max_pixels: MaxPixels | None = Field(None, description="largest area the model sees of this picture, in pixels")
 
 
-class ImagePart(_Wire):
-    """A picture; `input_image` is the Responses API's name for it."""
+class ImageFile(_Wire):
+    """A picture that was uploaded (`/v1/files`), as OpenAI's assistants name it."""
 
-    type: Literal["image_url", "input_image"]
+    file_id: str = Field(max_length=128, description="the file's id")
+    detail: Detail | None = Field(None, description=_DETAIL)
+
+
+class ImagePart(_Wire):
+    """A picture; `input_image` is the Responses API's name for it, `image_file` that of an uploaded one."""
+
+    type: Literal["image_url", "input_image", "image_file"]
     image_url: ImageUrl | str | None = Field(None, description="the picture; null with the uuid of one sent before")
+    file_id: str | None = Field(None, max_length=128, description="the id of an uploaded picture, instead of image_url")
+    image_file: ImageFile | None = Field(None, description="the same as file_id")
     detail: Detail | None = Field(None, description=_DETAIL)
     uuid: Uuid | None = Field(None, description=_UUID)
     enhance: Enhance | None = Field(None, description="for this picture, before the model sees it: see the chat's own")
@@ -99,10 +108,11 @@ class ImagePart(_Wire):
 class ImageSource(_Wire):
     """Anthropic's way to hold a picture."""
 
-    type: Literal["base64", "url"]
+    type: Literal["base64", "url", "file"]
     media_type: str | None = Field(None, max_length=128, description="not needed: the bytes decide")
     data: str | None = Field(None, description="with type base64: the base64 of the picture's bytes")
     url: str | None = Field(None, description="with type url: an http(s) URL")
+    file_id: str | None = Field(None, max_length=128, description="with type file: the id of an uploaded picture")
 
 
 class PlainImagePart(_Wire):
@@ -176,7 +186,7 @@ class DocumentPart(_Wire):
 # Names that are no fields of a part: in an error's path the two would be taken for each other.
 _PART_KINDS = {
     "text": "<text>", "input_text": "<text>", "output_text": "<text>", "refusal": "<refusal>",
-    "image_url": "<picture>", "input_image": "<picture>", "image": "<image>",
+    "image_url": "<picture>", "input_image": "<picture>", "image_file": "<picture>", "image": "<image>",
     "file": "<document>", "input_file": "<document>", "file_url": "<document>", "document": "<source>",
 }  # fmt: skip
 

@@ -25,6 +25,7 @@ VERBS = {
     "chat": 'ask about pictures: flashweb chat receipt.png "list the amounts"',
     "bench": "measure any OpenAI-compatible server: first token, time per token, requests/s",
     "eval": "score any OpenAI-compatible server on the bundled model's held-out pictures",
+    "batch": "many requests or pictures: flashweb batch scene audit pictures/ -o audit.csv",
     "doctor": "check this machine, tell whether a model fits and what to do",
 }
 OK, FAILED, USAGE, CONFIG, ENVIRONMENT, INTERRUPTED = 0, 1, 2, 3, 4, 130

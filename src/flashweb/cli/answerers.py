@@ -172,6 +172,13 @@ async def answerer(args: argparse.Namespace, *, own: bool = False) -> AsyncItera
 @asynccontextmanager
 async def own_engine(settings: Settings) -> AsyncIterator[EngineAnswerer]:
     """Start the pipeline and its engine process, show the progress, stop both at the end."""
+    async with own_pipeline(settings) as (pipeline, names):
+        yield EngineAnswerer(pipeline, names.own)
+
+
+@asynccontextmanager
+async def own_pipeline(settings: Settings) -> AsyncIterator[tuple[Any, Any]]:
+    """The pipeline that answers, and the names of its model."""
     from flashweb.serve import build_pipeline  # the heavy half: only when there is no server to ask
 
     logging.getLogger("flashweb").setLevel(logging.ERROR)  # people read this output
@@ -179,7 +186,7 @@ async def own_engine(settings: Settings) -> AsyncIterator[EngineAnswerer]:
     try:
         await pipeline.start()
         await _watch(pipeline)
-        yield EngineAnswerer(pipeline, names.own)
+        yield pipeline, names
     finally:
         await pipeline.stop()
 

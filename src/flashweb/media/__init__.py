@@ -6,5 +6,6 @@ from flashweb.media.geometry import ImageGeometry
 from flashweb.media.loader import MediaLoader
 from flashweb.media.memory import keep_picture_memory
 from flashweb.media.settings import MediaSettings
+from flashweb.media.uploaded import BytesOf
 
-__all__ = ["Documents", "ImageGeometry", "MediaLoader", "MediaSettings", "keep_picture_memory"]
+__all__ = ["BytesOf", "Documents", "ImageGeometry", "MediaLoader", "MediaSettings", "keep_picture_memory"]

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from flashweb.errors import (
-    FileNotFound,
     FlashwebError,
     ImageDownloadFailed,
     InvalidDocument,
     InvalidImage,
     InvalidImageUrl,
+    ObjectNotFound,
     TooLarge,
     UnsupportedMediaType,
 )
@@ -62,8 +62,8 @@ def about(part: DocumentPart, page: int | None = None) -> Iterator[None]:
         if part.bare and not error.message.startswith("is "):  # it may be a picture
             raise
         raise _reworded(error, name, where) from None
-    except FileNotFound as error:
-        raise FileNotFound(error.message, param=where) from None
+    except ObjectNotFound as error:
+        raise ObjectNotFound(error.message, param=where, code=error.code) from None
 
 
 def _reworded(error: FlashwebError, name: str, where: str | None) -> FlashwebError:

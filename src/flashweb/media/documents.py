@@ -22,9 +22,9 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeAlias, TypeVar
 
 from flashweb.errors import (
-    FileNotFound,
     InvalidDocument,
     InvalidRequest,
+    ObjectNotFound,
     TooLarge,
 )
 from flashweb.media.decode import sniff
@@ -35,12 +35,12 @@ from flashweb.media.page_cache import PageCache
 from flashweb.media.settings import MediaSettings
 from flashweb.media.sources import read_inline
 from flashweb.media.together import all_of
+from flashweb.media.uploaded import BytesOf
 from flashweb.pdf.workers import PdfFile, PdfWorkers
 from flashweb.types import Chat, DocumentPart, ImagePart, Part, PictureTimes, TextPart
 
 _T = TypeVar("_T")
 
-BytesOf: TypeAlias = Callable[[str, str], Awaitable[bytes]]
 CheckSizes: TypeAlias = Callable[[Sequence[tuple[int, int]]], None]
 
 DEFAULT_DPI = 144
@@ -56,9 +56,10 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _MAX_WORKERS = 4
 
 
-async def no_files(file_id: str, owner: str) -> bytes:
+async def no_files(file_id: str, owner: str, most: int) -> bytes:
     """Where nothing can be uploaded."""
-    raise FileNotFound(f"There is no file {file_id[:80]!r}; upload it first, or send its bytes.", param="file_id")
+    words = f"There is no file {file_id[:80]!r}; upload it first, or send its bytes."
+    raise ObjectNotFound(words, param="file_id", code="file_not_found")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ class _Pdf:
 
 
 class Documents:
-    """`bytes_of(file_id, owner)` gives the bytes of an uploaded file or raises FileNotFound; it may be set later."""
+    """`bytes_of` gives the bytes of an uploaded file; it may be set later."""
 
     def __init__(
         self,
@@ -108,7 +109,7 @@ class Documents:
 
         `check_sizes` gets the (height, width) of all pages before any is drawn; what it raises refuses the request.
         `times` is told of what was fetched and drawn.
-        Raises InvalidDocument, FileNotFound, InvalidRequest (pages that are not there, too many), TooLarge,
+        Raises InvalidDocument, ObjectNotFound, InvalidRequest (pages that are not there, too many), TooLarge,
         UnsupportedMediaType, NotReady.
         """
         parts, times = chat.documents, times or PictureTimes()
@@ -155,7 +156,7 @@ class Documents:
     async def _bytes(self, part: DocumentPart, times: PictureTimes) -> bytes:
         if part.file is not None:
             owner, file_id = part.file
-            return await self.bytes_of(file_id, owner)
+            return await self.bytes_of(file_id, owner, self.settings.max_raw_bytes)
         source = ImagePart(url=part.url, data=part.data)
         inline = await asyncio.to_thread(read_inline, source, self.settings)
         if inline is not None:

@@ -14,7 +14,7 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import TypeVar
 
@@ -33,6 +33,7 @@ from flashweb.media.prepare import prepare
 from flashweb.media.settings import MediaSettings
 from flashweb.media.sources import read_inline
 from flashweb.media.together import all_of
+from flashweb.media.uploaded import BytesOf
 from flashweb.types import Enhancement, Grid, ImagePart, PictureTimes, PixelPatches
 
 _T = TypeVar("_T")
@@ -63,6 +64,7 @@ class MediaLoader:
         self._fast = PictureWorkers(self._num_workers) if settings.resize == "fast" else None
         self._cache = PictureCache(settings.cache_bytes)
         self._named = NamedPictures(settings.named_bytes)
+        self.bytes_of: BytesOf | None = None  # where files may be uploaded: gives their bytes
         self._num_busy = 0
         self._busy_lock = threading.Lock()
 
@@ -104,6 +106,8 @@ class MediaLoader:
             return []
         times = times or PictureTimes()
         self._check_count(parts)
+        if any(part.file is not None for part in parts):
+            parts = await all_of([self._with_bytes(part) for part in parts])
         known = self._find_all(parts)
         if known is not None:
             self._check_known(known, check_sizes)
@@ -153,6 +157,15 @@ class MediaLoader:
                 f"the request holds {num_pictures} pictures, the limit is {self.settings.max_images}; send fewer",
                 param="messages",
             )
+
+    async def _with_bytes(self, part: ImagePart) -> ImagePart:
+        """An uploaded file, as the picture it is; every other part as it stands."""
+        if part.file is None:
+            return part
+        if self.bytes_of is None:
+            raise InvalidRequest("There are no uploaded files here; send the picture itself.", param="file_id")
+        owner, id = part.file
+        return replace(part, file=None, data=await self.bytes_of(id, owner, self.settings.max_raw_bytes))
 
     def _find_all(self, parts: Sequence[ImagePart]) -> list[Kept] | None:
         """The pictures, when all of them were sent before as the same texts and are still here in the size wanted.

@@ -17,7 +17,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from flashweb.engine import Engine, EngineState
-from flashweb.media import Documents, MediaSettings
+from flashweb.media import BytesOf, Documents, MediaSettings
 from flashweb.observe.work import opening_of
 from flashweb.output import END_THINK
 from flashweb.pipeline.choices import Piece, Watch, merge, nth
@@ -50,6 +50,8 @@ LONG_TEXT_CHARS = 16_000
 
 
 class Loader(Protocol):
+    bytes_of: BytesOf | None
+
     async def load(
         self,
         parts: Sequence[ImagePart],
@@ -78,6 +80,10 @@ class Pipeline:
         self._trials = Trials(processor.folder, processor.eos_token_ids)
         self.documents = Documents(MediaSettings.from_options(settings.media), processor.geometry)
         self._life = Life(engine, settings.engine.lazy_load, self._answer_uncounted)
+
+    def read_files_by(self, bytes_of: BytesOf) -> None:
+        """Where uploaded files are kept: pictures and documents may be named by their ids from here on."""
+        self._loader.bytes_of = self.documents.bytes_of = bytes_of
 
     # --- life -----------------------------------------------------------------------------------------------------
 

@@ -34,7 +34,7 @@ class StoredResponse:
 
 
 class ResponseStore(Protocol):
-    """Each method raises StorageFailed when the disk does not do its part, and those that take an owner raise
+    """Each method raises StorageUnavailable when the disk does not do its part, and those that take an owner raise
     ResponseNotFound for an id that is unknown, another owner's, deleted, or older than responses are kept.
 
     A background response is run by whoever holds its lease, which ends `seconds` after it was last renewed; one whose

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from flashweb.errors import ResponseNotFound, StorageFailed
+from flashweb.errors import ResponseNotFound, StorageUnavailable
 from flashweb.stored.pictures import Folder, Kept, left_out, put_back, taken_out
 from flashweb.stored.responses import RUNNING, StoredResponse
 
@@ -195,7 +195,7 @@ class SqliteResponses:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, work)
         except (sqlite3.Error, OSError) as error:
-            raise StorageFailed(
+            raise StorageUnavailable(
                 "The server's storage did not do its part (full, read-only or broken; the log has the reason). Send "
                 "store: false for an answer that is not kept, or come back later.",
                 retry_after_seconds=5.0,
@@ -269,7 +269,7 @@ class SqliteResponses:
                 "SELECT id FROM responses WHERE status NOT IN (?, ?) ORDER BY used LIMIT 1", RUNNING
             ).fetchone()
             if oldest is None:
-                raise StorageFailed(
+                raise StorageUnavailable(
                     f"The server keeps at most {self._max_bytes} bytes of responses, and this one does not fit; send "
                     "store: false, or start the server with a larger --responses-size.",
                     retry_after_seconds=30.0,

@@ -14,7 +14,7 @@ from contextlib import aclosing, suppress
 from typing import Any
 
 from flashweb.api.responses.answer import Answer, Event, frame
-from flashweb.errors import EngineDied, FlashwebError, Overloaded, StorageFailed
+from flashweb.errors import EngineDied, FlashwebError, Overloaded, StorageUnavailable
 from flashweb.observe.work import open_work
 from flashweb.stored import ResponseStore, StoredResponse
 
@@ -110,7 +110,7 @@ class BackgroundRuns:
         except asyncio.CancelledError:
             task.cancel()
             await asyncio.wait({task})
-            with suppress(StorageFailed):
+            with suppress(StorageUnavailable):
                 await self._store.release(stored.id, counts=False)
             raise
         finally:
@@ -188,7 +188,7 @@ class _Writer:
             silent, taken, self.pending = 0.0, self.pending, []
             try:
                 wanted = await self._store.add_events(self._id, self.num_written, taken, LEASE_SECONDS)
-            except StorageFailed:
+            except StorageUnavailable:
                 self.pending = taken + self.pending
                 continue
             self.num_written += len(taken)

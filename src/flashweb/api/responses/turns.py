@@ -18,7 +18,7 @@ from flashweb.api.responses.answer import Answer, Event
 from flashweb.api.responses.chats import Conversation, chat_request, in_their_words
 from flashweb.api.responses.items import kept_items, read_items, said
 from flashweb.api.schemas import MAX_MESSAGES
-from flashweb.errors import ContextLengthExceeded, InvalidRequest, Overloaded, StorageFailed
+from flashweb.errors import ContextLengthExceeded, InvalidRequest, Overloaded, StorageUnavailable
 from flashweb.names import ModelNames
 from flashweb.pipeline import Pipeline, Ticket
 from flashweb.settings import Settings
@@ -57,7 +57,7 @@ class Turns:
         self, asked: wire.ResponseRequest, ticket: Ticket, owner: str, again: StoredResponse | None = None
     ) -> Turn:
         """`again`: the background response that this is the run of; its input is kept with it. Raises InvalidRequest
-        and its family, ModelNotFound, ResponseNotFound, StorageFailed."""
+        and its family, ModelNotFound, ResponseNotFound, StorageUnavailable."""
         given: str | Sequence[wire.Item] | None = asked.input if again is None else read_items(again.items)
         if not given:
             raise InvalidRequest("input is missing; give a text or a list of items.", param="input")
@@ -169,7 +169,7 @@ class Turns:
                 raise
             answer.fail(error)
             if turn.is_stored and not asked.background:
-                with suppress(StorageFailed):
+                with suppress(StorageUnavailable):
                     await self.store.put(turn.stored(turn.body))
         yield answer.take()
 

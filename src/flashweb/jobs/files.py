@@ -1,0 +1,404 @@
+"""`FileStore`: files that callers hand in once and name later, and those that batches leave.
+
+A file's bytes lie under its random id in `files/` of the data folder, what is known of it in `files.sqlite`; a row
+exists only for a file that is whole, and no text of a client is part of a path. Whose a file is decides who finds it.
+Knows nothing of HTTP.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Literal, TypeVar
+
+from flashweb.errors import InvalidRequest, ObjectNotFound, TooLarge, UnsupportedMediaType
+from flashweb.jobs.folders import private_folder, storage_error
+from flashweb.jobs.sqlite import SqliteDriver
+from flashweb.settings import StorageSettings
+
+T = TypeVar("T")
+Purpose = Literal["batch", "vision", "user_data", "assistants", "batch_output"]
+Order = Literal["asc", "desc"]
+MAX_NAME_CHARS = 255
+LEFT_OVER_SECONDS = 24 * 3600.0  # an upload that nobody finished
+_SCHEMA = """CREATE TABLE IF NOT EXISTS files (
+    id TEXT PRIMARY KEY, ordinal INTEGER NOT NULL, owner TEXT NOT NULL, purpose TEXT NOT NULL, filename TEXT NOT NULL,
+    bytes INTEGER NOT NULL, created REAL NOT NULL, expires REAL, kind TEXT NOT NULL)"""
+_COLUMNS = "id, owner, purpose, filename, bytes, created, expires, kind"
+_MAGIC = (
+    (b"\x89PNG\r\n\x1a\n", "image/png"), (b"\xff\xd8\xff", "image/jpeg"), (b"GIF8", "image/gif"), (b"BM", "image/bmp"),
+    (b"%PDF-", "application/pdf"),
+)  # fmt: skip
+_BRANDS = {
+    b"avif": "image/avif",
+    b"avis": "image/avif",
+    b"heic": "image/heic",
+    b"heix": "image/heic",
+    b"mif1": "image/heic",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """`kind` is the media type that its first bytes tell."""
+
+    id: str
+    owner: str
+    purpose: str
+    filename: str
+    bytes: int
+    created: float
+    expires: float | None
+    kind: str
+
+
+def kind_of(head: bytes) -> str:
+    """The media type of a file by its first bytes (64 are enough); what is known to be none of ours is
+    application/octet-stream."""
+    for magic, kind in _MAGIC:
+        if head.startswith(magic):
+            return kind
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "image/webp"
+    if head[4:8] == b"ftyp":
+        return _BRANDS.get(head[8:12], "application/octet-stream")
+    if b"\0" in head:
+        return "application/octet-stream"
+    return "application/jsonl" if head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{") else "text/plain"
+
+
+def check_kind(purpose: str, kind: str) -> None:
+    """Raises UnsupportedMediaType for bytes that cannot serve the purpose."""
+    if purpose == "vision" and not kind.startswith("image/"):
+        raise UnsupportedMediaType(
+            f"purpose is vision, but the file's bytes are {kind}; send a PNG, JPEG, WebP, GIF, BMP, AVIF or HEIC "
+            "picture, or give another purpose.",
+            param="file",
+        )
+    if purpose == "batch" and kind != "application/jsonl":
+        raise UnsupportedMediaType(
+            f"purpose is batch, but the file's bytes are {kind}; send JSON lines: one object a line, in UTF-8.",
+            param="file",
+        )
+
+
+class FileStore:
+    """Every method that waits does its work on a thread. Raises StorageFull and StorageUnavailable."""
+
+    def __init__(self, storage: StorageSettings, clock: Callable[[], float] = time.time) -> None:
+        self.max_bytes = storage.max_file_size
+        self.quota_bytes = storage.file_quota
+        self._folder = storage.folder
+        self._clock = clock
+        self._driver: SqliteDriver | None = None
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="flashweb-files")
+
+    async def close(self) -> None:
+        """Idempotent; a later use opens it again."""
+        await self._do(self._close)
+
+    # --- in -------------------------------------------------------------------------------------------------------
+
+    async def receive(self, owner: str) -> Incoming:
+        """A file that is about to come; `async with` it."""
+        used = await self._do(lambda: self._used(owner))
+        return Incoming(self, owner, self.quota_bytes - used)
+
+    async def keep_own(
+        self, id: str, owner: str, filename: str, lines: Iterable[bytes], expires: float | None
+    ) -> StoredFile | None:
+        """Keep what a batch made under an id that the batch decides, so that to do it twice leaves one file. None where
+        there were no lines. Not held to the quota."""
+        return await self._do(lambda: self._keep_own(id, owner, filename, lines, expires))
+
+    # --- out ------------------------------------------------------------------------------------------------------
+
+    async def get(self, id: str, owner: str) -> StoredFile:
+        """Raises ObjectNotFound, also for a file of somebody else's and for one whose time is over."""
+        return await self._do(lambda: self._get(id, owner))
+
+    async def listed(
+        self, owner: str, purpose: str | None, after: str | None, limit: int, order: Order
+    ) -> list[StoredFile]:
+        """From behind the file `after`. Raises ObjectNotFound when there is none of that id."""
+        return await self._do(lambda: self._listed(owner, purpose, after, limit, order))
+
+    async def bytes_of(self, id: str, owner: str, most: int | None = None) -> bytes:
+        """A whole file of at most so many bytes. Raises ObjectNotFound, TooLarge."""
+        found = await self.get(id, owner)
+        if most is not None and found.bytes > most:
+            raise TooLarge(
+                f"The file {id[:80]!r} has {found.bytes:,} bytes; here it may have {most:,}. Send a smaller one.",
+                param="file_id",
+                code="file_too_large",
+            )
+        with self._told():
+            try:
+                return await asyncio.to_thread(self.path_of(found.id).read_bytes)
+            except FileNotFoundError:
+                raise _no_such(id) from None
+
+    def path_of(self, id: str) -> Path:
+        """Where the bytes of a file that `get` has found lie."""
+        return self._folder / "files" / id
+
+    async def copy_to(self, id: str, path: Path) -> None:
+        """A second name for the bytes, which stays when the file is deleted; a copy where the disk knows no links."""
+        await asyncio.to_thread(self._copy_to, id, path)
+
+    async def delete(self, id: str, owner: str) -> None:
+        """Raises ObjectNotFound."""
+        await self._do(lambda: self._delete(id, owner))
+
+    async def sweep(self) -> None:
+        """Remove files whose time is over, and what uploads that broke off have left."""
+        await self._do(self._sweep)
+
+    # --- on the thread --------------------------------------------------------------------------------------------
+
+    async def _do(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    def _close(self) -> None:
+        if self._driver is not None:
+            self._driver.close()
+            self._driver = None
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise storage_error(error, self._folder) from error
+
+    def _opened(self, *, make: bool) -> SqliteDriver | None:
+        """None where nothing was ever kept, and nothing is to be."""
+        path = self._folder / "files.sqlite"
+        if self._driver is None and (make or path.exists()):
+            driver = SqliteDriver(path)
+            with driver.writing(durable=True) as tx:
+                tx.run(_SCHEMA)
+                tx.run("CREATE INDEX IF NOT EXISTS files_listed ON files (owner, ordinal)")
+            self._driver = driver
+        return self._driver
+
+    def _used(self, owner: str) -> int:
+        driver = self._opened(make=False)
+        if driver is None:
+            return 0
+        with driver.reading() as tx:
+            ((used,),) = tx.all("SELECT COALESCE(SUM(bytes), 0) FROM files WHERE owner = ?", owner)
+        return int(used)
+
+    def _get(self, id: str, owner: str) -> StoredFile:
+        driver = self._opened(make=False)
+        if driver is not None:
+            with driver.reading() as tx:
+                rows = tx.all(f"SELECT {_COLUMNS} FROM files WHERE id = ? AND owner = ?", id, owner)
+            if rows and (rows[0][6] is None or rows[0][6] > self._clock()):
+                return StoredFile(*rows[0])
+        raise _no_such(id)
+
+    def _listed(self, owner: str, purpose: str | None, after: str | None, limit: int, order: Order) -> list[StoredFile]:
+        if after is not None:
+            self._get(after, owner)
+        driver = self._opened(make=False)
+        if driver is None:
+            return []
+        where, values = "owner = ? AND (expires IS NULL OR expires > ?)", [owner, self._clock()]
+        if purpose is not None:
+            where, values = where + " AND purpose = ?", [*values, purpose]
+        if after is not None:
+            sign = ">" if order == "asc" else "<"
+            where, values = f"{where} AND ordinal {sign} (SELECT ordinal FROM files WHERE id = ?)", [*values, after]
+        with driver.reading() as tx:
+            rows = tx.all(
+                f"SELECT {_COLUMNS} FROM files WHERE {where} ORDER BY ordinal {order} LIMIT ?", *values, limit
+            )
+        return [StoredFile(*row) for row in rows]
+
+    def _add(self, file: StoredFile, temporary: Path, *, quota: int | None) -> None:
+        """The file is whole: its name, then its row. Raises TooLarge when another upload took the room meanwhile."""
+        driver = self._opened(make=True)
+        assert driver is not None
+        with driver.writing(durable=True) as tx:
+            ((used, last),) = tx.all(
+                "SELECT COALESCE(SUM(bytes) FILTER (WHERE owner = ?), 0), COALESCE(MAX(ordinal), 0) FROM files",
+                file.owner,
+            )
+            if quota is not None and used + file.bytes > quota:
+                raise _over_quota(quota)
+            os.replace(temporary, self.path_of(file.id))
+            tx.run(
+                f"INSERT OR REPLACE INTO files (ordinal, {_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                *(last + 1, file.id, file.owner, file.purpose, file.filename, file.bytes, file.created, file.expires),
+                file.kind,
+            )
+
+    def _keep_own(
+        self, id: str, owner: str, filename: str, lines: Iterable[bytes], expires: float | None
+    ) -> StoredFile | None:
+        with self._told():
+            temporary, opened = self._temporary()
+            try:
+                with opened:
+                    size = sum(opened.write(line + b"\n") for line in lines)
+                    _sync(opened)
+                if not size:
+                    return None
+                file = StoredFile(
+                    id, owner, "batch_output", filename, size, self._clock(), expires, "application/jsonl"
+                )
+                self._add(file, temporary, quota=None)
+                return file
+            finally:
+                temporary.unlink(missing_ok=True)
+
+    def _temporary(self) -> tuple[Path, IO[bytes]]:
+        folder = private_folder(private_folder(self._folder) / "files")
+        path = folder / f"incoming-{secrets.token_hex(12)}"
+        return path, os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
+
+    def _copy_to(self, id: str, path: Path) -> None:
+        with self._told():
+            private_folder(path.parent)
+            try:
+                os.link(self.path_of(id), path)
+            except FileExistsError:
+                pass
+            except FileNotFoundError:
+                raise _no_such(id) from None
+            except OSError:
+                temporary = path.with_suffix(".copying")
+                shutil.copyfile(self.path_of(id), temporary)
+                temporary.chmod(0o600)
+                os.replace(temporary, path)
+
+    def _delete(self, id: str, owner: str) -> None:
+        self._get(id, owner)
+        self._remove([id])
+
+    def _remove(self, ids: Sequence[str]) -> None:
+        driver = self._opened(make=True)
+        assert driver is not None
+        with driver.writing(durable=True) as tx:
+            tx.many("DELETE FROM files WHERE id = ?", [(id,) for id in ids])
+        with self._told():
+            for id in ids:
+                self.path_of(id).unlink(missing_ok=True)
+
+    def _sweep(self) -> None:
+        driver = self._opened(make=False)
+        if driver is None:
+            return
+        with driver.reading() as tx:
+            over = [id for (id,) in tx.all("SELECT id FROM files WHERE expires <= ?", self._clock())]
+            known = {id for (id,) in tx.all("SELECT id FROM files")}
+        self._remove(over)
+        with self._told(), suppress(FileNotFoundError):
+            for path in (self._folder / "files").iterdir():
+                if path.name not in known and time.time() - path.stat().st_mtime > LEFT_OVER_SECONDS:
+                    path.unlink(missing_ok=True)
+
+
+class Incoming:
+    """A file on its way to the disk: `take` and `flush` what has come, then `finish`; leaving the block without that
+    leaves nothing behind."""
+
+    FLUSH_BYTES = 1 << 20
+
+    def __init__(self, store: FileStore, owner: str, room: int) -> None:
+        self._store = store
+        self._owner = owner
+        self._room = room
+        self._pieces: list[bytes] = []
+        self._num_pending = 0
+        self._size = 0
+        self._head = b""
+        self._temporary: Path | None = None
+        self._opened: IO[bytes] | None = None
+
+    async def __aenter__(self) -> Incoming:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        # Not a thread's work alone: a cancelled request must leave nothing either.
+        if self._opened is not None:
+            with suppress(OSError), closing(self._opened):
+                pass
+        if self._temporary is not None:
+            await asyncio.shield(asyncio.to_thread(self._temporary.unlink, missing_ok=True))
+
+    def take(self, piece: bytes) -> None:
+        """Raises TooLarge past the caller's quota; the bound of one file is the form's."""
+        self._size += len(piece)
+        if self._size > self._room:
+            raise _over_quota(self._store.quota_bytes)
+        if len(self._head) < 64:
+            self._head += piece[:64]
+        self._pieces.append(piece)
+        self._num_pending += len(piece)
+
+    async def flush(self) -> None:
+        """Write what has come, once it is worth a thread's time."""
+        if self._num_pending >= self.FLUSH_BYTES:
+            await self._write()
+
+    async def _write(self) -> None:
+        pieces, self._pieces, self._num_pending = self._pieces, [], 0
+        with self._store._told():
+            await asyncio.to_thread(self._write_pieces, pieces)
+
+    def _write_pieces(self, pieces: Sequence[bytes]) -> None:
+        if self._opened is None:
+            self._temporary, self._opened = self._store._temporary()
+        self._opened.writelines(pieces)
+
+    async def finish(self, purpose: str, filename: str, life_seconds: float | None) -> StoredFile:
+        """The file is whole. Raises UnsupportedMediaType for bytes that cannot serve the purpose."""
+        kind = kind_of(self._head)
+        check_kind(purpose, kind)
+        await self._write()
+        assert self._opened is not None and self._temporary is not None
+        with self._store._told():
+            await asyncio.to_thread(_sync, self._opened)
+        name = "".join(char for char in filename if char.isprintable())[:MAX_NAME_CHARS] or "file"
+        id, now, temporary = f"file-{secrets.token_hex(12)}", self._store._clock(), self._temporary
+        expires = None if life_seconds is None else now + life_seconds
+        file = StoredFile(id, self._owner, purpose, name, self._size, now, expires, kind)
+        await self._store._do(lambda: self._store._add(file, temporary, quota=self._store.quota_bytes))
+        return file
+
+
+def _sync(opened: IO[bytes]) -> None:
+    opened.flush()
+    os.fsync(opened.fileno())
+
+
+def _no_such(id: str) -> ObjectNotFound:
+    return ObjectNotFound(f"No such File object: {id[:80]!r}.", param="id", code="file_not_found")
+
+
+def _over_quota(quota: int) -> TooLarge:
+    return TooLarge(
+        f"Your files would have more than {quota:,} bytes together, the limit; delete some, or "
+        "start the server with a larger --file-quota.",
+        code="file_quota_exceeded",
+    )
+
+
+def check_purpose(purpose: str | None) -> str:
+    """Raises InvalidRequest for what callers cannot upload."""
+    offered = ("batch", "vision", "user_data", "assistants")
+    if purpose not in offered:
+        shown = "missing" if purpose is None else f"{purpose[:60]!r}"
+        raise InvalidRequest(f"purpose is {shown}; give one of {', '.join(offered)}.", param="purpose")
+    return purpose
