@@ -171,6 +171,7 @@ class SamplingParams:
     structure: Structure | None = None
     keep_control: bool = False  # show control tokens such as <|begin_of_box|> in the text
     thinking_budget: int | None = None  # tokens of a thought; when they are used up, the thought is closed
+    background: bool = False  # nobody waits for it: it is computed with what others leave of the engine
 
 
 @dataclass(frozen=True, slots=True)

@@ -570,7 +570,7 @@ def test_a_request_that_fails_after_a_prefix_hit_leaves_the_remembered_blocks_as
     assert run(core, good)["first"] == expected_answer(good)
     core.submit(request("bad", [*text(1, 18), NAN_TOKEN]))
     if preempted:
-        core.scheduler._admit(Batch())
+        core.scheduler._admit(Batch(), with_background=True)
         core.scheduler._preempt_youngest()
     news = [n for _ in range(3) for n in core.step()]
     assert [n.request_id for n in news if isinstance(n, Failed)] == ["bad"]
@@ -895,6 +895,7 @@ class RandomTraffic(RuleBasedStateMachine):
         max_tokens=st.sampled_from([1, 3, 10, 60]),
         budget=st.sampled_from([None, None, 0, 2, 7]),
         pixels=st.booleans(),
+        background=st.booleans(),
     )
     def arrive(
         self,
@@ -907,6 +908,7 @@ class RandomTraffic(RuleBasedStateMachine):
         max_tokens: int,
         budget: int | None,
         pixels: bool,
+        background: bool,
     ) -> None:
         pieces: list[Any] = text(prefix, prefix_length)
         if picture >= 0:
@@ -915,7 +917,8 @@ class RandomTraffic(RuleBasedStateMachine):
             pieces += [9, FakePicture(picture + 1, SMALL)]
         self.count += 1
         asked = [*pieces, *text(50 + tail % 2, tail)]
-        message = request(f"r{self.count}", asked, max_tokens=max_tokens, thinking_budget=budget)
+        options: dict[str, Any] = {"thinking_budget": budget, "background": background}
+        message = request(f"r{self.count}", asked, max_tokens=max_tokens, **options)
         try:
             try:
                 self.core.submit(message if pixels else without_pixels(message))

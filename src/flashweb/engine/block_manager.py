@@ -63,10 +63,9 @@ class BlockManager:
         num_matched_blocks.
         """
         assert not seq.block_table
-        count = self.num_blocks_for(seq.num_tokens) - len(matched)
-        revived = sum(self._refs[b] == 0 for b in matched)
-        if count + revived + keep_free > self.num_free_blocks:
+        if not self.can_allocate(seq, matched, keep_free):
             return False
+        count = self.num_blocks_for(seq.num_tokens) - len(matched)
         for block in matched:
             self._hold(block)
         tokens_to_come = seq.max_new_tokens - seq.num_answer_tokens
@@ -78,6 +77,12 @@ class BlockManager:
         seq.num_computed_tokens = len(matched) * self.block_size
         seq.num_registered_blocks = seq.num_matched_blocks = len(matched)
         return True
+
+    def can_allocate(self, seq: Sequence, matched: list[int], keep_free: int = 0) -> bool:
+        """Whether `allocate` would."""
+        count = self.num_blocks_for(seq.num_tokens) - len(matched)
+        revived = sum(self._refs[b] == 0 for b in matched)
+        return count + revived + keep_free <= self.num_free_blocks
 
     def append_slot(self, seq: Sequence) -> bool:
         """Makes sure that the newest token has a slot; False when no block is left."""

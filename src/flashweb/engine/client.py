@@ -653,6 +653,7 @@ def to_submit(wire_id: str, prompt: Prompt, params: SamplingParams, known: Colle
         ignore_eos=params.ignore_eos,
         structure=None if structure is None else WireStructure(structure.kind, structure.source, structure.after_token),
         thinking_budget=params.thinking_budget,
+        background=params.background,
     )
     return Submit(
         request_id=wire_id,

@@ -58,6 +58,7 @@ class WireSampling(msgspec.Struct, frozen=True, array_like=True):
     ignore_eos: bool
     structure: WireStructure | None = None
     thinking_budget: int | None = None  # tokens of the thought that the answer begins with; None: no limit
+    background: bool = False  # nobody waits for it: computed with what the others leave
 
 
 class Submit(_Message, frozen=True, tag="submit"):

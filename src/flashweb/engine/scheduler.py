@@ -16,12 +16,16 @@ count as computed at `commit`; the slots of the others are written again. Until 
 
 When blocks run out, the youngest sequence gives all of its own back and waits at the front of the queue; it is
 computed again later and goes on with the same tokens. The oldest is never touched, so there is always progress.
+
+Background sequences (batches, jobs) come after all others in every queue, however long they have been here. They give
+way twice: for the time of a caller's prompt they are left out of the steps, so that its first token comes as if they
+were not there, and the youngest of them goes back to the queue when a caller lacks a place or blocks.
 """
 
 from __future__ import annotations
 
 from bisect import insort
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable
 from collections.abc import Sequence as Ordered
 from dataclasses import dataclass, field, replace
@@ -138,8 +142,8 @@ class Scheduler:
         self._clock = clock
         self._started: list[Started] = []  # since they were asked for
         self._sequences: dict[str, Sequence] = {}
-        self._waiting: deque[Sequence] = deque()  # oldest first
-        self._running: list[Sequence] = []  # oldest first
+        self._waiting: list[Sequence] = []  # by rank: oldest first, background last
+        self._running: list[Sequence] = []  # the same
         self._num_arrivals = 0
         self._num_pixel_bytes = 0
         self._slices_left: dict[bytes, int] = {}  # of pictures that have been begun, by digest
@@ -188,7 +192,7 @@ class Scheduler:
         for digest in seq.pixelless:
             self.encoder.pin(digest)
         self._sequences[seq.request_id] = seq
-        self._waiting.append(seq)
+        insort(self._waiting, seq, key=_rank)
 
     def _with_pixels_if_needed(self, picture: Picture) -> Picture:
         """A picture without pixels or features gets the pixels of a sequence that brought them. Raises PixelsNeeded."""
@@ -230,23 +234,54 @@ class Scheduler:
 
     def schedule(self) -> Batch:
         """The next step; an empty batch when there is nothing to do."""
+        self._make_room()
         batch = Batch()
-        self._schedule_decodes(batch)
-        batch.num_decoded = batch.num_tokens
-        for seq in self._running:
-            if not seq.is_decoding:
-                self._schedule_prefill(seq, batch)
-        self._admit(batch)
+        if self._has_prompt_of_caller:
+            self._fill(batch, with_background=False)
+        if not batch.chunks:
+            self._fill(batch, with_background=True)
         if not batch.chunks:
             stuck = self._sequences and not any(seq.is_pending for seq in self._sequences.values())
             assert not stuck, "work is waiting but nothing can be scheduled"
         return batch
 
-    def _schedule_decodes(self, batch: Batch) -> None:
+    @property
+    def _has_prompt_of_caller(self) -> bool:
+        """Whether somebody waits for a first token while background work could be in the way."""
+        if not any(seq.is_background for seq in self._running):
+            return False
+        waiting = bool(self._waiting) and not self._waiting[0].is_background
+        return waiting or any(not (seq.is_background or seq.is_decoding) for seq in self._running)
+
+    def _make_room(self) -> None:
+        """Takes places and blocks of background sequences, the youngest first, for the next caller that lacks them."""
+        if not self._waiting or self._waiting[0].is_background:
+            return
+        seq = self._waiting[0]
+        while self._running and self._running[-1].is_background and not self._has_room_for(seq):
+            self._preempt_youngest()
+
+    def _has_room_for(self, seq: Sequence) -> bool:
+        if len(self._running) >= self.limits.max_num_seqs:
+            return False
+        return self.blocks.can_allocate(seq, self.blocks.match(seq), keep_free=len(self._running))
+
+    def _fill(self, batch: Batch, with_background: bool) -> None:
+        """`with_background`: else background sequences are left as they are."""
+        self._schedule_decodes(batch, with_background)
+        batch.num_decoded = batch.num_tokens
+        for seq in self._running:
+            if not seq.is_decoding and seq.is_background <= with_background:
+                self._schedule_prefill(seq, batch)
+        self._admit(batch, with_background)
+
+    def _schedule_decodes(self, batch: Batch, with_background: bool) -> None:
         index = 0
         while index < len(self._running):
             seq = self._running[index]
             index += 1
+            if seq.is_background > with_background:  # as are all behind it
+                return
             if not seq.is_decoding or self._must_wait_for_token(seq):
                 continue
             # Victims are always behind `seq` or `seq` itself, so nothing already scheduled is taken away.
@@ -302,15 +337,21 @@ class Scheduler:
         if batch.slice is not None:
             return 0
         most = limits.max_num_batched_tokens
-        if limits.max_lone_tokens is not None and not batch.chunks and not any(s.is_decoding for s in self._running):
+        if limits.max_lone_tokens is not None and not batch.chunks and not self._is_somebody_decoding:
             most = limits.max_lone_tokens
         if batch.num_decoded and limits.max_tokens_beside is not None:
             most = min(most, batch.num_decoded + limits.max_tokens_beside)
         return most - batch.num_tokens
 
-    def _admit(self, batch: Batch) -> None:
+    @property
+    def _is_somebody_decoding(self) -> bool:
+        return any(seq.is_decoding and not seq.is_background for seq in self._running)
+
+    def _admit(self, batch: Batch, with_background: bool) -> None:
         while self._waiting and len(self._running) < self.limits.max_num_seqs and self._room(batch) > 0:
             seq = self._waiting[0]
+            if seq.is_background > with_background:
+                return
             if seq.is_pending:  # preempted a moment ago: its newest token is known after this step
                 return
             matched = self.blocks.match(seq)
@@ -319,9 +360,9 @@ class Scheduler:
             # Every running sequence may soon want a block: taking their last would preempt right after admitting.
             if not self.blocks.allocate(seq, matched, keep_free=len(self._running)):
                 return
-            self._waiting.popleft()
+            del self._waiting[0]
             self._count_prefix(seq)
-            insort(self._running, seq, key=lambda s: s.arrival)
+            insort(self._running, seq, key=_rank)
             self._schedule_prefill(seq, batch)
 
     @staticmethod
@@ -345,7 +386,7 @@ class Scheduler:
         self._unpin(seq, seq.pinned.copy())
         self.blocks.free(seq)
         seq.num_preemptions += 1
-        self._waiting.appendleft(seq)
+        insort(self._waiting, seq, key=_rank)
         self.num_preemptions += 1
         return seq
 
@@ -530,13 +571,20 @@ class Scheduler:
         assert len(self._sequences) == len(self._waiting) + len(self._running)
         assert all(not seq.block_table and not seq.pinned for seq in self._waiting)
         assert all(seq.block_table for seq in self._running)
-        arrivals = [seq.arrival for seq in (*self._running, *self._waiting)]
-        assert arrivals == sorted(arrivals), "somebody was overtaken"
+        for background in (False, True):
+            queue = [seq for seq in (*self._running, *self._waiting) if seq.is_background is background]
+            assert queue == sorted(queue, key=_rank), "somebody was overtaken"
+        for queue in (self._running, self._waiting):
+            assert queue == sorted(queue, key=_rank), "somebody waits behind background work"
         assert self._num_pixel_bytes == sum(seq.num_pixel_bytes for seq in self._sequences.values())
         self.blocks.check_integrity(self._running)
         pins = Counter(d for seq in self._running for d in seq.pinned)
         pins.update(d for seq in self._sequences.values() for d in seq.pixelless)
         self.encoder.check_integrity(pins)
+
+
+def _rank(seq: Sequence) -> tuple[bool, int]:
+    return seq.rank
 
 
 def accept(rows: Ordered[Row], drafts: Ordered[int]) -> Result:

@@ -122,6 +122,15 @@ class Sequence:
         )
 
     @property
+    def is_background(self) -> bool:
+        return self.sampling.background
+
+    @property
+    def rank(self) -> tuple[bool, int]:
+        """Its place in every queue: callers who wait before background work, then by arrival."""
+        return self.sampling.background, self.arrival
+
+    @property
     def num_tokens(self) -> int:
         return len(self.token_ids)
 
