@@ -22,7 +22,8 @@ MIN_PIXELS = 56 * 1024  # smaller pictures are enlarged: glyphs of 14 px then re
 MAX_PIXELS = 784 * 784  # 784 visual tokens
 MEAN = [0.48145466, 0.4578275, 0.40821073]
 # The auxiliary reading head is no part of the model: training leaves it beside its checkpoint; that of the shipped
-# weights is kept with the results, so that a later run can go on from both.
+# weights is kept with the results (its matrices in e4m3: a run mends that at once), so that a later run
+# can go on from both.
 READING_FILE = "reading-head.safetensors"
 SHIPPED_READING = Path(__file__).parent / "results" / READING_FILE
 STD = [0.26862954, 0.26130258, 0.27577711]

@@ -65,9 +65,9 @@ def host_of(*bodies: bytes) -> Iterator[str]:
             thread.join()
 
 
-async def uploaded(file_id: str, owner: str) -> bytes:
+async def uploaded(file_id: str, owner: str, most: int) -> bytes:
     if file_id != "file-1":
-        raise ObjectNotFound(f"There is no file {file_id!r}.")
+        raise ObjectNotFound(f"There is no file {file_id!r}.", code="file_not_found")
     return PDF
 
 

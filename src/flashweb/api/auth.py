@@ -41,7 +41,9 @@ class Guard:
         if scope["type"] != "http" or is_open(scope):
             background = background_of(scope)
             if background is not None:
-                exchange_of(scope).caller = background.caller  # whose key was checked when the job came
+                exchange = exchange_of(scope)
+                exchange.caller = background.caller  # whose key was checked when the job came
+                exchange.record.work.background = True
             await self.app(scope, receive, send)
             return
         exchange = exchange_of(scope)

@@ -29,6 +29,7 @@ class Work:
 
     began: float = field(default_factory=time.perf_counter)
     admitted: bool = False
+    background: bool = False  # nobody waits for it: a batch's, a job's
     pictures: PictureTimes = field(default_factory=PictureTimes)
     picture_sizes: tuple[tuple[int, int], ...] = ()  # (height, width) of the originals
     opening: str = ""  # the first characters of the question, where the log wants them

@@ -248,6 +248,8 @@ class Pipeline:
         chat, images = await self._load(chat, watch)
         prompt = await self._build(chat, images)
         params = fit(prompt, params, limit or self.engine.state.max_model_len)
+        if watch.work.background:
+            params = replace(params, background=True)
         if trace is not None:
             trace.prompt_token_ids = prompt.token_ids
         readers = [Reader(self.processor, chat, prompt, params, running_usage) for _ in range(watch.n)]
