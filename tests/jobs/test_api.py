@@ -465,3 +465,12 @@ async def test_the_result_of_a_job_is_the_error_it_met_and_one_that_waits_can_be
         await wait_for(lambda: engine.num_running > 0)
         assert (await house.client.delete(running)).json()["status"] == "cancelled"
         assert (await house.client.get(f"{running}/result")).json()["error"]["code"] == "no_result"
+
+
+async def test_a_batch_is_background_work_in_the_engine_and_a_callers_request_is_not(tmp_path: Path) -> None:
+    engine = ScriptedEngine()
+    async with open_shop(tmp_path, engine) as house:
+        batch = await batch_of(house, jsonl(line("a"), line("b")))
+        assert (await until(house, batch["id"], "completed"))["request_counts"]["completed"] == 2
+        assert (await house.post({"messages": user("now")})).status_code == 200
+    assert [params.background for _, params, _ in engine.asked] == [True, True, False]
