@@ -14,7 +14,7 @@ from flashweb.api.messages_schemas import MessagesRequest
 from flashweb.api.parse import parse_document
 from flashweb.errors import InvalidRequest
 from flashweb.types import Chat, ImagePart, Message, TextPart
-from tests.house import ScriptedEngine, open_house, png, processor
+from tests.house import ScriptedEngine, open_house, processor
 
 PICTURE = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "QUJD"}}
 LINK = {"type": "image", "source": {"type": "url", "url": "https://shop.example/a.png"}}
@@ -147,8 +147,8 @@ def test_a_document_of_text_is_told_under_its_title() -> None:
     assert message.text == "page 1\nLease\nRent: 5\nseen: \nHow much?" and message.parts[4] == ImagePart(url="QUJD")
 
 
-async def test_a_document_that_is_no_pdf_is_a_400_in_anthropics_shape() -> None:
-    data = base64.b64encode(png()).decode()
+async def test_a_document_that_nobody_here_reads_is_refused_in_anthropics_shape() -> None:
+    data = base64.b64encode(b"PK\x03\x04\xff\xfe a zip").decode()
     document = {"type": "document", "source": {"type": "base64", "media_type": "application/pdf", "data": data}}
     asked = {"model": "glm-4.6v-flash", "max_tokens": 9, "messages": [turn("user", document)]}
     async with open_house(ScriptedEngine()) as house:

@@ -257,7 +257,9 @@ async def test_an_uploaded_file_is_asked_for_with_its_owner(documents: Documents
     part = replace(document(b""), data=None, file=("me", "file-1"))
     error = await refused(documents, part)
     assert isinstance(error, ObjectNotFound) and error.code == "file_not_found" and "'file-1'" in error.message
-    other = Documents(SETTINGS, bytes_of=lambda file_id, owner: asyncio.sleep(0, f"{file_id} of {owner}".encode()))
+    other = Documents(
+        SETTINGS, bytes_of=lambda file_id, owner, most: asyncio.sleep(0, f"{file_id} of {owner}".encode())
+    )
     assert texts(await opened(other, part)) == "Document:\nfile-1 of me\n"
 
 
