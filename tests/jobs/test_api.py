@@ -420,7 +420,7 @@ async def test_a_batch_goes_on_where_its_runner_died_and_every_request_has_one_a
             asked = len(engine.asked)
             async with working(house):
                 await wait_for(lambda asked=asked: len(engine.asked) >= asked + 6)  # type: ignore[misc]
-            house.pipeline._closed = False  # the lifespan's end closed it
+            house.pipeline.door.is_closed = False  # the lifespan's end closed it
             engine.phase = "ready"
         async with working(house):
             done = await until(house, made["id"], "completed")
