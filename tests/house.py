@@ -28,6 +28,7 @@ from flashweb.prompt import PromptProcessor
 from flashweb.settings import Settings, load_settings
 from flashweb.types import (
     FinishReason,
+    Grid,
     ImagePart,
     PictureTimes,
     PixelPatches,
@@ -78,9 +79,10 @@ def user(*parts: str | bytes) -> list[dict[str, Any]]:
 
 
 class CountingLoader(MediaLoader):
-    """The real loader, with a count of the pictures it was asked for."""
+    """The real loader, with a count of the pictures it was asked for, and of those it only had to measure."""
 
     num_loaded = 0
+    num_measured = 0
 
     async def load(
         self,
@@ -90,6 +92,10 @@ class CountingLoader(MediaLoader):
     ) -> list[PixelPatches]:
         self.num_loaded += len(parts)
         return await super().load(parts, check_sizes, times)
+
+    async def grids(self, parts: Sequence[ImagePart]) -> list[Grid]:
+        self.num_measured += len(parts)
+        return await super().grids(parts)
 
 
 @dataclass

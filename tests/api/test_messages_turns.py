@@ -147,19 +147,24 @@ def test_a_document_of_text_is_told_under_its_title() -> None:
     assert message.text == "page 1\nLease\nRent: 5\nseen: \nHow much?" and message.parts[4] == ImagePart(url="QUJD")
 
 
-async def test_a_document_that_nobody_here_reads_is_refused_in_anthropics_shape() -> None:
-    data = base64.b64encode(b"PK\x03\x04\xff\xfe a zip").decode()
-    document = {"type": "document", "source": {"type": "base64", "media_type": "application/pdf", "data": data}}
-    asked = {"model": "glm-4.6v-flash", "max_tokens": 9, "messages": [turn("user", document)]}
+async def test_a_documents_bytes_decide_and_those_of_nothing_we_read_are_a_400_in_anthropics_shape() -> None:
     async with open_house(ScriptedEngine()) as house:
-        response = await house.post(asked, "/v1/messages")
-    assert response.status_code in (400, 415) and response.json()["error"]["type"] == "invalid_request_error"
+        answers = []
+        for data in (png(), b"%PNG\0\1\2"):
+            source = {"type": "base64", "media_type": "application/pdf", "data": base64.b64encode(data).decode()}
+            document = {"type": "document", "source": source}
+            asked = {"model": "glm-4.6v-flash", "max_tokens": 9, "messages": [turn("user", document)]}
+            answers.append(await house.post(asked, "/v1/messages"))
+        ((prompt, _, _),) = house.engine.asked
+    picture, nothing = answers
+    assert picture.status_code == 200 and len(prompt.spans) == 1
+    assert nothing.status_code == 400 and nothing.json()["error"]["type"] == "invalid_request_error"
 
 
 BEGUN = turn("user", "q"), turn("assistant", "It is")
 WRONG: list[tuple[tuple[dict[str, Any], ...], dict[str, Any], str]] = [
     ((turn("user", {"type": "video"}),), {}, "messages[0].content[0].type must be text, image"),
-    ((turn("user", {"type": "image", "source": {"type": "file", "file_id": "f"}}),), {}, "must be base64 or url"),
+    ((turn("user", {"type": "image", "source": {"type": "path", "path": "f"}}),), {}, "must be base64, url or file"),
     ((turn("user", {"type": "image", "source": {"type": "base64"}}),), {}, "source.data is missing"),
     ((turn("user", use()),), {}, "messages[0].content[0]: tool_use blocks do not belong"),
     ((turn("assistant", PICTURE),), {}, "image blocks do not belong"),

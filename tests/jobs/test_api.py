@@ -185,7 +185,6 @@ REFUSED_FILES: list[tuple[str, bytes, dict[str, str], int, str | None]] = [
     ("user_data", bytes(5000), {}, 413, "file_too_large"),
     ("user_data", b"x", {"expires_after[anchor]": "created_at", "expires_after[seconds]": "5"}, 400, None),
     ("user_data", b"x", {"expires_after[anchor]": "created_at"}, 400, None),
-    ("user_data", b"x", {"owner": "bob"}, 400, None),
 ]
 
 
@@ -196,6 +195,18 @@ async def test_a_file_that_is_refused_leaves_nothing(tmp_path: Path) -> None:
             assert (response.status_code, response.json()["error"]["code"]) == (status, code), response.text
         assert not list((tmp_path / "files").glob("*"))
         assert (await house.client.get("/v1/files")).json()["data"] == []
+
+
+async def test_a_field_that_nobody_knows_is_named_and_decides_nothing(tmp_path: Path) -> None:
+    async with open_shop(tmp_path, runs=False, **KEYS) as house:
+        kept = await upload(house, b"x", "user_data", fields={"owner": "bob"}, headers=ADA)
+        assert kept.status_code == 200 and kept.headers["x-flashweb-warning"] == "ignored unknown fields: owner"
+        assert (await house.client.get(f"/v1/files/{kept.json()['id']}", headers=BOB)).status_code == 404
+        lines = (await upload(house, jsonl(line("a")), headers=ADA)).json()["id"]
+        body = {"input_file_id": lines, "endpoint": "/v1/chat/completions", "owner": "bob"}
+        made = await house.post(body, "/v1/batches", headers=ADA)
+        assert made.status_code == 200 and made.headers["x-flashweb-warning"] == "ignored unknown fields: owner"
+        assert (await house.client.get(f"/v1/batches/{made.json()['id']}", headers=BOB)).status_code == 404
 
 
 async def test_a_callers_files_together_have_a_bound(tmp_path: Path) -> None:

@@ -17,7 +17,8 @@ from flashweb.api.error_handlers import json_response
 from flashweb.api.exchange import exchange_of
 from flashweb.api.files import page
 from flashweb.api.openapi import json_body
-from flashweb.api.parse import parse_body
+from flashweb.api.parse import read_document, validated
+from flashweb.api.unknown_fields import unknown_names, warning_headers
 from flashweb.errors import Conflict, InvalidRequest, ObjectNotFound
 from flashweb.jobs import Job, JobQueue, NewJob
 from flashweb.jobs.batches import KIND, Batches
@@ -60,7 +61,8 @@ def batches_router(queue: JobQueue, files: FileStore, batches: Batches) -> APIRo
     async def create(request: Request) -> Response:
         """The input is validated in the background: what is wrong with a line is told in `errors`. Its requests run
         while the server has room, after the interactive ones, each once."""
-        asked = parse_body(await read_json_body(request), wire.BatchRequest)
+        document = read_document(await read_json_body(request))
+        asked = validated(document, wire.BatchRequest)
         _check_endpoint(asked.endpoint)
         seconds = _window_seconds(asked.completion_window)
         owner = owner_of(request)
@@ -87,7 +89,8 @@ def batches_router(queue: JobQueue, files: FileStore, batches: Batches) -> APIRo
             batches.input_path(id).unlink(missing_ok=True)
             raise
         queue.news.set()
-        return json_response(batch_out(await find(request, id)))
+        warnings = warning_headers(unknown_names(document, wire.BatchRequest))
+        return json_response(batch_out(await find(request, id)), headers=warnings)
 
     @router.get(
         "",

@@ -12,6 +12,7 @@ from flashweb.api.caller import owner_of
 from flashweb.api.error_handlers import json_response
 from flashweb.api.forms import Form, FormRules, is_form, read_form
 from flashweb.api.parse import parse_document
+from flashweb.api.unknown_fields import warning_headers
 from flashweb.api.uploads import PATH
 from flashweb.errors import InvalidRequest, UnsupportedMediaType
 from flashweb.jobs.files import FileStore, StoredFile, check_purpose
@@ -84,7 +85,8 @@ def files_router(files: FileStore, storage: StorageSettings) -> APIRouter:
             purpose, expires = _asked(form)
             seconds = expires.seconds if expires else storage.keep_days * DAY if purpose == "batch" else None
             kept = await incoming.finish(purpose, form.file_names[0], seconds)
-        return json_response(file_out(kept))
+        unknown = [name for name in form.fields if name not in _FIELDS]
+        return json_response(file_out(kept), headers=warning_headers(unknown))
 
     @router.get(
         "",
@@ -170,11 +172,6 @@ def file_out(file: StoredFile) -> dict[str, Any]:
 
 def _asked(form: Form) -> tuple[str, wire.ExpiresAfter | None]:
     """The form's purpose and life. Raises InvalidRequest."""
-    unknown = [name for name in form.fields if name not in _FIELDS]
-    if unknown:
-        raise InvalidRequest(
-            f"The form's field {unknown[0][:60]!r} is not offered; leave it out.", param=unknown[0][:60]
-        )
     texts = {name: values[0] for name, values in form.fields.items()}
     purpose = check_purpose(texts.get("purpose"))
     life: dict[str, Any] = {

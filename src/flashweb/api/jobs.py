@@ -14,7 +14,7 @@ from flashweb.api import job_schemas as wire
 from flashweb.api.caller import background_of, owner_of
 from flashweb.api.error_handlers import json_response
 from flashweb.api.exchange import exchange_of
-from flashweb.errors import Conflict, ObjectNotFound
+from flashweb.errors import Conflict, FlashwebError, ObjectNotFound
 from flashweb.jobs import Item, ItemState, Job, JobQueue, NewJob
 from flashweb.jobs.records import JobState
 from flashweb.jobs.requests import KIND, SavedRequest
@@ -92,7 +92,7 @@ def jobs_router(queue: JobQueue) -> APIRouter:
         told: dict[str, Any] = msgspec.json.decode(item.result)
         headers = {"x-flashweb-request-id": told.get("request_id", "")}
         if "status_code" not in told:
-            return json_response({"error": {"type": "server_error", "param": None, **told["error"]}}, 500)
+            raise FlashwebError(told["error"]["message"], code=told["error"]["code"])
         return json_response(told["body"], told["status_code"], headers)
 
     @router.delete(

@@ -24,7 +24,7 @@ from flashweb.api.messages_out_schemas import MessageOut, MessageStreamEvent, To
 from flashweb.api.messages_schemas import CountTokensRequest, MessagesRequest
 from flashweb.api.openapi import json_body, json_or_stream
 from flashweb.api.parse import read_document, validated
-from flashweb.api.unknown_fields import unknown_names, warning_headers
+from flashweb.api.unknown_fields import refuse_harmful, unknown_names, warning_headers
 from flashweb.errors import InvalidRequest
 from flashweb.names import ModelNames
 from flashweb.pipeline import Pipeline
@@ -95,6 +95,7 @@ def messages_router(pipeline: Pipeline, names: ModelNames, settings: Settings) -
 
 
 def _refuse(document: Mapping[str, Any]) -> None:
+    refuse_harmful(document)
     for name, reason in _NOT_OFFERED.items():
         if document.get(name):
             raise InvalidRequest(

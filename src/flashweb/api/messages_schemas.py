@@ -76,7 +76,9 @@ class PlainTextSource(_Wire):
 
 
 ImageSource = Annotated[
-    Annotated[Base64Source, Tag("<base64>")] | Annotated[UrlSource, Tag("<url>")],
+    Annotated[Base64Source, Tag("<base64>")]
+    | Annotated[UrlSource, Tag("<url>")]
+    | Annotated[UploadedSource, Tag("<file>")],
     _by_type("image_source_type", "unknown source"),
 ]
 

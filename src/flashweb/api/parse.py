@@ -103,7 +103,7 @@ _KINDS = {
     "block_type": "text, image, document, tool_use, tool_result, thinking or redacted_thinking",
     "inner_block_type": "text or image",
     "result_block_type": "text, image or document",
-    "image_source_type": "base64 or url",
+    "image_source_type": "base64, url or file",
     "document_source_type": "base64, url, file, text or content",
 }
 

@@ -13,9 +13,9 @@ from flashweb.api.chat import read_json_body
 from flashweb.api.convert import to_chat
 from flashweb.api.error_handlers import json_response
 from flashweb.api.openapi import json_body
-from flashweb.api.parse import parse_body, read_document, validated
+from flashweb.api.parse import read_document, validated
 from flashweb.api.token_schemas import DetokenizeOut, DetokenizeRequest, TokenizeOut, TokenizeRequest
-from flashweb.api.unknown_fields import unknown_names, warning_headers
+from flashweb.api.unknown_fields import refuse_harmful, unknown_names, warning_headers
 from flashweb.errors import InvalidRequest
 from flashweb.names import ModelNames
 from flashweb.pipeline import Pipeline
@@ -54,6 +54,7 @@ def tokens_router(pipeline: Pipeline, names: ModelNames, settings: Settings) -> 
                 ids = await pipeline.tokenize(wire.prompt, prefix=wire.add_special_tokens is not False)
                 known: type[Any] = TokenizeRequest
             else:
+                refuse_harmful(document)
                 ids = await pipeline.prompt_ids(_chat_of(document, settings, owner_of(request)))
                 known = schemas.ChatRequest
         body = {
@@ -76,14 +77,16 @@ def tokens_router(pipeline: Pipeline, names: ModelNames, settings: Settings) -> 
     async def detokenize(request: Request) -> Response:
         """Control tokens are written by their names, bytes that are no character as U+FFFD."""
         with pipeline.admit():
-            wire = parse_body(await read_json_body(request), DetokenizeRequest)
+            document = read_document(await read_json_body(request))
+            wire = validated(document, DetokenizeRequest)
             names.check(wire.model)
             highest = max(wire.tokens, default=0)
             if highest >= pipeline.num_tokens:
                 raise InvalidRequest(
                     f"tokens: there is no token {highest}; ids are below {pipeline.num_tokens}.", param="tokens"
                 )
-            return json_response({"prompt": pipeline.text_of(wire.tokens)})
+            warnings = warning_headers(unknown_names(document, DetokenizeRequest))
+            return json_response({"prompt": pipeline.text_of(wire.tokens)}, headers=warnings)
 
     return router
 

@@ -89,9 +89,11 @@ class Responses:
 
     async def count(self, request: Request) -> Response:
         with self.pipeline.admit():
-            asked, _ = await _read(request, wire.InputTokensRequest)
+            asked, document = await _read(request, wire.InputTokensRequest)
+            # What the answer would take is no unknown field of the count of its prompt.
+            warnings = warning_headers(unknown_names(document, wire.ResponseRequest))
             number = await self.turns.count(asked, owner_of(request))
-        return json_response({"object": "response.input_tokens", "input_tokens": number})
+        return json_response({"object": "response.input_tokens", "input_tokens": number}, headers=warnings)
 
     async def retrieve(self, request: Request, id: str, *, stream: bool, after: int) -> Response:
         owner = owner_of(request)
