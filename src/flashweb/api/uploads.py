@@ -18,9 +18,9 @@ class ByUpload:
     """The one layer for uploads, the other for everything else."""
 
     def __init__(self, usual: ASGIApp, upload: ASGIApp) -> None:
-        self._usual = usual
+        self.app = usual
         self._upload = upload
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         is_upload = scope["type"] == "http" and scope["path"] == PATH and scope["method"] == "POST"
-        await (self._upload if is_upload else self._usual)(scope, receive, send)
+        await (self._upload if is_upload else self.app)(scope, receive, send)
