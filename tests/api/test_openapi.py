@@ -9,14 +9,34 @@ import jsonschema
 import pytest
 from fastapi.openapi.models import OpenAPI
 
-from flashweb.api import admin_schemas, picture_schemas, schemas
+from flashweb.api import (
+    admin_schemas,
+    completion_schemas,
+    job_schemas,
+    messages_out_schemas,
+    messages_schemas,
+    picture_schemas,
+    schemas,
+    token_schemas,
+)
 from flashweb.api.answer_examples import ANSWERS
+from flashweb.api.dialect_examples import FIELDS
 from flashweb.api.examples import CHAT_FIELDS, CHAT_REQUESTS
+from flashweb.api.responses import told, wire
 from flashweb.api.schemas import MAX_TOKENS, ChatRequest
 from tests.api.routes import description, framework
 from tests.house import ScriptedEngine, data_url, open_house, png
 
 NAMES_ENOUGH = {"type", "role", "object", "owned_by"}  # one fixed value each
+WIRE_MODELS = (
+    schemas, picture_schemas, admin_schemas, completion_schemas, messages_schemas, messages_out_schemas, token_schemas,
+    wire, told, job_schemas,
+)  # fmt: skip
+
+
+def model_of(name: str) -> Any:
+    (model,) = {getattr(module, name) for module in WIRE_MODELS if hasattr(module, name)}
+    return model
 
 
 @pytest.fixture
@@ -66,8 +86,20 @@ def resolved(document: dict[str, Any], part: dict[str, Any]) -> dict[str, Any]:
     return part
 
 
+# What is kept for callers; it asks the model nothing by itself, so neither has it a place that the operator could end.
+KEPT = ("/v1/files", "/v1/batches", "/api/jobs", "/v1/responses/{")
+# What counts tokens or spells them: a place in the queue, but no model answers.
+COUNTS = {"/v1/messages/count_tokens", "/v1/responses/input_tokens", "/tokenize", "/detokenize"}
+# A list's `after`, a batch's input file; and what has ended already, or not yet.
+NAMES_IN_THE_REQUEST = {("get", "/v1/files"), ("get", "/v1/batches"), ("post", "/v1/batches")}
+DEPENDS_ON_ITS_STATE = {("post", "/v1/batches/{batch_id}/cancel"), ("get", "/api/jobs/{job_id}/result")}
+LATER = {("post", "/api/scenes/{name}")}
 OPEN = {"/health", "/v1/health", "/health/ready", "/health/live"}
 QUIET = OPEN | {"/metrics"}  # neither timed nor, with the operator's own, counted
+
+
+def is_asked(path: str, method: str) -> bool:
+    return method == "post" and not path.startswith(KEPT)
 
 
 def test_every_route_lists_each_error_that_it_can_answer(document: dict[str, Any]) -> None:
@@ -78,7 +110,10 @@ def test_every_route_lists_each_error_that_it_can_answer(document: dict[str, Any
         wanted |= {403} if "/admin/" in path else set()
         wanted |= {429, 503} if path not in QUIET and "/admin/" not in path else set()
         wanted |= {503} if path in OPEN else set()
-        wanted |= {404, 409} if method == "post" else {404} if "{" in path else set()
+        wanted |= {404, 409} if is_asked(path, method) else {404} if "{" in path else set()
+        wanted |= {404} if (method, path) in NAMES_IN_THE_REQUEST else set()
+        wanted |= {409} if (method, path) in DEPENDS_ON_ITS_STATE else set()
+        wanted |= {202} if (method, path) in LATER else set()
         wanted |= {507} if path.endswith("/infer") else set()
         assert statuses == wanted, f"{method} {path}: {statuses ^ wanted}"
 
@@ -91,17 +126,23 @@ def test_every_response_names_its_headers_and_every_error_its_own_shape(document
             assert all(header["description"] for header in headers.values())
             wanted = {"x-request-id"}
             wanted |= set() if path in QUIET else {"openai-processing-ms"}
-            wanted |= {"server-timing"} if method == "post" else set()
-            wanted |= {"x-flashweb-model", "x-flashweb-warning"} if (method, status) == ("post", "200") else set()
+            wanted |= {"request-id"} if path.startswith("/v1/messages") else set()
+            wanted |= {"server-timing"} if is_asked(path, method) and status != "202" else set()
+            is_answer = is_asked(path, method) and status == "200"
+            wanted |= {"x-flashweb-model"} if is_answer and path not in COUNTS else set()
+            wanted |= {"x-flashweb-warning"} if "requestBody" in operation and status == "200" else set()
+            wanted |= {"location", "preference-applied"} if status == "202" else set()
+            wanted |= {"x-flashweb-request-id"} if path.endswith("/result") and status == "200" else set()
             limits = {f"x-ratelimit-{word}-requests" for word in ("limit", "remaining", "reset")}
             wanted |= limits if is_counted else set()
             by_status = {"401": "www-authenticate", "409": "x-should-retry", "429": "retry-after", "503": "retry-after"}
             if status in by_status and path != "/health/live":
                 wanted.add(by_status[status])
             assert headers.keys() == wanted, f"{method} {path} {status}"
-            if status != "200" and (path not in OPEN or status != "503"):
+            if status not in ("200", "202") and (path not in OPEN or status != "503"):
                 shape = "InferError" if path.endswith("/infer") else "ErrorBody"
                 shape = "DetailErrorBody" if path.startswith("/api/") else shape
+                shape = "MessagesError" if path.startswith("/v1/messages") else shape
                 content = response["content"]["application/json"]
                 assert content["schema"]["$ref"].endswith(f"/{shape}"), f"{method} {path} {status}"
                 example = resolved(document, content["examples"]["typical"])["value"]
@@ -121,6 +162,7 @@ def test_every_body_and_answer_has_an_example_that_fits_its_schema(document: dic
     for path, method, operation in operations_of(document):
         bodies = [*operation.get("requestBody", {}).get("content", {}).items()]
         bodies += operation["responses"]["200"].get("content", {}).items()
+        bodies += operation["responses"].get("202", {}).get("content", {}).items()
         assert bodies, f"{method} {path} says nothing"
         for kind, content in bodies:
             if kind in ("text/event-stream", "multipart/form-data"):  # described by the schemas of their parts
@@ -137,15 +179,22 @@ def test_every_body_and_answer_has_an_example_that_fits_its_schema(document: dic
 
 @pytest.mark.parametrize("name", ANSWERS)
 def test_every_example_of_an_answer_fits_its_wire_model(name: str) -> None:
-    model = getattr(picture_schemas, name, None) or getattr(schemas, name, None) or getattr(admin_schemas, name)
-    model.model_validate(ANSWERS[name])
+    model_of(name).model_validate(ANSWERS[name])
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_every_example_of_a_field_of_a_dialect_fits_its_wire_model(name: str) -> None:
+    model = model_of(name)
+    model.model_validate({field: FIELDS[name][field] for field in model.model_fields})
 
 
 def test_every_field_of_every_request_has_an_example_and_every_form_has_files(document: dict[str, Any]) -> None:
     models = document["components"]["schemas"]
-    for name in ("CompletionRequest", "InferenceRequest", "PromptRequest", "SceneRequest"):
+    for name in FIELDS:
         fields = models[name]["properties"]
         assert not [field for field, schema in fields.items() if not schema.get("examples")], name
+        if not issubclass(model_of(name), picture_schemas.PicturesIn):
+            continue
         form = models[name.replace("Request", "Form")]["properties"]
         assert form.keys() == fields.keys() | {"file"}
         assert form["image"]["items"] == form["file"]["items"] == {"type": "string", "format": "binary"}
@@ -161,13 +210,23 @@ def test_every_parameter_is_described_and_has_an_example(document: dict[str, Any
 def test_streams_are_described_by_their_events(document: dict[str, Any]) -> None:
     chunks = {
         "/v1/chat/completions": "ChatCompletionChunk",
+        "/v1/completions": "TextCompletionChunk",
         "/v1/multimodal/completions": "MultimodalCompletionChunk",
         "/v1/multimodal/completions-multipart": "MultimodalCompletionChunk",
     }
-    for path, _, operation in operations_of(document):
+    named = {  # events with names, errors among them; no [DONE] ends these
+        ("post", "/v1/messages"): "MessageStreamEvent",
+        ("post", "/v1/responses"): "ResponseEvent",
+        ("get", "/v1/responses/{response_id}"): "ResponseEvent",
+    }
+    for path, method, operation in operations_of(document):
         stream = operation["responses"]["200"].get("content", {}).get("text/event-stream")
-        assert (stream is not None) == (path in chunks)
-        if stream is not None:
+        assert (stream is not None) == (path in chunks or (method, path) in named)
+        if (method, path) in named:
+            properties = stream["schema"]["properties"]
+            assert properties["data"]["contentSchema"]["$ref"].endswith(f"/{named[method, path]}")
+            assert properties["event"]["type"] == "string" and "DONE" not in str(stream)
+        elif stream is not None:
             piece, end = stream["schema"]["properties"]["data"]["anyOf"]
             names = [ref["$ref"].rpartition("/")[2] for ref in piece["contentSchema"]["anyOf"]]
             assert names == [chunks[path], "ErrorBody"] and end["const"] == "[DONE]"

@@ -15,7 +15,7 @@ from flashweb.api.caller import owner_of
 from flashweb.api.chat import read_json_body
 from flashweb.api.error_handlers import json_response
 from flashweb.api.exchange import exchange_of
-from flashweb.api.files import page
+from flashweb.api.files import NO_SUCH_AFTER, page
 from flashweb.api.openapi import json_body
 from flashweb.api.parse import read_document, validated
 from flashweb.api.unknown_fields import unknown_names, warning_headers
@@ -37,8 +37,11 @@ MAX_WINDOW = 30 * 24 * 3600
 BatchId = Annotated[
     str, Path(max_length=128, description="the batch's id", examples=["batch_0a1b2c3d4e5f60718293a4b5"])
 ]
-After = Annotated[str | None, Query(max_length=128, description="the page begins behind this one")]
-Limit = Annotated[int, Query(ge=1, le=100, description="at most so many")]
+After = Annotated[
+    str | None,
+    Query(max_length=128, description="the page begins behind this one", examples=["batch_0a1b2c3d4e5f60718293a4b5"]),
+]
+Limit = Annotated[int, Query(ge=1, le=100, description="at most so many", examples=[20])]
 
 
 def batches_router(queue: JobQueue, files: FileStore, batches: Batches) -> APIRouter:
@@ -55,6 +58,7 @@ def batches_router(queue: JobQueue, files: FileStore, batches: Batches) -> APIRo
         "",
         operation_id="createBatch",
         summary="Have a file of requests answered",
+        responses={404: {"description": "there is no such input file"}},
         openapi_extra=json_body(wire.BatchRequest),
         response_model=wire.BatchOut,
     )
@@ -97,6 +101,7 @@ def batches_router(queue: JobQueue, files: FileStore, batches: Batches) -> APIRo
         operation_id="listBatches",
         summary="List the batches",
         response_model=wire.BatchList,
+        responses=NO_SUCH_AFTER,
     )
     async def list_batches(request: Request, after: After = None, limit: Limit = 20) -> Response:
         """Those of the caller's own key, newest first."""
@@ -120,6 +125,7 @@ def batches_router(queue: JobQueue, files: FileStore, batches: Batches) -> APIRo
         "/{batch_id}/cancel",
         operation_id="cancelBatch",
         summary="Cancel a batch",
+        responses={409: {"description": "it has ended already"}},
         response_model=wire.BatchOut,
     )
     async def cancel(request: Request, batch_id: BatchId) -> Response:

@@ -19,13 +19,13 @@ _WORDS = {
     400: "the request cannot be served as it stands, or its host name is not this server's",
     401: "no API key, or one that this server does not know",
     403: "a key that is not for this",
-    404: "no such model, picture, path or id",
+    404: "no such model, picture, document, path or id",
     409: "the operator has ended this request; it is not to be sent again",
     413: "bytes or pixels over a limit",
     415: "a media type or an encoding nobody here reads",
     429: "over the rate limit",
     500: "our fault, or an answer of the model that is not what was promised (invalid_answer, incomplete_answer)",
-    503: "loading, full or shutting down",
+    503: "loading, full or shutting down, or what is kept cannot be reached",
     504: "the request took longer than its deadline",
     OUT_OF_MEMORY: "the device ran out of memory",
 }
@@ -43,6 +43,15 @@ _EXAMPLES: tuple[errors.FlashwebError, ...] = (
     errors.Overloaded("The server is full: 40 requests are running or waiting. Come back in 1s."),
     errors.DeadlineExceeded("The request took longer than 45 seconds, its deadline; ask for less."),
 )
+# What is kept for callers under ids of its own: it is found or not, and asks the model nothing by itself.
+_KEPT_PATHS = ("/v1/files", "/v1/batches", "/api/jobs", "/v1/responses/{")
+# What counts a prompt's tokens or spells them: a model has work, but answers nothing.
+_COUNT_PATHS = (MESSAGES_PATHS[1], "/v1/responses/input_tokens", "/tokenize", "/detokenize")
+_EXAMPLES_OF_KEPT: tuple[errors.FlashwebError, ...] = (
+    errors.ObjectNotFound("There is nothing with the id '4711' here; it may have been deleted.", param="id"),
+    errors.Conflict("It has ended already; there is nothing to cancel."),
+    errors.StorageUnavailable("The folder of this server's files cannot be used; come back later."),
+)
 
 
 def _header(description: str, kind: str = "string", *, always: bool = False, example: Any = None) -> dict[str, Any]:
@@ -54,6 +63,9 @@ def _header(description: str, kind: str = "string", *, always: bool = False, exa
 
 _HEADERS = {
     "x-request-id": _header("this request's name in the log", always=True, example="req_5f0c9d2e8a7b41c3d6e9f012"),
+    "request-id": _header(
+        "the same, under the name that Anthropic's clients know", always=True, example="req_5f0c9d2e8a7b41c3d6e9f012"
+    ),
     "openai-processing-ms": _header("from its head to its answer's", "integer", always=True, example=812),
     "server-timing": _header(
         "milliseconds by stage, of a request that had a place in the queue", example="decode;dur=3.1, total;dur=812.4"
@@ -92,7 +104,7 @@ def statuses_of(path: str, method: str, operation: dict[str, Any]) -> list[int]:
         found.add(403)
     if _is_counted(path, method):
         found |= {429, 503}  # 503: the place where they are counted is gone
-    if _is_work(operation):
+    if _is_work(path, operation):
         found |= {404, 409, 429, 503}
     if "{" in path:
         found.add(404)
@@ -108,8 +120,10 @@ def describe_layers(document: dict[str, Any], *, keys_required: bool) -> None:
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
             responses = operation["responses"]
-            for status in statuses_of(path, method.upper(), operation):
-                responses.setdefault(str(status), _error(path, status, parts["examples"]))
+            own = {int(status) for status in responses if int(status) >= 400}  # told by the route in its own words
+            for status in {*own, *statuses_of(path, method.upper(), operation)}:
+                told = responses.get(str(status), {})
+                responses[str(status)] = {**_error(path, status, parts["examples"]), **told}
             for status, response in responses.items():
                 names = _headers(path, method.upper(), operation, int(status))
                 headers = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
@@ -126,18 +140,21 @@ def _is_counted(path: str, method: str) -> bool:
     return not (_is_open(path, method) or path.startswith(UNCOUNTED))
 
 
-def _is_work(operation: dict[str, Any]) -> bool:
-    """Whether it asks the model: what has a body does, and nothing else."""
-    return "requestBody" in operation
+def _is_work(path: str, operation: dict[str, Any]) -> bool:
+    """Whether it asks the model: what has a body does, but a body that is only kept."""
+    return "requestBody" in operation and not path.startswith(_KEPT_PATHS)
 
 
 def _error(path: str, status: int, examples: dict[str, Any]) -> dict[str, Any]:
     """One response; its example goes among those that the description keeps once for all paths."""
-    name = _shape_name(path)
-    bodies = [body for found, body in (example_of(path, error) for error in _EXAMPLES) if found == status]
+    shape = name = _shape_name(path)
+    shown = _EXAMPLES
+    if path.startswith(_KEPT_PATHS):
+        shown, name = (*_EXAMPLES_OF_KEPT, *_EXAMPLES), f"{shape}OfKept"
+    bodies = [body for found, body in (example_of(path, error) for error in shown) if found == status]
     examples[f"{name}{status}"] = {"value": bodies[0]}
     content = {
-        "schema": {"$ref": f"#/components/schemas/{name}"},
+        "schema": {"$ref": f"#/components/schemas/{shape}"},
         "examples": {"typical": {"$ref": f"#/components/examples/{name}{status}"}},
     }
     return {"description": _WORDS[status], "content": {"application/json": content}}
@@ -160,11 +177,14 @@ def example_of(path: str, error: errors.FlashwebError) -> tuple[int, dict[str, A
 
 
 def _headers(path: str, method: str, operation: dict[str, Any], status: int) -> list[str]:
-    found = ["x-request-id"]
+    found = ["x-request-id", *(["request-id"] if path in MESSAGES_PATHS else [])]
     if not path.startswith(QUIET_PATHS):
         found.append("openai-processing-ms")
-    if _is_work(operation):
-        found += ["server-timing", *(("x-flashweb-model", "x-flashweb-warning") if status == 200 else ())]
+    if _is_work(path, operation):
+        found += ["server-timing"] if status != 202 else []  # answered later: no work yet
+        found += ["x-flashweb-model"] if status == 200 and path not in _COUNT_PATHS else []
+    if "requestBody" in operation and status == 200:
+        found.append("x-flashweb-warning")
     if _is_counted(path, method):
         found += _RATE
     if status in _OF_STATUS and not _is_open(path, method):  # health has its own words and headers for a 503

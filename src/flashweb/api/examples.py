@@ -132,6 +132,8 @@ PICTURE_FIELDS: dict[str, Any] = {
     "model": "glm-4.6v-flash",
     "image": _DOT.partition(",")[2],
     "image_url": "https://example.com/receipt.png",
+    "pages": "1-3",
+    "dpi": 144,
     "enhance": "text",
     "prompt": "What is in this image?",
     "max_tokens": 512,

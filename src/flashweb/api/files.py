@@ -53,11 +53,20 @@ _FORM = {
         },
     }
 }  # fmt: skip
+_BYTES: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}, "example": "hello"}
 FileId = Annotated[str, Path(max_length=128, description="the file's id", examples=["file-0a1b2c3d4e5f60718293a4b5"])]
-After = Annotated[str | None, Query(max_length=128, description="the page begins behind this one")]
-Limit = Annotated[int, Query(ge=1, le=10_000, description="at most so many")]
-Direction = Annotated[Literal["asc", "desc"], Query(description="by when they came: desc, the newest first")]
-PurposeFilter = Annotated[str | None, Query(max_length=64, description="only those of this purpose")]
+After = Annotated[
+    str | None,
+    Query(max_length=128, description="the page begins behind this one", examples=["file-0a1b2c3d4e5f60718293a4b5"]),
+]
+Limit = Annotated[int, Query(ge=1, le=10_000, description="at most so many", examples=[100])]
+Direction = Annotated[
+    Literal["asc", "desc"], Query(description="by when they came: desc, the newest first", examples=["desc"])
+]
+PurposeFilter = Annotated[
+    str | None, Query(max_length=64, description="only those of this purpose", examples=["batch"])
+]
+NO_SUCH_AFTER: dict[int | str, dict[str, Any]] = {404: {"description": "nothing has the id that `after` names"}}
 
 
 def files_router(files: FileStore, storage: StorageSettings) -> APIRouter:
@@ -93,6 +102,7 @@ def files_router(files: FileStore, storage: StorageSettings) -> APIRouter:
         operation_id="listFiles",
         summary="List the files",
         response_model=wire.FileList,
+        responses=NO_SUCH_AFTER,
     )
     async def list_files(
         request: Request, purpose: PurposeFilter = None, after: After = None, limit: Limit = 1000,
@@ -117,7 +127,7 @@ def files_router(files: FileStore, storage: StorageSettings) -> APIRouter:
         operation_id="downloadFile",
         summary="Download a file",
         responses={
-            200: {"description": "its bytes", "content": {"application/octet-stream": {"schema": wire_bytes()}}},
+            200: {"description": "its bytes", "content": {"application/octet-stream": _BYTES}},
         },
         response_class=Response,
     )
@@ -143,10 +153,6 @@ def files_router(files: FileStore, storage: StorageSettings) -> APIRouter:
         return json_response({"id": file_id, "object": "file", "deleted": True})
 
     return router
-
-
-def wire_bytes() -> dict[str, str]:
-    return {"type": "string", "format": "binary"}
 
 
 def page(found: list[dict[str, Any]], limit: int) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -147,11 +147,3 @@ class JobOut(BaseModel):
     expires_at: int | None = Field(description="when it is given up if it is not answered")
     ended_at: int | None = Field(description="when it was answered or ended, Unix seconds")
     result_url: str | None = Field(description="where the answer is, once there is one")
-
-
-BATCH_EXAMPLE: dict[str, Any] = {
-    "input_file_id": "file-0a1b2c3d4e5f60718293a4b5",
-    "endpoint": "/v1/chat/completions",
-    "completion_window": "24h",
-    "metadata": {"customer": "42"},
-}

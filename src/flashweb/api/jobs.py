@@ -11,6 +11,7 @@ from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
 from flashweb.api import job_schemas as wire
+from flashweb.api.answer_examples import ANSWERS
 from flashweb.api.caller import background_of, owner_of
 from flashweb.api.error_handlers import json_response
 from flashweb.api.exchange import exchange_of
@@ -20,6 +21,16 @@ from flashweb.jobs.records import JobState
 from flashweb.jobs.requests import KIND, SavedRequest
 
 PATH = "/api/jobs"
+# What a 202 says beside its job, for the API's description.
+LATER_HEADERS: dict[str, Any] = {
+    "location": {
+        "description": "where the job is", "required": True, "schema": {"type": "string"},
+        "example": f"{PATH}/job_0a1b2c3d4e5f60718293a4b5",
+    },
+    "preference-applied": {
+        "description": "respond-async", "required": True, "schema": {"type": "string"}, "example": "respond-async",
+    },
+}  # fmt: skip
 LIFE_SECONDS = 24 * 3600.0
 JobId = Annotated[str, Path(max_length=128, description="the job's id", examples=["job_0a1b2c3d4e5f60718293a4b5"])]
 
@@ -77,8 +88,14 @@ def jobs_router(queue: JobQueue) -> APIRouter:
         responses={
             200: {
                 "description": "the answer as it would have come at once; an error comes with its own status",
-                "content": {"application/json": {"schema": {"type": "object"}}},
+                "content": {"application/json": {"schema": {"type": "object"}, "example": ANSWERS["AuditOut"]}},
+                "headers": {
+                    "x-flashweb-request-id": {
+                        "description": "the x-request-id under which it was answered", "schema": {"type": "string"},
+                    }
+                },
             },
+            409: {"description": "there is no answer yet, or there will be none"},
         },
         response_class=Response,
     )

@@ -22,7 +22,7 @@ from flashweb.api.messages_answers import ANTHROPIC
 from flashweb.api.messages_in import chat_request
 from flashweb.api.messages_out_schemas import MessageOut, MessageStreamEvent, TokenCountOut
 from flashweb.api.messages_schemas import CountTokensRequest, MessagesRequest
-from flashweb.api.openapi import json_body, json_or_stream
+from flashweb.api.openapi import json_body, json_or_named_events
 from flashweb.api.parse import read_document, validated
 from flashweb.api.unknown_fields import refuse_harmful, unknown_names, warning_headers
 from flashweb.errors import InvalidRequest
@@ -37,6 +37,7 @@ _NOT_OFFERED: Mapping[str, str] = {
     "mcp_servers": "no other servers are called",
     "context_management": "earlier turns are not cut here; shorten the messages",
 }
+_EVENT_WORDS = "the JSON of an event; the last one is message_stop, or an error's"
 _IGNORED = {"cache_control"}  # every prompt is looked up in the prefix cache
 
 
@@ -48,7 +49,7 @@ def messages_router(pipeline: Pipeline, names: ModelNames, settings: Settings) -
         operation_id="createMessage",
         summary="Answer a conversation (Anthropic's Messages API)",
         openapi_extra=json_body(MessagesRequest),
-        responses=json_or_stream(MessageOut, MessageStreamEvent),
+        responses=json_or_named_events(MessageOut, MessageStreamEvent, _EVENT_WORDS),
         response_class=Response,
     )
     async def create_message(request: Request) -> Response:

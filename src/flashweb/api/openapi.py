@@ -22,7 +22,8 @@ from flashweb.api import (
 )
 from flashweb.api.answer_examples import ANSWERS
 from flashweb.api.described_layers import describe_layers
-from flashweb.api.examples import CHAT_FIELDS, PICTURE_FIELDS
+from flashweb.api.dialect_examples import BODIES, FIELDS
+from flashweb.api.examples import CHAT_FIELDS
 from flashweb.api.responses import told, wire
 
 _REF = "#/components/schemas/{model}"
@@ -52,41 +53,6 @@ _CHUNKS: tuple[type[BaseModel], ...] = (
     messages_out_schemas.MessagesError,
     told.ResponseEvent,
 )
-_PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
-_ASKED = {"prompt": "这张图是什么?", "image": _PIXEL}
-_ANTHROPIC_TURN = [
-    {
-        "role": "user",
-        "content": [
-            {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": _PIXEL}},
-            {"type": "text", "text": "What is in this image?"},
-        ],
-    }
-]
-_EXAMPLES: dict[str, dict[str, Any]] = {
-    "CompletionRequest": {"base64": {"value": {**_ASKED, "max_tokens": 64, "temperature": 0.7}}},
-    "InferenceRequest": {"raw": {"value": {**_ASKED, "raw": True}}},
-    "PromptRequest": {"base64": {"value": _ASKED}},
-    "TextCompletionRequest": {"text": {"value": {"prompt": "Green tea is", "max_tokens": 16, "temperature": 0}}},
-    "MessagesRequest": {
-        "picture": {"value": {"model": "glm-4.6v-flash", "max_tokens": 64, "messages": _ANTHROPIC_TURN}},
-        "begun": {
-            "value": {
-                "model": "glm-4.6v-flash",
-                "max_tokens": 64,
-                "stop_sequences": ["."],
-                "messages": [*_ANTHROPIC_TURN, {"role": "assistant", "content": "The picture shows"}],
-            }
-        },
-    },
-    "CountTokensRequest": {"picture": {"value": {"model": "glm-4.6v-flash", "messages": _ANTHROPIC_TURN}}},
-    "TokenizeRequest": {
-        "text": {"value": {"prompt": "Green tea is", "return_token_strs": True}},
-        "chat": {"value": {"messages": [{"role": "user", "content": "Hello!"}]}},
-    },
-    "DetokenizeRequest": {"tokens": {"value": {"tokens": [10, 11, 12]}}},
-    "SceneRequest": {"rules": {"value": {"image": _PIXEL, "rules": ["不允许出现价格"]}}},
-}
 _PICTURES = {"type": "array", "items": picture_schemas.FILE}
 _FILES = {
     "image": {**_PICTURES, "description": "one picture or several; base64 is read too"},
@@ -107,33 +73,38 @@ def json_body(
     model: type[BaseModel], examples: Mapping[str, tuple[str, dict[str, Any]]] | None = None
 ) -> dict[str, Any]:
     """`examples`: (summary, body) by name, where they are not among this file's own."""
-    shown = _EXAMPLES.get(model.__name__, {})
+    shown = BODIES.get(model.__name__, {})
     if examples is not None:
         shown = {name: {"summary": summary, "value": value} for name, (summary, value) in examples.items()}
     content: dict[str, Any] = {"schema": _ref(model), "examples": shown}
     return {"requestBody": {"required": True, "content": {"application/json": content}}}
 
 
-_CHUNK_WORDS = "the JSON of a chunk, or of an error once the stream has begun"
-
-
 def _event_of(chunk: type[BaseModel], words: str) -> dict[str, Any]:
-    """One server-sent event, in the way OpenAPI 3.2 describes those."""
-    piece = {
-        "type": "string",
-        "description": words,
-        "contentMediaType": "application/json",
-        "contentSchema": {"anyOf": [_ref(chunk), _ref(schemas.ErrorBody)]},
-    }
+    """One server-sent event of OpenAI's chats, in the way OpenAPI 3.2 describes those."""
+    piece = _json_text({"anyOf": [_ref(chunk), _ref(schemas.ErrorBody)]}, words)
     end = {"type": "string", "const": "[DONE]", "description": "the last event's"}
     return {"type": "object", "title": "Event", "properties": {"data": {"anyOf": [piece, end]}}, "required": ["data"]}
+
+
+def _named_event_of(event: type[BaseModel], words: str) -> dict[str, Any]:
+    """One of a dialect whose events have names; no `[DONE]` follows the last."""
+    name = {"type": "string", "description": "its data's type"}
+    properties = {"event": name, "data": _json_text(_ref(event), words)}
+    return {"type": "object", "title": "NamedEvent", "properties": properties, "required": ["event", "data"]}
+
+
+def _json_text(schema: dict[str, Any], words: str) -> dict[str, Any]:
+    return {
+        "type": "string", "description": words, "contentMediaType": "application/json", "contentSchema": schema,
+    }  # fmt: skip
 
 
 def asked_body(model: type[BaseModel], *, json: bool = True, form: bool = True) -> dict[str, Any]:
     """A body of pictures and texts, as JSON, as a form with files, or either."""
     content: dict[str, Any] = {}
     if json:
-        content["application/json"] = {"schema": _ref(model), "examples": _EXAMPLES.get(model.__name__, {})}
+        content["application/json"] = {"schema": _ref(model), "examples": BODIES.get(model.__name__, {})}
     if form:
         encoding = {name: {"contentType": "image/*"} for name in _FILES}
         content["multipart/form-data"] = {"schema": {"$ref": _REF.format(model=_form_of(model))}, "encoding": encoding}
@@ -155,17 +126,21 @@ def _forms(models: dict[str, Any]) -> None:
         models[form["title"]] = form
 
 
-def json_or_stream(
-    whole: type[BaseModel], chunk: type[BaseModel], words: str = _CHUNK_WORDS
+def json_or_stream(whole: type[BaseModel], chunk: type[BaseModel]) -> dict[int | str, dict[str, Any]]:
+    """The answer of a route whose streams end with `[DONE]`."""
+    return _whole_or(whole, _event_of(chunk, "the JSON of a chunk, or of an error once the stream has begun"))
+
+
+def json_or_named_events(
+    whole: type[BaseModel], event: type[BaseModel], words: str
 ) -> dict[int | str, dict[str, Any]]:
-    content = {"text/event-stream": {"schema": _event_of(chunk, words)}}
-    return {
-        200: {
-            "model": whole,
-            "description": "the answer, whole or as a stream of chunks",
-            "content": content,
-        }
-    }
+    """Of one whose events have names. `words` say which event is the last."""
+    return _whole_or(whole, _named_event_of(event, words))
+
+
+def _whole_or(whole: type[BaseModel], event: dict[str, Any]) -> dict[int | str, dict[str, Any]]:
+    words = "the answer, whole or as a stream of events"
+    return {200: {"model": whole, "description": words, "content": {"text/event-stream": {"schema": event}}}}
 
 
 def _drop_422(document: dict[str, Any]) -> None:
@@ -179,7 +154,7 @@ def _drop_422(document: dict[str, Any]) -> None:
 
 def _examples(models: dict[str, Any]) -> None:
     """A value for every field of a request, and a whole answer of every kind."""
-    for fields, request in ((CHAT_FIELDS, "ChatRequest"), *((PICTURE_FIELDS, model.__name__) for model in _BODIES[1:])):
+    for request, fields in {"ChatRequest": CHAT_FIELDS, **FIELDS}.items():
         properties = models[request]["properties"]
         for name in properties.keys() & fields.keys():
             properties[name]["examples"] = [fields[name]]

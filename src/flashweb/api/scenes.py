@@ -14,7 +14,7 @@ from flashweb.api.answer_examples import ANSWERS
 from flashweb.api.chat import Job, log_fields_of
 from flashweb.api.error_handlers import CLIENT_CLOSED_REQUEST, json_response
 from flashweb.api.job_schemas import JobOut
-from flashweb.api.jobs import answer_later, wants_later
+from flashweb.api.jobs import LATER_HEADERS, answer_later, wants_later
 from flashweb.api.multimodal import Maker
 from flashweb.api.openapi import asked_body
 from flashweb.api.pictures import Asked, read_asked, warnings_of
@@ -32,7 +32,12 @@ DEFAULT_MAX_TOKENS = 4096  # bounded by the context, as every answer is
 # An object has one right form and is to be repeatable: greedy, whatever the checkpoint's own sampling.
 GREEDY: Mapping[str, Any] = {"temperature": 0.0, "top_p": 1.0, "top_k": 0, "min_p": 0.0}
 Later = Annotated[
-    bool | None, Query(alias="async", description="true: answer later; the same as the header Prefer: respond-async")
+    bool | None,
+    Query(
+        alias="async",
+        description="true: answer later; the same as the header Prefer: respond-async",
+        examples=[True],
+    ),
 ]
 
 
@@ -89,7 +94,11 @@ def scenes_router(pipeline: Pipeline, names: ModelNames, settings: Settings, que
                     "text/plain": {"schema": {"type": "string"}, "example": "128.50, 39.99, 168.49"},
                 },
             },
-            202: {"model": JobOut, "description": "with ?async=true or Prefer: respond-async: the job to ask later"},
+            202: {
+                "model": JobOut,
+                "description": "with ?async=true or Prefer: respond-async: the job to ask later",
+                "headers": LATER_HEADERS,
+            },
         },
         response_class=Response,
     )

@@ -7,20 +7,20 @@ from collections.abc import AsyncGenerator
 from contextlib import ExitStack, aclosing
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Path, Query, Request
 from pydantic import BaseModel
 from starlette.responses import Response
 
 from flashweb.api.caller import owner_of
 from flashweb.api.chat import log_fields_of, read_json_body
 from flashweb.api.error_handlers import CLIENT_CLOSED_REQUEST, error_body, json_response
-from flashweb.api.openapi import json_body, json_or_stream
+from flashweb.api.openapi import json_body, json_or_named_events
 from flashweb.api.parse import read_document, validated
 from flashweb.api.responses import told, wire
 from flashweb.api.responses.answer import frame
 from flashweb.api.responses.chats import refuse_not_offered
 from flashweb.api.responses.examples import COUNTS, RESPONSES
-from flashweb.api.responses.items import page
+from flashweb.api.responses.items import MAX_LISTED, page
 from flashweb.api.responses.runs import BackgroundRuns, Step
 from flashweb.api.responses.turns import Turn, Turns
 from flashweb.api.sse import ClientGone, EventStream, until_gone
@@ -35,7 +35,24 @@ from flashweb.stored import SqliteResponses, StoredResponse
 PATH = "/v1/responses"
 POLL_SECONDS = (0.05, 0.5)  # between looks for further events of a background response, shortest and longest
 _EVENT_WORDS = "the JSON of an event; the last one is completed, incomplete or failed, or an error's"
-_Include = Annotated[list[str] | None, Query(alias="include[]", description="accepted; see each route")]
+_Include = Annotated[
+    list[str] | None,
+    Query(
+        alias="include[]",
+        description="accepted; see each route",
+        examples=[["message.input_image.image_url"]],
+    ),
+]
+_ResponseId = Annotated[str, Path(description="the response's id", examples=["resp_0a1b2c3d4e5f60718293a4b5"])]
+# Described alone where a value out of it is told in our own words (items.py).
+_Limit = Annotated[
+    int, Query(description="items of a page", examples=[20], json_schema_extra={"minimum": 1, "maximum": MAX_LISTED})
+]
+_Order = Annotated[
+    str,
+    Query(description="asc: oldest first; desc", examples=["desc"], json_schema_extra={"enum": ["asc", "desc"]}),
+]
+_ITEM = ["msg_0a1b2c3d4e5f60718293a4b5"]
 
 
 class Responses:
@@ -221,7 +238,7 @@ def responses_router(responses: Responses) -> APIRouter:
         operation_id="createResponse",
         summary="Answer an input, with pictures",
         openapi_extra=json_body(wire.ResponseRequest, RESPONSES),
-        responses=json_or_stream(told.ResponseOut, told.ResponseEvent, _EVENT_WORDS),
+        responses=json_or_named_events(told.ResponseOut, told.ResponseEvent, _EVENT_WORDS),
         response_class=Response,
     )
     async def create_response(request: Request) -> Response:
@@ -245,18 +262,25 @@ def responses_router(responses: Responses) -> APIRouter:
         "/{response_id}",
         operation_id="getResponse",
         summary="Retrieve a stored response",
-        responses=json_or_stream(told.ResponseOut, told.ResponseEvent, _EVENT_WORDS),
+        responses=json_or_named_events(told.ResponseOut, told.ResponseEvent, _EVENT_WORDS),
         response_class=Response,
     )
     async def get_response(
         request: Request,
-        response_id: str,
+        response_id: _ResponseId,
         include: _Include = None,
-        stream: Annotated[bool, Query(description="a background response's events instead")] = False,
+        stream: Annotated[
+            bool, Query(description="a background response's events instead", examples=[True])
+        ] = False,
         starting_after: Annotated[
-            int, Query(ge=-1, le=1 << 31, description="with stream: only events with a higher sequence_number")
+            int,
+            Query(
+                ge=-1, le=1 << 31, description="with stream: only events with a higher sequence_number", examples=[41]
+            ),
         ] = -1,
-        include_obfuscation: Annotated[bool | None, Query(description="accepted: events are never padded")] = None,
+        include_obfuscation: Annotated[
+            bool | None, Query(description="accepted: events are never padded", examples=[False])
+        ] = None,
     ) -> Response:
         """As it is now; log probabilities are there if they were asked for with the request."""
         return await responses.retrieve(request, response_id, stream=stream, after=starting_after)
@@ -268,7 +292,7 @@ def responses_router(responses: Responses) -> APIRouter:
         responses=answered(told.DeletedOut, "gone"),
         response_class=Response,
     )
-    async def delete_response(request: Request, response_id: str) -> Response:
+    async def delete_response(request: Request, response_id: _ResponseId) -> Response:
         """Its input and pictures too. One that runs is cancelled; what continues it can no longer be continued."""
         return await responses.delete(request, response_id)
 
@@ -279,7 +303,7 @@ def responses_router(responses: Responses) -> APIRouter:
         responses=answered(told.ResponseOut, "as it is now"),
         response_class=Response,
     )
-    async def cancel_response(request: Request, response_id: str) -> Response:
+    async def cancel_response(request: Request, response_id: _ResponseId) -> Response:
         """One that has ended stays as it was."""
         return await responses.cancel(request, response_id)
 
@@ -292,11 +316,11 @@ def responses_router(responses: Responses) -> APIRouter:
     )
     async def list_input_items(
         request: Request,
-        response_id: str,
-        limit: Annotated[int, Query(description="items of a page, 1 to 100")] = 20,
-        order: Annotated[str, Query(description="asc: oldest first; desc")] = "desc",
-        after: Annotated[str | None, Query(description="id of the item before the page")] = None,
-        before: Annotated[str | None, Query(description="id of the item behind the page")] = None,
+        response_id: _ResponseId,
+        limit: _Limit = 20,
+        order: _Order = "desc",
+        after: Annotated[str | None, Query(description="id of the item before the page", examples=_ITEM)] = None,
+        before: Annotated[str | None, Query(description="id of the item behind the page", examples=_ITEM)] = None,
         include: _Include = None,
     ) -> Response:
         """Those of its own input, not of the responses it continues. Pictures are null unless include has
