@@ -14,7 +14,7 @@ from flashweb.api.messages_schemas import MessagesRequest
 from flashweb.api.parse import parse_document
 from flashweb.errors import InvalidRequest
 from flashweb.types import Chat, ImagePart, Message, TextPart
-from tests.house import ScriptedEngine, open_house, processor
+from tests.house import ScriptedEngine, open_house, png, processor
 
 PICTURE = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "QUJD"}}
 LINK = {"type": "image", "source": {"type": "url", "url": "https://shop.example/a.png"}}
