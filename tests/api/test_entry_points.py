@@ -12,7 +12,7 @@ from typing import Any
 from flashweb.api.error_shapes import INFER_PATHS, MESSAGES_PATHS
 from flashweb.errors import EngineDied, FlashwebError
 from tests.api.routes import COUNTING, TAKING_A_PLACE, TEXT_ONLY, all_routes, send, ways_into, words_of
-from tests.house import CountingLoader, House, ScriptedEngine, open_house, png
+from tests.house import CountingLoader, House, ScriptedEngine, events_of, open_house, png
 
 API = Path(__file__).parents[2] / "src" / "flashweb" / "api"
 JSON = "application/json"
@@ -211,6 +211,31 @@ async def test_past_its_deadline_every_way_is_a_504_and_its_work_has_ended() -> 
     for (path, _), answer in zip(ANSWERING, answers, strict=True):
         assert answer.status_code == 504, f"{path}: {answer.text}"
         check_shape(path, answer.json(), 504)
+
+
+STREAMING = (
+    "/v1/chat/completions", "/v1/completions", "/v1/multimodal/completions", "/v1/messages", "/v1/responses",
+)  # fmt: skip
+
+
+async def test_past_its_deadline_a_begun_stream_ends_with_an_error_event_in_its_paths_words() -> None:
+    engine = ScriptedEngine("some words", max_num_seqs=len(STREAMING))
+    async with open_house(engine, server__request_timeout=0.3) as house:
+        house.engine.stay = True
+        answers = await asyncio.gather(*(send(house, path, JSON, stream=True) for path in STREAMING))
+        assert house.engine.num_running == 0 and house.pipeline.num_inside == 0
+    for path, answer in zip(STREAMING, answers, strict=True):
+        assert answer.status_code == 200, f"{path}: {answer.text}"
+        *events, last = events_of(answer.text)
+        if path == "/v1/responses":
+            assert last["type"] == "error" and last["code"] == "timeout" and "deadline" in last["message"]
+            assert [event["sequence_number"] for event in [*events, last]] == list(range(len(events) + 1))
+        elif path == "/v1/messages":
+            check_shape(path, last, 504)
+            assert last["error"]["type"] == "timeout_error" and len(events) > 1
+        else:
+            check_shape(path, events.pop(), 504)
+            assert last == "[DONE]" and events
 
 
 async def test_without_its_key_every_route_that_is_not_open_is_a_401() -> None:

@@ -47,8 +47,12 @@ class Broker:
             except psycopg.OperationalError:
                 return False
             return True
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+        with socket.socket() as probe:  # Redis listens while it still reads what it had
+            probe.settimeout(5)
+            if probe.connect_ex(("127.0.0.1", self.port)) != 0:
+                return False
+            probe.sendall(b"PING\r\n")
+            return probe.recv(64).startswith(b"+PONG")
 
     def stop(self) -> None:
         if self.process is not None:

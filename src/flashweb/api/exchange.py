@@ -43,8 +43,8 @@ class Exchange:
     per token, they need not go through every layer."""
 
     __slots__ = (
-        "before_head", "caller", "direct_send", "fields", "head", "headers", "is_quiet", "record", "refused_by",
-        "scope", "status", "_given",
+        "before_head", "caller", "direct_send", "fields", "head", "headers", "is_quiet", "last_words", "record",
+        "refused_by", "scope", "status", "_given",
     )  # fmt: skip
 
     def __init__(self, scope: Scope, send: Send, record: Record) -> None:
@@ -57,6 +57,7 @@ class Exchange:
         self.fields: dict[str, Any] = {}  # what the endpoint wants in the log
         self.headers: list[tuple[bytes, bytes]] = []  # for the answer's head
         self.before_head: Callable[[], Awaitable[None]] | None = None
+        self.last_words: Callable[[Exception], bytes] | None = None  # of a stream with words of its own
         self.head: Message | None = None  # once it went out
         self.status = NOBODY_LEFT
         # Of equal names the first counts, as for starlette.

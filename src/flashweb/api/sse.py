@@ -47,6 +47,9 @@ def named_event(data: dict[str, Any]) -> bytes:
 
 def error_event(scope: Scope, error: Exception) -> bytes:
     """The end of a stream that has begun and cannot go on, in the form that its path's callers know."""
+    last_words = exchange_of(scope).last_words
+    if last_words is not None:
+        return last_words(error)
     body = error_body(error)
     if scope["path"] not in MESSAGES_PATHS:
         return event(body) + DONE
@@ -124,7 +127,8 @@ class EventStream(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            self._send_piece = exchange_of(scope).direct_send
+            exchange = exchange_of(scope)
+            self._send_piece, exchange.last_words = exchange.direct_send, self._last_words
             with suppress(ClientGone):
                 await until_gone(receive, self._run(scope, receive, send))
         finally:
@@ -144,8 +148,7 @@ class EventStream(Response):
             if not self._started:
                 await error_response(error)(scope, receive, send)
                 return
-            last = error_event(scope, error) if self._last_words is None else self._last_words(error)
-            await self._write(send, last, is_last=True)
+            await self._write(send, error_event(scope, error), is_last=True)
         finally:
             if self._next_look is not None:
                 self._next_look.cancel()

@@ -95,9 +95,11 @@ class Responses:
                 await self.runs.submit(turn.stored(turn.body, document))
                 if not asked.stream:
                     return json_response(turn.body, headers=headers)
-                return self._stream(self._replay(turn.id, owner, -1), headers)
+                return self._replayed(turn.id, owner, -1, headers)
             if asked.stream:
-                return self._stream(self._events(turn, log_fields_of(request)), headers, place.pop_all())
+                last = _LastWords()
+                events = self._events(turn, log_fields_of(request), last)
+                return self._stream(events, headers, last, place.pop_all())
             try:
                 body = await until_gone(request.receive, self._whole(turn, log_fields_of(request)))
             except ClientGone:
@@ -122,7 +124,7 @@ class Responses:
                 "Only a background response can be streamed again; leave stream out to get the whole of this one.",
                 param="stream",
             )
-        return self._stream(self._replay(id, owner, after), {})
+        return self._replayed(id, owner, after, {})
 
     async def cancel(self, request: Request, id: str) -> Response:
         owner = owner_of(request)
@@ -154,10 +156,13 @@ class Responses:
         _note_usage(log_fields, turn.body)
         return turn.body
 
-    async def _events(self, turn: Turn, log_fields: dict[str, Any]) -> AsyncGenerator[bytes, None]:
+    async def _events(
+        self, turn: Turn, log_fields: dict[str, Any], last: _LastWords
+    ) -> AsyncGenerator[bytes, None]:
         async with aclosing(self.turns.events(turn)) as batches:
             async for events in batches:
                 if events:
+                    last.number += len(events)
                     yield b"".join(map(frame, events))
         _note_usage(log_fields, turn.body)
 
@@ -177,14 +182,18 @@ class Responses:
                 async for events in batches:
                     yield events, turn.body
 
-    async def _replay(self, id: str, owner: str, after: int) -> AsyncGenerator[bytes, None]:
+    def _replayed(self, id: str, owner: str, after: int, headers: dict[str, str]) -> EventStream:
+        last = _LastWords(after + 1)
+        return self._stream(self._replay(id, owner, last), headers, last)
+
+    async def _replay(self, id: str, owner: str, last: _LastWords) -> AsyncGenerator[bytes, None]:
         """A background response's events as they come into the store, from whichever process."""
         shortest, longest = POLL_SECONDS
         pause = shortest
         while True:
-            events, more = await self.store.events(id, owner, after)
+            events, more = await self.store.events(id, owner, last.number - 1)
             if events:
-                after += len(events)
+                last.number += len(events)
                 yield b"".join(events)
             elif not more:
                 return
@@ -192,7 +201,11 @@ class Responses:
             await asyncio.sleep(pause)
 
     def _stream(
-        self, events: AsyncGenerator[bytes, None], headers: dict[str, str], place: ExitStack | None = None
+        self,
+        events: AsyncGenerator[bytes, None],
+        headers: dict[str, str],
+        last: _LastWords,
+        place: ExitStack | None = None,
     ) -> EventStream:
         return EventStream(
             events,
@@ -200,7 +213,7 @@ class Responses:
             keep_alive_seconds=self.settings.server.stream_keep_alive,
             send_timeout_seconds=self.settings.server.send_timeout,
             on_end=(place or ExitStack()).close,
-            last_words=_last_words,
+            last_words=last,
         )
 
 
@@ -211,11 +224,17 @@ async def _read(request: Request, model: Any) -> tuple[Any, dict[str, Any]]:
     return validated(document, model), document
 
 
-def _last_words(error: Exception) -> bytes:
-    """Where a stream has begun, with a comment, but its response has not."""
-    told = error_body(error)["error"]
-    event = {"type": "error", "code": told["code"], "message": told["message"], "param": told["param"]}
-    return frame({**event, "sequence_number": 0})
+class _LastWords:
+    """Where a stream has begun and its response cannot tell of its own end: before its first event, or at the
+    deadline. `number` is the next event's."""
+
+    def __init__(self, number: int = 0) -> None:
+        self.number = number
+
+    def __call__(self, error: Exception) -> bytes:
+        told = error_body(error)["error"]
+        event = {"type": "error", "code": told["code"], "message": told["message"], "param": told["param"]}
+        return frame({**event, "sequence_number": self.number})
 
 
 def _note_usage(log_fields: dict[str, Any], body: dict[str, Any]) -> None:
