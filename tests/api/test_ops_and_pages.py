@@ -154,3 +154,15 @@ async def test_a_page_shows_a_strange_host_as_text_only() -> None:
 async def test_only_the_pages_own_files_are_served(name: str) -> None:
     async with open_house(ScriptedEngine()) as house:
         assert (await house.client.get(f"/static/{name}")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [("/v1/files", "GET, POST"), ("/v1/files/file-1", "DELETE, GET"), ("/v1/chat/completions", "POST"), ("/", "GET")],
+)
+async def test_a_wrong_method_is_told_every_right_one(path: str, allowed: str) -> None:
+    """Also where each method of a path is a route of its own."""
+    async with open_house(ScriptedEngine()) as house:
+        answer = await house.client.put(path)
+    assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
+    assert f"it takes {allowed}." in answer.json()["error"]["message"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -47,6 +48,23 @@ async def test_a_chat_has_the_tokens_that_its_answer_would_report() -> None:
             ((prompt, _, _),) = house.engine.asked
             assert counted["tokens"] == list(prompt.token_ids), more
             assert counted["count"] == answered["usage"]["prompt_tokens"]
+
+
+async def test_an_uploaded_picture_is_counted_as_the_same_picture_sent_along(tmp_path: Path) -> None:
+    asked = {"type": "input_text", "text": "what is it?"}
+    async with open_house(ScriptedEngine(), storage__data_dir=str(tmp_path)) as house:
+        form = {"files": {"file": ("a.png", png(300, 200), "image/png")}, "data": {"purpose": "vision"}}
+        id = (await house.client.post("/v1/files", **form)).json()["id"]  # type: ignore[arg-type]
+        numbers = []
+        for picture in ({"file_id": id}, {"image_url": data_url(png(300, 200))}):
+            messages = [{"role": "user", "content": [{"type": "input_image", **picture}, asked]}]
+            counted = await house.post({"input": messages}, "/v1/responses/input_tokens")
+            tokens = await tokens_of(house, messages=messages)
+            numbers.append((counted.json()["input_tokens"], tokens["count"]))
+        missing = [{"role": "user", "content": [{"type": "input_image", "file_id": "file-0"}]}]
+        gone = await house.post({"input": missing}, "/v1/responses/input_tokens")
+    assert numbers[0] == numbers[1]
+    assert gone.status_code == 404, gone.text
 
 
 async def test_a_picture_is_counted_from_its_header_alone_also_where_no_answer_would_fit() -> None:

@@ -6,6 +6,7 @@ Read from the layers' own tables, so that a route somebody adds is described wit
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from flashweb import errors
@@ -148,16 +149,19 @@ def _is_work(path: str, operation: dict[str, Any]) -> bool:
 def _error(path: str, status: int, examples: dict[str, Any]) -> dict[str, Any]:
     """One response; its example goes among those that the description keeps once for all paths."""
     shape = name = _shape_name(path)
-    shown = _EXAMPLES
-    if path.startswith(_KEPT_PATHS):
-        shown, name = (*_EXAMPLES_OF_KEPT, *_EXAMPLES), f"{shape}OfKept"
-    bodies = [body for found, body in (example_of(path, error) for error in shown) if found == status]
+    bodies = _bodies_of(_EXAMPLES, path, status)
+    if path.startswith(_KEPT_PATHS) and (of_kept := _bodies_of(_EXAMPLES_OF_KEPT, path, status)):
+        bodies, name = of_kept, f"{shape}OfKept"
     examples[f"{name}{status}"] = {"value": bodies[0]}
     content = {
         "schema": {"$ref": f"#/components/schemas/{shape}"},
         "examples": {"typical": {"$ref": f"#/components/examples/{name}{status}"}},
     }
     return {"description": _WORDS[status], "content": {"application/json": content}}
+
+
+def _bodies_of(shown: Sequence[errors.FlashwebError], path: str, status: int) -> list[dict[str, Any]]:
+    return [body for found, body in (example_of(path, error) for error in shown) if found == status]
 
 
 def _shape_name(path: str) -> str:

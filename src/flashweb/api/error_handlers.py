@@ -15,6 +15,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
+from starlette.routing import Match
 
 from flashweb import errors
 from flashweb.observe.work import current_work
@@ -43,6 +44,7 @@ STATUS: dict[type[Exception], tuple[int, str]] = {
     errors.FlashwebError: (500, "server_error"),
 }
 _HTTP_TYPES = {404: "not_found_error", 405: "invalid_request_error"}
+_METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
 _OUR_FAULT = "The server made a mistake with this request; the operator finds it in the log under the x-request-id."
 
 
@@ -114,18 +116,28 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
     """The router's own refusals: unknown path, wrong method."""
     assert isinstance(error, HTTPException)
     path, method = request.url.path[:100], request.method
-    code = None
+    headers, code = dict(error.headers or {}), None
     match error.status_code:
         case 404:
             message, code = f"There is no {method} {path!r} here; /docs lists what there is.", "not_found"
         case 405:
-            allowed = (error.headers or {}).get("Allow", "another method")
+            allowed = headers["Allow"] = ", ".join(_methods_at(request))
             message, code = f"{path!r} does not take {method}; it takes {allowed}.", "method_not_allowed"
         case _:
             message = str(error.detail)
     type_ = _HTTP_TYPES.get(error.status_code, "invalid_request_error" if error.status_code < 500 else "server_error")
     body = _noted(envelope(message, type_, code=code))
-    return json_response(body, error.status_code, dict(error.headers or {}))
+    return json_response(body, error.status_code, headers)
+
+
+def _methods_at(request: Request) -> list[str]:
+    """Whatever the path takes; the router names those of one route, and a path may have several."""
+    routes = request.app.routes
+    return [
+        method
+        for method in _METHODS
+        if any(route.matches({**request.scope, "method": method})[0] == Match.FULL for route in routes)
+    ]
 
 
 async def _on_validation_error(request: Request, error: Exception) -> Response:

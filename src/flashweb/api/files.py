@@ -127,7 +127,7 @@ def files_router(files: FileStore, storage: StorageSettings) -> APIRouter:
         operation_id="downloadFile",
         summary="Download a file",
         responses={
-            200: {"description": "its bytes", "content": {"application/octet-stream": _BYTES}},
+            200: {"description": "its bytes", "content": {"*/*": _BYTES}},
         },
         response_class=Response,
     )

@@ -106,8 +106,7 @@ class MediaLoader:
             return []
         times = times or PictureTimes()
         self._check_count(parts)
-        if any(part.file is not None for part in parts):
-            parts = await all_of([self._with_bytes(part) for part in parts])
+        parts = await self._with_files(parts)
         known = self._find_all(parts)
         if known is not None:
             self._check_known(known, check_sizes)
@@ -140,6 +139,7 @@ class MediaLoader:
         """The patch grids that `load` would give these pictures, from their headers alone: nothing is decoded and
         nothing kept. Raises what `load` does for what a header tells."""
         self._check_count(parts)
+        parts = await self._with_files(parts)
         known = self._find_all(parts)
         if known is not None:
             self._check_known(known, None)
@@ -157,6 +157,11 @@ class MediaLoader:
                 f"the request holds {num_pictures} pictures, the limit is {self.settings.max_images}; send fewer",
                 param="messages",
             )
+
+    async def _with_files(self, parts: Sequence[ImagePart]) -> Sequence[ImagePart]:
+        if any(part.file is not None for part in parts):
+            return await all_of([self._with_bytes(part) for part in parts])
+        return parts
 
     async def _with_bytes(self, part: ImagePart) -> ImagePart:
         """An uploaded file, as the picture it is; every other part as it stands."""
