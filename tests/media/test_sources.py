@@ -27,7 +27,7 @@ def b64(data: bytes) -> str:
 
 
 @given(st.text("AQgw+/=-_ \n%é", max_size=9))
-def test_the_fast_base64_decoder_is_as_strict_as_the_standard_librarys(text: str) -> None:
+def test_the_fast_base64_decoder_takes_plain_base64_and_nothing_that_the_standard_library_refuses(text: str) -> None:
     try:
         expected: bytes | None = binascii.a2b_base64(text, strict_mode=True)
     except ValueError:
@@ -36,7 +36,8 @@ def test_the_fast_base64_decoder_is_as_strict_as_the_standard_librarys(text: str
         found: bytes | None = sources._decode_as_sent(text, 0) if text else b""
     except ValueError:
         found = None
-    assert found == expected
+    is_plain = expected is not None and b64(expected) == text  # older Pythons take "AAAA=" too
+    assert found == expected if is_plain else found in (None, expected)
 
 
 @given(st.binary(min_size=1, max_size=300))
