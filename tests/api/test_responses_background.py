@@ -261,3 +261,12 @@ async def test_no_more_run_at_once_than_have_room_and_others_are_answered_meanwh
             await until(client, id, has("completed"))
         questions = [asked for asked in engine.asked if not asked[1].ignore_eos]
         assert len(questions) == 13
+
+
+async def test_a_background_response_is_background_work_in_the_engine(tmp_path: Path) -> None:
+    engine = ScriptedEngine("words")
+    async with server(tmp_path, engine) as client:
+        await until(client, await submit(client), has("completed"))
+        assert (await client.post(PATH, json={"input": "now"})).status_code == 200
+    # The first was the warm-up's.
+    assert [params.background for _, params, _ in engine.asked][-2:] == [True, False]

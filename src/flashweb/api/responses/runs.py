@@ -128,7 +128,8 @@ class BackgroundRuns:
         try:
             if stored.attempts > MAX_ATTEMPTS:
                 raise FlashwebError(f"The server broke off {MAX_ATTEMPTS} runs of this response.")
-            with open_work():
+            with open_work() as work:
+                work.background = True
                 async with aclosing(self._answer(stored)) as steps:
                     async for events, body in steps:
                         if not writer.num_events and not await self._store.begin(stored.id, body):
