@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from flashweb.output.reply import ReplySplitter
@@ -68,6 +68,7 @@ def test_a_tag_that_is_spelled_out_as_text_is_text() -> None:
 
 
 @given(st.text(alphabet=[*"ab \n", *MARKS.values()], max_size=40), cuts, st.booleans())
+@example(MARKS["<tool_call>"] + "\na" + MARKS["</tool_call>"], [], False)  # a line break before the name
 def test_any_cut_gives_the_same_split(text: str, cuts: list[int], thinking: bool) -> None:
     whole = split(text, list(range(len(text))), thinking=thinking, tools=TOOLS)
     assert split(text, cuts, thinking=thinking, tools=TOOLS) == whole

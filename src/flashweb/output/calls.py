@@ -67,9 +67,9 @@ class CallReader:
     def read_text(self, text: str) -> None:
         match self._where:
             case "name":
-                name, newline, rest = (self._text + text).partition("\n")
+                name, newline, rest = (self._text + text).lstrip().partition("\n")
                 self._text = name
-                if newline and name.strip():
+                if newline:
                     self._begin_arguments()
                     self.read_text(rest)
             case "value" if self._types == {"string"}:
