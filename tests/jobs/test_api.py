@@ -82,7 +82,7 @@ async def batch_of(house: House, data: bytes, endpoint: str = "/v1/chat/completi
     return response.json()  # type: ignore[no-any-return]
 
 
-async def until(house: House, id: str, *states: str, seconds: float = 20, headers: Any = None) -> dict[str, Any]:
+async def until(house: House, id: str, *states: str, seconds: float = 60, headers: Any = None) -> dict[str, Any]:
     async with asyncio.timeout(seconds):
         while True:
             found = (await house.client.get(f"/v1/batches/{id}", headers=headers)).json()
@@ -92,7 +92,7 @@ async def until(house: House, id: str, *states: str, seconds: float = 20, header
             await asyncio.sleep(0.02)
 
 
-async def wait_for(is_so: Callable[[], bool], seconds: float = 20) -> None:
+async def wait_for(is_so: Callable[[], bool], seconds: float = 60) -> None:
     async with asyncio.timeout(seconds):
         while not is_so():  # noqa: ASYNC110
             await asyncio.sleep(0.02)
