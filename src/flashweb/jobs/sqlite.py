@@ -10,6 +10,7 @@ from typing import Any
 
 from flashweb.jobs.folders import private_folder, storage_error
 from flashweb.jobs.sql import SCHEMA, SqlStore, Transaction
+from flashweb.wal import use_wal
 
 BUSY_SECONDS = 10.0  # for another process's transaction to end
 
@@ -33,7 +34,7 @@ class SqliteDriver:
             path.touch(mode=0o600)
             # Transactions are begun by hand, below.
             self._line = sqlite3.connect(path, BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-            self._line.execute("PRAGMA journal_mode=WAL")
+            use_wal(self._line, BUSY_SECONDS)
             self._line.execute("PRAGMA synchronous=NORMAL")
 
     def close(self) -> None:

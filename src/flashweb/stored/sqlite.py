@@ -21,6 +21,7 @@ import msgspec
 from flashweb.errors import ResponseNotFound, StorageUnavailable
 from flashweb.stored.pictures import Folder, Kept, left_out, put_back, taken_out
 from flashweb.stored.responses import RUNNING, StoredResponse
+from flashweb.wal import use_wal
 
 T = TypeVar("T")
 MAX_CHAIN = 1024  # responses of one conversation
@@ -209,7 +210,7 @@ class SqliteResponses:
             os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
             db = sqlite3.connect(self._path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
             try:
-                db.execute("PRAGMA journal_mode = WAL")
+                use_wal(db, BUSY_SECONDS)
                 db.execute("PRAGMA synchronous = NORMAL")
                 db.executescript(_SCHEMA)
                 self._db = db
