@@ -29,7 +29,13 @@ FILE_NAMES = ("image", "file")
 _LISTS = ("image", "image_url", "rules", "stop")  # fields of a form that may come more than once
 _SWITCHES = {"true": True, "false": False}
 # What a chat has and a question about pictures has not.
-_NOT_HERE = {"messages", "tools", "tool_choice", "functions", "function_call", "n"} | {
+_NOT_HERE = {
+    "messages",
+    "tools",
+    "tool_choice",
+    "functions",
+    "function_call",
+    "n",
     "prompt",
     "image",
     "image_url",

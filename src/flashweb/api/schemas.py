@@ -371,7 +371,7 @@ class AllowedTools(_Wire):
     allowed_tools: ToolChoiceSet
 
 
-def _choice_kind(value: Any) -> str | None:
+def choice_kind(value: Any) -> str | None:
     if isinstance(value, str):
         return "word"
     kind = value.get("type") if isinstance(value, dict) else getattr(value, "type", None)
@@ -382,7 +382,7 @@ ToolChoice = Annotated[
     Annotated[Literal["none", "auto", "required"], Tag("word")]
     | Annotated[NamedTool, Tag("function")]
     | Annotated[AllowedTools, Tag("allowed_tools")],
-    Discriminator(_choice_kind, custom_error_type="tool_choice_type", custom_error_message="unknown tool choice"),
+    Discriminator(choice_kind, custom_error_type="tool_choice_type", custom_error_message="unknown tool choice"),
 ]
 
 

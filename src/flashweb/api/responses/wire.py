@@ -136,18 +136,13 @@ class AllowedFunctions(_Wire):
     tools: Annotated[list[NamedFunction], Field(min_length=1, max_length=MAX_TOOLS)] = Field(description="those")
 
 
-def _choice_kind(value: Any) -> str | None:
-    if isinstance(value, str):
-        return "word"
-    kind = value.get("type") if isinstance(value, dict) else getattr(value, "type", None)
-    return kind if kind in ("function", "allowed_tools") else None
-
-
 ToolChoice = Annotated[
     Annotated[Literal["none", "auto", "required"], Tag("word")]
     | Annotated[NamedFunction, Tag("function")]
     | Annotated[AllowedFunctions, Tag("allowed_tools")],
-    Discriminator(_choice_kind, custom_error_type="tool_choice_type", custom_error_message="unknown tool choice"),
+    Discriminator(
+        schemas.choice_kind, custom_error_type="tool_choice_type", custom_error_message="unknown tool choice"
+    ),
 ]
 
 
