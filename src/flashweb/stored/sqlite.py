@@ -7,6 +7,7 @@ immediate transaction, the files of pictures included, so that no other process 
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import sqlite3
 import time
@@ -25,6 +26,7 @@ from flashweb.wal import use_wal
 
 T = TypeVar("T")
 MAX_CHAIN = 1024  # responses of one conversation
+log = logging.getLogger("flashweb.stored")
 BUSY_SECONDS = 10.0  # for another process's transaction
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS responses (
@@ -196,6 +198,7 @@ class SqliteResponses:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, work)
         except (sqlite3.Error, OSError) as error:
+            log.error("cannot use %s: %s", self._path, error)
             raise StorageUnavailable(
                 "The server's storage did not do its part (full, read-only or broken; the log has the reason). Send "
                 "store: false for an answer that is not kept, or come back later.",
