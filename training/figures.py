@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from itertools import permutations
 from typing import TYPE_CHECKING
 
-from training import content
+from training import content, marks
 from training.layouts.plan import Plan, Shape
-from training.page import QA
+from training.page import QA, Outline, box_text, counted
 
 if TYPE_CHECKING:
     from training.tasks import Asker
@@ -55,9 +55,20 @@ def _full(a: Asker, shape: Shape) -> str:
     return name_of(a.zh, shape.name, shape.colour)
 
 
+def which(plan: Plan, shape: str | None, colour: str | None) -> list[Shape]:
+    """The shapes of a kind and colour; None takes any."""
+    return [s for s in plan.shapes if shape in (None, s.name) and colour in (None, s.colour)]
+
+
 def count(plan: Plan, shape: str | None, colour: str | None) -> int:
     """How many shapes there are of a kind and colour; None counts any."""
-    return sum((shape is None or s.name == shape) and (colour is None or s.colour == colour) for s in plan.shapes)
+    return len(which(plan, shape, colour))
+
+
+def outline_of_shape(plan: Plan, shape: Shape) -> Outline:
+    """The corners of a drawn shape (see `marks.shape`), or points around it."""
+    corners = marks.shape_corners(shape.name, shape.x, shape.y, shape.radius)
+    return tuple((x / plan.width, y / plan.height) for x, y in corners)
 
 
 def shape_list(plan: Plan, zh: bool) -> str:
@@ -191,16 +202,21 @@ def _what(a: Asker) -> tuple[str | None, str | None]:
 
 
 def count_shapes(a: Asker) -> QA:
-    """By kind, by colour, by both, or all; higher numbers more often than they would come by themselves."""
+    """By kind, by colour, by both, or all; higher numbers more often than they would come by themselves.
+
+    The answer shows what it counts, a box each, and then says how many: at once, a small network is often off by one.
+    """
     what = _what(a)
     if a.r.random() < 0.55:
         what = max(what, _what(a), key=lambda one: count(a.plan, *one))
-    number = str(count(a.plan, *what))
-    return a.coloured("count", "count_shapes", number, name_of(a.zh, *what, plural=True))
+    outlines = tuple(outline_of_shape(a.plan, shape) for shape in which(a.plan, *what))
+    qa = a.coloured("count", "count_shapes", counted(map(box_text, outlines)), name_of(a.zh, *what, plural=True))
+    qa.outlines = outlines
+    return qa
 
 
 def compare(a: Asker) -> QA | None:
-    """Which of two kinds, of two colours, or of two kinds of one colour there are more of; often as many."""
+    """Which of two kinds, of two colours, or of two kinds of one colour there are more of; often as many. Counts both."""
     plan, mode = a.plan, a.r.random()
     whats: list[tuple[str | None, str | None]]
     if mode < 0.4:
@@ -214,10 +230,14 @@ def compare(a: Asker) -> QA | None:
     pairs = list(permutations(whats, 2))
     equal = [pair for pair in pairs if count(plan, *pair[0]) == count(plan, *pair[1])]
     one, other = a.r.choice(equal if equal and a.r.random() < 0.3 else pairs)
-    numbers = [count(plan, *one), count(plan, *other)]
+    outlines = [[outline_of_shape(plan, shape) for shape in which(plan, *what)] for what in (one, other)]
+    numbers = [len(places) for places in outlines]
     names = [name_of(a.zh, *what, plural=True) for what in (one, other)]
     answer = _SAME[0 if a.zh else 1] if numbers[0] == numbers[1] else names[numbers.index(max(numbers))]
-    return a.coloured("count", "compare_shapes", answer, *names)
+    shown = [f"{name} {counted(map(box_text, places))}" for name, places in zip(names, outlines, strict=True)]
+    qa = a.coloured("count", "compare_shapes", "\n".join([*shown, answer]), *names)
+    qa.outlines = tuple(outline for places in outlines for outline in places)
+    return qa
 
 
 # --- colours ---------------------------------------------------------------------------------------------------------

@@ -6,8 +6,9 @@ numpy only; knows neither how a page is drawn nor how it is learnt.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -58,8 +59,8 @@ class Sight:
 class QA:
     """One question and its bare answer; `task` is one of `TASKS`, `language` is "zh" or "en" (the question's).
 
-    `outlines` belong to the boxes of the answer, one each in order: with them the answer can follow a distortion of the
-    page (`moved`). `colours`: the answer names colours or depends on them, so they may change a little only.
+    `outlines` belong to the boxes of the answer, one each in order (of a count in any): with them the answer can follow
+    a distortion of the page (`moved`). `colours`: the answer names colours or depends on them, so they may change a little only.
     """
 
     task: str
@@ -97,6 +98,32 @@ def box_text(points: Sequence[tuple[float, float]]) -> str:
     return "[" + ",".join(str(max(0, min(999, round(1000 * value)))) for value in corners) + "]"
 
 
+def counted(boxes: Iterable[str]) -> str:
+    """The answer of a count: the boxes of what is counted, column by column from the left, and how many they are.
+
+    What stands nearly below another shares its column, so that the order can be seen on a page that leans a little.
+    """
+    left = sorted((tuple(map(int, re.findall(r"\d+", box))) for box in boxes), key=lambda b: b[0] + b[2])
+    columns: list[list[tuple[int, ...]]] = []
+    for box in left:
+        first = columns[-1][0] if columns else None
+        if first is not None and box[0] + box[2] - first[0] - first[2] < 0.7 * min(
+            box[2] - box[0], first[2] - first[0]
+        ):
+            columns[-1].append(box)
+        else:
+            columns.append([box])
+    ordered = [box for column in columns for box in sorted(column, key=lambda b: b[1] + b[3])]
+    shown = ", ".join(f"[{x1},{y1},{x2},{y2}]" for x1, y1, x2, y2 in ordered)
+    return f"{shown}: {len(ordered)}" if ordered else "0"
+
+
+def _counted_anew(line: str, boxes: Iterator[str]) -> str:
+    """The line with as many of the boxes as it has, in the order that they now have."""
+    number = len(BOX.findall(line))
+    return line[: line.index("[")] + counted(islice(boxes, number)) if number else line
+
+
 def moved(qa: QA, forward: npt.NDArray[np.float64], width: int, height: int) -> QA:
     """The question with every box of its answer where the map `forward` (pixels, drawn -> shown) puts its outline."""
     if not qa.outlines or np.array_equal(forward, np.eye(3)):
@@ -108,4 +135,6 @@ def moved(qa: QA, forward: npt.NDArray[np.float64], width: int, height: int) -> 
         boxes.append(box_text([(x / width, y / height) for x, y in shown.tolist()]))
     assert len(BOX.findall(qa.answer)) == len(boxes), qa
     left = iter(boxes)
+    if qa.task == "count":
+        return replace(qa, answer="\n".join(_counted_anew(line, left) for line in qa.answer.splitlines()))
     return replace(qa, answer=BOX.sub(lambda _: next(left), qa.answer))

@@ -376,11 +376,6 @@ def circle_outline(plan: Plan, x: float, y: float, radius: float) -> Outline:
     return tuple((px / plan.width, py / plan.height) for px, py in marks.polygon(x, y, radius, 16, 0.0))
 
 
-def shape_outline(plan: Plan, name: str, x: float, y: float, radius: float) -> Outline:
-    """The corners of a drawn shape (see `marks.shape`), or points around it."""
-    return tuple((px / plan.width, py / plan.height) for px, py in marks.shape_corners(name, x, y, radius))
-
-
 def shape_box(name: str, x: float, y: float, radius: float) -> Box:
     """Box of a drawn shape (see `marks.shape`)."""
     xs, ys = zip(*marks.shape_corners(name, x, y, radius), strict=True)
@@ -417,7 +412,7 @@ def _shape_box(a: Asker) -> QA | None:
     if not single:
         return None
     shape = a.r.choice(single)
-    outline = shape_outline(a.plan, shape.name, shape.x, shape.y, shape.radius)
+    outline = figures.outline_of_shape(a.plan, shape)
     only = figures.count(a.plan, shape.name, None) == 1 and a.r.random() < 0.3
     named = figures.name_of(a.zh, shape.name, None if only else shape.colour)
     qa = a.located("shape_box", [("", outline)], named)
@@ -553,9 +548,9 @@ TASKS: dict[str, tuple[Callable[[Asker], QA | None], float, float]] = {
 }  # fmt: skip
 _NEEDS_SHAPES = ("shapes", "position")
 _WEIGHT_BY_KIND = {
-    ("shapes", "amounts"): 6.0, ("shapes", "read"): 8.0, ("shapes", "count"): 420.0, ("shapes", "yesno"): 75.0,
+    ("shapes", "amounts"): 6.0, ("shapes", "read"): 8.0, ("shapes", "count"): 560.0, ("shapes", "yesno"): 75.0,
     ("shapes", "box"): 45.0, ("shapes", "audit"): 2.0, ("shapes", "describe"): 25.0, ("shapes", "shapes"): 40.0,
-    ("figures", "count"): 240.0, ("figures", "yesno"): 60.0, ("figures", "amounts"): 50.0, ("figures", "shapes"): 30.0,
+    ("figures", "count"): 320.0, ("figures", "yesno"): 60.0, ("figures", "amounts"): 50.0, ("figures", "shapes"): 30.0,
     ("coloured", "yesno"): 70.0, ("coloured", "colour"): 110.0, ("coloured", "amounts"): 5.0,
     ("poster", "audit"): 60.0, ("label", "audit"): 28.0, ("price_tag", "audit"): 24.0, ("label", "field"): 115.0,
     ("table", "field"): 100.0, ("invoice", "field"): 100.0, ("receipt", "field"): 120.0, ("menu", "field"): 140.0,

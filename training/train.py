@@ -262,6 +262,11 @@ class Feeder:
                 print(f"slot {slot} could not be pinned (status {int(status)}): copies will be slower", flush=True)
         return [{name: torch.from_numpy(array) for name, array in group.items()} for group in (shared, *passes)]
 
+    def wait_for_first(self) -> None:
+        """Until there is a batch: drawing ahead may take minutes, of which the schedule knows nothing."""
+        while self.fresh.empty():
+            time.sleep(0.02)
+
     def next(self) -> None:
         """Copy the next use into the device's inputs."""
         entry, p = self._choose()
@@ -356,7 +361,9 @@ class Run:
         trainer.prepare()
         self.log(event="compiled", seconds=round(time.monotonic() - begin, 1))
         feeder = Feeder(renderers, trainer)
-        self.loop(begin, renderers, trainer, feeder, evaluator)
+        feeder.wait_for_first()
+        self.log(event="drawing", seconds=round(time.monotonic() - begin, 1))
+        self.loop(renderers, trainer, feeder, evaluator)
         renderers.stop()
         if RANKS > 1:
             _assert_equal_everywhere(trainer.parameters)
@@ -376,8 +383,8 @@ class Run:
             self.atlas_drawn.touch()
         renderers.go.set()
 
-    def loop(self, begin: float, renderers: Renderers, trainer: Device, feeder: Feeder, evaluator: Any) -> None:
-        args, total = self.args, self.args.minutes * 60
+    def loop(self, renderers: Renderers, trainer: Device, feeder: Feeder, evaluator: Any) -> None:
+        args, total, begin = self.args, self.args.minutes * 60, time.monotonic()
         step, reading, last_log, last_save = 0, 9.0, time.monotonic(), time.monotonic()
         next_evaluation = args.evaluate_every
         recent: list[Any] = []
@@ -462,7 +469,7 @@ class Run:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--minutes", type=float, default=26.0, help="wall-clock time of the run, compilation included")
+    parser.add_argument("--minutes", type=float, default=26.0, help="of learning, from the first step on")
     parser.add_argument("--steps", type=int, default=0, help="end after so many steps (schedules then follow steps)")
     parser.add_argument("--out", default="run")
     parser.add_argument("--init", help="start from this checkpoint folder instead of fresh weights")

@@ -384,9 +384,18 @@ _THING = re.compile("|".join(rf"\b{en}(?:s|es)?\b|{zh}" for en, zh in _THINGS.it
 
 
 def number_said(text: str) -> int | None:
-    """The one number of a text, in digits or as a word up to ten; None when there is none or several differ."""
+    """The one number of a text, in digits or as a word up to ten, boxes of what is counted aside; None when there is
+    none or several differ."""
+    text = _BOX.sub("", text)
     found = {int(match) if match.isdigit() else _NUMERALS[match.lower()] for match in _NUMERAL.findall(text)}
     return found.pop() if len(found) == 1 else None
+
+
+def count_exact(given: str, truth: str) -> bool:
+    """The same number; or in the last line the same word for which there are more of. What was counted may be shown."""
+    said, wanted = ((text.strip().splitlines() or [""])[-1] for text in (given, truth))
+    number = wanted.rsplit(": ")[-1]
+    return number_said(given) == int(number) if number.isdigit() else plain_exact(said, wanted)
 
 
 def things_said(text: str) -> list[str]:
@@ -447,8 +456,8 @@ def score(task: str, given: str, truth: str) -> Score:
         return Score(float(refuses(given) and _language(given) == _language(truth)))
     if task == "yesno":
         return Score(float(yes_no(given) is not None and yes_no(given) == yes_no(truth)))
-    if task == "count" and truth.isdigit():
-        return Score(float(number_said(given) == int(truth)))
+    if task == "count":
+        return Score(float(count_exact(given, truth)))
     if task in ("colour", "position"):
         return Score(float(drawn_exact(given, truth)))
     if task == "field":
