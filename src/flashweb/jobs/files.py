@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal, TypeVar
 
+from flashweb.disk import private_folder, storage_error
 from flashweb.errors import InvalidRequest, ObjectNotFound, TooLarge, UnsupportedMediaType
-from flashweb.jobs.folders import private_folder, storage_error
 from flashweb.jobs.sqlite import SqliteDriver
 from flashweb.settings import StorageSettings
 

@@ -29,7 +29,7 @@ class JobQueue:
         self.news = asyncio.Event()  # set when something was handed in here, for a runner in the same process
 
     async def do(self, work: Callable[[Store], T]) -> T:
-        """Raises StorageUnavailable and StorageFull besides what `work` raises."""
+        """Raises StorageUnavailable and its family besides what `work` raises."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._do, work)
 
     async def is_there(self) -> bool:
