@@ -28,9 +28,9 @@ Client = httpx.AsyncClient
 
 
 @asynccontextmanager
-async def server(folder: Path, engine: Any) -> AsyncIterator[Client]:
+async def server(folder: Path, engine: Any, **given: Any) -> AsyncIterator[Client]:
     """A whole life of the app, its start and end included, over the same folder as the one before."""
-    pipeline = make_pipeline(engine, storage__data_dir=str(folder))
+    pipeline = make_pipeline(engine, storage__data_dir=str(folder), **given)
     app = make_app(pipeline)
     inbox: asyncio.Queue[Any] = asyncio.Queue()
     said: asyncio.Queue[Any] = asyncio.Queue()
