@@ -1,4 +1,4 @@
-"""Batches of a real server whose processes are killed, through the official client."""
+"""Batches and background responses of a real server whose processes are killed, through the official client."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import openai
 import pytest
 
 from tests.e2e.conftest import Running, Start
-from tests.house import png, user
+from tests.house import data_url, png, user
 from tests.jobs.brokers import postgres_server, redis_server
 from tests.servers import wait_until_ready
 
@@ -133,3 +134,68 @@ def test_a_large_batch_survives_three_kills_of_the_engine(start: Start, tmp_path
         wait_until_ready(running.url, running.process, 120)
     wait_for_completed(client, id, num, 900)
     check_answers(client, id, num)
+
+
+def make_responses(client: openai.OpenAI, num: int) -> list[str]:
+    ids = []
+    for n in range(num):
+        picture = {"type": "input_image", "image_url": data_url(png(grey=n)), "detail": "auto"}
+        content = [{"type": "input_text", "text": "What is this?"}, picture]
+        asked: list[Any] = [{"role": "user", "content": content}]
+        made = client.responses.create(model="flashweb-nano", input=asked, background=True, max_output_tokens=6)
+        ids.append(made.id)
+    return ids
+
+
+def wait_for_responses(client: openai.OpenAI, ids: list[str], num: int, seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        with contextlib.suppress(openai.APIConnectionError):
+            told = [client.responses.retrieve(id).status for id in ids]
+            assert set(told) <= {"queued", "in_progress", "completed", "incomplete"}, told
+            if sum(status in ("completed", "incomplete") for status in told) >= num:
+                return
+        time.sleep(0.05)
+    raise AssertionError(f"{num} were not answered in {seconds} s")
+
+
+def check_responses(client: openai.OpenAI, ids: list[str]) -> None:
+    """Each has one answer: what is kept of it is what its events told, of one run alone."""
+    for id in ids:
+        events = list(client.responses.retrieve(id, stream=True))
+        assert [event.sequence_number for event in events] == list(range(len(events)))
+        assert [event.type for event in events].count("response.created") == 1
+        told = "".join(event.delta for event in events if event.type == "response.output_text.delta")
+        assert events[-1].type in ("response.completed", "response.incomplete")
+        assert client.responses.retrieve(id) == events[-1].response and events[-1].response.output_text == told
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_background_responses_survive_three_kills_of_the_whole_service(
+    start: Start, tmp_path: Path, jobs_url: str | None, workers: str
+) -> None:
+    num, flags = 60, ["--data-dir", str(tmp_path / "data"), "--workers", workers, "--threads", "1"]
+    flags += ["--jobs-url", jobs_url] if jobs_url else []
+    running = start(*flags)
+    ids = make_responses(client_of(running), num)
+    for share in (0.1, 0.4, 0.7):
+        wait_for_responses(client_of(running), ids, int(share * num), 300)
+        kill_service(running)
+        running = start(*flags, port=running.port)
+    client = client_of(running)
+    wait_for_responses(client, ids, num, 300)
+    check_responses(client, ids)
+
+
+@pytest.mark.slow
+def test_background_responses_survive_three_kills_of_the_engine(start: Start, tmp_path: Path) -> None:
+    running = start("--data-dir", str(tmp_path / "data"), "--threads", "1")
+    client = client_of(running)
+    ids = make_responses(client, 60)
+    for share in (0.1, 0.4, 0.7):
+        wait_for_responses(client, ids, int(share * 60), 300)
+        kill_engine(running)
+        wait_until_ready(running.url, running.process, 120)
+    wait_for_responses(client, ids, 60, 300)
+    check_responses(client, ids)

@@ -132,8 +132,9 @@ class Runs:
         answering = asyncio.create_task(self._answered(stored, lease, writer))
         try:
             await asyncio.wait({flushing, answering}, return_when=asyncio.FIRST_COMPLETED)
-            if not answering.done():  # the response was cancelled or deleted, or has a later run
-                return None
+            if not answering.done():
+                flushing.result()
+                return None  # the response was cancelled or deleted, or has a later run
             body = answering.result()
         finally:
             answering.cancel()
