@@ -17,7 +17,7 @@ import pytest
 
 import flashweb.jobs.sqlite
 import flashweb.stored.sqlite
-from flashweb.api.responses import runs
+from flashweb.api.responses import routes, runs
 from flashweb.jobs import runner
 from tests.api.test_responses_background import has, server, submit, until
 from tests.house import ScriptedEngine, user
@@ -151,7 +151,7 @@ async def test_what_was_under_way_when_the_disk_failed_is_answered_once_when_it_
         disk.fault = words, number
         assert await shop.refused() == {"response": code, "scene": code, "file": code}
         assert (await shop.client.post(f"/v1/responses/{shop.response}/cancel")).status_code == 503
-        if code != "storage_broken":  # then it was closed, to be opened anew
+        if code != "storage_broken":  # then the file was closed, to be opened anew
             assert (await shop.client.get(f"/v1/responses/{shop.response}")).json()["status"] == "in_progress"
             assert (await shop.client.get(f"/v1/batches/{shop.batch}")).json()["status"] == "in_progress"
         await shop.let_go()
@@ -160,6 +160,24 @@ async def test_what_was_under_way_when_the_disk_failed_is_answered_once_when_it_
         await shop.check_answered_once()
         assert shop.num_asked == 3, "something was answered twice"
         assert await shop.refused() == {"response": None, "scene": None, "file": None}
+
+
+async def test_a_damaged_queue_is_told_and_once_it_was_removed_everything_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(routes, "MEND_SECONDS", 0.05)
+    async with open_shop(tmp_path) as shop:
+        await shop.begin()
+    (tmp_path / "jobs.sqlite").write_bytes(b"no database " * 1000)
+    async with open_shop(tmp_path) as again:
+        broken = "storage_broken"
+        assert await again.refused() == {"response": broken, "scene": broken, "file": None}
+        assert (await again.client.get(f"/v1/responses/{shop.response}")).json()["status"] == "in_progress"
+        assert (await again.client.get(f"/v1/batches/{shop.batch}")).status_code == 503
+        (tmp_path / "jobs.sqlite").unlink()
+        await until(again.client, shop.response, has("completed"))  # it was kept beside the queue
+        assert await again.refused() == {"response": None, "scene": None, "file": None}
+        await again.new_batch()
 
 
 @contextmanager

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from flashweb.disk import private_folder, storage_error
-from flashweb.errors import StorageBroken
 from flashweb.jobs.sql import SCHEMA, SqlStore, Transaction
 from flashweb.wal import use_wal
 
@@ -19,63 +18,58 @@ BUSY_SECONDS = 10.0  # for another process's transaction to end
 def sqlite_store(path: Path) -> SqlStore:
     """Opens the file, and makes it where there is none (mode 0600). Raises StorageUnavailable and its family."""
     driver = SqliteDriver(path)
-    with driver.writing(durable=True) as tx:
-        for statement in SCHEMA:
-            tx.run(statement.format(blob="BLOB"))
+    try:
+        with driver.writing(durable=True) as tx:
+            for statement in SCHEMA:
+                tx.run(statement.format(blob="BLOB"))
+    except BaseException:
+        driver.close()
+        raise
     return SqlStore(driver)
 
 
 class SqliteDriver:
-    """Used by one thread at a time. After an error of a broken file the next transaction opens it anew: another one
-    may be in its place by then."""
+    """Used by one thread at a time."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._line: sqlite3.Connection | None = None
+        with self._told():
+            private_folder(path.parent)
+            path.touch(mode=0o600)
+            # Transactions are begun by hand, below.
+            self._line = sqlite3.connect(path, BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+            try:
+                use_wal(self._line, BUSY_SECONDS)
+            except BaseException:
+                self.close()
+                raise
 
     def close(self) -> None:
-        if self._line is not None:
-            self._line.close()
-            self._line = None
+        self._line.close()
 
     @contextmanager
     def reading(self) -> Iterator[Transaction]:
-        with self._told(), self._between(self._opened(), "BEGIN") as tx:
-            yield tx
+        with self._told(), self._between("BEGIN"):
+            yield _SqliteTransaction(self._line)
 
     @contextmanager
     def writing(self, *, durable: bool = False) -> Iterator[Transaction]:
         with self._told():
-            line = self._opened()
             # NORMAL survives the death of this process, FULL also that of the machine. What a machine's death may
             # undo of the others is a lease or a result: its item runs again.
-            line.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
-            with self._between(line, "BEGIN IMMEDIATE") as tx:
-                yield tx
-
-    def _opened(self) -> sqlite3.Connection:
-        if self._line is None:
-            private_folder(self._path.parent)
-            self._path.touch(mode=0o600)
-            # Transactions are begun by hand, below.
-            line = sqlite3.connect(self._path, BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-            try:
-                use_wal(line, BUSY_SECONDS)
-            except BaseException:
-                line.close()
-                raise
-            self._line = line
-        return self._line
+            self._line.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+            with self._between("BEGIN IMMEDIATE"):
+                yield _SqliteTransaction(self._line)
 
     @contextmanager
-    def _between(self, line: sqlite3.Connection, begin: str) -> Iterator[Transaction]:
-        line.execute(begin)
+    def _between(self, begin: str) -> Iterator[None]:
+        self._line.execute(begin)
         try:
-            yield _SqliteTransaction(line)
-            line.execute("COMMIT")
+            yield
+            self._line.execute("COMMIT")
         except BaseException:
-            if line.in_transaction:
-                line.execute("ROLLBACK")
+            if self._line.in_transaction:
+                self._line.execute("ROLLBACK")
             raise
 
     @contextmanager
@@ -83,10 +77,7 @@ class SqliteDriver:
         try:
             yield
         except (sqlite3.Error, OSError) as error:
-            told = storage_error(error, self._path)
-            if isinstance(told, StorageBroken):
-                self.close()
-            raise told from error
+            raise storage_error(error, self._path) from error
 
 
 class _SqliteTransaction:
