@@ -59,7 +59,7 @@ def spawn_stub(path: Path, config: EngineConfig) -> subprocess.Popen[bytes]:
 
 
 def serve(argv: list[str]) -> int:
-    client._spawn = spawn_stub
+    client.spawn = spawn_stub
     return flashweb(["serve", str(NANO), *argv])
 
 

@@ -32,8 +32,9 @@ ALLOWED: dict[str, set[str]] = {
     "observe": {"engine", "types", "settings"},  # the engine's face and messages; nothing of the engine imports it
     "pipeline": {"media", "prompt", "structured", "engine", "output", "observe", "warm_up", *LEAVES},
     "scenes": {"types", "errors"},
-    "stored": {"errors", "wal"},
-    "jobs": {"errors", "settings", "wal"},
+    "disk": {"errors"},
+    "stored": {"disk", "errors", "wal"},
+    "jobs": {"disk", "errors", "settings", "wal"},
     "api": {"pipeline", "output", "observe", "names", "scenes", "jobs", "keys", "rate_limit", "stored", *LEAVES},
     "http_protocol": set(),
     "http_server": {"api", "pipeline", "names", "observe", "http_protocol", "rate_limit", *LEAVES},

@@ -21,7 +21,9 @@
     ├── Overloaded                queue full; come back later
     ├── NotReady                  loading, draining or restarting
     ├── StorageUnavailable        what outlives a request cannot be kept or found now
-    │   └── StorageFull           because the disk is full
+    │   ├── StorageFull           because the disk is full
+    │   ├── StorageReadOnly       because it may not be written
+    │   └── StorageBroken         because what the disk holds, or the disk, is damaged
     ├── ObjectNotFound            no file, batch or job of this id is the caller's
     ├── Conflict                  not possible in the state this object is in
     ├── DeadlineExceeded          the request took longer than it may
@@ -141,6 +143,14 @@ class StorageUnavailable(Overloaded):
 
 class StorageFull(StorageUnavailable):
     code = "storage_full"
+
+
+class StorageReadOnly(StorageUnavailable):
+    code = "storage_read_only"
+
+
+class StorageBroken(StorageUnavailable):
+    code = "storage_broken"
 
 
 class ObjectNotFound(FlashwebError):

@@ -6,6 +6,7 @@ import sqlite3
 import time
 
 _PAUSE_SECONDS = 0.01
+_BUSY_CODES = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
 def use_wal(line: sqlite3.Connection, seconds: float) -> None:
@@ -16,7 +17,7 @@ def use_wal(line: sqlite3.Connection, seconds: float) -> None:
         try:
             line.execute("PRAGMA journal_mode=WAL")
             return
-        except sqlite3.OperationalError:
-            if time.monotonic() > deadline:
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF not in _BUSY_CODES or time.monotonic() > deadline:
                 raise
             time.sleep(_PAUSE_SECONDS)

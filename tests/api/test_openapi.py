@@ -132,7 +132,8 @@ def test_every_response_names_its_headers_and_every_error_its_own_shape(document
             wanted |= {"x-flashweb-model"} if is_answer and path not in COUNTS else set()
             wanted |= {"x-flashweb-warning"} if "requestBody" in operation and status == "200" else set()
             wanted |= {"location", "preference-applied"} if status == "202" else set()
-            wanted |= {"x-flashweb-request-id"} if path.endswith("/result") and status == "200" else set()
+            is_result = path.endswith("/result") and status == "200"
+            wanted |= {"x-flashweb-request-id", "x-flashweb-model", "x-flashweb-warning"} if is_result else set()
             limits = {f"x-ratelimit-{word}-requests" for word in ("limit", "remaining", "reset")}
             wanted |= limits if is_counted else set()
             by_status = {"401": "www-authenticate", "409": "x-should-retry", "429": "retry-after", "503": "retry-after"}

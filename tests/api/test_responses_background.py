@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
+import sqlite3
+import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +16,10 @@ import httpx
 import pytest
 from openai.types.responses import Response
 
-from flashweb.api.responses import runs
 from flashweb.errors import EngineDied
+from flashweb.jobs import runner, sql
+from flashweb.jobs.records import MAX_ATTEMPTS
+from flashweb.jobs.sqlite import sqlite_store
 from flashweb.stored import SqliteResponses
 from tests.api.test_responses import PATH, read_events
 from tests.house import ScriptedEngine, data_url, make_app, make_pipeline, png, user
@@ -22,10 +27,16 @@ from tests.house import ScriptedEngine, data_url, make_app, make_pipeline, png, 
 Client = httpx.AsyncClient
 
 
+@pytest.fixture(autouse=True)
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "IDLE_SECONDS", 0.02)
+    monkeypatch.setattr(runner, "BEAT_SECONDS", 0.1)
+
+
 @asynccontextmanager
-async def server(folder: Path, engine: Any) -> AsyncIterator[Client]:
+async def server(folder: Path, engine: Any, **given: Any) -> AsyncIterator[Client]:
     """A whole life of the app, its start and end included, over the same folder as the one before."""
-    pipeline = make_pipeline(engine, storage__data_dir=str(folder))
+    pipeline = make_pipeline(engine, storage__data_dir=str(folder), **given)
     app = make_app(pipeline)
     inbox: asyncio.Queue[Any] = asyncio.Queue()
     said: asyncio.Queue[Any] = asyncio.Queue()
@@ -183,14 +194,15 @@ async def test_a_cancelled_response_frees_its_place_and_a_deleted_one_too(tmp_pa
         assert (await client.get(f"{PATH}/{second}")).status_code == 404
 
 
-async def test_another_process_may_cancel_what_runs_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runs, "RENEW_SECONDS", 0.1)
-    engine = ScriptedEngine("half", stay=True)
-    async with server(tmp_path, stays_later(engine)) as client, server(tmp_path, ScriptedEngine()) as other:
-        id = await submit(client)
-        await until(other, id, has("in_progress"))
+async def test_another_process_may_cancel_what_runs_here(tmp_path: Path) -> None:
+    one, two = ScriptedEngine("half", stay=True), ScriptedEngine("half", stay=True)
+    async with server(tmp_path, stays_later(one)) as first, server(tmp_path, stays_later(two)) as second:
+        id = await submit(first)
+        await until(second, id, has("in_progress"))
+        # Which of them runs it is decided by who has the lock.
+        runs_it, other = (one, second) if one.num_running else (two, first)
         assert (await other.post(f"{PATH}/{id}/cancel")).json()["status"] == "cancelled"
-        await until_idle(engine)
+        await until_idle(runs_it)
 
 
 async def test_what_a_stop_interrupts_is_answered_after_the_next_start(tmp_path: Path) -> None:
@@ -206,36 +218,89 @@ async def test_what_a_stop_interrupts_is_answered_after_the_next_start(tmp_path:
         assert read_events(text)[-1].type == "response.completed" and "half" not in text
 
 
-async def test_what_a_crash_interrupts_is_answered_once_its_lease_has_ended(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+async def test_what_a_crash_interrupts_is_answered_anew_once_and_nothing_of_the_first_run_is_heard(
+    tmp_path: Path,
 ) -> None:
-    monkeypatch.setattr(runs, "LOOK_SECONDS", 0.05)
     engine = ScriptedEngine("half", stay=True)
     async with server(tmp_path, stays_later(engine)) as client:
         id = await submit(client)
         await until(client, id, has("in_progress"))
-    crashed = SqliteResponses(tmp_path, max_bytes=1 << 30, days=30)
-    assert await crashed.claim(0.5) is not None  # a process that dies with this in its hands
-    await crashed.close()
+    queue, crashed = sqlite_store(tmp_path / "jobs.sqlite"), SqliteResponses(tmp_path, max_bytes=1 << 30, days=30)
+    (lease,) = queue.claim(f"{socket.gethostname()}:{tmp_path}", 1, time.time(), 3600)
+    assert await crashed.begin(id, lease.token) is not None  # a process that dies with this in its hands
     async with server(tmp_path, ScriptedEngine("whole")) as client:
-        assert (await client.get(f"{PATH}/{id}")).json()["status"] != "completed"
         body = await until(client, id, has("completed"))
         assert Response.model_validate(body).output_text == "whole"
+        assert not await crashed.add_events(id, lease.token, 0, [b"late"])
+        assert not queue.finish(lease, b"late", True, time.time())
+        job = queue.get(id, "")
+        assert job is not None and (job.total, job.completed, job.failed) == (1, 1, 0)
+        assert (await client.get(f"{PATH}/{id}")).json() == body
+    await crashed.close()
+    queue.close()
+
+
+async def test_a_response_whose_process_died_before_it_was_handed_in_is_answered_all_the_same(tmp_path: Path) -> None:
+    async with server(tmp_path, ScriptedEngine("x")) as client:
+        id = await submit(client, "what?", instructions="be brief")
+        await until(client, id, has("completed"))
+    interrupt(tmp_path, id)
+    (tmp_path / "jobs.sqlite").unlink()  # as when the queue's server has lost what it had
+    async with server(tmp_path, ScriptedEngine("whole")) as client:
+        body = await until(client, id, has("completed"))
+        assert Response.model_validate(body).output_text == "whole" and body["instructions"] == "be brief"
+
+
+def interrupt(folder: Path, id: str) -> None:
+    """As the disk looks when a response has begun and not ended."""
+    with closing(sqlite3.connect(folder / "responses.sqlite")) as line, line:
+        line.execute("UPDATE responses SET status = 'in_progress', run = 4 WHERE id = ?", (id,))
+        ((body,),) = line.execute("SELECT body FROM responses WHERE id = ?", (id,))
+        queued = json.dumps({**json.loads(body), "status": "in_progress", "output": [], "usage": None})
+        line.execute("UPDATE responses SET body = ? WHERE id = ?", (queued.encode(), id))
+
+
+async def test_a_response_whose_job_was_given_up_has_failed(tmp_path: Path) -> None:
+    async with server(tmp_path, ScriptedEngine("x")) as client:
+        id = await submit(client)
+        await until(client, id, has("completed"))
+    interrupt(tmp_path, id)
+    async with server(tmp_path, ScriptedEngine("whole")) as client:
+        body = await until(client, id, has("failed"))
+        assert body["error"]["code"] == "server_error" and "broke off" in body["error"]["message"]
+        events = read_events((await client.get(f"{PATH}/{id}", params={"stream": "true"})).text)
+        assert [events[0].type, events[-1].type] == ["response.created", "response.failed"]
 
 
 async def test_a_response_that_takes_the_engine_with_it_fails_in_the_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runs, "RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(sql, "back_off_seconds", lambda attempt: 0.01)
     engine = ScriptedEngine("half")
     async with server(tmp_path, engine) as client:
         engine.error = EngineDied("the engine has died")
         id = await submit(client)
         body = await until(client, id, has("failed"))
-        assert body["error"]["code"] == "server_error" and "3 runs" in body["error"]["message"]
-        assert len([asked for asked in engine.asked if not asked[1].ignore_eos]) == runs.MAX_ATTEMPTS
+        assert body["error"]["code"] == "server_error" and f"{MAX_ATTEMPTS} runs" in body["error"]["message"]
+        assert len([asked for asked in engine.asked if not asked[1].ignore_eos]) == MAX_ATTEMPTS
         events = read_events((await client.get(f"{PATH}/{id}", params={"stream": "true"})).text)
         assert [events[0].type, events[-1].type] == ["response.created", "response.failed"]
+
+
+async def test_callers_take_turns_whatever_each_has_handed_in(tmp_path: Path) -> None:
+    gate = asyncio.Event()
+    gate.set()
+    engine = ScriptedEngine("ok", gate=gate, max_num_seqs=1)
+    async with server(tmp_path, engine) as client:
+        gate.clear()
+        mine = [await submit(client, f"mine {i}") for i in range(8)]
+        asked = {"input": "theirs", "background": True, "temperature": 0.5}
+        assert (await client.post(PATH, json=asked, headers={"authorization": "Bearer another"})).status_code == 200
+        gate.set()
+        for id in mine:
+            await until(client, id, has("completed"))
+    order = [params.temperature for _, params, _ in engine.asked if not params.ignore_eos]
+    assert len(order) == 9 and order.index(0.5) <= 2, "it has waited for all of somebody else's"
 
 
 async def test_a_failure_of_the_run_is_the_responses_status(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Batches of a real server whose processes are killed, through the official client."""
+"""Batches and background responses of a real server whose processes are killed, through the official client."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import openai
 import pytest
 
 from tests.e2e.conftest import Running, Start
-from tests.house import png, user
+from tests.house import data_url, png, user
 from tests.jobs.brokers import postgres_server, redis_server
 from tests.servers import wait_until_ready
 
@@ -133,3 +134,54 @@ def test_a_large_batch_survives_three_kills_of_the_engine(start: Start, tmp_path
         wait_until_ready(running.url, running.process, 120)
     wait_for_completed(client, id, num, 900)
     check_answers(client, id, num)
+
+
+def make_responses(client: openai.OpenAI, num: int) -> list[str]:
+    ids = []
+    for n in range(num):
+        picture = {"type": "input_image", "image_url": data_url(png(grey=n)), "detail": "auto"}
+        asked: list[Any] = [{"role": "user", "content": [{"type": "input_text", "text": "What is this?"}, picture]}]
+        made = client.responses.create(model="flashweb-nano", input=asked, background=True, max_output_tokens=6)
+        ids.append(made.id)
+    return ids
+
+
+def wait_for_responses(client: openai.OpenAI, ids: list[str], num: int) -> None:
+    end = time.monotonic() + 300
+    while time.monotonic() < end:
+        with contextlib.suppress(openai.APIConnectionError):
+            told = [client.responses.retrieve(id).status for id in ids]
+            assert set(told) <= {"queued", "in_progress", "completed", "incomplete"}, told
+            if sum(status in ("completed", "incomplete") for status in told) >= num:
+                return
+        time.sleep(0.05)
+    raise AssertionError(f"{num} were never answered")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("killed", "workers"), [("service", "1"), ("service", "2"), ("engine", "1")])
+def test_background_responses_survive_three_kills(
+    start: Start, tmp_path: Path, jobs_url: str | None, killed: str, workers: str
+) -> None:
+    num, flags = 60, ["--data-dir", str(tmp_path / "data"), "--workers", workers, "--threads", "1"]
+    flags += ["--jobs-url", jobs_url] if jobs_url else []
+    running = start(*flags)
+    ids = make_responses(client_of(running), num)
+    for share in (0.1, 0.4, 0.7):
+        wait_for_responses(client_of(running), ids, int(share * num))
+        if killed == "engine":
+            kill_engine(running)
+            wait_until_ready(running.url, running.process, 120)
+        else:
+            kill_service(running)
+            running = start(*flags, port=running.port)
+    client = client_of(running)
+    wait_for_responses(client, ids, num)
+    for id in ids:  # what is kept is what the events told, and they are of one run alone
+        events = list(client.responses.retrieve(id, stream=True))
+        assert [event.sequence_number for event in events] == list(range(len(events)))
+        assert [event.type for event in events].count("response.created") == 1
+        told = "".join(event.delta for event in events if event.type == "response.output_text.delta")
+        last = events[-1]
+        assert last.type in ("response.completed", "response.incomplete") and last.response.output_text == told
+        assert client.responses.retrieve(id) == last.response

@@ -21,6 +21,7 @@ import pytest
 
 from flashweb.engine import EngineClient, EngineConfig
 from flashweb.engine import client as client_module
+from flashweb.engine import process as process_module
 from flashweb.engine.protocol import (
     FrameError,
     FrameReader,
@@ -284,7 +285,7 @@ async def test_lazy_load_starts_with_the_first_request() -> None:
 async def test_a_lazy_load_that_failed_is_tried_again_by_the_next_request(monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as broken:
         broken.setattr(
-            client_module, "_spawn", lambda *_: subprocess.Popen([sys.executable, "-c", "raise SystemExit(7)"])
+            client_module, "spawn", lambda *_: subprocess.Popen([sys.executable, "-c", "raise SystemExit(7)"])
         )
         client = EngineClient(config(lazy_load=True, max_restarts=0))
         await client.start()
@@ -323,7 +324,7 @@ async def test_an_engine_that_never_starts_is_reported_and_one_that_keeps_dying_
         spawned.append(path)
         return subprocess.Popen([sys.executable, "-c", "raise SystemExit(7)"])
 
-    monkeypatch.setattr(client_module, "_spawn", spawn_something_else)
+    monkeypatch.setattr(client_module, "spawn", spawn_something_else)
     client = EngineClient(config())
     with pytest.raises(EngineDied, match="exit code 7"):
         await client.start()
@@ -333,7 +334,7 @@ async def test_an_engine_that_never_starts_is_reported_and_one_that_keeps_dying_
     monkeypatch.undo()
     client = EngineClient(config(max_restarts=2, restart_backoff_seconds=0.01))
     await client.start()
-    monkeypatch.setattr(client_module, "_spawn", spawn_something_else)
+    monkeypatch.setattr(client_module, "spawn", spawn_something_else)
     assert client.process_id is not None
     os.kill(client.process_id, signal.SIGKILL)
     await until(lambda: "not started again" in client.state.error)
@@ -400,7 +401,7 @@ async def test_an_engine_that_beats_but_never_finishes_a_step_is_stalled_and_rep
         spawned.append(process.pid)
         return process
 
-    monkeypatch.setattr(client_module, "_spawn", spawn_one_that_hangs)
+    monkeypatch.setattr(client_module, "spawn", spawn_one_that_hangs)
     async with running(stall_seconds=1.0, heartbeat_timeout_seconds=2.0) as client:
         asked = asyncio.create_task(collect(client, prompt()))
         await until(lambda: client.state.phase == "stalled", 5.0)
@@ -415,7 +416,7 @@ async def test_a_process_that_cannot_even_be_made_is_an_error_and_not_a_wait(mon
     def no_memory(path: Path, config: EngineConfig) -> subprocess.Popen[bytes]:
         raise OSError(12, "Cannot allocate memory")
 
-    monkeypatch.setattr(client_module, "_spawn", no_memory)
+    monkeypatch.setattr(client_module, "spawn", no_memory)
     client = EngineClient(config())
     with pytest.raises(EngineDied, match="Cannot allocate memory"):
         await asyncio.wait_for(client.start(), 5.0)
@@ -437,7 +438,7 @@ async def test_stop_is_idempotent_and_ends_open_streams_with_a_clear_error() -> 
 
 def test_the_worker_beats_while_it_loads_and_its_socket_is_private(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[int] = []
-    real = client_module._listen
+    real = process_module.listen
 
     def listen(path: Path) -> socket.socket:
         listener = real(path)
@@ -450,7 +451,7 @@ def test_the_worker_beats_while_it_loads_and_its_socket_is_private(monkeypatch: 
 
     with tempfile.TemporaryDirectory(prefix="flashweb-") as folder:
         path = Path(folder) / "engine.sock"
-        with listen(path) as listener, client_module._spawn(path, config()) as process:
+        with listen(path) as listener, process_module.spawn(path, config()) as process:
             connection, _ = listener.accept()
             with connection:
                 kinds = _read_until_ready(connection)
@@ -555,7 +556,7 @@ def script_engines(monkeypatch: pytest.MonkeyPatch, *parts: str) -> list[EngineC
         process.stdin.close()
         return process
 
-    monkeypatch.setattr(client_module, "_spawn", spawn)
+    monkeypatch.setattr(client_module, "spawn", spawn)
     return given
 
 
@@ -587,7 +588,7 @@ async def test_any_error_while_a_process_is_made_is_a_death_and_not_a_hang(monke
     def broken(path: Path, config: EngineConfig) -> subprocess.Popen[bytes]:
         raise ValueError("embedded null byte")
 
-    monkeypatch.setattr(client_module, "_spawn", broken)
+    monkeypatch.setattr(client_module, "spawn", broken)
     client = EngineClient(config())
     with pytest.raises(EngineDied, match="ValueError: embedded null byte"):
         await asyncio.wait_for(client.start(), 5.0)
@@ -595,9 +596,9 @@ async def test_any_error_while_a_process_is_made_is_a_death_and_not_a_hang(monke
 
 
 def test_every_exit_code_can_be_described() -> None:
-    assert client_module._describe_exit(-9) == "killed by SIGKILL"
-    assert client_module._describe_exit(-35) == "killed by signal 35"
-    assert client_module._describe_exit(None) == "it did not start"
+    assert process_module.describe_exit(-9) == "killed by SIGKILL"
+    assert process_module.describe_exit(-35) == "killed by signal 35"
+    assert process_module.describe_exit(None) == "it did not start"
 
 
 @pytest.mark.parametrize(
@@ -618,9 +619,9 @@ def test_the_engine_keeps_memory_between_steps_unless_the_operator_set_the_alloc
 ) -> None:
     for known in ("GLIBC_TUNABLES", "MALLOC_ARENA_MAX", "MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"):
         monkeypatch.delenv(known, raising=False)
-    assert client_module._environment()["GLIBC_TUNABLES"] == client_module.MALLOC_TUNABLES
+    assert process_module.environment()["GLIBC_TUNABLES"] == process_module.MALLOC_TUNABLES
     monkeypatch.setenv(name, "operator")
-    environment = client_module._environment()
+    environment = process_module.environment()
     assert environment[name] == "operator" and environment.get("GLIBC_TUNABLES") in (None, "operator")
 
 
@@ -635,8 +636,8 @@ def test_the_engine_process_keeps_its_compiled_kernels_where_the_user_keeps_his(
 ) -> None:
     monkeypatch.setenv("TRITON_CACHE_DIR", "/var/cache/flashweb/triton")
     monkeypatch.setenv("HOME", "/home/somebody")
-    environment = client_module._environment()
+    environment = process_module.environment()
     assert environment["TRITON_CACHE_DIR"] == "/var/cache/flashweb/triton"
     assert environment["HOME"] == "/home/somebody"
     monkeypatch.delenv("TRITON_CACHE_DIR")
-    assert "TRITON_CACHE_DIR" not in client_module._environment()
+    assert "TRITON_CACHE_DIR" not in process_module.environment()

@@ -248,7 +248,8 @@ async def test_a_full_disk_and_one_that_is_read_only_are_clear_errors_and_leave_
 
             return no
 
-        for number, code in ((errno.ENOSPC, "storage_full"), (errno.EROFS, "storage_unavailable")):
+        told = {errno.ENOSPC: "storage_full", errno.EROFS: "storage_read_only", errno.EIO: "storage_broken"}
+        for number, code in told.items():
             monkeypatch.setattr(os, "fsync", refuse(number))
             response = await upload(house, b"words", "user_data")
             assert (response.status_code, response.json()["error"]["code"]) == (503, code)
@@ -461,6 +462,27 @@ async def test_a_scene_is_answered_later_when_that_is_asked_for(tmp_path: Path) 
         assert (await house.client.get(job)).status_code == 404
         unknown = await house.client.post("/api/scenes/none?async=true", files={"image": png()})
         assert unknown.status_code == 404 and unknown.json()["detail"]
+
+
+async def test_what_a_caller_would_have_heard_in_headers_comes_with_the_result(tmp_path: Path) -> None:
+    engine = ScriptedEngine(answer="some words")
+    async with open_shop(tmp_path, engine) as house:
+        now = await house.post({"image": data_url(png()), "temprature": 1}, "/api/scenes/ocr")
+        told = {name: value for name, value in now.headers.items() if name.startswith("x-flashweb-")}
+        assert told["x-flashweb-warning"] == "ignored unknown fields: temprature"
+        sent = await house.post({"image": data_url(png()), "temprature": 1}, "/api/scenes/ocr?async=true")
+        job = sent.headers["location"]
+        await status_of(house, job, "completed")
+        later = await house.client.get(f"{job}/result")
+        assert later.json() == now.json() and later.headers["x-flashweb-request-id"].startswith("req_")
+        assert {name: later.headers.get(name) for name in told} == told
+        made = await batch_of(house, jsonl(line("good", temprature=1), line("plain"), line("bad", n=0, temprature=1)))
+        done = await until(house, made["id"], "completed")
+        good, plain = await lines_of(house, done["output_file_id"])
+        assert good["response"]["headers"] == told
+        assert plain["response"]["headers"] == {"x-flashweb-model": "flashweb-nano"}
+        (bad,) = await lines_of(house, done["error_file_id"])
+        assert bad["response"]["status_code"] == 400 and "headers" not in bad["response"]
 
 
 async def test_the_result_of_a_job_is_the_error_it_met_and_one_that_waits_can_be_cancelled(tmp_path: Path) -> None:

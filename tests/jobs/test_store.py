@@ -381,24 +381,3 @@ def test_a_disk_that_is_full_and_one_that_cannot_be_written_are_told_apart(tmp_p
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(StorageUnavailable):
         sqlite_store(tmp_path / "file" / "jobs.sqlite")
-
-
-@pytest.mark.parametrize("kind", ["redis", pytest.param("postgres", marks=pytest.mark.slow)])
-def test_a_server_that_goes_away_is_a_clear_error_and_has_lost_nothing_when_it_is_back(
-    kind: str, request: pytest.FixtureRequest
-) -> None:
-    broker: Broker = request.getfixturevalue(kind)
-    store = (empty_postgres if kind == "postgres" else empty_redis)(broker.url)
-    store.submit(NewJob("kept", "k", ""), [b"one", b"two"], 1.0)
-    (lease,) = store.claim("w", 1, 2.0, 100.0)
-    broker.stop()
-    for _ in range(2):
-        with pytest.raises(StorageUnavailable):
-            store.finish(lease, b"result", True, 3.0)
-    broker.start()
-    assert store.finish(lease, b"result", True, 4.0)
-    assert not store.finish(lease, b"again", True, 4.0)
-    job = store.get("kept", "")
-    assert job is not None and (job.total, job.completed) == (2, 1)
-    assert [item.result for item in store.items("kept", -1, 10)] == [b"result", None]
-    store.close()

@@ -152,41 +152,46 @@ async def found(store: SqliteResponses, id: str) -> bool:
         return False
 
 
-async def test_a_run_is_claimed_once_until_its_lease_ends_and_begins_anew(store: SqliteResponses, clock: Clock) -> None:
+async def test_a_run_begins_anew_and_an_earlier_one_is_not_heard_any_more(store: SqliteResponses) -> None:
     await store.put(response("a", status="queued", request={"model": "m"}))
-    first, second = await asyncio.gather(store.claim(15), store.claim(15))
-    assert (first is None) != (second is None)
-    claimed = first or second
-    assert claimed is not None and claimed.request == {"model": "m"} and claimed.attempts == 1
-    assert claimed.items[0]["content"][1]["image_url"] == URL
-    assert await store.begin("a", {"id": "a", "status": "in_progress"})
-    assert await store.add_events("a", 0, [b"0", b"1"], 15)
-    clock.now += 10
-    assert await store.add_events("a", 2, [b"2"], 15)  # renews the lease
+    assert await store.running() == [("a", "me", 0)]
+    begun = await store.begin("a", 3)
+    assert begun is not None and begun.request == {"model": "m"} and begun.run == 3
+    assert begun.items[0]["content"][1]["image_url"] == URL
+    assert await store.add_events("a", 3, 0, [b"0", b"1"], {"id": "a", "status": "in_progress"})
+    assert await store.add_events("a", 3, 2, [b"2"])
+    assert (await store.get("a", "me")).status == "in_progress"
     assert await store.events("a", "me", 0) == ([b"1", b"2"], True)
-    clock.now += 10
-    assert await store.claim(15) is None
-    clock.now += 6
-    again = await store.claim(15)
-    assert again is not None and again.attempts == 2
+    assert await store.begin("a", 3) is None and await store.begin("a", 2) is None
+    assert await store.begin("a", 4) is not None
     assert await store.events("a", "me", -1) == ([], True)
-    await store.release("a", counts=False)
-    again = await store.claim(15)
-    assert again is not None and again.attempts == 2
-    assert await store.finish("a", {"id": "a", "status": "completed"}, 0, [b"0"])
+    assert not await store.add_events("a", 3, 3, [b"3"])
+    assert not await store.finish("a", 3, 3, [b"3"], {"id": "a", "status": "completed"})
+    assert await store.running() == [("a", "me", 4)]
+    assert await store.finish("a", 4, 0, [b"0"], {"id": "a", "status": "completed"})
     assert await store.events("a", "me", -1) == ([b"0"], False)
-    clock.now += 100
-    assert await store.claim(15) is None
-    assert not await store.finish("a", {"id": "a", "status": "failed"}, 1, [b"1"]), "an end is final"
+    assert await store.running() == []
+    assert await store.begin("a", 5) is None, "an end is final"
+    assert not await store.finish("a", 4, 1, [b"1"], {"id": "a", "status": "failed"})
+
+
+async def test_runs_are_numbered_anew_where_the_numbers_were_lost(store: SqliteResponses) -> None:
+    await store.put(response("a", status="queued", request={}))
+    assert await store.begin("a", 7) is not None
+    await store.reset("a", 6)  # somebody else has done it meanwhile
+    assert await store.begin("a", 1) is None
+    await store.reset("a", 7)
+    assert await store.begin("a", 1) is not None
+    assert not await store.add_events("a", 7, 0, [b"0"])
 
 
 async def test_a_cancelled_response_takes_no_more_news(store: SqliteResponses) -> None:
     await store.put(response("a", status="queued", request={}))
-    await store.claim(15)
+    await store.begin("a", 1)
     assert (await store.cancel("a", "me")).status == "cancelled"
-    assert not await store.begin("a", {"status": "in_progress"})
-    assert not await store.add_events("a", 0, [b"0"], 15)
-    assert not await store.finish("a", {"status": "completed"}, 0, [b"0"])
+    assert not await store.add_events("a", 1, 0, [b"0"], {"status": "in_progress"})
+    assert not await store.finish("a", 1, 0, [b"0"], {"status": "completed"})
+    assert await store.begin("a", 2) is None
     assert (await store.get("a", "me")).status == "cancelled"
     await store.put(response("b"))
     assert (await store.cancel("b", "me")).status == "completed"
@@ -206,7 +211,7 @@ async def test_files_of_a_crash_are_swept_at_the_next_start(store: SqliteRespons
     (tmp_path / "data" / "response-files" / ("0" * 64)).write_bytes(b"orphan")
     (tmp_path / "data" / "response-files" / "half.new").write_bytes(b"half")
     other = SqliteResponses(tmp_path / "data", max_bytes=MIB, days=30)
-    assert await other.claim(1) is None  # whatever opens it
+    assert await other.running() == []  # whatever opens it
     assert len(pictures(tmp_path)) == 1
     await other.close()
 

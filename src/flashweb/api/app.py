@@ -53,8 +53,8 @@ def create_app(
     other web processes, whom the operator's questions are put to as well. Raises ConfigError.
     """
     keys, limiter = KeyRing(settings.auth), limiter or build_limiter(settings.server)
-    responses = Responses(pipeline, names, settings)
     background = Background(settings, pipeline)
+    responses = Responses(pipeline, names, settings, background.queue)
     pipeline.read_files_by(background.files.bytes_of)
     app = FastAPI(
         title="flashweb",
@@ -97,7 +97,7 @@ def _lifespan(
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await pipeline.start()
         responses.start()
-        background.start(whole())
+        background.start(whole(), responses.runs)
         try:
             yield
         finally:

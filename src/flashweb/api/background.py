@@ -12,6 +12,8 @@ from urllib.parse import quote
 from starlette.types import ASGIApp, Message, Scope
 
 from flashweb.api import caller
+from flashweb.api.responses import runs
+from flashweb.api.responses.runs import Runs
 from flashweb.jobs import JobQueue, batches, open_queue, requests
 from flashweb.jobs.batches import Batches
 from flashweb.jobs.files import FileStore
@@ -45,10 +47,12 @@ class Background:
         self._folder = storage.folder
         self._pipeline = pipeline
         self._runner: Runner | None = None
+        self._responses: Runs | None = None
 
-    def start(self, app: ASGIApp) -> None:
+    def start(self, app: ASGIApp, responses: Runs) -> None:
         """Begin to run what is in the queue, through `app`, the whole of it."""
-        kinds: dict[str, Kind] = {batches.KIND: self.batches, requests.KIND: Requests()}
+        kinds: dict[str, Kind] = {batches.KIND: self.batches, requests.KIND: Requests(), runs.KIND: responses}
+        self._responses = responses
         self._runner = Runner(self.queue, kinds, asker(app), places_of(self._pipeline), self._folder, sweep=self._sweep)
         self._runner.start()
 
@@ -62,6 +66,8 @@ class Background:
         await self.files.sweep()
         before = time.time() - self._keep_seconds
         await self.queue.do(lambda store: store.purge(before))
+        if self._responses is not None:
+            await self._responses.mend()
 
 
 def places_of(pipeline: Pipeline) -> Callable[[int], int]:
@@ -114,7 +120,7 @@ def _scope(call: Call) -> Scope:
         "server": ("127.0.0.1", 0),
         "state": {},
     }
-    caller.Background(call.owner, Caller(call.caller) if call.caller else None).mark(scope)
+    caller.Background(call.owner, Caller(call.caller) if call.caller else None, call.lease).mark(scope)
     return scope
 
 
@@ -147,4 +153,5 @@ class _Collected:
             headers.get(b"x-request-id", ""),
             b"".join(self._pieces),
             headers.get(b"content-type", ""),
+            {name.decode(): value for name, value in headers.items() if name.startswith(b"x-flashweb-")},
         )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from starlette.requests import Request
 from starlette.types import Scope
 
+from flashweb.jobs import Lease
 from flashweb.keys import Caller
 
 _BACKGROUND = "flashweb.background"
@@ -17,10 +18,11 @@ _BACKGROUND = "flashweb.background"
 class Background:
     """A request that the runner of jobs makes in the name of an owner whose key was checked when the job came. Such a
     request is work that may wait: interactive ones go before it. No client can make one: this object is put into the
-    scope in this process, and HTTP has no name for it."""
+    scope in this process, and HTTP has no name for it. `lease`: it is the run of a background response."""
 
     owner: str
     caller: Caller | None
+    lease: Lease | None = None
 
     def mark(self, scope: Scope) -> None:
         scope[_BACKGROUND] = self
@@ -29,6 +31,12 @@ class Background:
 def background_of(scope: Scope) -> Background | None:
     found = scope.get(_BACKGROUND)
     return found if isinstance(found, Background) else None
+
+
+def lease_of(scope: Scope) -> Lease | None:
+    """Of the background response that this request is the run of."""
+    background = background_of(scope)
+    return None if background is None else background.lease
 
 
 def owner_of(request: Request) -> str:

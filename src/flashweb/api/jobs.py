@@ -31,6 +31,19 @@ LATER_HEADERS: dict[str, Any] = {
         "description": "respond-async", "required": True, "schema": {"type": "string"}, "example": "respond-async",
     },
 }  # fmt: skip
+# What a result says beside its body: our own headers of the answer, as they would have come with it at once.
+RESULT_HEADERS: dict[str, Any] = {
+    "x-flashweb-request-id": {
+        "description": "the x-request-id under which it was answered", "schema": {"type": "string"},
+    },
+    "x-flashweb-model": {
+        "description": "the model that answered", "schema": {"type": "string"}, "example": "flashweb-nano",
+    },
+    "x-flashweb-warning": {
+        "description": "names of fields that were ignored; absent when there are none", "schema": {"type": "string"},
+        "example": "ignored unknown fields: temprature",
+    },
+}  # fmt: skip
 LIFE_SECONDS = 24 * 3600.0
 JobId = Annotated[str, Path(max_length=128, description="the job's id", examples=["job_0a1b2c3d4e5f60718293a4b5"])]
 
@@ -89,11 +102,7 @@ def jobs_router(queue: JobQueue) -> APIRouter:
             200: {
                 "description": "the answer as it would have come at once; an error comes with its own status",
                 "content": {"application/json": {"schema": {"type": "object"}, "example": ANSWERS["AuditOut"]}},
-                "headers": {
-                    "x-flashweb-request-id": {
-                        "description": "the x-request-id under which it was answered", "schema": {"type": "string"},
-                    }
-                },
+                "headers": RESULT_HEADERS,
             },
             409: {"description": "there is no answer yet, or there will be none"},
         },
@@ -107,7 +116,7 @@ def jobs_router(queue: JobQueue) -> APIRouter:
             words = f"ended as {job.state} without an answer" if ended else "not answered yet; ask again"
             raise Conflict(f"The job is {words}.", code="no_result" if ended else "not_finished")
         told: dict[str, Any] = msgspec.json.decode(item.result)
-        headers = {"x-flashweb-request-id": told.get("request_id", "")}
+        headers = {**told.get("headers", {}), "x-flashweb-request-id": told.get("request_id", "")}
         if "status_code" not in told:
             raise FlashwebError(told["error"]["message"], code=told["error"]["code"])
         return json_response(told["body"], told["status_code"], headers)

@@ -9,6 +9,7 @@ from typing import Literal
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from flashweb.api.auth import ADMIN_PREFIX, is_open
+from flashweb.api.caller import lease_of
 from flashweb.api.error_handlers import error_response
 from flashweb.api.exchange import exchange_of
 from flashweb.api.forwarded import network_of
@@ -110,7 +111,7 @@ class Deadline:
         self._request_timeout = request_timeout
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] != "http" or lease_of(scope) is not None:  # nobody waits for a background response
             await self.app(scope, receive, send)
             return
         seconds = deadline_of(scope["path"], self._request_timeout)

@@ -40,12 +40,14 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """`status` 0: nobody answered, and `error` says why; else `body` is the answer's JSON (or text)."""
+    """`status` 0: nobody answered, and `error` says why; else `body` is the answer's JSON (or text), and `headers` are
+    those of the server's own."""
 
     status: int
     request_id: str
     body: Any
     error: str | None
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_good(self) -> bool:
@@ -69,7 +71,8 @@ class Asker:
         except ValueError:
             body = response.text
         words = None if response.is_success else _words(body)
-        return Reply(response.status_code, response.headers.get("x-request-id", ""), body, words)
+        headers = {name: value for name, value in response.headers.items() if name.startswith("x-flashweb-")}
+        return Reply(response.status_code, response.headers.get("x-request-id", ""), body, words, headers)
 
     async def _patiently(self, request: Request) -> httpx.Response:
         """Raises httpx.HTTPError and OSError."""

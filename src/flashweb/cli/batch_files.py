@@ -127,7 +127,8 @@ def batch_lines(path: Path) -> JsonLines:
         return str(document["custom_id"]) if is_good and "custom_id" in document else None
 
     def line_of(request: Request, reply: Reply) -> dict[str, Any]:
-        told = {"status_code": reply.status, "request_id": reply.request_id, "body": reply.body}
+        headers = {"headers": dict(reply.headers)} if reply.headers else {}
+        told = {"status_code": reply.status, "request_id": reply.request_id, **headers, "body": reply.body}
         error = None if reply.status else {"code": "unreachable", "message": reply.error}
         id = f"batch_req_{reply.request_id.removeprefix('req_')}"
         return {"id": id, "custom_id": request.name, "response": told if reply.status else None, "error": error}

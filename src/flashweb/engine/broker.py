@@ -18,9 +18,10 @@ from typing import TypeAlias, cast
 
 import msgspec
 
-from flashweb.engine.client import EngineClient, _listen
+from flashweb.engine.client import EngineClient
 from flashweb.engine.config import EngineConfig
 from flashweb.engine.face import EnginePhase
+from flashweb.engine.process import listen
 from flashweb.engine.protocol import (
     Abort,
     Encoded,
@@ -131,7 +132,7 @@ class EngineBroker(EngineClient):
         """Let web processes of this user connect, in a folder that only they can enter; the socket's path."""
         path = folder / SOCKET_NAME
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_unix_server(lambda: _Link(self), sock=_listen(path))
+        self._server = await loop.create_unix_server(lambda: _Link(self), sock=listen(path))
         self._telling = asyncio.create_task(self._tell_forever())
         return path
 

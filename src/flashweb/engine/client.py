@@ -15,12 +15,9 @@ import asyncio
 import contextlib
 import itertools
 import logging
-import os
 import shutil
-import signal
 import socket
 import subprocess
-import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import dataclass
@@ -32,6 +29,7 @@ import numpy as np
 
 from flashweb.engine.config import EngineConfig
 from flashweb.engine.face import EnginePhase, EngineState
+from flashweb.engine.process import describe_exit, ends_within, listen, spawn
 from flashweb.engine.protocol import (
     NO_STATS,
     Abort,
@@ -75,9 +73,6 @@ DEFAULT_STALL_SECONDS = {"cpu": 120.0, "cuda": 20.0}
 # A step grows with the network: a 2048 px picture is some 1e14 operations for the tower of a 9B model (18 GB), and a
 # small CPU does no more than 1e11 of them a second.
 CPU_STALL_SECONDS_PER_BYTE = 60.0 / 10**9
-# glibc: keep the memory of one step for the next (the tower's large intermediates would otherwise be given back and
-# fetched again, up to 9,000 page faults per picture), in huge pages where the system offers them on request.
-MALLOC_TUNABLES = "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=67108864:glibc.malloc.trim_threshold=268435456"
 ENDED = "the engine ended while it served this request"
 FAILURES: dict[str, type[FlashwebError]] = {
     "invalid_request": InvalidRequest,
@@ -137,7 +132,7 @@ class EngineClient:
                 self._connection.send(Shutdown())
             process = self._process
             if process is not None:
-                await _ends_within(process, self.config.shutdown_seconds)
+                await ends_within(process, self.config.shutdown_seconds)
             supervisor.cancel()  # closes the line and kills what is still there
             with contextlib.suppress(asyncio.CancelledError):
                 await supervisor
@@ -390,7 +385,7 @@ class EngineClient:
         """Notes and logs why the process is gone."""
         process, fatal = self._process, self._fatal
         self._process, self._fatal = None, None
-        reason = _describe_exit(process.returncode if process else None)
+        reason = describe_exit(process.returncode if process else None)
         if self._phase == "stalled":
             reason = f"it stopped advancing and was killed ({self._error})"
         if fatal is not None:
@@ -408,14 +403,14 @@ class EngineClient:
         """Starts one process, connects it, and returns when it has ended (a killed one included)."""
         folder = Path(tempfile.mkdtemp(prefix="flashweb-"))  # mode 0700
         try:
-            with _listen(folder / "engine.sock") as listener:
-                self._process = process = _spawn(folder / "engine.sock", self._process_config())
+            with listen(folder / "engine.sock") as listener:
+                self._process = process = spawn(folder / "engine.sock", self._process_config())
                 try:
                     accepted = await self._accept(listener, process)
                     shutil.rmtree(folder)  # nobody else is to connect
                     if accepted is not None:
                         await self._serve(accepted, process)
-                        await _ends_within(process, 0.5)
+                        await ends_within(process, 0.5)
                 finally:
                     # Its line is closed or it was told to go; whatever still keeps it is not worth waiting for.
                     if process.poll() is None:
@@ -663,64 +658,3 @@ def to_submit(wire_id: str, prompt: Prompt, params: SamplingParams, known: Colle
         images=images,
         sampling=sampling,
     )
-
-
-async def _ends_within(process: subprocess.Popen[bytes], seconds: float) -> bool:
-    """Whether the process ends by itself in time. Looks now and then: a watcher per process is not worth its weight."""
-    deadline = asyncio.get_running_loop().time() + seconds
-    while process.poll() is None:
-        if asyncio.get_running_loop().time() > deadline:
-            return False
-        await asyncio.sleep(0.02)
-    return True
-
-
-def _listen(path: Path) -> socket.socket:
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    listener.bind(str(path))
-    os.chmod(path, 0o600)
-    listener.listen(1)
-    listener.setblocking(False)
-    return listener
-
-
-def _environment() -> dict[str, str]:
-    """Ours, with OpenMP's threads asleep while they wait for each other and memory kept for the next step, unless the
-    operator wants otherwise.
-
-    By default libgomp lets them spin for about a millisecond. On an idle machine that is worth up to 20 %; where
-    anything else wants the cores (this server's own web process, a neighbour), it makes a step ten times slower and
-    more, because the thread that the others spin for is the one that cannot run (docs/experiments.md).
-    """
-    environment = dict(os.environ)
-    if "GOMP_SPINCOUNT" not in environment:
-        environment.setdefault("OMP_WAIT_POLICY", "passive")
-    if not any(name.startswith("MALLOC_") for name in environment):
-        environment.setdefault("GLIBC_TUNABLES", MALLOC_TUNABLES)
-    return environment
-
-
-def _spawn(path: Path, config: EngineConfig) -> subprocess.Popen[bytes]:
-    """Starts the engine process, in a session of its own: Ctrl-C in the terminal is for the web side to handle."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "flashweb.engine.worker", str(path)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        start_new_session=True,
-        env=_environment(),
-    )
-    assert process.stdin is not None
-    with contextlib.suppress(BrokenPipeError), process.stdin:
-        process.stdin.write(msgspec.json.encode(config))
-    return process
-
-
-def _describe_exit(returncode: int | None) -> str:
-    if returncode is None:
-        return "it did not start"
-    if returncode < 0:
-        try:
-            return f"killed by {signal.Signals(-returncode).name}"
-        except ValueError:  # real-time signals have no names
-            return f"killed by signal {-returncode}"
-    return f"exit code {returncode}"

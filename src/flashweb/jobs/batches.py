@@ -16,9 +16,9 @@ from typing import Any
 
 import msgspec
 
+from flashweb.disk import storage_error
 from flashweb.errors import FlashwebError
 from flashweb.jobs.files import FileStore
-from flashweb.jobs.folders import storage_error
 from flashweb.jobs.queue import JobQueue
 from flashweb.jobs.records import Item, ItemState, Job, Lease
 from flashweb.jobs.runner import Begun, Call
@@ -234,7 +234,8 @@ def _line_of(job_id: str, item: Item, *, errors: bool) -> bytes | None:
     """The item's line in the one file, None where it belongs into the other."""
     result: dict[str, Any] = {} if item.result is None else msgspec.json.decode(item.result)
     error = _NOT_ANSWERED.get(item.state) or result.get("error")
-    response = None if error else {name: result[name] for name in ("status_code", "request_id", "body")}
+    told = ("status_code", "request_id", "headers", "body")
+    response = None if error else {name: result[name] for name in told if name in result}
     if errors == (error is None and response is not None and response["status_code"] < 400):
         return None
     id = "batch_req_" + hashlib.blake2b(f"{job_id}\0{item.seq}".encode(), digest_size=12).hexdigest()

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal, TypeVar
 
-from flashweb.errors import InvalidRequest, ObjectNotFound, TooLarge, UnsupportedMediaType
-from flashweb.jobs.folders import private_folder, storage_error
+from flashweb.disk import private_folder, storage_error
+from flashweb.errors import InvalidRequest, ObjectNotFound, StorageBroken, TooLarge, UnsupportedMediaType
 from flashweb.jobs.sqlite import SqliteDriver
 from flashweb.settings import StorageSettings
 
@@ -165,7 +165,14 @@ class FileStore:
     # --- on the thread --------------------------------------------------------------------------------------------
 
     async def _do(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._or_closed, work)
+
+    def _or_closed(self, work: Callable[[], T]) -> T:
+        try:
+            return work()
+        except StorageBroken:
+            self._close()  # the next use opens it anew: another file may be in its place by then
+            raise
 
     def _close(self) -> None:
         if self._driver is not None:

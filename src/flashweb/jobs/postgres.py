@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from flashweb.errors import StorageFull, StorageUnavailable
+from flashweb.errors import StorageBroken, StorageFull, StorageReadOnly, StorageUnavailable
 from flashweb.jobs.sql import SCHEMA, SqlStore, Transaction
 
 if TYPE_CHECKING:
@@ -19,11 +19,20 @@ CONNECT_SECONDS = 5
 STATEMENT_SECONDS = 30
 # Held by every transaction that writes, so that they follow each other: any number will do that nobody else takes.
 LOCK = 0x666C6A6F
-DISK_FULL = "53100"
+# Its own words (SQLSTATE) for what a disk of ours would answer.
+_TOLD: dict[str | None, tuple[type[StorageUnavailable], str]] = {
+    "53100": (StorageFull, "The disk of this server's database is full; its operator must make room."),
+    "25006": (StorageReadOnly, "The database of this server's jobs may not be written; come back later."),
+    **dict.fromkeys(
+        ("58030", "XX001", "XX002"),
+        (StorageBroken, "The database of this server's jobs is damaged; its operator finds the reason in its log."),
+    ),
+}
+_AWAY = (StorageUnavailable, "The database of this server's jobs does not answer; come back later.")
 
 
 def postgres_store(url: str) -> SqlStore:
-    """Connects, and makes the tables where they are missing. Raises StorageUnavailable, StorageFull."""
+    """Connects, and makes the tables where they are missing. Raises StorageUnavailable and its family."""
     driver = PostgresDriver(url)
     with driver.writing(durable=True) as tx:
         for statement in SCHEMA:
@@ -71,9 +80,8 @@ class PostgresDriver:
         except psycopg.Error as error:
             # Its text may hold the URL's parts.
             log.error("Postgres does not take the queue's transaction: %s (%s)", type(error).__name__, error.sqlstate)
-            if error.sqlstate == DISK_FULL:
-                raise StorageFull("The disk of this server's database is full; its operator must make room.") from None
-            raise StorageUnavailable("The database of this server's jobs does not answer; come back later.") from None
+            kind, words = _TOLD.get(error.sqlstate, _AWAY)
+            raise kind(words) from None
 
     def _begun(self, first: str) -> psycopg.Connection[tuple[Any, ...]]:
         """A connection with a transaction begun; a new one where the old one turns out to be broken."""

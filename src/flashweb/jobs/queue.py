@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from typing import TypeVar
 
-from flashweb.errors import ConfigError
+from flashweb.errors import ConfigError, StorageBroken
 from flashweb.jobs.sqlite import sqlite_store
 from flashweb.jobs.store import Store
 from flashweb.settings import StorageSettings
@@ -29,7 +29,7 @@ class JobQueue:
         self.news = asyncio.Event()  # set when something was handed in here, for a runner in the same process
 
     async def do(self, work: Callable[[Store], T]) -> T:
-        """Raises StorageUnavailable and StorageFull besides what `work` raises."""
+        """Raises StorageUnavailable and its family besides what `work` raises."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._do, work)
 
     async def is_there(self) -> bool:
@@ -43,9 +43,13 @@ class JobQueue:
         await asyncio.get_running_loop().run_in_executor(self._thread, self._close)
 
     def _do(self, work: Callable[[Store], T]) -> T:
-        if self._store is None:
-            self._store = self._open()
-        return work(self._store)
+        try:
+            if self._store is None:
+                self._store = self._open()
+            return work(self._store)
+        except StorageBroken:
+            self._close()  # the next use opens it anew: another file may be in its place by then
+            raise
 
     def _close(self) -> None:
         if self._store is not None:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
-from flashweb.errors import ConfigError, StorageFull, StorageUnavailable
+from flashweb.errors import ConfigError, StorageBroken, StorageFull, StorageReadOnly, StorageUnavailable
 from flashweb.jobs.records import (
     MAX_ATTEMPTS,
     MAX_BACK_OFF_SECONDS,
@@ -65,6 +65,12 @@ class RedisStore:
                 raise StorageFull(
                     "The Redis server of this server's jobs is full; its operator must make room."
                 ) from None
+            if isinstance(error, redis.exceptions.ReadOnlyError):
+                raise StorageReadOnly(
+                    "The Redis server of this server's jobs is a replica; it takes no jobs."
+                ) from None
+            if str(error).startswith("MISCONF"):  # it cannot write its own file
+                raise StorageBroken("The disk of this server's Redis does not do its part; come back later.") from None
             raise StorageUnavailable(
                 "The Redis server of this server's jobs does not answer; come back later."
             ) from None

@@ -21,8 +21,8 @@ from typing import Any, Protocol, TypeVar
 
 import msgspec
 
+from flashweb.disk import private_folder
 from flashweb.errors import FlashwebError, StorageUnavailable
-from flashweb.jobs.folders import private_folder
 from flashweb.jobs.queue import JobQueue
 from flashweb.jobs.records import Job, JobState, Lease
 
@@ -36,7 +36,10 @@ BUSY_SECONDS = 0.05  # while the house is full: places become free when others l
 SWEEP_SECONDS = 600.0
 AWAY_SECONDS = 2.0  # after the store did not answer
 # The server's own state and not the request's: it is tried again, for as long as the job lives.
-NOT_NOW = frozenset({"model_not_ready", "server_is_overloaded", "storage_unavailable"})
+NOT_NOW = frozenset(
+    {"model_not_ready", "server_is_overloaded", "storage_unavailable", "storage_full", "storage_read_only",
+     "storage_broken"}
+)  # fmt: skip
 NOT_NOW_SECONDS = 1.0
 # Ours, or the moment's: tried again a few times, then this answer stays. Among them that the engine died, perhaps of
 # this very request.
@@ -46,21 +49,26 @@ FINAL = frozenset({"invalid_answer", "incomplete_answer"})  # 500s that come aga
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request to the app, in the name of an owner. `caller` is the key's name, for usage and the log."""
+    """A request to the app, in the name of an owner. `caller` is the key's name, for usage and the log; `lease` goes
+    with what is kept elsewhere than in the queue, and ends there too."""
 
     path: str
     body: bytes
     owner: str
     caller: str | None = None
     content_type: str = "application/json"
+    lease: Lease | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
+    """`headers`: those of our own (`x-flashweb-*`)."""
+
     status: int
     request_id: str
     body: bytes
     content_type: str
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def error_code(self) -> str | None:
@@ -70,10 +78,11 @@ class Answer:
         return None
 
     def encoded(self) -> bytes:
-        """As it is kept: the body as JSON where it is JSON, else as text."""
+        """As it is kept: the body as JSON where it is JSON, else as text; headers where there are some."""
         is_json = self.content_type.startswith("application/json")
         body: Any = msgspec.Raw(self.body) if is_json and self.body else self.body.decode(errors="replace")
-        return msgspec.json.encode({"status_code": self.status, "request_id": self.request_id, "body": body})
+        headers = {"headers": dict(self.headers)} if self.headers else {}
+        return msgspec.json.encode({"status_code": self.status, "request_id": self.request_id, **headers, "body": body})
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +146,7 @@ class Runner:
         self._tasks: list[asyncio.Task[None]] = []
         self._wake = queue.news
         self._swept_at = 0.0
+        self._was_away = False
 
     @property
     def num_running(self) -> int:
@@ -167,6 +177,7 @@ class Runner:
             try:
                 await work()
             except StorageUnavailable as error:
+                self._was_away = True
                 log.warning("the queue does not answer (%s); trying again", error.code)
             except Exception:
                 log.exception("the runner of jobs made a mistake; it goes on")
@@ -189,6 +200,11 @@ class Runner:
         """Whether there was anything to do."""
         if not await self._queue.is_there() or not await self._is_mine():
             return False
+        if self._was_away:
+            # Leases that ran out meanwhile are still ours, and what was made under them is worth its result, until
+            # somebody claims.
+            await self._renew([one.lease for one in self._running.values()])
+            self._was_away = False
         took = await self._take_chore()
         free = self._places(len(self._running))
         if free > 0:

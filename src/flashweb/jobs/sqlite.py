@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from flashweb.jobs.folders import private_folder, storage_error
+from flashweb.disk import private_folder, storage_error
 from flashweb.jobs.sql import SCHEMA, SqlStore, Transaction
 from flashweb.wal import use_wal
 
@@ -16,11 +16,15 @@ BUSY_SECONDS = 10.0  # for another process's transaction to end
 
 
 def sqlite_store(path: Path) -> SqlStore:
-    """Opens the file, and makes it where there is none (mode 0600). Raises StorageUnavailable, StorageFull."""
+    """Opens the file, and makes it where there is none (mode 0600). Raises StorageUnavailable and its family."""
     driver = SqliteDriver(path)
-    with driver.writing(durable=True) as tx:
-        for statement in SCHEMA:
-            tx.run(statement.format(blob="BLOB"))
+    try:
+        with driver.writing(durable=True) as tx:
+            for statement in SCHEMA:
+                tx.run(statement.format(blob="BLOB"))
+    except BaseException:
+        driver.close()
+        raise
     return SqlStore(driver)
 
 
@@ -34,8 +38,11 @@ class SqliteDriver:
             path.touch(mode=0o600)
             # Transactions are begun by hand, below.
             self._line = sqlite3.connect(path, BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-            use_wal(self._line, BUSY_SECONDS)
-            self._line.execute("PRAGMA synchronous=NORMAL")
+            try:
+                use_wal(self._line, BUSY_SECONDS)
+            except BaseException:
+                self.close()
+                raise
 
     def close(self) -> None:
         self._line.close()

@@ -1,7 +1,7 @@
 """`Store`: what keeps jobs. One method is one transaction; all of them block and are called on a thread (`queue.py`).
 
 The three stores (`sqlite.py`, `postgres.py` over the SQL of `sql.py`, and `redis_store.py`) behave alike: one test
-drives each against the same model. They raise StorageUnavailable and StorageFull.
+drives each against the same model. They raise StorageUnavailable and its family.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ RUNNING = ("queued", "in_progress")  # statuses of a response that will still ch
 @dataclass(frozen=True, slots=True)
 class StoredResponse:
     """One response. `items` are its input's, without those of the conversation it continues (`previous`); `request`
-    is what to run again, of a background response only; `attempts` is how often its run was begun."""
+    is what to run, of a background response only; `run` the number of its last run, 0 before the first."""
 
     id: str
     owner: str
@@ -22,7 +22,7 @@ class StoredResponse:
     items: list[dict[str, Any]]
     previous: str | None = None
     request: dict[str, Any] | None = None
-    attempts: int = 0
+    run: int = 0
 
     @property
     def status(self) -> str:
@@ -37,12 +37,13 @@ class ResponseStore(Protocol):
     """Each method raises StorageUnavailable when the disk does not do its part, and those that take an owner raise
     ResponseNotFound for an id that is unknown, another owner's, deleted, or older than responses are kept.
 
-    A background response is run by whoever holds its lease, which ends `seconds` after it was last renewed; one whose
-    lease has ended belongs to nobody (its process died) and can be claimed.
+    Who runs a background response is the queue's business. Here each run has a number, higher than those before: what
+    an earlier run still brings is not taken.
     """
 
     async def put(self, response: StoredResponse) -> None:
-        """Keep it, new or in place of the one with its id; the oldest unused make room."""
+        """Keep it, new or in place of the one with its id; the oldest unused make room. One that runs is on the disk
+        when this returns."""
 
     async def get(self, id: str, owner: str, *, whole: bool = False) -> StoredResponse:
         """`whole`: with the pictures in its items; else they are left out."""
@@ -55,23 +56,24 @@ class ResponseStore(Protocol):
     async def cancel(self, id: str, owner: str) -> StoredResponse:
         """One that runs is cancelled from here on, whatever its run still finds out; any other stays as it is."""
 
-    async def claim(self, seconds: float) -> StoredResponse | None:
-        """Take over the running response that waits for longest without a holder. It comes whole, its events so far
-        are gone, and the attempt is counted."""
+    async def running(self) -> list[tuple[str, str, int]]:
+        """Id, owner and last run of every response that is queued or in progress, of whichever owner."""
 
-    async def add_events(self, id: str, first: int, events: Sequence[bytes], seconds: float) -> bool:
-        """Append the events numbered from `first` and renew the lease. False where the response was cancelled or
-        deleted meanwhile: its run should end."""
+    async def begin(self, id: str, run: int) -> StoredResponse | None:
+        """A run begins: the response, whole; its events so far are gone. None where it has ended or is gone, or a
+        later run has begun."""
 
-    async def begin(self, id: str, body: dict[str, Any]) -> bool:
-        """Its body from here on. False as above."""
+    async def reset(self, id: str, run: int) -> None:
+        """Runs are numbered from the beginning again, if `run` was the last one."""
 
-    async def finish(self, id: str, body: dict[str, Any], first: int, events: Sequence[bytes]) -> bool:
-        """The last events and the final body, together. False as above: nothing was kept."""
+    async def add_events(
+        self, id: str, run: int, first: int, events: Sequence[bytes], body: dict[str, Any] | None = None
+    ) -> bool:
+        """Append the run's events, numbered from `first`, and its body from here on. False where nothing was kept,
+        because the response has ended, is gone, or a later run has begun: this one should end."""
 
-    async def release(self, id: str, *, counts: bool) -> None:
-        """Give up the lease of a response whose run could not end here, so that it is claimed soon; `counts`: as an
-        attempt."""
+    async def finish(self, id: str, run: int, first: int, events: Sequence[bytes], body: dict[str, Any]) -> bool:
+        """The last events and the final body, together and on the disk. False as above."""
 
     async def events(self, id: str, owner: str, after: int) -> tuple[list[bytes], bool]:
         """The events whose number is above `after`, and whether more will come."""

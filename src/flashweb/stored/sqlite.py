@@ -7,7 +7,6 @@ immediate transaction, the files of pictures included, so that no other process 
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import sqlite3
 import time
@@ -19,23 +18,24 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from flashweb.errors import ResponseNotFound, StorageUnavailable
+from flashweb.disk import private_folder, storage_error
+from flashweb.errors import ResponseNotFound, StorageBroken, StorageFull
 from flashweb.stored.pictures import Folder, Kept, left_out, put_back, taken_out
 from flashweb.stored.responses import RUNNING, StoredResponse
 from flashweb.wal import use_wal
 
 T = TypeVar("T")
 MAX_CHAIN = 1024  # responses of one conversation
-log = logging.getLogger("flashweb.stored")
+WAY_OUT = "Send store: false for an answer that is not kept, or come back later."
 BUSY_SECONDS = 10.0  # for another process's transaction
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS responses (
     id TEXT PRIMARY KEY, owner TEXT NOT NULL, previous TEXT, status TEXT NOT NULL, body BLOB NOT NULL,
     items BLOB NOT NULL, request BLOB, used REAL NOT NULL, bytes INTEGER NOT NULL,
-    lease REAL NOT NULL DEFAULT 0, attempts INTEGER NOT NULL DEFAULT 0
+    run INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS responses_by_use ON responses (used);
-CREATE INDEX IF NOT EXISTS responses_running ON responses (lease) WHERE status IN ('queued', 'in_progress');
+CREATE INDEX IF NOT EXISTS responses_running ON responses (status) WHERE status IN ('queued', 'in_progress');
 CREATE TABLE IF NOT EXISTS events (
     response TEXT, number INTEGER, data BLOB, PRIMARY KEY (response, number)
 ) WITHOUT ROWID;
@@ -54,7 +54,7 @@ CREATE TRIGGER IF NOT EXISTS {_table}_out AFTER DELETE ON {_table}
 CREATE TRIGGER IF NOT EXISTS {_table}_new AFTER UPDATE OF bytes ON {_table}
     BEGIN UPDATE total SET bytes = bytes + new.bytes - old.bytes; END;
 """
-_COLUMNS = "id, owner, body, items, previous, request, attempts"
+_COLUMNS = "id, owner, body, items, previous, request, run"
 _encode = msgspec.json.encode
 _decode = msgspec.json.decode
 
@@ -124,54 +124,44 @@ class SqliteResponses:
 
         return await self._run(work)
 
-    async def claim(self, seconds: float) -> StoredResponse | None:
+    async def running(self) -> list[tuple[str, str, int]]:
+        def work() -> list[tuple[str, str, int]]:
+            return self._opened().execute(
+                "SELECT id, owner, run FROM responses WHERE status IN ('queued', 'in_progress')"
+            ).fetchall()  # fmt: skip
+
+        return await self._run(work)
+
+    async def begin(self, id: str, run: int) -> StoredResponse | None:
         def work() -> StoredResponse | None:
-            now = self._now()
             with self._change() as db:
-                row = db.execute(
-                    f"SELECT {_COLUMNS} FROM responses WHERE status IN (?, ?) AND lease < ? ORDER BY used LIMIT 1",
-                    (*RUNNING, now),
-                ).fetchone()
-                if row is None:
+                mine = db.execute(
+                    "UPDATE responses SET run = ?, bytes = length(body) + length(items) + ifnull(length(request), 0) "
+                    "WHERE id = ? AND run < ? AND status IN (?, ?)",
+                    (run, id, run, *RUNNING),
+                ).rowcount
+                if not mine:
                     return None
-                db.execute("DELETE FROM events WHERE response = ?", (row[0],))
-                db.execute(
-                    "UPDATE responses SET lease = ?, attempts = attempts + 1, "
-                    "bytes = length(body) + length(items) + ifnull(length(request), 0) WHERE id = ?",
-                    (now + seconds, row[0]),
-                )
-                return self._read((*row[:-1], row[-1] + 1), whole=True)
+                db.execute("DELETE FROM events WHERE response = ?", (id,))
+                row = db.execute(f"SELECT {_COLUMNS} FROM responses WHERE id = ?", (id,)).fetchone()
+                return self._read(row, whole=True)
 
         return await self._run(work)
 
-    async def begin(self, id: str, body: dict[str, Any]) -> bool:
-        return await self._run(lambda: self._change_running(id, body, 0, ()))
-
-    async def finish(self, id: str, body: dict[str, Any], first: int, events: Sequence[bytes]) -> bool:
-        return await self._run(lambda: self._change_running(id, body, first, events))
-
-    async def add_events(self, id: str, first: int, events: Sequence[bytes], seconds: float) -> bool:
-        def work() -> bool:
-            with self._change() as db:
-                until = self._now() + seconds
-                changed = db.execute(
-                    "UPDATE responses SET lease = ?, bytes = bytes + ? WHERE id = ? AND status IN (?, ?)",
-                    (until, sum(map(len, events)), id, *RUNNING),
-                )
-                if changed.rowcount:
-                    self._append(db, id, first, events)
-                return bool(changed.rowcount)
-
-        return await self._run(work)
-
-    async def release(self, id: str, *, counts: bool) -> None:
+    async def reset(self, id: str, run: int) -> None:
         def work() -> None:
             with self._change() as db:
-                db.execute(
-                    "UPDATE responses SET lease = 0, attempts = attempts - ? WHERE id = ?", (0 if counts else 1, id)
-                )
+                db.execute("UPDATE responses SET run = 0 WHERE id = ? AND run = ?", (id, run))
 
         await self._run(work)
+
+    async def add_events(
+        self, id: str, run: int, first: int, events: Sequence[bytes], body: dict[str, Any] | None = None
+    ) -> bool:
+        return await self._run(lambda: self._add(id, run, first, events, body))
+
+    async def finish(self, id: str, run: int, first: int, events: Sequence[bytes], body: dict[str, Any]) -> bool:
+        return await self._run(lambda: self._add(id, run, first, events, body, durable=True))
 
     async def events(self, id: str, owner: str, after: int) -> tuple[list[bytes], bool]:
         def work() -> tuple[list[bytes], bool]:
@@ -184,37 +174,37 @@ class SqliteResponses:
         return await self._run(work)
 
     async def close(self) -> None:
-        def work() -> None:
-            if self._db is not None:
-                self._db.close()
-                self._db = None
-
-        await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._close)
         self._thread.shutdown(wait=False)
 
     # --- on the thread ------------------------------------------------------------------------------------------------
 
     async def _run(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._told, work)
+
+    def _told(self, work: Callable[[], T]) -> T:
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+            return work()
         except (sqlite3.Error, OSError) as error:
-            log.error("cannot use %s: %s", self._path, error)
-            raise StorageUnavailable(
-                "The server's storage did not do its part (full, read-only or broken; the log has the reason). Send "
-                "store: false for an answer that is not kept, or come back later.",
-                retry_after_seconds=5.0,
-            ) from error
+            told = storage_error(error, self._path, WAY_OUT)
+            if isinstance(told, StorageBroken):
+                self._close()  # the next use opens it anew: another file may be in its place by then
+            raise told from error
+
+    def _close(self) -> None:
+        if self._db is not None:
+            self._db.close()
+            self._db = None
 
     def _opened(self) -> sqlite3.Connection:
         if self._db is None:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            private_folder(self._folder)
             self._files = Folder(self._folder / "response-files")
             # SQLite gives the files that it makes beside this one the same mode.
             os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
             db = sqlite3.connect(self._path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
             try:
                 use_wal(db, BUSY_SECONDS)
-                db.execute("PRAGMA synchronous = NORMAL")
                 db.executescript(_SCHEMA)
                 self._db = db
                 self._sweep()
@@ -232,8 +222,10 @@ class SqliteResponses:
                 self._files.remove(name)
 
     @contextmanager
-    def _change(self) -> Iterator[sqlite3.Connection]:
+    def _change(self, *, durable: bool = False) -> Iterator[sqlite3.Connection]:
+        """`durable`: safe from the death of the machine too when it returns, not only from that of this process."""
         db = self._opened()
+        db.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
         self._doomed.clear()
         with _transaction(db):
             yield db
@@ -249,7 +241,7 @@ class SqliteResponses:
         body = _encode(response.body)
         request = None if response.request is None else _encode(response.request)
         size = len(body) + len(items) + len(request or b"")
-        with self._change() as db:
+        with self._change(durable=response.is_running) as db:
             self._remove(db, response.id)
             self._make_room(db, size + sum(map(len, kept.values())))
             row = (response.id, response.owner, response.previous, response.status, body, items, request)
@@ -273,7 +265,7 @@ class SqliteResponses:
                 "SELECT id FROM responses WHERE status NOT IN (?, ?) ORDER BY used LIMIT 1", RUNNING
             ).fetchone()
             if oldest is None:
-                raise StorageUnavailable(
+                raise StorageFull(
                     f"The server keeps at most {self._max_bytes} bytes of responses, and this one does not fit; send "
                     "store: false, or start the server with a larger --responses-size.",
                     retry_after_seconds=30.0,
@@ -289,22 +281,30 @@ class SqliteResponses:
                 db.execute("DELETE FROM files WHERE digest = ?", (digest,))
                 self._doomed.append(digest)
 
-    def _change_running(self, id: str, body: dict[str, Any], first: int, events: Sequence[bytes]) -> bool:
-        encoded = _encode(body)
-        size = len(encoded) + sum(map(len, events))
-        with self._change() as db:
-            changed = db.execute(
-                "UPDATE responses SET status = ?, body = ?, bytes = bytes - length(body) + ? "
-                "WHERE id = ? AND status IN (?, ?)",
-                (body["status"], encoded, size, id, *RUNNING),
-            )
-            if changed.rowcount:
-                self._append(db, id, first, events)
-            return bool(changed.rowcount)
-
-    def _append(self, db: sqlite3.Connection, id: str, first: int, events: Sequence[bytes]) -> None:
-        rows = [(id, number, data) for number, data in enumerate(events, first)]
-        db.executemany("INSERT OR REPLACE INTO events VALUES (?, ?, ?)", rows)
+    def _add(
+        self,
+        id: str,
+        run: int,
+        first: int,
+        events: Sequence[bytes],
+        body: dict[str, Any] | None,
+        *,
+        durable: bool = False,
+    ) -> bool:
+        with self._change(durable=durable) as db:
+            size, of_run = sum(map(len, events)), (id, run, *RUNNING)
+            where = "WHERE id = ? AND run = ? AND status IN (?, ?)"
+            if not db.execute(f"UPDATE responses SET bytes = bytes + ? {where}", (size, *of_run)).rowcount:
+                return False
+            rows = [(id, number, data) for number, data in enumerate(events, first)]
+            db.executemany("INSERT OR REPLACE INTO events VALUES (?, ?, ?)", rows)
+            if body is not None:
+                encoded = _encode(body)
+                db.execute(
+                    f"UPDATE responses SET status = ?, body = ?, bytes = bytes - length(body) + ? {where}",
+                    (body["status"], encoded, len(encoded), *of_run),
+                )
+            return True
 
     def _row(self, id: str, owner: str) -> Any:
         row = self._opened().execute(
@@ -316,11 +316,11 @@ class SqliteResponses:
         return row
 
     def _read(self, row: Any, *, whole: bool = False) -> StoredResponse:
-        id, owner, body, items, previous, request, attempts = row
+        id, owner, body, items, previous, request, run = row
         found = _decode(items)
         found = put_back(found, self._files.read) if whole else left_out(found)
         return StoredResponse(
-            id, owner, _decode(body), found, previous, None if request is None else _decode(request), attempts
+            id, owner, _decode(body), found, previous, None if request is None else _decode(request), run
         )
 
     def _conversation(self, id: str, owner: str) -> list[StoredResponse]:

@@ -53,10 +53,17 @@ def response_error(error: Exception) -> dict[str, Any]:
 
 class Answer:
     """`body` is the response before its answer; it is changed as that comes. `show_summary`: the thought is told as
-    its own summary. `quiet`: nobody wants the events on the way, only the body."""
+    its own summary. `quiet`: nobody wants the events on the way, only the body. `number`: of the first event."""
 
     def __init__(
-        self, body: dict[str, Any], text_of: TokenText, *, logprobs: bool, show_summary: bool, quiet: bool = False
+        self,
+        body: dict[str, Any],
+        text_of: TokenText,
+        *,
+        logprobs: bool,
+        show_summary: bool,
+        quiet: bool = False,
+        number: int = 0,
     ) -> None:
         self.body = body
         self._text_of = text_of
@@ -65,7 +72,7 @@ class Answer:
         thought = "reasoning_summary_text" if show_summary else "reasoning_text"
         self._growths = {"message": "output_text", "function_call": "function_call_arguments", "reasoning": thought}
         self._quiet = quiet
-        self._number = 0
+        self._number = number
         self._events: list[Event] = []
         self._item: dict[str, Any] | None = None  # the one that grows
         self._growth = ""  # what its growth is called in events

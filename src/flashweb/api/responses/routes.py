@@ -11,9 +11,10 @@ from fastapi import APIRouter, Path, Query, Request
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from flashweb.api.caller import owner_of
+from flashweb.api.caller import lease_of, owner_of
 from flashweb.api.chat import log_fields_of, read_json_body
 from flashweb.api.error_handlers import CLIENT_CLOSED_REQUEST, error_body, json_response
+from flashweb.api.exchange import exchange_of
 from flashweb.api.openapi import json_body, json_or_named_events
 from flashweb.api.parse import read_document, validated
 from flashweb.api.responses import told, wire
@@ -21,18 +22,18 @@ from flashweb.api.responses.answer import frame
 from flashweb.api.responses.chats import refuse_not_offered
 from flashweb.api.responses.examples import COUNTS, RESPONSES
 from flashweb.api.responses.items import MAX_LISTED, page
-from flashweb.api.responses.runs import BackgroundRuns, Step
+from flashweb.api.responses.runs import PATH, Runs, Step
 from flashweb.api.responses.turns import Turn, Turns
 from flashweb.api.sse import ClientGone, EventStream, until_gone
 from flashweb.api.unknown_fields import refuse_harmful, unknown_names, warning_headers
-from flashweb.errors import InvalidRequest, Overloaded
+from flashweb.errors import InvalidRequest, StorageUnavailable
+from flashweb.jobs import JobQueue, Lease
 from flashweb.names import ModelNames
 from flashweb.pipeline import Pipeline
-from flashweb.pipeline.door import ASSUMED_MAX_NUM_SEQS
 from flashweb.settings import Settings
 from flashweb.stored import SqliteResponses, StoredResponse
 
-PATH = "/v1/responses"
+MEND_SECONDS = 2.0  # after a store did not answer
 POLL_SECONDS = (0.05, 0.5)  # between looks for further events of a background response, shortest and longest
 _EVENT_WORDS = "the JSON of an event; the last one is completed, incomplete or failed, or an error's"
 _Include = Annotated[
@@ -56,27 +57,40 @@ _ITEM = ["msg_0a1b2c3d4e5f60718293a4b5"]
 
 
 class Responses:
-    """Everything behind the routes: requests to turns, the store, and what runs in the background."""
+    """Everything behind the routes: requests to turns, the store, and what runs in the background (over `queue`)."""
 
-    def __init__(self, pipeline: Pipeline, names: ModelNames, settings: Settings) -> None:
+    def __init__(self, pipeline: Pipeline, names: ModelNames, settings: Settings, queue: JobQueue) -> None:
         storage = settings.storage
         self.pipeline = pipeline
         self.names = names
         self.settings = settings
         self.store = SqliteResponses(storage.folder, max_bytes=storage.responses_size, days=storage.responses_days)
         self.turns = Turns(pipeline, names, settings, self.store)
-        self.runs = BackgroundRuns(self.store, self._answer, self._check_room)
+        self.runs = Runs(self.store, queue, self._answer)
+        self._mending: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Background responses that a crash or a stop has interrupted go on. Idempotent."""
+        """Background responses that a crash has left without a job get one."""
         if self.store.exists:
-            self.runs.start(look=True)
+            self._mending = asyncio.create_task(self._mend())
 
     async def stop(self) -> None:
-        await self.runs.stop()
+        if self._mending is not None:
+            self._mending.cancel()
+            await asyncio.wait({self._mending})
         await self.store.close()
 
+    async def _mend(self) -> None:
+        while True:
+            try:
+                return await self.runs.mend()
+            except StorageUnavailable:
+                await asyncio.sleep(MEND_SECONDS)
+
     async def create(self, request: Request) -> Response:
+        lease = lease_of(request.scope)
+        if lease is not None:
+            return await self._run(request, lease)
         owner = owner_of(request)
         with ExitStack() as place:
             ticket = place.enter_context(self.pipeline.admit())
@@ -92,7 +106,8 @@ class Responses:
             headers = {"x-flashweb-model": self.names.own, **warnings}
             if asked.background:
                 del document["input"]
-                await self.runs.submit(turn.stored(turn.body, document))
+                caller = exchange_of(request.scope).caller_name
+                await self.runs.submit(turn.stored(turn.body, {"asked": document, "caller": caller}), caller)
                 if not asked.stream:
                     return json_response(turn.body, headers=headers)
                 return self._replayed(turn.id, owner, -1, headers)
@@ -137,8 +152,7 @@ class Responses:
 
     async def delete(self, request: Request, id: str) -> Response:
         owner = owner_of(request)
-        await self.runs.cancel(id, owner)
-        await self.store.delete(id, owner)
+        await self.runs.delete(id, owner)
         return json_response({"id": id, "object": "response", "deleted": True})
 
     async def input_items(
@@ -166,16 +180,21 @@ class Responses:
                     yield b"".join(map(frame, events))
         _note_usage(log_fields, turn.body)
 
-    def _check_room(self) -> None:
-        """Runs begin where they need not wait, so that nobody waits behind them."""
-        places = self.pipeline.engine.state.max_num_seqs or ASSUMED_MAX_NUM_SEQS
-        if not self.pipeline.health().ready or self.pipeline.num_inside >= min(places, self.pipeline.capacity):
-            raise Overloaded("There is no room for a background response now.")
+    async def _run(self, request: Request, lease: Lease) -> Response:
+        """A background response's, for the runner of jobs: what is kept is in the store, it hears how that ended."""
+        try:
+            body = await until_gone(request.receive, self.runs.run(lease))
+        except ClientGone:
+            return Response(status_code=CLIENT_CLOSED_REQUEST)
+        if body is not None:
+            _note_usage(log_fields_of(request), body)
+        status = "cancelled" if body is None else body["status"]
+        return json_response({"id": lease.job_id, "object": "response", "status": status})
 
     async def _answer(self, stored: StoredResponse) -> AsyncGenerator[Step, None]:
-        """A background response's, for whoever runs it."""
+        """A background response's, as it comes."""
         assert stored.request is not None
-        asked = validated({**stored.request, "input": ""}, wire.ResponseRequest)
+        asked = validated({**stored.request["asked"], "input": ""}, wire.ResponseRequest)
         with self.pipeline.admit() as ticket:
             turn = await self.turns.prepare(asked, ticket, stored.owner, stored)
             async with aclosing(self.turns.events(turn)) as batches:

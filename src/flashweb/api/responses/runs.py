@@ -1,159 +1,166 @@
-"""`BackgroundRuns`: answers that nobody waits for, run from the store and into it.
+"""`Runs`: background responses over the durable queue of `jobs/`, and from it into the store of responses.
 
-What a run needs is in the store alone: whoever claims a response runs it, in whichever process it was submitted, and
-one whose process died is claimed again when its lease ends. Each run's events are written as they come, for those who
-retrieve them. A durable queue may take this class's place: `submit`, `cancel`, `start` and `stop` are all of it.
+A background response is kept in the store, with the request that it answers; in the queue there is a job of the same
+id, whose one item says no more than whom it is for. Whoever runs the queue has the app answer it, and the answer is
+written into the store, event by event, under the number of the item's lease: what an earlier run still brings is not
+taken. The store has the last word on how a response stands. Where the two differ, because a process died between them
+or a queue was lost, `mend` makes them agree.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable, Iterable
+import time
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import aclosing, suppress
 from typing import Any
 
+import msgspec
+
 from flashweb.api.responses.answer import Answer, Event, frame
-from flashweb.errors import EngineDied, FlashwebError, Overloaded, StorageUnavailable
-from flashweb.observe.work import open_work
+from flashweb.errors import EngineDied, FlashwebError, Overloaded, ResponseNotFound, StorageUnavailable
+from flashweb.jobs import Job, JobQueue, Lease, NewJob
+from flashweb.jobs.records import MAX_ATTEMPTS
+from flashweb.jobs.runner import Begun, Call
 from flashweb.stored import ResponseStore, StoredResponse
 
 log = logging.getLogger("flashweb.api")
-NUM_AT_ONCE = 4  # in this process
-LEASE_SECONDS = 15.0
+KIND = "response"
+PATH = "/v1/responses"
 FLUSH_SECONDS = 0.1  # how old an event gets before it is written
-RENEW_SECONDS = 3.0
-LOOK_SECONDS = 5.0  # how often one looks for responses whose process died
-RETRY_SECONDS = 0.5
-MAX_ATTEMPTS = 3  # so often a response may be there when its process, or the engine, dies
-
+AWAY_SECONDS = 1.0  # after the store did not take an answer's end
 
 Step = tuple[list[Event], dict[str, Any]]  # some events, and the body as it is after them
 
 
-class BackgroundRuns:
-    """`answer(stored)` makes a response's answer, and raises Overloaded when that should be tried again later;
-    `check_room` raises it while none should begin."""
+class _For(msgspec.Struct):
+    """An item's payload: the name of the key that it is for, for usage and the log."""
+
+    caller: str | None
+
+
+class Runs:
+    """`answer(stored)` makes a response's answer, and raises Overloaded when that should be tried again later. Also
+    the runner's `Kind` for these jobs."""
 
     def __init__(
         self,
         store: ResponseStore,
+        queue: JobQueue,
         answer: Callable[[StoredResponse], AsyncGenerator[Step, None]],
-        check_room: Callable[[], None],
     ) -> None:
         self._store = store
+        self._queue = queue
         self._answer = answer
-        self._check_room = check_room
-        self._news = asyncio.Event()
-        self._running: dict[str, asyncio.Task[None]] = {}
-        self._tasks: list[asyncio.Task[None]] = []
 
-    def start(self, *, look: bool) -> None:
-        """`look`: there may be responses that a crash or a stop has interrupted. Idempotent."""
-        if look:
-            self._news.set()
-        if not self._tasks:
-            self._tasks = [asyncio.create_task(self._work()) for _ in range(NUM_AT_ONCE)]
-            self._tasks.append(asyncio.create_task(self._look()))
+    # --- for whoever hands in and asks --------------------------------------------------------------------------------
 
-    async def stop(self) -> None:
-        """What runs is given back to the store, for the next start."""
-        tasks, self._tasks = self._tasks, []
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def submit(self, response: StoredResponse) -> None:
-        """Keep it, with the request that it answers, and run it when there is room."""
+    async def submit(self, response: StoredResponse, caller: str | None) -> None:
+        """Keep it, with the request that it answers, and run it when there is room. `caller` is its key's name.
+        Raises StorageUnavailable, and nothing is kept then."""
+        assert response.request is not None
         await self._store.put(response)
-        self.start(look=True)
+        try:
+            await self._hand_in(response.id, response.owner, caller)
+        except BaseException:
+            with suppress(StorageUnavailable, ResponseNotFound):
+                await asyncio.shield(self._store.delete(response.id, response.owner))
+            raise
 
     async def cancel(self, id: str, owner: str) -> StoredResponse:
-        """The response as it is then; one that has ended stays as it was."""
+        """The response as it is then; one that has ended stays as it was. Its run ends with its next event, or at the
+        next heartbeat of whoever has it."""
         cancelled = await self._store.cancel(id, owner)
-        task = self._running.get(id)
-        if task is not None:
-            task.cancel()  # another process's run hears of it when it writes
+        with suppress(StorageUnavailable):  # then the run will find out by itself
+            await self._queue.do(lambda store: store.cancel(id, owner, time.time()))
         return cancelled
 
-    # --- inside -------------------------------------------------------------------------------------------------------
+    async def delete(self, id: str, owner: str) -> None:
+        await self.cancel(id, owner)
+        await self._store.delete(id, owner)
+        with suppress(StorageUnavailable):
+            await self._queue.do(lambda store: store.delete(id, owner))
 
-    async def _look(self) -> None:
-        """For responses whose process has died, or that another process has no room for."""
-        while True:
-            await asyncio.sleep(LOOK_SECONDS)
-            self._news.set()
+    async def mend(self) -> None:
+        """Responses that wait without a job get one, and those whose job was given up have failed. Idempotent, in any
+        number of processes at once. Raises StorageUnavailable."""
+        for id, owner, run in await self._store.running():
+            job = await self._queue.do(lambda store, id=id, owner=owner: store.get(id, owner))  # type: ignore[misc]
+            if job is None:  # its process died between the two, or the queue was lost with the numbers of its leases
+                await self._store.reset(id, run)
+                with suppress(ResponseNotFound):
+                    request = (await self._store.get(id, owner)).request or {}
+                    await self._hand_in(id, owner, request.get("caller"))
+            elif job.has_ended:
+                await self._give_up(id, run + 1)
 
-    async def _work(self) -> None:
-        """One place of those there are."""
-        await self._news.wait()
-        while True:
-            try:
-                self._check_room()
-                self._news.clear()
-                stored = await self._store.claim(LEASE_SECONDS)
-                if stored is None:
-                    await self._news.wait()
-                else:
-                    await self._run(stored)
-            except Overloaded:
-                await asyncio.sleep(RETRY_SECONDS)
-            except Exception:
-                log.exception("a background response could not be run")
-                await asyncio.sleep(RETRY_SECONDS)
+    async def _hand_in(self, id: str, owner: str, caller: str | None) -> None:
+        payload, now = msgspec.json.encode(_For(caller)), time.time()
+        await self._queue.do(lambda store: store.submit(NewJob(id, KIND, owner), [payload], now))
+        self._queue.news.set()
 
-    async def _run(self, stored: StoredResponse) -> None:
-        task = asyncio.create_task(self._answered(stored))
-        self._running[stored.id] = task
+    async def _give_up(self, id: str, run: int) -> None:
+        """Whatever still runs is not heard any more."""
+        stored = await self._store.begin(id, run)
+        if stored is not None:
+            log.warning("the background response %s ended without an answer", id)
+            writer = _Writer(self._store, id, run)
+            body = writer.failed(stored, _broke_off())
+            await self._store.finish(id, run, 0, writer.pending, body)
+
+    # --- for the runner -----------------------------------------------------------------------------------------------
+
+    async def begin(self, job: Job) -> Begun:
+        return Begun(job.meta)
+
+    async def call_of(self, lease: Lease) -> Call:
+        who = msgspec.json.decode(lease.payload, type=_For)
+        return Call(PATH, b"{}", lease.owner, who.caller, lease=lease)
+
+    async def end(self, job: Job) -> Mapping[str, Any]:
+        return job.meta
+
+    async def run(self, lease: Lease) -> dict[str, Any] | None:
+        """Have the response of this lease answered into the store; the body at its end, None where nobody wants it any
+        more. Raises Overloaded when it is to be tried again."""
+        stored = await self._store.begin(lease.job_id, lease.token)
+        if stored is None:
+            return None
+        writer = _Writer(self._store, stored.id, lease.token)
+        flushing = asyncio.create_task(writer.keep_flushing())
+        answering = asyncio.create_task(self._answered(stored, lease, writer))
         try:
-            await asyncio.wait({task})
-        except asyncio.CancelledError:
-            task.cancel()
-            await asyncio.wait({task})
-            with suppress(StorageUnavailable):
-                await self._store.release(stored.id, counts=False)
-            raise
+            await asyncio.wait({flushing, answering}, return_when=asyncio.FIRST_COMPLETED)
+            if not answering.done():
+                flushing.result()
+                return None  # the response was cancelled or deleted, or has a later run
+            body = answering.result()
         finally:
-            del self._running[stored.id]
-        if not task.cancelled():
-            task.result()
+            answering.cancel()
+            await asyncio.wait({answering})
+            # Never in the middle of writing, or nobody would know what was written.
+            writer.stop()
+            await asyncio.wait({flushing})
+        return body if await writer.finish(body) else None
 
-    async def _answered(self, stored: StoredResponse) -> None:
-        writer = _Writer(self._store, stored.id)
-        run = asyncio.current_task()
-        assert run is not None
-        flushing = asyncio.create_task(writer.keep_flushing(run))
+    async def _answered(self, stored: StoredResponse, lease: Lease, writer: _Writer) -> dict[str, Any]:
         body = stored.body
-        failure: Exception | None = None
         try:
-            if stored.attempts > MAX_ATTEMPTS:
-                raise FlashwebError(f"The server broke off {MAX_ATTEMPTS} runs of this response.")
-            with open_work() as work:
-                work.background = True
-                async with aclosing(self._answer(stored)) as steps:
-                    async for events, body in steps:
-                        if not writer.num_events and not await self._store.begin(stored.id, body):
-                            return
-                        writer.add(events)
+            async with aclosing(self._answer(stored)) as steps:
+                async for events, body in steps:
+                    writer.add(events, body)
         except Overloaded as refusal:  # at the door, by the drain, or with the engine: not for the caller to hear
-            await self._store.release(stored.id, counts=isinstance(refusal, EngineDied))
-            raise
+            if not isinstance(refusal, EngineDied) or lease.attempt < MAX_ATTEMPTS:
+                raise
+            body = writer.failed(stored, _broke_off())
         except Exception as error:
-            failure = error
-        finally:
-            await writer.stop(flushing)
-        if failure is not None:
-            body = self._failed(stored, failure, writer)
-        await self._store.finish(stored.id, body, writer.num_written, writer.pending)
+            body = writer.failed(stored, error)
+        return body
 
-    def _failed(self, stored: StoredResponse, error: Exception, writer: _Writer) -> dict[str, Any]:
-        """What went wrong before the answer could tell of it itself."""
-        answer = Answer({**stored.body}, _no_text, logprobs=False, show_summary=False)
-        if not writer.num_events:
-            answer.begin()
-        answer.fail(error)
-        writer.add(answer.take())
-        return answer.body
+
+def _broke_off() -> FlashwebError:
+    return FlashwebError(f"The server broke off {MAX_ATTEMPTS} runs of this response.")
 
 
 def _no_text(token_id: int) -> tuple[str, bytes]:
@@ -161,43 +168,59 @@ def _no_text(token_id: int) -> tuple[str, bytes]:
 
 
 class _Writer:
-    """A run's events on their way into the store, and its lease with them."""
+    """A run's events on their way into the store."""
 
-    def __init__(self, store: ResponseStore, id: str) -> None:
+    def __init__(self, store: ResponseStore, id: str, run: int) -> None:
         self.pending: list[bytes] = []
-        self.num_written = 0
+        self._num_written = 0
+        self._body: dict[str, Any] | None = None  # where it is not written yet
         self._store = store
         self._id = id
+        self._run = run
         self._over = asyncio.Event()
 
     @property
-    def num_events(self) -> int:
-        return self.num_written + len(self.pending)
+    def _num_events(self) -> int:
+        return self._num_written + len(self.pending)
 
-    def add(self, events: Iterable[Event]) -> None:
+    def add(self, events: Iterable[Event], body: dict[str, Any]) -> None:
+        if not self._num_events:
+            self._body = {**body, "output": list(body["output"])}  # as it is now: `body` grows with the answer
         self.pending += map(frame, events)
 
-    async def keep_flushing(self, run: asyncio.Task[Any]) -> None:
-        """Until it is stopped; ends the run where the response is no longer wanted."""
-        silent = 0.0
+    def failed(self, stored: StoredResponse, error: Exception) -> dict[str, Any]:
+        """The body and the events of what went wrong before the answer could tell of it itself."""
+        answer = Answer({**stored.body}, _no_text, logprobs=False, show_summary=False, number=self._num_events)
+        if not self._num_events:
+            answer.begin()
+        answer.fail(error)
+        self.add(answer.take(), answer.body)
+        return answer.body
+
+    async def keep_flushing(self) -> None:
+        """Until it is stopped, or the store takes no more of this run."""
         while not self._over.is_set():
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._over.wait(), FLUSH_SECONDS)
-            silent += FLUSH_SECONDS
-            if self._over.is_set() or not (self.pending or silent >= RENEW_SECONDS):
+            if self._over.is_set() or not self.pending:
                 continue
-            silent, taken, self.pending = 0.0, self.pending, []
+            taken, self.pending = self.pending, []
+            body, self._body = self._body, None
             try:
-                wanted = await self._store.add_events(self._id, self.num_written, taken, LEASE_SECONDS)
+                if not await self._store.add_events(self._id, self._run, self._num_written, taken, body):
+                    return
             except StorageUnavailable:
-                self.pending = taken + self.pending
-                continue
-            self.num_written += len(taken)
-            if not wanted:
-                run.cancel()
-                return
+                self.pending, self._body = taken + self.pending, body
+            else:
+                self._num_written += len(taken)
 
-    async def stop(self, flushing: asyncio.Task[None]) -> None:
-        """Never in the middle of writing, or nobody would know what was written."""
+    def stop(self) -> None:
         self._over.set()
-        await asyncio.wait({flushing})
+
+    async def finish(self, body: dict[str, Any]) -> bool:
+        """The answer is there: a store that is away must not cost it, only time. False where it is not wanted."""
+        while True:
+            try:
+                return await self._store.finish(self._id, self._run, self._num_written, self.pending, body)
+            except StorageUnavailable:
+                await asyncio.sleep(AWAY_SECONDS)
