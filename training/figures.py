@@ -216,7 +216,10 @@ def count_shapes(a: Asker) -> QA:
 
 
 def compare(a: Asker) -> QA | None:
-    """Which of two kinds, of two colours, or of two kinds of one colour there are more of; often as many. Counts both."""
+    """Which of two kinds, of two colours, or of two kinds of one colour there are more of; often as many.
+
+    Counts both, a line each, before it says which.
+    """
     plan, mode = a.plan, a.r.random()
     whats: list[tuple[str | None, str | None]]
     if mode < 0.4:

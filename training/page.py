@@ -60,7 +60,8 @@ class QA:
     """One question and its bare answer; `task` is one of `TASKS`, `language` is "zh" or "en" (the question's).
 
     `outlines` belong to the boxes of the answer, one each in order (of a count in any): with them the answer can follow
-    a distortion of the page (`moved`). `colours`: the answer names colours or depends on them, so they may change a little only.
+    a distortion of the page (`moved`). `colours`: the answer names colours or depends on them, so they may change a
+    little only.
     """
 
     task: str

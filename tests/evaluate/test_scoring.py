@@ -183,6 +183,11 @@ def test_an_inspection_is_judged_by_defects_in_any_order_and_severity() -> None:
         ("3 or 4", "3", 0),
         ("", "3", 0),
         ("13", "3", 0),
+        ("[10,20,30,40], [50,20,70,40]: 2", "2", 1),  # what is counted may be shown
+        ("[10,20,30,40], [50,20,70,40]: 2", "[10,20,30,40], [50,20,70,40], [5,2,7,4]: 3", 0),
+        ("stars [10,20,30,40]: 1\nrings 0\nstars", "stars", 1),
+        ("stars [10,20,30,40]: 1\nrings 0\nstars", "the same", 0),
+        ("1", "一样多", 0),
     ],
 )
 def test_a_count_may_be_said_in_digits_or_words(answer: str, truth: str, right: int) -> None:

@@ -19,7 +19,7 @@ from training import content, decorations, figures, fonts, layouts, marks, phras
 from training.charset import CHARSET, HANZI
 from training.content import Text
 from training.draw import Type, blend, choose_faces, contrasting, ink, luminance, shape
-from training.page import TASKS, Page
+from training.page import BOX, QA, TASKS, Page, box_text, counted, moved
 from training.tokenizer import single_token_characters
 from training.words import BARRED_ENGLISH, BARRED_HANZI, Words, chinese_words, english_words
 
@@ -489,10 +489,10 @@ def test_no_two_shapes_touch_and_none_touches_text_wherever_they_stand() -> None
 @needs_fonts
 def test_shapes_stand_in_many_ways_and_high_numbers_are_asked_for() -> None:
     answers = [
-        int(qa.answer)
+        int(number)
         for page in pages("train", 150, tasks=("count",), unreadable=False, kinds=("shapes",))
         for qa in page.qa
-        if qa.task == "count" and qa.answer.isdigit()
+        if qa.task == "count" and (number := qa.answer.rsplit(": ")[-1]).isdigit()
     ]
     assert len(answers) > 200 and sum(n >= 6 for n in answers) > 0.2 * len(answers)
     assert 0.02 < answers.count(0) / len(answers) < 0.12 and max(answers) >= 11
@@ -519,7 +519,7 @@ def test_as_many_is_a_usual_answer_of_a_comparison_and_a_true_one() -> None:
             if len(whole) == 2:
                 first, second = sorted(whole, key=asked.__getitem__)
                 equal = asked[first] == asked[second]
-                assert qa.answer == ("the same" if equal else second), (qa, asked)
+                assert qa.answer.splitlines()[-1] == ("the same" if equal else second), (qa, asked)
                 compared, same = compared + 1, same + equal
     assert compared > 6 and 0 < same < compared
 
@@ -531,11 +531,12 @@ def test_answers_about_shapes_are_what_a_recount_gives() -> None:
     for plan, page in [*drawn_plans("shapes", 120), *drawn_plans("figures", 40)]:
         for qa in page.qa:
             names = [(one.name, one.colour, content.COLOURS[one.colour][0] + zh[one.name]) for one in plan.shapes]
-            if qa.task == "count" and qa.answer.isdigit() and qa.language == "zh":
+            number = qa.answer.rsplit(": ")[-1]
+            if qa.task == "count" and number.isdigit() and qa.language == "zh":
                 tint = next((c for c, (hanzi, _) in content.COLOURS.items() if hanzi in qa.question), None)
                 kind = next((s for s, hanzi in zh.items() if hanzi in qa.question), None)
                 right = sum((not tint or c == tint) and (not kind or s == kind) for s, c, _ in names)
-                assert int(qa.answer) == right, (qa, names)
+                assert int(number) == right == len(BOX.findall(qa.answer)), (qa, names)
                 counted += 1
             if qa.task in ("position", "colour") and qa.language == "zh" and "最左边的" in qa.question:
                 leftmost = min(plan.shapes, key=lambda shape: shape.x)
@@ -549,6 +550,19 @@ def test_answers_about_shapes_are_what_a_recount_gives() -> None:
                 assert qa.answer == f"{largest.colour} {largest.name}"
                 compared += 1
     assert counted > 25 and compared > 2
+
+
+def test_what_is_counted_is_shown_column_by_column_and_follows_a_page_that_is_turned() -> None:
+    square = ((0.0, 0.0), (0.1, 0.0), (0.1, 0.1), (0.0, 0.1))
+    places = [(0.5, 0.2), (0.2, 0.6), (0.21, 0.3)]
+    outlines = tuple(tuple((x + dx, y + dy) for dx, dy in square) for x, y in places)
+    answer = counted(map(box_text, outlines))
+    assert answer == "[210,300,310,400], [200,600,300,700], [500,200,600,300]: 3"
+    assert counted([]) == "0"
+    half_turn = np.array([[-1.0, 0.0, 100.0], [0.0, -1.0, 100.0], [0.0, 0.0, 1.0]])
+    qa = QA("count", "en", "Which are there more of?", f"rings {answer}\nstars 0\nrings", outlines)
+    shown = "[400,700,500,800], [700,300,800,400], [690,600,790,700]: 3"
+    assert moved(qa, half_turn, 100, 100).answer == f"rings {shown}\nstars 0\nrings"
 
 
 @needs_fonts
