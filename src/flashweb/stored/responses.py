@@ -41,6 +41,10 @@ class ResponseStore(Protocol):
     lease has ended belongs to nobody (its process died) and can be claimed.
     """
 
+    @property
+    def exists(self) -> bool:
+        """Whether anything was ever stored here; only then may it be asked without making a store."""
+
     async def put(self, response: StoredResponse) -> None:
         """Keep it, new or in place of the one with its id; the oldest unused make room."""
 
