@@ -19,7 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
-from flashweb.errors import ConfigError, FlashwebError, InvalidRequest, StorageUnavailable
+from flashweb.errors import ConfigError, InvalidRequest, StorageUnavailable
 from flashweb.media.fetch import Fetcher, Posted
 from flashweb.media.settings import MediaSettings
 from flashweb.observe.metrics import Metrics
@@ -165,14 +165,12 @@ class Courier:
     # --- one attempt --------------------------------------------------------------------------------------------------
 
     async def _tell(self, source: Endings, event: Event, url: str) -> None:
+        ready_at: float | None = self._clock()  # for the next courier, where this one is stopped meanwhile
         try:
             ready_at = self._after(event, url, await self._post(event, url))
-        except asyncio.CancelledError:
-            with suppress(FlashwebError):
-                await asyncio.shield(source.settle({event.subject: self._clock()}))
-            raise
-        with suppress(StorageUnavailable):  # told again when the lease is over
-            await source.settle({event.subject: ready_at})
+        finally:
+            with suppress(StorageUnavailable):  # told again when the lease is over
+                await asyncio.shield(source.settle({event.subject: ready_at}))
 
     async def _post(self, event: Event, url: str) -> Posted:
         try:
