@@ -71,10 +71,10 @@ class Courier:
         except InvalidRequest as error:
             raise ConfigError(f"--webhook-url: {error.message}") from None
         self._pending = [0] * len(sources)
-        self._running: dict[asyncio.Task[None], tuple[Endings, Event, str]] = {}
+        self._running: dict[asyncio.Task[None], tuple[str, str]] = {}  # owner, receiver
         self._silent: dict[str, _Silent] = {}
         self._free = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     def checked(self, url: str | None) -> str | None:
         """A receiver that is asked for. Raises InvalidRequest for one that nobody will be told at."""
@@ -90,25 +90,23 @@ class Courier:
         return url
 
     def start(self) -> None:
-        self._task = asyncio.create_task(self._run(), name="webhooks")
+        self._tasks = [asyncio.create_task(self._run(index)) for index in range(len(self._sources))]
 
     async def stop(self) -> None:
         """What is under way is told again by the next one. Idempotent."""
-        tasks = [*self._running, *([self._task] if self._task else [])]
+        tasks, self._tasks = [*self._tasks, *self._running], []
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self._task = None
 
     # --- what is to be told -------------------------------------------------------------------------------------------
 
-    async def _run(self) -> None:
+    async def _run(self, index: int) -> None:
+        """One of the sources: while its store is away the others go on."""
         while True:
             self._free.clear()
-            seconds = IDLE_SECONDS
             try:
-                if any([await self._turn(index) for index in range(len(self._sources))]):
-                    seconds = BUSY_SECONDS
+                seconds = BUSY_SECONDS if await self._turn(index) else IDLE_SECONDS
             except StorageUnavailable:
                 seconds = AWAY_SECONDS
             except Exception:
@@ -135,7 +133,7 @@ class Courier:
             pause = self._pause_of(event, url, now)
             if pause == 0.0:
                 task = asyncio.create_task(self._tell(source, event, url))
-                self._running[task] = source, event, url
+                self._running[task] = event.owner, url
                 task.add_done_callback(self._ended)
             else:
                 not_now[event.subject] = None if pause is None else now + pause
@@ -149,8 +147,7 @@ class Courier:
 
     def _pause_of(self, event: Event, url: str, now: float) -> float | None:
         """How long an event must wait for a place; None: for ever."""
-        urls = Counter(url for _, _, url in self._running.values())
-        owners = Counter(event.owner for _, event, _ in self._running.values())
+        owners, urls = (Counter(pair[index] for pair in self._running.values()) for index in (0, 1))
         silent = self._silent.get(url)
         if silent is not None:
             if silent.until == math.inf or now - event.at > LIFE_SECONDS:
@@ -158,7 +155,7 @@ class Courier:
                 return None
             if now < silent.until:
                 return silent.until - now
-            if urls[url] or sum(urls[one] for one in self._silent) >= MAX_SILENT:
+            if urls[url] or sum(num for one, num in urls.items() if one in self._silent) >= MAX_SILENT:
                 return BUSY_SECONDS
         return BUSY_SECONDS if urls[url] >= MAX_OF_URL or owners[event.owner] >= MAX_OF_OWNER else 0.0
 
