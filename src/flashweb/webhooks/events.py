@@ -13,7 +13,7 @@ import msgspec
 from flashweb.jobs import Job, JobQueue, JobState
 from flashweb.stored import ResponseStore
 
-# kind of job -> what its events begin with; other kinds are nobody's to be told of
+# kind of job -> what its events begin with; what other kinds do is told of elsewhere (responses: by their own store)
 _FAMILIES = {"batch": "batch", "request": "job"}
 
 
