@@ -35,7 +35,10 @@ ALLOWED: dict[str, set[str]] = {
     "disk": {"errors"},
     "stored": {"disk", "errors", "wal"},
     "jobs": {"disk", "errors", "settings", "wal"},
-    "api": {"pipeline", "output", "observe", "names", "scenes", "jobs", "keys", "rate_limit", "stored", *LEAVES},
+    "webhooks": {"jobs", "stored", "media", "keys", "observe", "disk", "errors", "settings"},
+    "api": {
+        "pipeline", "output", "observe", "names", "scenes", "jobs", "keys", "rate_limit", "stored", "webhooks", *LEAVES,
+    },
     "http_protocol": set(),
     "http_server": {"api", "pipeline", "names", "observe", "http_protocol", "rate_limit", *LEAVES},
 }

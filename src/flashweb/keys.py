@@ -92,18 +92,19 @@ def _checked(key: str, name: str) -> str:
 def _given(settings: AuthSettings) -> Iterator[str]:
     yield from (key.get_secret_value().strip() for key in settings.api_keys)
     if settings.api_key_file is not None:
-        yield from _lines(Path(settings.api_key_file).expanduser())
+        yield from lines_of(Path(settings.api_key_file).expanduser(), "API key")
 
 
-def _lines(path: Path) -> Iterable[str]:
-    """The keys of a file; warns when other users may read it. Raises ConfigError."""
+def lines_of(path: Path, what: str) -> Iterable[str]:
+    """The secrets of a file, one a line; warns when other users may read it. Raises ConfigError."""
     try:
         with path.open(encoding="utf-8") as file:
             mode = os.fstat(file.fileno()).st_mode
             lines = [line.strip() for line in file]
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is no UTF-8 text"
-        raise ConfigError(f"cannot read the API key file {path}: {reason}") from None
+        raise ConfigError(f"cannot read the {what} file {path}: {reason}") from None
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
-        log.warning("other users may read the API key file %s (mode %o); run: chmod 600 %s", path, mode & 0o777, path)
+        words = "other users may read the %s file %s (mode %o); run: chmod 600 %s"
+        log.warning(words, what, path, mode & 0o777, path)
     return [line for line in lines if line and not line.startswith("#")]

@@ -206,7 +206,9 @@ class MediaSettings(_Section):
     max_aspect_ratio: float = option(200.0, "pictures longer than this times their width are refused", ge=1)
     max_images: int = option(16, "pictures in one request", ge=0)
     media_allow_hosts: tuple[str, ...] = option(
-        (), "hosts whose private or loopback addresses image_url may name, as a comma list of host or host:port"
+        (),
+        "hosts whose private or loopback addresses image_url may name, and webhooks, these over http too, as a comma "
+        "list of host or host:port",
     )
     fetch_timeout: float = option(10.0, "whole time a remote picture may take", unit="seconds", gt=0)
     max_fetch_size: Size = option(20 << 20, "largest remote picture", unit="bytes", ge=1024)
@@ -317,6 +319,24 @@ class StorageSettings(_Section):
         return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "flashweb"
 
 
+class WebhookSettings(_Section):
+    """Who is told that a batch, a background response or a job has ended (jobs.md)."""
+
+    webhook_url: str | None = option(None, "https:// URL that is told, of requests that name none themselves")
+    webhook_secret: tuple[SecretStr, ...] = option(
+        (),
+        "what webhooks are signed with, whsec_...; several, as a comma list, while one replaces another. Better in the "
+        "environment or a file: other users of the machine can read flags",
+    )
+    webhook_secret_file: str | None = option(None, "file with one such secret a line; # begins a comment")
+
+    @model_validator(mode="after")
+    def _signed(self) -> Self:
+        if self.webhook_url and not (self.webhook_secret or self.webhook_secret_file):
+            raise ValueError("--webhook-url needs a --webhook-secret-file: receivers could not tell who sends")
+        return self
+
+
 class LogSettings(_Section):
     """What the server writes to standard error."""
 
@@ -342,6 +362,7 @@ class Settings(_Section):
     model: ModelSettings = Field(default_factory=ModelSettings)
     engine: EngineSettings = Field(default_factory=EngineSettings)
     storage: StorageSettings = Field(default_factory=StorageSettings)
+    webhooks: WebhookSettings = Field(default_factory=WebhookSettings)
     log: LogSettings = Field(default_factory=LogSettings)
 
 

@@ -43,7 +43,7 @@ def empty_postgres(url: str) -> Store:
     import psycopg
 
     with psycopg.connect(url, autocommit=True) as line:
-        line.execute("DROP TABLE IF EXISTS jobs, items, turns")
+        line.execute("DROP TABLE IF EXISTS jobs, items, turns, endings")
     return postgres_store(url)
 
 
@@ -107,6 +107,7 @@ class Model:
         self.turns: dict[str, int] = {}
         self.turn = 0
         self.results: dict[tuple[str, int], bytes] = {}  # of every item that ever had one
+        self.endings: dict[str, float] = {}  # job -> when it is to be told that it has ended
 
     def job(self, id: str) -> ModelJob:
         return next(job for job in self.jobs if job.id == id)
@@ -114,7 +115,11 @@ class Model:
     def move(self, job: ModelJob, state: str, now: float) -> None:
         job.state = state
         if state not in ("in_progress", "finalizing"):
-            job.ended = now
+            job.ended = self.endings[job.id] = now
+
+    def forget(self, ids: set[str]) -> None:
+        self.jobs = [job for job in self.jobs if job.id not in ids]
+        self.endings = {id: at for id, at in self.endings.items() if id not in ids}
 
     def break_off(self, job: ModelJob, ending: str, now: float) -> None:
         for item in job.items:
@@ -320,16 +325,30 @@ class StoreMachine(RuleBasedStateMachine):
         may = job.owner == by and job.ended is not None
         assert self.store.delete(job.id, by) == may
         if may:
-            self.model.jobs.remove(job)
+            self.model.forget({job.id})
 
     @rule(age=st.sampled_from([5.0, 50.0]))
     def purge(self, age: float) -> None:
         old = {job.id for job in self.model.jobs if job.ended is not None and job.ended < self.now - age}
         assert set(self.store.purge(self.now - age)) == old
-        self.model.jobs = [job for job in self.model.jobs if job.id not in old]
+        self.model.forget(old)
         owners = {job.owner for job in self.model.jobs}
         self.model.turns = {owner: turn for owner, turn in self.model.turns.items() if owner in owners}
         self.model.turn = max(self.model.turns.values(), default=0)
+
+    @rule(limit=st.integers(1, 3), told=st.booleans())
+    def claim_endings(self, limit: int, told: bool) -> None:
+        jobs, num = self.store.claim_endings(limit, self.now, self.now + LEASE_SECONDS)
+        due = sorted(at for at in self.model.endings.values() if at <= self.now)
+        assert num == len(self.model.endings) and all(job.has_ended for job in jobs)
+        assert [self.model.endings[job.id] for job in jobs] == due[:limit]
+        self.model.endings |= {job.id: self.now + LEASE_SECONDS for job in jobs}
+        if jobs:
+            self.store.settle_endings({job.id: None if told else self.now + 3 for job in jobs} | {"unknown": 1.0})
+            for job in jobs:
+                self.model.endings[job.id] = self.now + 3
+                if told:
+                    del self.model.endings[job.id]
 
     @rule(seconds=st.sampled_from([0.5, 2.0, 11.0, 40.0]))
     def wait(self, seconds: float) -> None:

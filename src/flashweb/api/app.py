@@ -34,6 +34,7 @@ from flashweb.observe.peers import NoPeers, Peers
 from flashweb.pipeline import Pipeline
 from flashweb.rate_limit import RateLimiter, build_limiter
 from flashweb.settings import Settings
+from flashweb.webhooks import Courier, JobEndings, ResponseEndings
 
 
 def create_app(
@@ -55,13 +56,15 @@ def create_app(
     keys, limiter = KeyRing(settings.auth), limiter or build_limiter(settings.server)
     background = Background(settings, pipeline)
     responses = Responses(pipeline, names, settings, background.queue)
+    endings = JobEndings(background.queue), ResponseEndings(responses.store)
+    hooks = Courier(settings, endings, pipeline.metrics)
     pipeline.read_files_by(background.files.bytes_of)
     app = FastAPI(
         title="flashweb",
         version=__version__,
         docs_url=None,
         redoc_url=None,
-        lifespan=_lifespan(pipeline, limiter, responses, background, lambda: whole),
+        lifespan=_lifespan(pipeline, limiter, responses, background, hooks, lambda: whole),
         redirect_slashes=False,
     )
     ledger = Ledger()
@@ -72,9 +75,9 @@ def create_app(
     app.include_router(tokens_router(pipeline, names, settings))
     app.include_router(multimodal_router(pipeline, names, settings))
     app.include_router(responses_router(responses))
-    app.include_router(scenes_router(pipeline, names, settings, background.queue))
+    app.include_router(scenes_router(pipeline, names, settings, background.queue, hooks))
     app.include_router(files_router(background.files, settings.storage))
-    app.include_router(batches_router(background.queue, background.files, background.batches))
+    app.include_router(batches_router(background.queue, background.files, background.batches, hooks))
     app.include_router(jobs_router(background.queue))
     app.include_router(ops_router(pipeline, names))
     app.include_router(metrics_router(pipeline))
@@ -91,6 +94,7 @@ def _lifespan(
     limiter: RateLimiter | None,
     responses: Responses,
     background: Background,
+    hooks: Courier,
     whole: Callable[[], ASGIApp],
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
@@ -98,9 +102,11 @@ def _lifespan(
         await pipeline.start()
         responses.start()
         background.start(whole(), responses.runs)
+        hooks.start()
         try:
             yield
         finally:
+            await hooks.stop()
             await background.stop()
             await responses.stop()
             await pipeline.stop()

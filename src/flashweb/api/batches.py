@@ -24,6 +24,7 @@ from flashweb.jobs import Job, JobQueue, NewJob
 from flashweb.jobs.batches import KIND, Batches
 from flashweb.jobs.files import FileStore
 from flashweb.jobs.records import JobState
+from flashweb.webhooks import Courier
 
 PATH = "/v1/batches"
 # What a batch may ask: whatever answers one JSON request with one JSON answer.
@@ -44,7 +45,7 @@ After = Annotated[
 Limit = Annotated[int, Query(ge=1, le=100, description="at most so many", examples=[20])]
 
 
-def batches_router(queue: JobQueue, files: FileStore, batches: Batches) -> APIRouter:
+def batches_router(queue: JobQueue, files: FileStore, batches: Batches, hooks: Courier) -> APIRouter:
     router = APIRouter(prefix=PATH, tags=["batches"])
 
     async def find(request: Request, id: str) -> Job:
@@ -69,6 +70,7 @@ def batches_router(queue: JobQueue, files: FileStore, batches: Batches) -> APIRo
         asked = validated(document, wire.BatchRequest)
         _check_endpoint(asked.endpoint)
         seconds = _window_seconds(asked.completion_window)
+        hooks.checked(asked.webhook_url)
         owner = owner_of(request)
         file = await files.get(asked.input_file_id, owner)
         if file.purpose != "batch":
@@ -84,6 +86,7 @@ def batches_router(queue: JobQueue, files: FileStore, batches: Batches) -> APIRo
             "completion_window": asked.completion_window,
             "metadata": asked.metadata,
             "caller": exchange_of(request.scope).caller_name,
+            "webhook_url": asked.webhook_url,
             "output_seconds": asked.output_expires_after.seconds if asked.output_expires_after else None,
         }
         new = NewJob(id, KIND, owner, meta, now + seconds, has_chores=True)

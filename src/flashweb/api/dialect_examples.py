@@ -135,5 +135,9 @@ FIELDS: Mapping[str, Mapping[str, Any]] = {
     "DetokenizeRequest": {"model": "glm-4.6v-flash", "tokens": [10, 11, 12]},
     "ResponseRequest": _RESPONSES_FIELDS,
     "InputTokensRequest": _RESPONSES_FIELDS,
-    "BatchRequest": {**_BATCH, "output_expires_after": {"anchor": "created_at", "seconds": 86400}},
+    "BatchRequest": {
+        **_BATCH,
+        "output_expires_after": {"anchor": "created_at", "seconds": 86400},
+        "webhook_url": "https://example.com/hooks",
+    },
 }

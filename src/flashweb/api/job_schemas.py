@@ -39,6 +39,9 @@ class BatchRequest(BaseModel):
     output_expires_after: ExpiresAfter | None = Field(
         None, description="how long the files of answers and errors are kept; default: --keep-days"
     )
+    webhook_url: str | None = Field(
+        None, max_length=2048, description="https:// URL that is told when it has ended; default: --webhook-url"
+    )
 
 
 class FileOut(BaseModel):

@@ -57,14 +57,15 @@ def wants_later(request: Request) -> bool:
     return asked or "respond-async" in preferred
 
 
-async def answer_later(request: Request, queue: JobQueue) -> Response:
-    """Keep the request as it came, and answer 202 with its job. What is wrong with it is told by its result."""
+async def answer_later(request: Request, queue: JobQueue, webhook_url: str | None) -> Response:
+    """Keep the request as it came, and answer 202 with its job. What is wrong with it is told by its result.
+    `webhook_url`: checked."""
     body = b"".join([chunk async for chunk in request.stream()])
     caller = exchange_of(request.scope).caller_name
     kind = request.headers.get("content-type", "application/json")
     saved = SavedRequest(request.scope["path"], kind, body, caller)
     id, now, owner = f"job_{secrets.token_hex(12)}", time.time(), owner_of(request)
-    new = NewJob(id, KIND, owner, {"path": saved.path}, now + LIFE_SECONDS)
+    new = NewJob(id, KIND, owner, {"path": saved.path, "webhook_url": webhook_url}, now + LIFE_SECONDS)
     payload = msgspec.msgpack.encode(saved)
     await queue.do(lambda store: store.submit(new, [payload], now))
     queue.news.set()

@@ -26,6 +26,7 @@ from flashweb.pipeline import Pipeline, Ticket
 from flashweb.scenes import Scene, SceneBook
 from flashweb.scenes.scene import MAX_RULES_CHARS
 from flashweb.settings import Settings
+from flashweb.webhooks import Courier
 
 SceneName = Annotated[str, Path(description="one of the names of /api/scenes", examples=["audit"])]
 DEFAULT_MAX_TOKENS = 4096  # bounded by the context, as every answer is
@@ -40,8 +41,19 @@ Later = Annotated[
     ),
 ]
 
+Hook = Annotated[
+    str | None,
+    Query(
+        max_length=2048,
+        description="with async: an https:// URL that is told when the answer is there; default: --webhook-url",
+        examples=["https://example.com/hooks"],
+    ),
+]
 
-def scenes_router(pipeline: Pipeline, names: ModelNames, settings: Settings, queue: JobQueue) -> APIRouter:
+
+def scenes_router(
+    pipeline: Pipeline, names: ModelNames, settings: Settings, queue: JobQueue, hooks: Courier
+) -> APIRouter:
     router = APIRouter(prefix="/api", tags=["scenes"])
     maker = Maker(pipeline, names, settings)
     book = SceneBook(settings.server.scenes_dir)
@@ -102,12 +114,14 @@ def scenes_router(pipeline: Pipeline, names: ModelNames, settings: Settings, que
         },
         response_class=Response,
     )
-    async def run_scene(request: Request, name: SceneName, later: Later = None) -> Response:
+    async def run_scene(request: Request, name: SceneName, later: Later = None, webhook_url: Hook = None) -> Response:
         """A form with one or several files (`image` or `file`), or JSON with `image` or `image_url`; `question`,
         `rules` and `language` as the scene's description says. Greedy. An answer that is not valid is an error, never
         half an object. With `?async=true` the answer comes later, at `/api/jobs/{id}/result`."""
         scene = book.find(name)
-        return await answer_later(request, queue) if wants_later(request) else await run(request, scene)
+        if wants_later(request):
+            return await answer_later(request, queue, hooks.checked(webhook_url))
+        return await run(request, scene)
 
     @router.post(
         "/audit-image",

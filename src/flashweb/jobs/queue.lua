@@ -5,6 +5,7 @@
 --   waiting:ID      zset: the job's waiting items by number
 --   leased          zset: ID:SEQ by the end of the lease
 --   active, ended   zset: ids by their order, or by their end
+--   endings         zset: ids of jobs whose end is still to be told, by when
 --   listed:OWNER:KIND  zset: ids by their order
 --   turns           hash: owner -> when it was served last
 local P = ARGV[1]
@@ -22,6 +23,7 @@ local function move(id, state, now)
     set(id, 'ended', now)
     call('ZREM', P .. 'active', id)
     call('ZADD', P .. 'ended', now, id)
+    call('ZADD', P .. 'endings', now, id)
   end
 end
 
@@ -107,6 +109,7 @@ local function forget(id)
   for seq = 0, tonumber(get(id, 'total')) - 1 do call('DEL', item_key(id, seq)) end
   call('ZREM', P .. 'listed:' .. get(id, 'owner') .. ':' .. get(id, 'kind'), id)
   call('ZREM', P .. 'ended', id)
+  call('ZREM', P .. 'endings', id)
   call('DEL', P .. 'job:' .. id, P .. 'waiting:' .. id)
 end
 
@@ -307,6 +310,26 @@ function operations.purge(before)
   local ids = call('ZRANGEBYSCORE', P .. 'ended', '-inf', '(' .. before)
   for _, id in ipairs(ids) do forget(id) end
   return ids
+end
+
+function operations.claim_endings(limit, now, untl)
+  local found = {}
+  for _, id in ipairs(call('ZRANGEBYSCORE', P .. 'endings', '-inf', now, 'LIMIT', 0, limit)) do
+    call('ZADD', P .. 'endings', untl, id)
+    table.insert(found, call('HGETALL', P .. 'job:' .. id))
+  end
+  return { call('ZCARD', P .. 'endings'), found }
+end
+
+function operations.settle_endings(...)
+  local given = { ... }
+  for at = 1, #given, 2 do
+    if given[at + 1] == '' then
+      call('ZREM', P .. 'endings', given[at])
+    else
+      call('ZADD', P .. 'endings', 'XX', given[at + 1], given[at])
+    end
+  end
 end
 
 return operations[ARGV[2]](unpack(ARGV, 3, math.min(#ARGV, 7000)))

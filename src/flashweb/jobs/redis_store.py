@@ -139,6 +139,13 @@ class RedisStore:
     def purge(self, before: float) -> list[str]:
         return [id.decode() for id in self._do("purge", before)]
 
+    def claim_endings(self, limit: int, now: float, until: float) -> tuple[list[Job], int]:
+        num, found = self._do("claim_endings", limit, now, until)
+        return [_job_of(pairs) for pairs in found], int(num)
+
+    def settle_endings(self, ready_at: Mapping[str, float | None]) -> None:
+        self._do("settle_endings", *(one for id, at in ready_at.items() for one in (id, "" if at is None else at)))
+
 
 def _job_or_none(found: list[bytes] | None) -> Job | None:
     return None if found is None else _job_of(found)

@@ -42,6 +42,7 @@ SCHEMA = (
     "CREATE INDEX IF NOT EXISTS items_waiting ON items (job_id, seq) WHERE state = 'waiting'",
     "CREATE INDEX IF NOT EXISTS items_leased ON items (lease_until) WHERE state = 'leased'",
     "CREATE TABLE IF NOT EXISTS turns (owner TEXT PRIMARY KEY, turn BIGINT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS endings (job_id TEXT PRIMARY KEY, ready_at DOUBLE PRECISION NOT NULL)",
 )
 _JOB = "id, kind, owner, state, ending, created, expires, times, meta, total, completed, failed"
 _MINE = "WHERE job_id = ? AND seq = ? AND token = ? AND state = 'leased'"
@@ -126,6 +127,7 @@ class SqlStore:
             found = tx.run("DELETE FROM jobs WHERE id = ? AND owner = ? AND ended IS NOT NULL", id, owner)
             if found:
                 tx.run("DELETE FROM items WHERE job_id = ?", id)
+                tx.run("DELETE FROM endings WHERE job_id = ?", id)
             return bool(found)
 
     # --- for whoever executes -------------------------------------------------------------------------------------
@@ -242,9 +244,27 @@ class SqlStore:
         with self._driver.writing() as tx:
             ids = [id for (id,) in tx.all("SELECT id FROM jobs WHERE ended < ?", before)]
             tx.many("DELETE FROM items WHERE job_id = ?", [(id,) for id in ids])
+            tx.many("DELETE FROM endings WHERE job_id = ?", [(id,) for id in ids])
             tx.many("DELETE FROM jobs WHERE id = ?", [(id,) for id in ids])
             tx.run("DELETE FROM turns WHERE owner NOT IN (SELECT owner FROM jobs)")
         return ids
+
+    def claim_endings(self, limit: int, now: float, until: float) -> tuple[list[Job], int]:
+        with self._driver.writing() as tx:
+            ((num,),) = tx.all("SELECT COUNT(*) FROM endings")
+            found = num and tx.all(
+                f"SELECT {_JOB} FROM jobs JOIN endings ON job_id = id WHERE ready_at <= ? ORDER BY ready_at LIMIT ?",
+                *(now, limit),
+            )
+            jobs = [_job_of(row) for row in found or ()]
+            tx.many("UPDATE endings SET ready_at = ? WHERE job_id = ?", [(until, job.id) for job in jobs])
+        return jobs, num
+
+    def settle_endings(self, ready_at: Mapping[str, float | None]) -> None:
+        later = [(at, id) for id, at in ready_at.items() if at is not None]
+        with self._driver.writing() as tx:
+            tx.many("UPDATE endings SET ready_at = ? WHERE job_id = ?", later)
+            tx.many("DELETE FROM endings WHERE job_id = ?", [(id,) for id, at in ready_at.items() if at is None])
 
     # --- inside a transaction -------------------------------------------------------------------------------------
 
@@ -305,6 +325,8 @@ class SqlStore:
         self._note_time(tx, id, state, now)
         ended = None if state in (JobState.IN_PROGRESS, JobState.FINALIZING) else now
         tx.run("UPDATE jobs SET state = ?, ended = ? WHERE id = ?", state, ended, id)
+        if ended is not None:
+            tx.run("INSERT INTO endings (job_id, ready_at) VALUES (?, ?) ON CONFLICT (job_id) DO NOTHING", id, now)
 
     def _note_time(self, tx: Transaction, id: str, name: str, now: float) -> None:
         ((times,),) = tx.all("SELECT times FROM jobs WHERE id = ?", id)

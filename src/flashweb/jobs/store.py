@@ -69,4 +69,13 @@ class Store(Protocol):
     def purge(self, before: float) -> list[str]:
         """Forget the jobs that ended before then; their ids."""
 
+    # --- for whoever is told of ends ------------------------------------------------------------------------------
+
+    def claim_endings(self, limit: int, now: float, until: float) -> tuple[list[Job], int]:
+        """Jobs whose end is still to be told, those that wait for longest first, and how many there are in all. Every
+        job is one from the transaction on that ends it. Nobody else gets the returned ones before `until`."""
+
+    def settle_endings(self, ready_at: Mapping[str, float | None]) -> None:
+        """When each is to be told (again); None: it has been."""
+
     def close(self) -> None: ...

@@ -1,4 +1,5 @@
-"""Remote pictures over http(s), through one guard: `Fetcher.fetch` is the only code of ours that dials for a caller.
+"""Remote pictures over http(s), through one guard: `Fetcher` is the only code of ours that dials for a caller, also to
+tell a receiver of an event (`post`).
 
 How the guard holds:
 - one strict parser (`parse_url`) makes the `Target` that is both checked and dialled; whatever libraries tend to
@@ -21,14 +22,16 @@ import re
 import socket
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from typing import TypeAlias
 from urllib.parse import quote, urljoin
 
 import httpcore
 
-from flashweb.errors import ConfigError, FlashwebError, ImageDownloadFailed, InvalidImageUrl, TooLarge
+from flashweb.errors import ConfigError, FlashwebError, ImageDownloadFailed, InvalidImageUrl, InvalidRequest, TooLarge
 from flashweb.media.settings import MediaSettings
 from flashweb.media.sources import shown
 from flashweb.types import PictureTimes
@@ -83,11 +86,20 @@ class Target:
         return f"{self.scheme}://{self.netloc}{self.path}"
 
 
-def parse_url(url: str) -> Target:
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """The answer's status, 0 where there was none, and in words what came of it."""
+
+    status: int
+    words: str
+    retry_after: str = ""
+
+
+def parse_url(url: str, whose: str = "the picture's") -> Target:
     """The only parser of remote addresses. Raises InvalidImageUrl."""
 
     def refuse(reason: str) -> InvalidImageUrl:
-        return InvalidImageUrl(f"the picture's URL {shown(url)} cannot be used: {reason}", param="image_url")
+        return InvalidImageUrl(f"{whose} URL {shown(url)} cannot be used: {reason}", param="image_url")
 
     url = url.strip(" \t\r\n")
     if len(url) > MAX_URL_CHARACTERS:
@@ -165,10 +177,10 @@ class AllowList:
                 f"media_allow_hosts: {entry!r} is neither a host, host:port, address nor network ({error})"
             ) from None
 
-    def allows(self, host: str, port: int, address: Address) -> bool:
+    def allows(self, host: str, port: int, address: Address | None) -> bool:
         if (host, None) in self._names or (host, port) in self._names:
             return True
-        return any(address in network for network in self._networks)
+        return address is not None and any(address in network for network in self._networks)
 
 
 async def resolve(host: str, port: int) -> Sequence[str]:
@@ -228,6 +240,12 @@ class _GuardedBackend(httpcore.AsyncNetworkBackend):
         await asyncio.sleep(seconds)
 
 
+@cache
+def _default_context() -> ssl.SSLContext:
+    """Made once: to read the authorities takes some 50 ms, in which no stream would go on."""
+    return httpcore.default_ssl_context()
+
+
 class Fetcher:
     """Downloads pictures from callers' URLs. Every fetch is a connection of its own; nothing is kept between them."""
 
@@ -267,6 +285,36 @@ class Fetcher:
         except (httpcore.NetworkError, httpcore.ProtocolError, OSError):
             raise _failed(target, "the host broke off or does not speak HTTP") from None
 
+    def receiver(self, url: str) -> Target:
+        """Where to post: https only and no private address, but for hosts that are allowed. Raises InvalidRequest."""
+        try:
+            target = parse_url(url, "the webhook's")
+            address = None
+            with suppress(ValueError):
+                address = ipaddress.ip_address(target.host)
+            if not self._allow.allows(target.host, target.port, address):
+                if target.scheme != "https":
+                    raise InvalidImageUrl("the webhook's URL must begin with https://")
+                if address is not None and not is_public(address):
+                    raise InvalidImageUrl(f"the webhook's address {target.host} is not on the public internet")
+        except InvalidImageUrl as error:
+            raise InvalidRequest(error.message, param="webhook_url", code="invalid_webhook_url") from None
+        return target
+
+    async def post(self, target: Target, headers: Mapping[str, str], body: bytes, seconds: float) -> Posted:
+        """Redirects are not followed, and nothing but the answer's head is read."""
+        headers = {**headers, "Content-Length": str(len(body))}
+        try:
+            async with asyncio.timeout(seconds), self._asked("POST", target, headers, body) as response:
+                again = {name.lower(): value for name, value in response.headers}.get(b"retry-after", b"")
+                return Posted(response.status, f"status {response.status}", again.decode("latin-1"))
+        except FlashwebError:
+            return Posted(0, "its host has no public address")
+        except (TimeoutError, httpcore.TimeoutException):
+            return Posted(0, f"no answer within {seconds:g} s")
+        except (httpcore.NetworkError, httpcore.ProtocolError, OSError) as error:
+            return Posted(0, f"no connection, or one that broke off ({type(error).__name__})")
+
     async def _follow(self, target: Target) -> bytes:
         limit = self._settings.fetch_max_redirects
         for _ in range(limit + 1):
@@ -282,23 +330,40 @@ class Fetcher:
 
     async def _get(self, target: Target) -> tuple[bytes, str | None]:
         """One request: (body, None) or (b"", where it redirects to)."""
+        async with self._asked("GET", target, {"Accept": self._accept}) as response:
+            headers = {name.lower(): value for name, value in response.headers}
+            if response.status in _REDIRECTS and b"location" in headers:
+                return b"", headers[b"location"].decode("latin-1")
+            if response.status != 200:
+                raise _failed(target, f"the host answered with status {response.status}")
+            return await self._read(target, response, headers), None
+
+    @asynccontextmanager
+    async def _asked(
+        self, method: str, target: Target, headers: Mapping[str, str], body: bytes | None = None
+    ) -> AsyncIterator[httpcore.Response]:
+        """A connection of its own, through the guard, and the head of the answer."""
         backend = _GuardedBackend(self._allow, self._resolver)
         request = httpcore.Request(
-            "GET",
+            method,
             # Built from the checked parts: no other parser ever reads the caller's text.
             httpcore.URL(
                 scheme=target.scheme.encode(), host=target.host.encode(), port=target.port, target=target.path.encode()
             ),
-            headers={
-                "Host": target.netloc,
-                "Accept": self._accept,
-                "Accept-Encoding": "identity",
-                "User-Agent": "flashweb",
-                "Connection": "close",
-            },
+            headers=[
+                ("Host", target.netloc),
+                *headers.items(),
+                ("Accept-Encoding", "identity"),
+                ("User-Agent", "flashweb"),
+                ("Connection", "close"),
+            ],
+            content=body,
         )
+        context = self._ssl_context
+        if context is None and target.scheme == "https":
+            context = await asyncio.to_thread(_default_context)
         async with httpcore.AsyncConnectionPool(
-            ssl_context=self._ssl_context,
+            ssl_context=context,
             max_connections=1,
             http1=True,
             http2=False,
@@ -307,12 +372,7 @@ class Fetcher:
         ) as pool:
             response = await pool.handle_async_request(request)
             try:
-                headers = {name.lower(): value for name, value in response.headers}
-                if response.status in _REDIRECTS and b"location" in headers:
-                    return b"", headers[b"location"].decode("latin-1")
-                if response.status != 200:
-                    raise _failed(target, f"the host answered with status {response.status}")
-                return await self._read(target, response, headers), None
+                yield response
             finally:
                 await response.aclose()
 

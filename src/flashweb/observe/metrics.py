@@ -15,7 +15,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Literal
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, disable_created_metrics
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
 from prometheus_client.exposition import generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
@@ -29,6 +29,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client looks at it when it is imported
 FINISHED = (*FinishReason, "abort", "error")
 FETCHED = ("ok", "failed", "refused", "too_large", "cancelled")
+TOLD = ("sent", "failed", "given_up")
 REFUSED = ("full", "loading", "draining", "stalled", "dead", "stopped")
 MOST_UNSETTLED = 64  # requests and answers whose values may wait for somebody to look
 METHODS = frozenset({"GET", "HEAD", "POST", "OPTIONS", "PUT", "PATCH", "DELETE"})
@@ -133,6 +134,14 @@ class Metrics:
         self._fetched = each(
             counter("flashweb:image_fetch", "Downloads of pictures, by how they ended.", outcome=FETCHED), FETCHED
         )
+        self._webhooks = each(
+            counter("flashweb:webhooks", "Attempts to tell a receiver of an end, by outcome.", outcome=TOLD), TOLD
+        )
+        self._webhooks_pending = Gauge(
+            *("flashweb:webhooks_pending", "Ends that are still to be told.", _BASE),
+            registry=registry,
+            multiprocess_mode="mostrecent",
+        ).labels(*self._labels)
         self._images = counter("flashweb:images", "Pictures that became part of a prompt.").labels(*self._labels)
         self._bytes = counter("flashweb:image_bytes", "Bytes of these pictures' files.").labels(*self._labels)
         self._pixels = counter("flashweb:image_pixels", "Pixels of these pictures as they were sent.").labels(
@@ -179,6 +188,13 @@ class Metrics:
         self._refused[reason].inc()
         if reason == "full":
             self._full.inc()
+
+    def webhook(self, outcome: str) -> None:
+        """`outcome`: one of TOLD."""
+        self._webhooks[outcome].inc()
+
+    def webhooks_pending(self, num: int) -> None:
+        self._webhooks_pending.set(num)
 
     def pictures(self, times: PictureTimes, pictures: Sequence[PixelPatches]) -> None:
         """One request's; no pictures when some of it failed: then only the stages that were gone through count."""

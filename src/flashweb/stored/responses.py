@@ -4,7 +4,7 @@ items are JSON objects, of which only a body's `status` and an item's `id` are r
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -40,6 +40,10 @@ class ResponseStore(Protocol):
     Who runs a background response is the queue's business. Here each run has a number, higher than those before: what
     an earlier run still brings is not taken.
     """
+
+    @property
+    def exists(self) -> bool:
+        """Whether anything was ever stored here; only then may it be asked without making a store."""
 
     async def put(self, response: StoredResponse) -> None:
         """Keep it, new or in place of the one with its id; the oldest unused make room. One that runs is on the disk
@@ -77,5 +81,14 @@ class ResponseStore(Protocol):
 
     async def events(self, id: str, owner: str, after: int) -> tuple[list[bytes], bool]:
         """The events whose number is above `after`, and whether more will come."""
+
+    async def claim_endings(
+        self, limit: int, now: float, until: float
+    ) -> tuple[list[tuple[str, str, str, float]], int]:
+        """Background responses whose end is still to be told: id, owner, status and when it ended; and how many there
+        are in all. Each is one from the change on that ends it. Nobody else gets the returned ones before `until`."""
+
+    async def settle_endings(self, ready_at: Mapping[str, float | None]) -> None:
+        """When each is to be told (again); None: it has been."""
 
     async def close(self) -> None: ...

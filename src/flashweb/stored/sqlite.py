@@ -10,7 +10,7 @@ import asyncio
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,6 +44,14 @@ CREATE INDEX IF NOT EXISTS uses_by_digest ON uses (digest);
 CREATE TABLE IF NOT EXISTS files (digest TEXT PRIMARY KEY, bytes INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS total (bytes INTEGER NOT NULL);
 INSERT INTO total SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM total);
+CREATE TABLE IF NOT EXISTS endings (
+    response TEXT PRIMARY KEY, owner TEXT NOT NULL, status TEXT NOT NULL, ended REAL NOT NULL, ready REAL NOT NULL
+) WITHOUT ROWID;
+CREATE TRIGGER IF NOT EXISTS responses_ended AFTER UPDATE OF status ON responses
+    WHEN old.status IN ('queued', 'in_progress') AND new.status NOT IN ('queued', 'in_progress')
+    BEGIN INSERT OR IGNORE INTO endings VALUES (new.id, new.owner, new.status, strftime('%s', 'now'), 0); END;
+CREATE TRIGGER IF NOT EXISTS responses_gone AFTER DELETE ON responses
+    BEGIN DELETE FROM endings WHERE response = old.id; END;
 """
 for _table in ("responses", "files"):
     _SCHEMA += f"""
@@ -172,6 +180,32 @@ class SqliteResponses:
             return [bytes(data) for (data,) in rows], more
 
         return await self._run(work)
+
+    async def claim_endings(
+        self, limit: int, now: float, until: float
+    ) -> tuple[list[tuple[str, str, str, float]], int]:
+        def work() -> tuple[list[tuple[str, str, str, float]], int]:
+            with self._change() as db:
+                (num,) = db.execute("SELECT COUNT(*) FROM endings").fetchone()
+                found = db.execute(
+                    "SELECT response, owner, status, ended FROM endings WHERE ready <= ? ORDER BY ready LIMIT ?",
+                    (now, limit),
+                ).fetchall()
+                db.executemany("UPDATE endings SET ready = ? WHERE response = ?", [(until, row[0]) for row in found])
+                return found, num
+
+        return await self._run(work)
+
+    async def settle_endings(self, ready_at: Mapping[str, float | None]) -> None:
+        def work() -> None:
+            with self._change() as db:
+                for id, at in ready_at.items():
+                    if at is None:
+                        db.execute("DELETE FROM endings WHERE response = ?", (id,))
+                    else:
+                        db.execute("UPDATE endings SET ready = ? WHERE response = ?", (at, id))
+
+        await self._run(work)
 
     async def close(self) -> None:
         await asyncio.get_running_loop().run_in_executor(self._thread, self._close)
