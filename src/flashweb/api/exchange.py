@@ -98,6 +98,8 @@ class Exchange:
             head.append((b"openai-processing-ms", b"%d" % round(1000 * self.seconds)))
             if work.admitted:
                 head.append((b"server-timing", work.server_timing().encode()))
+                if work.caching is not None and (outcome := work.caching.outcome) is not None:
+                    head.append((b"x-flashweb-cache", outcome.encode()))
         return head
 
 

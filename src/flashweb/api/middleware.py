@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from flashweb.api.access_log import log_access
 from flashweb.api.auth import Guard
+from flashweb.api.caching import CacheControl
 from flashweb.api.error_handlers import error_response
 from flashweb.api.error_shapes import ErrorShapes
 from flashweb.api.exchange import Exchanges, exchange_of
@@ -31,7 +32,8 @@ from flashweb.rate_limit import RateLimiter
 from flashweb.settings import ServerSettings, Settings
 
 EXPOSED_HEADERS = (
-    "x-request-id", "x-flashweb-model", "x-flashweb-warning", "retry-after", "server-timing", "openai-processing-ms",
+    "x-request-id", "x-flashweb-model", "x-flashweb-warning", "x-flashweb-cache", "idempotent-replayed", "retry-after",
+    "server-timing", "openai-processing-ms",
     "x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests",
 )  # fmt: skip
 THROW_AWAY_SECONDS = 5.0
@@ -62,6 +64,7 @@ def layers(
         ),
         lambda inner: Guard(inner, keys),
         lambda inner: inner if limiter is None else RateLimit(inner, limiter, server.rate_limit_scope),
+        lambda inner: CacheControl(inner, settings.results) if settings.results.result_cache else inner,
         lambda inner: Deadline(inner, server.request_timeout),
         HeadAsGet,
     ]
