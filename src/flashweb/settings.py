@@ -309,6 +309,19 @@ class StorageSettings(_Section):
     file_quota: Size = option(10 << 30, "bytes of all files of one caller together", unit="bytes", ge=1024)
     keep_days: float = option(30.0, "how long jobs that have ended, and files of batches, are kept", unit="days", gt=0)
 
+    idempotency: Literal["disk", "memory", "off"] = option(
+        "disk",
+        "where answers to requests with an Idempotency-Key are kept: disk, in --data-dir, for all web processes and "
+        "over a restart; memory, of each web process; off: the header is not looked at",
+    )
+    idempotency_hours: float = option(24.0, "how long such an answer is given again", unit="hours", gt=0)
+    idempotency_size: Size = option(
+        64 << 20,
+        "largest size of all such answers; the oldest of whoever has most are dropped",
+        unit="bytes",
+        ge=1 << 20,
+    )
+
     @property
     def folder(self) -> Path:
         """Of this server's own; made by whoever first writes into it."""
@@ -322,8 +335,8 @@ class ResultSettings(_Section):
 
     result_cache: Size = option(
         0,
-        "memory for answers, which identical requests of the same caller get without asking the model; 0 keeps none and "
-        "computes each. Greedy answers and those with a seed",
+        "memory for answers, greedy ones and those with a seed, that identical requests of the same caller get without "
+        "asking the model; 0 computes each",
         unit="bytes",
         ge=0,
     )
@@ -337,7 +350,7 @@ class ResultSettings(_Section):
     )
     result_cache_shared: bool = option(
         False,
-        "give answers to callers with other keys too; from how fast one comes, a caller can then tell what others asked",
+        "give answers to callers with other keys too; from how fast one comes, they can then tell what others asked",
     )
 
     @field_validator("result_cache_redis")

@@ -83,9 +83,8 @@ async def test_two_requests_at_once_are_one_generation_and_are_told_so() -> None
     async with open_house(ScriptedEngine("ok", gate=gate), **ON) as house:
         gate.clear()
         both = [asyncio.create_task(cached(house)) for _ in range(2)]
-        while house.engine.num_running < 1 or house.pipeline.num_inside < 2:
-            await asyncio.sleep(0.01)
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.3)
+        assert (house.engine.num_running, house.pipeline.num_inside) == (1, 2)
         gate.set()
         assert await asyncio.gather(*both) == ["miss", "shared"] and len(house.engine.asked) == 1
 

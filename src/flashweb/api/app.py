@@ -16,6 +16,7 @@ from flashweb.api.chat import StraightToChat, chat_router
 from flashweb.api.completions import completions_router
 from flashweb.api.error_handlers import install_error_handlers
 from flashweb.api.files import files_router
+from flashweb.api.idempotency import idempotency_store
 from flashweb.api.jobs import jobs_router
 from flashweb.api.messages import messages_router
 from flashweb.api.metrics import metrics_router
@@ -34,6 +35,7 @@ from flashweb.observe.peers import NoPeers, Peers
 from flashweb.pipeline import Pipeline
 from flashweb.rate_limit import RateLimiter, build_limiter
 from flashweb.settings import Settings
+from flashweb.stored.idempotency import IdempotencyStore
 
 
 def create_app(
@@ -55,13 +57,14 @@ def create_app(
     keys, limiter = KeyRing(settings.auth), limiter or build_limiter(settings.server)
     responses = Responses(pipeline, names, settings)
     background = Background(settings, pipeline)
+    idempotency = idempotency_store(settings.storage)
     pipeline.read_files_by(background.files.bytes_of)
     app = FastAPI(
         title="flashweb",
         version=__version__,
         docs_url=None,
         redoc_url=None,
-        lifespan=_lifespan(pipeline, limiter, responses, background, lambda: whole),
+        lifespan=_lifespan(pipeline, limiter, responses, background, idempotency, lambda: whole),
         redirect_slashes=False,
     )
     ledger = Ledger()
@@ -82,7 +85,8 @@ def create_app(
     app.include_router(pages_router(names))
     install_error_handlers(app)
     install_openapi(app, keys_required=keys.required)
-    whole = layers(StraightToChat(app, chat), settings, own_origins, limiter, keys, pipeline.metrics, ledger)
+    chats = StraightToChat(app, chat)
+    whole = layers(chats, settings, own_origins, limiter, keys, pipeline.metrics, ledger, idempotency)
     return whole
 
 
@@ -91,6 +95,7 @@ def _lifespan(
     limiter: RateLimiter | None,
     responses: Responses,
     background: Background,
+    idempotency: IdempotencyStore | None,
     whole: Callable[[], ASGIApp],
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
@@ -104,6 +109,8 @@ def _lifespan(
             await background.stop()
             await responses.stop()
             await pipeline.stop()
+            if idempotency is not None:
+                await idempotency.close()
             if limiter is not None:
                 await limiter.close()
 

@@ -77,6 +77,10 @@ class Exchange:
         """Of the request; empty where there is none. `name` in small letters."""
         return self._given.get(name, b"").decode("latin-1")
 
+    def has(self, name: bytes) -> bool:
+        """A header of the request, empty or not. `name` in small letters."""
+        return name in self._given
+
     async def send(self, message: Message) -> None:
         """The outermost layer's: completes the head, passes on the rest."""
         if message["type"] == "http.response.start" and self.head is None:

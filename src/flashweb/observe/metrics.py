@@ -143,7 +143,8 @@ class Metrics:
             *self._labels
         )
         self._results = each(
-            counter("flashweb:result_cache", "Look-ups of whole answers, by what they found.", outcome=OUTCOMES), OUTCOMES
+            counter("flashweb:result_cache", "Look-ups of whole answers, by what they found.", outcome=OUTCOMES),
+            OUTCOMES,
         )
         self._result_bytes = Gauge(
             "flashweb:result_cache_bytes",

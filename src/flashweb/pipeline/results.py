@@ -117,9 +117,7 @@ class Results:
 class Reading:
     """One choice of a request, from the store, from a generation that runs, or from one that it begins."""
 
-    def __init__(
-        self, results: Results, key: bytes, prompt: Prompt, params: SamplingParams, caching: Caching
-    ) -> None:
+    def __init__(self, results: Results, key: bytes, prompt: Prompt, params: SamplingParams, caching: Caching) -> None:
         self._results = results
         # An interactive request never waits for one that is computed with what others leave.
         self._name = key, params.background

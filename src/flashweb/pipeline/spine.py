@@ -280,9 +280,7 @@ class Pipeline:
             choices.append(self._choice(index, reader, prompt, own, replace(watch), noted, kept))
         return merge(choices)
 
-    def _reading(
-        self, chat: Chat, prompt: Prompt, params: SamplingParams, index: int, watch: Watch
-    ) -> Reading | None:
+    def _reading(self, chat: Chat, prompt: Prompt, params: SamplingParams, index: int, watch: Watch) -> Reading | None:
         if self._results is None or not watch.counted:
             return None
         return self._results.reading(chat, prompt, params, index, watch.work.caching)
