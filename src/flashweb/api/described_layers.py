@@ -83,7 +83,7 @@ _HEADERS = {
         example="ignored unknown fields: temprature",
     ),
     "x-flashweb-cache": _header(
-        "with --result-cache: hit, answered from what was kept; shared, together with a request that ran; miss, computed",
+        "with --result-cache: hit, it was kept; shared, together with a request that ran; miss, computed",
         example="hit",
     ),
     "idempotent-replayed": _header("true: the answer that its Idempotency-Key got before", example="true"),
@@ -100,8 +100,8 @@ _HEADERS = {
 }
 _KEY_PARAMETER = {
     "name": HEADER, "in": "header", "required": False,
-    "description": "a name for this request, of the caller's own: sent again with the same body, it gets the answer that "
-    "it got, and nothing is done twice",
+    "description": "a name for this request, of the caller's own: sent again with the same body, it gets the answer "
+    "that it got, and nothing is done twice",
     "schema": {"type": "string", "minLength": 1, "maxLength": MAX_KEY_CHARS},
     "example": "8e03978e-40d5-43e8-bc93-6894a57f9324",
 }  # fmt: skip

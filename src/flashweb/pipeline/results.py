@@ -25,14 +25,13 @@ from flashweb import __version__
 from flashweb.observe.work import Caching, Outcome
 from flashweb.pipeline.result_store import ResultStore
 from flashweb.settings import Settings
-from flashweb.types import Chat, FinishReason, Prompt, SamplingParams, TokenLogprob, TokenOut
+from flashweb.types import Chat, FinishReason, Prompt, SamplingParams, TokenOut
 
 FORMAT = 1  # of what is kept; another one is never read
 SMALL_FILE = 4 << 20  # of a model folder; larger ones are known by size and time
 Generate: TypeAlias = Callable[[Prompt, SamplingParams], AsyncGenerator[TokenOut, None]]
-_Kept = list[tuple[tuple[int, ...], FinishReason | None, tuple[TokenLogprob, ...]]]
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(_Kept).decode
+_decode = msgspec.msgpack.Decoder(TokenOut).decode
 
 
 class Results:
@@ -71,10 +70,11 @@ class Results:
         digest.update(_encode((owner, prompt.token_ids, pictures, told, reader, index)))
         return digest.digest()
 
-    async def look_up(self, key: bytes) -> list[TokenOut] | None:
+    async def look_up(self, key: bytes) -> TokenOut | None:
+        """A whole answer, in one piece."""
         found = await self._store.get(key)
         try:
-            return None if found is None else [TokenOut(ids, finish, probs) for ids, finish, probs in _decode(found)]
+            return None if found is None else _decode(found)
         except msgspec.MsgspecError:
             return None  # not of our making, or damaged; it is overwritten by the next
 
@@ -100,7 +100,9 @@ class Results:
 
     async def _keep(self, name: tuple[bytes, bool], flight: Flight) -> None:
         try:
-            await self._store.put(name[0], _encode([(out.token_ids, out.finish, out.logprobs) for out in flight.outs]))
+            ids = tuple(id for out in flight.outs for id in out.token_ids)
+            probs = tuple(prob for out in flight.outs for prob in out.logprobs)
+            await self._store.put(name[0], _encode(TokenOut(ids, flight.outs[-1].finish, probs)))
         finally:
             self._forget(name, flight)
 
@@ -134,10 +136,9 @@ class Reading:
             flight = results.flight_of(self._name)
             if flight is None:
                 kept = await results.look_up(self._name[0])
-                if kept:
+                if kept is not None:
                     self._tell("hit")
-                    for out in self._as_cached(kept):
-                        yield out
+                    yield self._cached(kept)
                     return
                 flight = results.flight_of(self._name)  # that began meanwhile
         is_first = flight is None
@@ -152,9 +153,6 @@ class Reading:
         """Its reader has found the end of its answer, where the engine may not have: a stop text, a tool call."""
         if self._flight is not None:
             self._flight.end_at(self._num_read)
-
-    def _as_cached(self, kept: list[TokenOut]) -> list[TokenOut]:
-        return [self._cached(kept[0]), *kept[1:]]
 
     def _cached(self, out: TokenOut) -> TokenOut:
         """Nothing of the prompt was computed for this request, and the engine's times are not its own."""
