@@ -105,16 +105,14 @@ class Idempotency:
             await _answer_again(found, scope, receive, send)
 
     async def _answer_first(self, claim: Claim, scope: Scope, receive: Receive, send: Send) -> None:
-        first = _First(claim, _Body(scope), exchange_of(scope), receive, send)
+        first = _First(claim, self._store, _Body(scope), exchange_of(scope), receive, send)
         scope[_CLAIM] = first
-        answer = None
         try:
             await self.app(scope, first.receive, first.send)
-            answer = first.answer(scope)
         finally:
-            ending = self._store.release(claim) if answer is None else self._store.keep(claim, answer)
-            with suppress(StorageUnavailable):  # logged; the claim ends with its lease
-                await asyncio.shield(ending)
+            if not first.is_kept:
+                with suppress(StorageUnavailable):  # logged; the claim ends with its lease
+                    await asyncio.shield(self._store.release(claim))
 
 
 async def _answer_again(kept: KeptAnswer, scope: Scope, receive: Receive, send: Send) -> None:
@@ -189,6 +187,7 @@ class _First:
     """
 
     claim: Claim
+    store: IdempotencyStore
     body: _Body
     exchange: Exchange
     _receive: Receive
@@ -197,7 +196,7 @@ class _First:
     _headers: list[tuple[bytes, bytes]] = field(default_factory=list)
     _pieces: list[bytes] = field(default_factory=list)
     _num_bytes: int = 0
-    _is_whole: bool = False
+    is_kept: bool = False
     _pass_on: Send = field(init=False)
 
     def __post_init__(self) -> None:
@@ -224,19 +223,23 @@ class _First:
                 self._pieces.append(piece)
             else:
                 self._pieces.clear()
-            self._is_whole = not message.get("more_body", False)
+            if not message.get("more_body", False) and (answer := self._answer()) is not None:
+                # Before its last piece goes out: who has it and asks again gets it, and not that it is in use.
+                self.is_kept = True
+                with suppress(StorageUnavailable):
+                    await asyncio.shield(self.store.keep(self.claim, answer))
         await self._pass_on(message)
 
-    def answer(self, scope: Scope) -> KeptAnswer | None:
-        """What is to be given again, if it is."""
-        if not (self._is_whole and self.body.is_complete) or self._num_bytes > MAX_ANSWER_BYTES:
+    def _answer(self) -> KeptAnswer | None:
+        """The whole of it, if it is to be given again."""
+        if not self.body.is_complete or self._num_bytes > MAX_ANSWER_BYTES:
             return None
         if self._status >= 500 or self._status in _COME_AGAIN:
             return None
         if self._status < 400 and self.exchange.record.work.error_code is not None:
             return None  # the last event of a stream that could not go on
         headers = [header for header in self._headers if header[0].lower() != b"content-length"]
-        route = getattr(scope.get("route"), "path", "none")
+        route = getattr(self.exchange.scope.get("route"), "path", "none")
         return KeptAnswer(self.body.digest, self._status, headers, b"".join(self._pieces), route)
 
 
