@@ -14,7 +14,7 @@ from flashweb.api.auth import ADMIN_PREFIX, is_open
 from flashweb.api.error_handlers import envelope, status_of
 from flashweb.api.error_shapes import INFER_PATHS, MESSAGES_PATHS, OUT_OF_MEMORY, shape_of
 from flashweb.api.exchange import QUIET_PATHS
-from flashweb.api.idempotency import HEADER, MAX_KEY_CHARS, REPLAYED
+from flashweb.api.idempotency import HEADER, KEY_PATTERN, REPLAYED
 from flashweb.api.limits import UNCOUNTED
 
 _WORDS = {
@@ -102,7 +102,7 @@ _KEY_PARAMETER = {
     "name": HEADER, "in": "header", "required": False,
     "description": "a name for this request, of the caller's own: sent again with the same body, it gets the answer "
     "that it got, and nothing is done twice",
-    "schema": {"type": "string", "minLength": 1, "maxLength": MAX_KEY_CHARS},
+    "schema": {"type": "string", "pattern": KEY_PATTERN},
     "example": "8e03978e-40d5-43e8-bc93-6894a57f9324",
 }  # fmt: skip
 _GIVEN_AGAIN = (200, 202, 400, 404, 413)  # of a POST under its key

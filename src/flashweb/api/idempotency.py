@@ -33,6 +33,7 @@ MAX_KEY_CHARS = 255
 # A structured field's string (RFC 8941), as the draft has it, or the bare text that most clients send.
 _STRING = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\])*)"')
 _BARE = re.compile(r"[!#-~][!-~]*")
+KEY_PATTERN = r'^([!#-~][!-~]{0,254}|"([ !#-\[\]-~]|\\["\\]){1,255}")$'  # both, for the API's description
 _COME_AGAIN = frozenset({408, 409, 425, 429, 499})
 _CLAIM = "flashweb.claim"
 
