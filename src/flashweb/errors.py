@@ -6,6 +6,7 @@
     │   ├── InvalidImageUrl       a source we do not read (blob:, file:, private address, malformed)
     │   ├── ImageDownloadFailed   the remote host refused, timed out, or sent something else
     │   ├── ImageNotFound         no picture is kept under the name the caller gives
+    │   ├── IdempotencyKeyReused  a key that came with another body before
     │   ├── InvalidDocument       bytes that are no document we can read, or one beyond its bounds
     │   └── ContextLengthExceeded prompt (+ at least one token) does not fit
     ├── TooLarge                  bytes or pixels over a limit
@@ -26,6 +27,7 @@
     │   └── StorageBroken         because what the disk holds, or the disk, is damaged
     ├── ObjectNotFound            no file, batch or job of this id is the caller's
     ├── Conflict                  not possible in the state this object is in
+    │   └── IdempotencyKeyInUse   another request with this key is being answered
     ├── DeadlineExceeded          the request took longer than it may
     ├── InvalidAnswer             the model's answer is not what a scene promises
     ├── EngineDied                the engine process ended while serving this request
@@ -76,6 +78,10 @@ class InvalidDocument(InvalidRequest):
 
 class ContextLengthExceeded(InvalidRequest):
     code = "context_length_exceeded"
+
+
+class IdempotencyKeyReused(InvalidRequest):
+    code = "idempotency_key_reused"
 
 
 class TooLarge(FlashwebError):
@@ -159,6 +165,10 @@ class ObjectNotFound(FlashwebError):
 
 class Conflict(FlashwebError):
     code = "conflict"
+
+
+class IdempotencyKeyInUse(Conflict):
+    code = "idempotency_key_in_use"
 
 
 class DeadlineExceeded(FlashwebError):

@@ -311,6 +311,19 @@ class StorageSettings(_Section):
     file_quota: Size = option(10 << 30, "bytes of all files of one caller together", unit="bytes", ge=1024)
     keep_days: float = option(30.0, "how long jobs that have ended, and files of batches, are kept", unit="days", gt=0)
 
+    idempotency: Literal["disk", "memory", "off"] = option(
+        "disk",
+        "where answers to requests with an Idempotency-Key are kept: disk, in --data-dir, for all web processes and "
+        "over a restart; memory, of each web process; off: the header is not looked at",
+    )
+    idempotency_hours: float = option(24.0, "how long such an answer is given again", unit="hours", gt=0)
+    idempotency_size: Size = option(
+        64 << 20,
+        "largest size of all such answers; the oldest of whoever has most are dropped",
+        unit="bytes",
+        ge=1 << 20,
+    )
+
     @property
     def folder(self) -> Path:
         """Of this server's own; made by whoever first writes into it."""
@@ -335,6 +348,37 @@ class WebhookSettings(_Section):
         if self.webhook_url and not (self.webhook_secret or self.webhook_secret_file):
             raise ValueError("--webhook-url needs a --webhook-secret-file: receivers could not tell who sends")
         return self
+
+
+class ResultSettings(_Section):
+    """Whole answers that are kept for requests that come again; off unless --result-cache says how much."""
+
+    result_cache: Size = option(
+        0,
+        "memory for answers, greedy ones and those with a seed, that identical requests of the same caller get without "
+        "asking the model; 0 computes each",
+        unit="bytes",
+        ge=0,
+    )
+    result_cache_entries: int = option(10_000, "answers kept at most", ge=1)
+    result_cache_seconds: float = option(3600.0, "how long an answer is kept", unit="seconds", gt=0)
+    result_cache_redis: SecretStr | None = option(
+        None, "redis:// URL where several processes and servers keep them; --result-cache is then its bound there"
+    )
+    result_cache_sampled: bool = option(
+        False, "keep also answers that were drawn at random without a seed: the same request then gets the same answer"
+    )
+    result_cache_shared: bool = option(
+        False,
+        "give answers to callers with other keys too; from how fast one comes, they can then tell what others asked",
+    )
+
+    @field_validator("result_cache_redis")
+    @classmethod
+    def _a_redis(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None and not url.get_secret_value().startswith(("redis://", "rediss://", "redis+unix://")):
+            raise ValueError("it is no redis://, rediss:// or redis+unix:// URL")
+        return url
 
 
 class LogSettings(_Section):
@@ -363,6 +407,7 @@ class Settings(_Section):
     engine: EngineSettings = Field(default_factory=EngineSettings)
     storage: StorageSettings = Field(default_factory=StorageSettings)
     webhooks: WebhookSettings = Field(default_factory=WebhookSettings)
+    results: ResultSettings = Field(default_factory=ResultSettings)
     log: LogSettings = Field(default_factory=LogSettings)
 
 

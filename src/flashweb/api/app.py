@@ -16,6 +16,7 @@ from flashweb.api.chat import StraightToChat, chat_router
 from flashweb.api.completions import completions_router
 from flashweb.api.error_handlers import install_error_handlers
 from flashweb.api.files import files_router
+from flashweb.api.idempotency import idempotency_store
 from flashweb.api.jobs import jobs_router
 from flashweb.api.messages import messages_router
 from flashweb.api.metrics import metrics_router
@@ -34,6 +35,7 @@ from flashweb.observe.peers import NoPeers, Peers
 from flashweb.pipeline import Pipeline
 from flashweb.rate_limit import RateLimiter, build_limiter
 from flashweb.settings import Settings
+from flashweb.stored.idempotency import IdempotencyStore
 from flashweb.webhooks import Courier, JobEndings, ResponseEndings
 
 
@@ -58,13 +60,14 @@ def create_app(
     responses = Responses(pipeline, names, settings, background.queue)
     endings = JobEndings(background.queue), ResponseEndings(responses.store)
     hooks = Courier(settings, endings, pipeline.metrics)
+    idempotency = idempotency_store(settings.storage)
     pipeline.read_files_by(background.files.bytes_of)
     app = FastAPI(
         title="flashweb",
         version=__version__,
         docs_url=None,
         redoc_url=None,
-        lifespan=_lifespan(pipeline, limiter, responses, background, hooks, lambda: whole),
+        lifespan=_lifespan(pipeline, limiter, responses, background, hooks, idempotency, lambda: whole),
         redirect_slashes=False,
     )
     ledger = Ledger()
@@ -85,7 +88,8 @@ def create_app(
     app.include_router(pages_router(names))
     install_error_handlers(app)
     install_openapi(app, keys_required=keys.required)
-    whole = layers(StraightToChat(app, chat), settings, own_origins, limiter, keys, pipeline.metrics, ledger)
+    chats = StraightToChat(app, chat)
+    whole = layers(chats, settings, own_origins, limiter, keys, pipeline.metrics, ledger, idempotency)
     return whole
 
 
@@ -95,6 +99,7 @@ def _lifespan(
     responses: Responses,
     background: Background,
     hooks: Courier,
+    idempotency: IdempotencyStore | None,
     whole: Callable[[], ASGIApp],
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
@@ -110,6 +115,8 @@ def _lifespan(
             await background.stop()
             await responses.stop()
             await pipeline.stop()
+            if idempotency is not None:
+                await idempotency.close()
             if limiter is not None:
                 await limiter.close()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import secrets
 import time
 from typing import Annotated, Any
 
@@ -16,6 +15,7 @@ from flashweb.api.chat import read_json_body
 from flashweb.api.error_handlers import json_response
 from flashweb.api.exchange import exchange_of
 from flashweb.api.files import NO_SUCH_AFTER, page
+from flashweb.api.idempotency import new_id
 from flashweb.api.openapi import json_body
 from flashweb.api.parse import read_document, validated
 from flashweb.api.unknown_fields import unknown_names, warning_headers
@@ -78,7 +78,7 @@ def batches_router(queue: JobQueue, files: FileStore, batches: Batches, hooks: C
                 f"input_file_id names a file of purpose {file.purpose!r}; upload it with purpose 'batch'.",
                 param="input_file_id",
             )
-        id, now = f"batch_{secrets.token_hex(12)}", time.time()
+        id, now = f"batch_{new_id(request)}", time.time()
         await files.copy_to(file.id, batches.input_path(id))
         meta: dict[str, Any] = {
             "input_file_id": file.id,

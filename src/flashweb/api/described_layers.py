@@ -14,6 +14,7 @@ from flashweb.api.auth import ADMIN_PREFIX, is_open
 from flashweb.api.error_handlers import envelope, status_of
 from flashweb.api.error_shapes import INFER_PATHS, MESSAGES_PATHS, OUT_OF_MEMORY, shape_of
 from flashweb.api.exchange import QUIET_PATHS
+from flashweb.api.idempotency import HEADER, KEY_PATTERN, REPLAYED
 from flashweb.api.limits import UNCOUNTED
 
 _WORDS = {
@@ -21,9 +22,10 @@ _WORDS = {
     401: "no API key, or one that this server does not know",
     403: "a key that is not for this",
     404: "no such model, picture, document, path or id",
-    409: "the operator has ended this request; it is not to be sent again",
+    409: "the operator has ended this request, or another one with its Idempotency-Key is still being answered",
     413: "bytes or pixels over a limit",
     415: "a media type or an encoding nobody here reads",
+    422: "its Idempotency-Key came with another request before",
     429: "over the rate limit",
     500: "our fault, or an answer of the model that is not what was promised (invalid_answer, incomplete_answer)",
     503: "loading, full or shutting down, or what is kept cannot be reached",
@@ -38,6 +40,10 @@ _EXAMPLES: tuple[errors.FlashwebError, ...] = (
     errors.CancelledByOperator("The operator has ended this request."),
     errors.TooLarge("The request body has 70000000 bytes or more; the limit is 67108864.", code="request_too_large"),
     errors.UnsupportedMediaType("Compressed request bodies are not read; send it without Content-Encoding."),
+    errors.IdempotencyKeyReused(
+        "This Idempotency-Key came with another request before, to the same path; send the same body, or another key.",
+        param=HEADER,
+    ),
     errors.RateLimited("Rate limit reached: 30 requests are allowed. Come back in 12s.", retry_after_seconds=12),
     errors.InvalidAnswer("The model's answer is not what the scene promises; send the picture again."),
     errors.FlashwebError("The device ran out of memory; send smaller pictures.", code="out_of_memory"),
@@ -76,13 +82,30 @@ _HEADERS = {
         "names of fields that nobody here knows and that were ignored; absent when there are none",
         example="ignored unknown fields: temprature",
     ),
+    "x-flashweb-cache": _header(
+        "with --result-cache: hit, it was kept; shared, together with a request that ran; miss, computed",
+        example="hit",
+    ),
+    "idempotent-replayed": _header("true: the answer that its Idempotency-Key got before", example="true"),
     "x-ratelimit-limit-requests": _header("requests allowed in the time of --rate-limit", "integer", example=30),
     "x-ratelimit-remaining-requests": _header("of those, left", "integer", example=29),
     "x-ratelimit-reset-requests": _header("until one more is possible", example="1m0s"),
     "www-authenticate": _header("how to send a key", always=True, example='Bearer realm="flashweb"'),
-    "x-should-retry": _header("false: OpenAI's clients do not send it again", always=True, example="false"),
+    "x-should-retry": _header(
+        "false: OpenAI's clients do not send it again; true: they do, of a request whose Idempotency-Key is in use",
+        always=True,
+        example="false",
+    ),
     "retry-after": _header("seconds until it is worth trying again", "integer", always=True, example=12),
 }
+_KEY_PARAMETER = {
+    "name": HEADER, "in": "header", "required": False,
+    "description": "a name for this request, of the caller's own: sent again with the same body, it gets the answer "
+    "that it got, and nothing is done twice",
+    "schema": {"type": "string", "pattern": KEY_PATTERN},
+    "example": "8e03978e-40d5-43e8-bc93-6894a57f9324",
+}  # fmt: skip
+_GIVEN_AGAIN = (200, 202, 400, 404, 413)  # of a POST under its key
 _RATE = tuple(name for name in _HEADERS if name.startswith("x-ratelimit-"))
 _OF_STATUS = {401: "www-authenticate", 409: "x-should-retry", 429: "retry-after", 503: "retry-after"}
 _SCHEMES = {
@@ -111,16 +134,21 @@ def statuses_of(path: str, method: str, operation: dict[str, Any]) -> list[int]:
         found.add(404)
     if path in INFER_PATHS:
         found.add(OUT_OF_MEMORY)
+    if method == "POST":
+        found |= {409, 422}  # of an Idempotency-Key
     return sorted(found)
 
 
 def describe_layers(document: dict[str, Any], *, keys_required: bool) -> None:
     """Complete every operation of `document` in place."""
     parts = document["components"]
+    parts["parameters"] = {HEADER: _KEY_PARAMETER}
     parts["securitySchemes"], parts["headers"], parts["examples"] = _SCHEMES, _HEADERS, {}
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
             responses = operation["responses"]
+            if method == "post":
+                operation.setdefault("parameters", []).append({"$ref": f"#/components/parameters/{HEADER}"})
             own = {int(status) for status in responses if int(status) >= 400}  # told by the route in its own words
             for status in {*own, *statuses_of(path, method.upper(), operation)}:
                 told = responses.get(str(status), {})
@@ -186,7 +214,9 @@ def _headers(path: str, method: str, operation: dict[str, Any], status: int) -> 
         found.append("openai-processing-ms")
     if _is_work(path, operation):
         found += ["server-timing"] if status != 202 else []  # answered later: no work yet
-        found += ["x-flashweb-model"] if status == 200 and path not in _COUNT_PATHS else []
+        found += ["x-flashweb-model", "x-flashweb-cache"] if status == 200 and path not in _COUNT_PATHS else []
+    if method == "POST" and status in _GIVEN_AGAIN:
+        found.append(REPLAYED.decode())
     if "requestBody" in operation and status == 200:
         found.append("x-flashweb-warning")
     if _is_counted(path, method):

@@ -27,6 +27,7 @@ CLIENT_CLOSED_REQUEST = 499  # for the access log only: nobody reads it
 STATUS: dict[type[Exception], tuple[int, str]] = {
     errors.InvalidRequest: (400, "invalid_request_error"),
     errors.ImageNotFound: (404, "invalid_request_error"),
+    errors.IdempotencyKeyReused: (422, "invalid_request_error"),
     errors.TooLarge: (413, "invalid_request_error"),
     errors.UnsupportedMediaType: (415, "invalid_request_error"),
     errors.ModelNotFound: (404, "invalid_request_error"),
@@ -86,6 +87,8 @@ def _headers_of(error: Exception) -> dict[str, str]:
         return {"retry-after": str(max(1, math.ceil(error.retry_after_seconds)))}
     if isinstance(error, errors.NotAuthenticated):
         return {"www-authenticate": 'Bearer realm="flashweb"'}
+    if isinstance(error, errors.IdempotencyKeyInUse):
+        return {"retry-after": "1", "x-should-retry": "true"}
     if isinstance(error, errors.CancelledByOperator | errors.Conflict):
         return {"x-should-retry": "false"}  # OpenAI's clients would send it again
     return {}
@@ -141,7 +144,7 @@ def _methods_at(request: Request) -> list[str]:
 
 
 async def _on_validation_error(request: Request, error: Exception) -> Response:
-    """A path or query parameter FastAPI itself refused; 422 is not used here."""
+    """A path or query parameter FastAPI itself refused; 422 is the Idempotency-Key's alone."""
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     param = ".".join(str(step) for step in first["loc"][1:])

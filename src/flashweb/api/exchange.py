@@ -77,6 +77,10 @@ class Exchange:
         """Of the request; empty where there is none. `name` in small letters."""
         return self._given.get(name, b"").decode("latin-1")
 
+    def has(self, name: bytes) -> bool:
+        """A header of the request, empty or not. `name` in small letters."""
+        return name in self._given
+
     async def send(self, message: Message) -> None:
         """The outermost layer's: completes the head, passes on the rest."""
         if message["type"] == "http.response.start" and self.head is None:
@@ -98,6 +102,8 @@ class Exchange:
             head.append((b"openai-processing-ms", b"%d" % round(1000 * self.seconds)))
             if work.admitted:
                 head.append((b"server-timing", work.server_timing().encode()))
+                if work.caching is not None and (outcome := work.caching.outcome) is not None:
+                    head.append((b"x-flashweb-cache", outcome.encode()))
         return head
 
 

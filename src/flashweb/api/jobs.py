@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from typing import Annotated, Any
 
@@ -15,6 +14,7 @@ from flashweb.api.answer_examples import ANSWERS
 from flashweb.api.caller import background_of, owner_of
 from flashweb.api.error_handlers import json_response
 from flashweb.api.exchange import exchange_of
+from flashweb.api.idempotency import new_id
 from flashweb.errors import Conflict, FlashwebError, ObjectNotFound
 from flashweb.jobs import Item, ItemState, Job, JobQueue, NewJob
 from flashweb.jobs.records import JobState
@@ -64,7 +64,7 @@ async def answer_later(request: Request, queue: JobQueue, webhook_url: str | Non
     caller = exchange_of(request.scope).caller_name
     kind = request.headers.get("content-type", "application/json")
     saved = SavedRequest(request.scope["path"], kind, body, caller)
-    id, now, owner = f"job_{secrets.token_hex(12)}", time.time(), owner_of(request)
+    id, now, owner = f"job_{new_id(request)}", time.time(), owner_of(request)
     new = NewJob(id, KIND, owner, {"path": saved.path, "webhook_url": webhook_url}, now + LIFE_SECONDS)
     payload = msgspec.msgpack.encode(saved)
     await queue.do(lambda store: store.submit(new, [payload], now))

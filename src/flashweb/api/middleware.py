@@ -16,10 +16,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from flashweb.api.access_log import log_access
 from flashweb.api.auth import Guard
+from flashweb.api.caching import CacheControl
 from flashweb.api.error_handlers import error_response
 from flashweb.api.error_shapes import ErrorShapes
 from flashweb.api.exchange import Exchanges, exchange_of
 from flashweb.api.forwarded import Forwarded
+from flashweb.api.idempotency import Idempotency
 from flashweb.api.limits import Deadline, RateLimit
 from flashweb.api.metrics import count_http
 from flashweb.api.uploads import ByUpload, max_upload_body
@@ -29,9 +31,11 @@ from flashweb.observe.ledger import Ledger
 from flashweb.observe.metrics import Metrics
 from flashweb.rate_limit import RateLimiter
 from flashweb.settings import ServerSettings, Settings
+from flashweb.stored.idempotency import IdempotencyStore
 
 EXPOSED_HEADERS = (
-    "x-request-id", "x-flashweb-model", "x-flashweb-warning", "retry-after", "server-timing", "openai-processing-ms",
+    "x-request-id", "x-flashweb-model", "x-flashweb-warning", "x-flashweb-cache", "idempotent-replayed", "retry-after",
+    "server-timing", "openai-processing-ms",
     "x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests",
 )  # fmt: skip
 THROW_AWAY_SECONDS = 5.0
@@ -45,6 +49,7 @@ def layers(
     keys: KeyRing,
     metrics: Metrics,
     ledger: Ledger,
+    idempotency: IdempotencyStore | None = None,
 ) -> ASGIApp:
     """Wrap the router. Read the list from the outside in."""
     server = settings.server
@@ -62,6 +67,8 @@ def layers(
         ),
         lambda inner: Guard(inner, keys),
         lambda inner: inner if limiter is None else RateLimit(inner, limiter, server.rate_limit_scope),
+        lambda inner: CacheControl(inner, settings.results) if settings.results.result_cache else inner,
+        lambda inner: inner if idempotency is None else Idempotency(inner, idempotency),
         lambda inner: Deadline(inner, server.request_timeout),
         HeadAsGet,
     ]

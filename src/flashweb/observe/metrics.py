@@ -23,6 +23,7 @@ from prometheus_client.registry import Collector
 from flashweb.engine.face import EngineState
 from flashweb.observe.engine_metrics import EngineCollector, ServerFacts
 from flashweb.observe.histogram import Observed
+from flashweb.observe.work import OUTCOMES, Outcome
 from flashweb.types import EngineTimes, FinishReason, PictureTimes, PixelPatches, SamplingParams, Usage
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -150,6 +151,17 @@ class Metrics:
         self._tokens = counter("flashweb:image_tokens", "Prompt tokens that stand for these pictures.").labels(
             *self._labels
         )
+        self._results = each(
+            counter("flashweb:result_cache", "Look-ups of whole answers, by what they found.", outcome=OUTCOMES),
+            OUTCOMES,
+        )
+        self._result_bytes = Gauge(
+            "flashweb:result_cache_bytes",
+            "Memory of whole answers that are kept.",
+            _BASE,
+            registry=registry,
+            multiprocess_mode="livesum",
+        ).labels(*self._labels)
         self._http_requests = Counter(
             "http_requests",
             "HTTP requests, by route, method and status.",
@@ -214,6 +226,14 @@ class Metrics:
             self._bytes.inc(sum(times.file_bytes))
             self._pixels.inc(sum(picture.source_size[0] * picture.source_size[1] for picture in pictures))
             self._tokens.inc(sum(picture.grid.num_tokens for picture in pictures))
+
+    def looked_up(self, outcome: Outcome) -> None:
+        """Of one choice."""
+        self._results[outcome].inc()
+
+    def results_hold(self, num_bytes: int) -> None:
+        """In this process."""
+        self._result_bytes.set(num_bytes)
 
     def left(self, how: Literal["abort", "error"]) -> None:
         """An answer that did not come to its end; its times would say nothing."""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from flashweb.types import EngineTimes, FinishReason, PictureTimes, Usage
 
@@ -20,6 +20,28 @@ from flashweb.types import EngineTimes, FinishReason, PictureTimes, Usage
 STAGES = ("fetch", "decode", "preprocess", "queue", "encode", "prefill", "decode_tokens")
 MAX_HASHES = 4  # of a request's pictures, in one field
 _NO_TIMES = EngineTimes(0.0, 0.0, 0.0)
+
+
+# Of one choice's look-up among the answers that are kept: computed for it, kept from before, or read together with
+# another request for which it was being computed.
+Outcome: TypeAlias = Literal["miss", "shared", "hit"]
+OUTCOMES: tuple[Outcome, ...] = ("miss", "shared", "hit")
+
+
+@dataclass(eq=False, slots=True)
+class Caching:
+    """How one request may be answered by what was answered before: of the same `owner` only; with `no_cache` not at all
+    (it is computed anew, and kept), with `no_store` neither that nor kept. `found`: what came of it, by choice."""
+
+    owner: str
+    no_cache: bool = False
+    no_store: bool = False
+    found: list[Outcome] = field(default_factory=list)
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """Of the whole request, the dearest of its choices counts; None where nothing was looked up."""
+        return next((outcome for outcome in OUTCOMES if outcome in self.found), None)
 
 
 @dataclass(eq=False, slots=True)
@@ -40,6 +62,7 @@ class Work:
     finishes: list[FinishReason] = field(default_factory=list)
     error_code: str | None = None
     cancel: Callable[[], bool] | None = None
+    caching: Caching | None = None  # None: from the engine alone
 
     def has_begun(self, now: float, times: EngineTimes | None) -> None:
         """A choice has its first token."""
@@ -97,6 +120,7 @@ class Work:
             "image_hash": self.image_hash,
             "prompt_truncated": self.opening or None,
             "error_code": self.error_code,
+            "result_cache": self.caching and self.caching.outcome,
             **{f"{stage}_ms": spent for stage, spent in self._spent_ms(time.perf_counter()).items()},
         }
 

@@ -8,6 +8,7 @@ life.py     the engine's start, and the first picture that makes it ready
 context.py  what fits into the context, and what is said of what does not
 choices.py  the answers of one request, side by side
 reader.py   one answer's tokens -> what its caller may see
+results.py  answers given again, and one generation for identical requests (result_store.py: where they are kept)
 
 Knows nothing of HTTP, sockets or torch.
 """

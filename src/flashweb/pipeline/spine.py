@@ -26,6 +26,8 @@ from flashweb.pipeline.door import Door, Ticket, in_this_task
 from flashweb.pipeline.health import Health, health_of
 from flashweb.pipeline.life import Life
 from flashweb.pipeline.reader import Reader
+from flashweb.pipeline.result_store import build_store
+from flashweb.pipeline.results import Reading, Results, identity_of
 from flashweb.prompt import PromptProcessor
 from flashweb.settings import Settings
 from flashweb.structured.trial import Trials
@@ -80,6 +82,18 @@ class Pipeline:
         self._trials = Trials(processor.folder, processor.eos_token_ids)
         self.documents = Documents(MediaSettings.from_options(settings.media), processor.geometry)
         self._life = Life(engine, settings.engine.lazy_load, self._answer_uncounted)
+        self._results = self._build_results() if settings.results.result_cache else None
+
+    def _build_results(self) -> Results:
+        kept = self.settings.results
+        store = build_store(kept, lambda num_bytes: self.metrics.results_hold(num_bytes))
+        return Results(
+            store,
+            self._generate,
+            identity_of(self.processor.folder, self.settings),
+            lambda outcome: self.metrics.looked_up(outcome),
+            sampled=kept.result_cache_sampled,
+        )
 
     def read_files_by(self, bytes_of: BytesOf) -> None:
         """Where uploaded files are kept: pictures and documents may be named by their ids from here on."""
@@ -111,6 +125,8 @@ class Pipeline:
         self.close()
         await self._life.end()
         await self.engine.stop()
+        if self._results is not None:
+            await self._results.close()
         await self._trials.close()
         await self.documents.close()
         self._loader.close()
@@ -254,13 +270,20 @@ class Pipeline:
             trace.prompt_token_ids = prompt.token_ids
         readers = [Reader(self.processor, chat, prompt, params, running_usage) for _ in range(watch.n)]
         if watch.n == 1:
-            return self._choice(0, readers[0], prompt, params, watch, trace)
-        return merge(
-            [
-                self._choice(index, reader, prompt, nth(params, index), replace(watch), None if index else trace)
-                for index, reader in enumerate(readers)
-            ]
-        )
+            kept = self._reading(chat, prompt, params, 0, watch)
+            return self._choice(0, readers[0], prompt, params, watch, trace, kept)
+        choices = []
+        for index, reader in enumerate(readers):
+            own = nth(params, index)
+            kept = self._reading(chat, prompt, own, index, watch)
+            noted = None if index else trace
+            choices.append(self._choice(index, reader, prompt, own, replace(watch), noted, kept))
+        return merge(choices)
+
+    def _reading(self, chat: Chat, prompt: Prompt, params: SamplingParams, index: int, watch: Watch) -> Reading | None:
+        if self._results is None or not watch.counted:
+            return None
+        return self._results.reading(chat, prompt, params, index, watch.work.caching)
 
     async def _answer_uncounted(self, chat: Chat, params: SamplingParams) -> None:
         async for _ in await self._answer(chat, params, Watch(time.perf_counter(), counted=False)):
@@ -318,11 +341,22 @@ class Pipeline:
             return ""
         return opening_of([part.text for part in asked.parts if isinstance(part, TextPart)], wanted)
 
-    async def _choice(
-        self, index: int, reader: Reader, prompt: Prompt, params: SamplingParams, watch: Watch, trace: Trace | None
-    ) -> AsyncGenerator[Piece, None]:
+    def _generate(self, prompt: Prompt, params: SamplingParams) -> AsyncGenerator[TokenOut, None]:
         """One sequence through the engine. The id is our own: what callers send never becomes a key."""
-        tokens = cast(AsyncGenerator[TokenOut, None], self.engine.generate(prompt, params, secrets.token_hex(12)))
+        return cast(AsyncGenerator[TokenOut, None], self.engine.generate(prompt, params, secrets.token_hex(12)))
+
+    async def _choice(
+        self,
+        index: int,
+        reader: Reader,
+        prompt: Prompt,
+        params: SamplingParams,
+        watch: Watch,
+        trace: Trace | None,
+        kept: Reading | None,
+    ) -> AsyncGenerator[Piece, None]:
+        """One sequence, of the engine or of what is `kept`, read."""
+        tokens = self._generate(prompt, params) if kept is None else kept.tokens()
         failed = False
         try:
             async with aclosing(tokens):
@@ -337,6 +371,8 @@ class Pipeline:
                         if delta.finish is not None:
                             watch.ended, watch.finish, watch.usage = time.perf_counter(), delta.finish, delta.usage
                             watch.work.has_ended(watch.ended, delta.finish)
+                            if kept is not None:
+                                kept.is_whole()
                         yield index, delta
                         if delta.finish is not None:
                             return

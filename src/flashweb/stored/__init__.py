@@ -1,4 +1,5 @@
-"""What outlives a request of the Responses API: answers, their input, and the pictures in it."""
+"""What outlives a request: answers of the Responses API with their input and the pictures in it, and those of any POST
+that came with an Idempotency-Key (`idempotency.py`)."""
 
 from flashweb.stored.responses import ResponseStore, StoredResponse
 from flashweb.stored.sqlite import SqliteResponses
