@@ -115,7 +115,7 @@ def test_every_route_lists_each_error_that_it_can_answer(document: dict[str, Any
         wanted |= {409} if (method, path) in DEPENDS_ON_ITS_STATE else set()
         wanted |= {202} if (method, path) in LATER else set()
         wanted |= {507} if path.endswith("/infer") else set()
-        wanted |= {409, 422} if method == "post" else set()  # of an Idempotency-Key
+        wanted |= {409} if method == "post" else set()  # of an Idempotency-Key
         assert statuses == wanted, f"{method} {path}: {statuses ^ wanted}"
 
 

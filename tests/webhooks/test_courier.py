@@ -210,7 +210,7 @@ async def test_what_was_under_way_when_the_server_ended_or_died_is_told_by_the_n
         world = World(tmp_path)
         async with world.working():
             first, second = await receiver.has(2)
-            while (await world.queue.do(lambda store: store.claim_endings(0, 0.0, 0.0)))[1]:
+            while (await world.queue.do(lambda store: store.claim_endings(0, 0.0, 0.0)))[1]:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)  # until it has noted the answer
         await world.end_jobs(receiver.url, "job_2")
         now = world.now()

@@ -18,14 +18,14 @@ from flashweb.api.idempotency import HEADER, KEY_PATTERN, REPLAYED
 from flashweb.api.limits import UNCOUNTED
 
 _WORDS = {
-    400: "the request cannot be served as it stands, or its host name is not this server's",
+    400: "the request cannot be served as it stands, its Idempotency-Key came with another one, or its host is no "
+    "name of this server",
     401: "no API key, or one that this server does not know",
     403: "a key that is not for this",
     404: "no such model, picture, document, path or id",
     409: "the operator has ended this request, or another one with its Idempotency-Key is still being answered",
     413: "bytes or pixels over a limit",
     415: "a media type or an encoding nobody here reads",
-    422: "its Idempotency-Key came with another request before",
     429: "over the rate limit",
     500: "our fault, or an answer of the model that is not what was promised (invalid_answer, incomplete_answer)",
     503: "loading, full or shutting down, or what is kept cannot be reached",
@@ -135,7 +135,7 @@ def statuses_of(path: str, method: str, operation: dict[str, Any]) -> list[int]:
     if path in INFER_PATHS:
         found.add(OUT_OF_MEMORY)
     if method == "POST":
-        found |= {409, 422}  # of an Idempotency-Key
+        found.add(409)  # of an Idempotency-Key
     return sorted(found)
 
 

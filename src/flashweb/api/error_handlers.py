@@ -27,7 +27,6 @@ CLIENT_CLOSED_REQUEST = 499  # for the access log only: nobody reads it
 STATUS: dict[type[Exception], tuple[int, str]] = {
     errors.InvalidRequest: (400, "invalid_request_error"),
     errors.ImageNotFound: (404, "invalid_request_error"),
-    errors.IdempotencyKeyReused: (422, "invalid_request_error"),
     errors.TooLarge: (413, "invalid_request_error"),
     errors.UnsupportedMediaType: (415, "invalid_request_error"),
     errors.ModelNotFound: (404, "invalid_request_error"),
@@ -144,7 +143,7 @@ def _methods_at(request: Request) -> list[str]:
 
 
 async def _on_validation_error(request: Request, error: Exception) -> Response:
-    """A path or query parameter FastAPI itself refused; 422 is the Idempotency-Key's alone."""
+    """A path or query parameter FastAPI itself refused; 422 is not used here."""
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     param = ".".join(str(step) for step in first["loc"][1:])

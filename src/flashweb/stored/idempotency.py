@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import logging
 import os
 import secrets
 import sqlite3
@@ -25,10 +24,11 @@ from typing import TypeVar
 
 import msgspec
 
+from flashweb.disk import private_folder, storage_error
 from flashweb.errors import StorageUnavailable
 from flashweb.wal import use_wal
 
-log = logging.getLogger("flashweb.stored")
+WAY_OUT = "Come back later, or send the request without its Idempotency-Key."
 T = TypeVar("T")
 LEASE_SECONDS = 15.0
 BEAT_SECONDS = 4.0
@@ -140,12 +140,7 @@ class IdempotencyStore:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, work)
         except (sqlite3.Error, OSError) as error:
-            log.error("cannot use %s: %s", self._path or "the memory of idempotency keys", error)
-            raise StorageUnavailable(
-                "The server cannot keep what belongs to an Idempotency-Key now (a disk that is full, read-only or "
-                "broken; the log has the reason). Come back later, or send the request without that header.",
-                retry_after_seconds=5.0,
-            ) from error
+            raise storage_error(error, self._path or Path("idempotency keys"), WAY_OUT) from error
 
     @contextmanager
     def _change(self) -> Iterator[sqlite3.Connection]:
@@ -162,7 +157,7 @@ class IdempotencyStore:
     def _opened(self) -> sqlite3.Connection:
         if self._db is None:
             if self._path is not None:
-                self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                private_folder(self._path.parent)
                 # SQLite gives the files that it makes beside this one the same mode.
                 os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
             db = sqlite3.connect(
