@@ -172,7 +172,7 @@ class Documents:
             with about(part):
                 return await asyncio.to_thread(_other_parts, part, data)
         _check_end(part, data)
-        file = PdfFile(data, await asyncio.to_thread(_digest, data))
+        file = PdfFile(data, await asyncio.to_thread(_digest, data, part.password), part.password)
         with about(part):
             num_pages = await self._once(("pages", file.digest), lambda: self.workers.num_pages(file))
         return _Pdf(part, file, num_pages, self._chosen(part, num_pages))
@@ -326,8 +326,10 @@ def _text(data: bytes) -> str | None:
     return text if text and _CONTROL.search(text) is None else None
 
 
-def _digest(data: bytes) -> bytes:
-    return hashlib.blake2b(data, digest_size=32).digest()
+def _digest(data: bytes, password: str) -> bytes:
+    """Names what is kept of a document: what a password has opened is found with it alone."""
+    key = hashlib.blake2b(password.encode()).digest() if password else b""
+    return hashlib.blake2b(data, digest_size=32, key=key).digest()
 
 
 def _with_opened(chat: Chat, opened: Iterator[tuple[Part, ...]]) -> Chat:
