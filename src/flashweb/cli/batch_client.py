@@ -63,8 +63,8 @@ class Asker:
         try:
             response = await self._patiently(request)
         except httpx.HTTPError as error:
-            words = f"no answer: {str(error) or type(error).__name__}"
-            return Reply(0, "", None, words, is_gone=not await self._is_there())
+            why = f"no answer: {str(error) or type(error).__name__}"
+            return Reply(0, "", None, why, is_gone=not await self._is_there())
         except OSError as error:
             return Reply(0, "", None, f"cannot read {request.picture}: {error.strerror}")
         try:
