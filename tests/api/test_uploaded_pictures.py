@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+from openai.types.responses import ResponseItemList
 
 from flashweb.jobs import files, runner
 from tests import pdfs
@@ -113,3 +114,23 @@ async def test_jobs_and_batches_read_the_files_of_whoever_handed_them_in(
         outputs = [f"/v1/files/{done[name]}/content" for name in ("output_file_id", "error_file_id")]
         good, bad = [(await house.client.get(path, headers=ADA)).json() for path in outputs]
         assert (good["custom_id"], bad["custom_id"], bad["response"]["status_code"]) == (mine, foreign, 404)
+
+
+async def test_a_stored_response_lists_the_ids_it_was_asked_about(tmp_path: Path) -> None:
+    async with open_house(ScriptedEngine(max_model_len=8192), storage__data_dir=str(tmp_path)) as house:
+        photo, document = await id_of(house, PHOTO), await id_of(house, PDF)
+        parts = [
+            {"type": "input_image", "file_id": photo, "detail": "low"},
+            {"type": "image_file", "image_file": {"file_id": photo, "detail": "low"}},
+            {"type": "image", "source": {"type": "file", "file_id": photo}, "detail": "low"},
+            {"type": "input_file", "file_id": document, "pages": "1", "detail": "original"},
+            {"type": "file", "file": {"file_id": document}, "pages": "1"},
+        ]
+        answer = await house.post({"input": [{"role": "user", "content": parts}]}, "/v1/responses", headers=ADA)
+        assert answer.status_code == 200, answer.text
+        path = f"/v1/responses/{answer.json()['id']}/input_items"
+        listed = (await house.client.get(path, headers=ADA)).json()
+        ResponseItemList.model_validate(listed, strict=True)
+        content = listed["data"][0]["content"]
+        assert [part["file_id"] for part in content] == [photo] * 3 + [document] * 2
+        assert {part["detail"] for part in content[:3]} == {"low"}

@@ -34,7 +34,8 @@ def no_server_error_but_a_broken_promise(ctx: Any, response: Any, case: Any) -> 
 @schemathesis.hook
 def before_call(context: Any, case: Any, kwargs: dict[str, Any]) -> None:
     """Where asked for, real pictures in what is valid: any text fits the description of `image`, few are a picture, and
-    one of `image`, `image_url` and `file_id` is enough; `pages` is a text that must make sense. Which schemas can be enforced is tests/structured's business."""
+    one of `image`, `image_url` and `file_id` is enough; `pages` is a text that has to make sense. Which schemas can be
+    enforced is tests/structured's business."""
     body = case.body
     if not (ARE_PICTURES_REAL and _is_valid(case) and isinstance(body, dict)) or "messages" in body:
         return

@@ -121,5 +121,7 @@ def _file(part: dict[str, Any]) -> dict[str, Any]:
     urls = (given.get("file_url"), given.get("url"))
     listed["file_url"] = next((url for url in urls if isinstance(url, str)), None)
     wanted = {name: part.get(name) for name in ("detail", "pages", "dpi")}
+    if wanted["detail"] == "original":  # which OpenAI knows of pictures alone, and means the same here
+        wanted["detail"] = "high"
     told = {name: value for name, value in (listed | wanted).items() if value is not None}
     return {"type": "input_file", **told}
