@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import zlib
 from collections.abc import Sequence
@@ -107,6 +108,41 @@ def encrypted() -> bytes:
     """The standard handler's dictionary for a password that nobody knows: its check values are made up."""
     entry = b"<< /Filter /Standard /V 1 /R 2 /Length 40 /P -4 /O <%s> /U <%s> >>" % (b"11" * 32, b"22" * 32)
     return pdf(text("secret"), trailer=b"/Encrypt %s /ID [<33> <33>]" % entry)
+
+
+_PADDING = bytes.fromhex("28bf4e5e4e758a4164004e56fffa01082e2e00b6d0683e802f0ca9fe6453697a")
+
+
+def locked(password: str, words: str = "secret") -> bytes:
+    """A page of text that only the password opens, by the oldest of the standard handler's ciphers (7.6.3, 40 bits)."""
+    padded = (password.encode("latin-1") + _PADDING)[:32]
+    owner = _rc4(_md5(padded)[:5], padded)
+    key = _md5(padded + owner + (-4).to_bytes(4, "little", signed=True) + b"3")[:5]
+    writer = Writer()
+    number = len(writer.objects) + 1
+    content = _rc4(_md5(key + number.to_bytes(3, "little") + b"\0\0")[:10], text(words).content)
+    page = writer.add(PAGE % (writer.stream(content), b"/Resources << /Font << /F1 3 0 R >> >>"))
+    entry = b"<< /Filter /Standard /V 1 /R 2 /Length 40 /P -4 /O <%s> /U <%s> >>"
+    checks = owner.hex().encode(), _rc4(key, _PADDING).hex().encode()
+    return writer.file([page], trailer=b"/Encrypt %s /ID [<33> <33>]" % (entry % checks))
+
+
+def _md5(data: bytes) -> bytes:
+    return hashlib.md5(data, usedforsecurity=False).digest()
+
+
+def _rc4(key: bytes, data: bytes) -> bytes:
+    state, j = list(range(256)), 0
+    for i in range(256):
+        j = (j + state[i] + key[i % len(key)]) % 256
+        state[i], state[j] = state[j], state[i]
+    out, i, j = bytearray(), 0, 0
+    for byte in data:
+        i = (i + 1) % 256
+        j = (j + state[i]) % 256
+        state[i], state[j] = state[j], state[i]
+        out.append(byte ^ state[(state[i] + state[j]) % 256])
+    return bytes(out)
 
 
 def endless() -> bytes:

@@ -79,14 +79,25 @@ class ProgressBar:
         words = [self.label, bar, f"{share:4.0%}"]
         if self.is_bytes:
             words += [f"{human_bytes(done)} of {human_bytes(self.total)}", self._rate(done, now)]
+        elif self.total > 1:
+            words += [f"{done:.0f} of {self.total:.0f}", self._left(done, now)]
         return "  ".join(word for word in words if word)
 
     def _rate(self, done: float, now: float) -> str:
         moved, seconds = done - (self._first or 0), now - self._started
         if moved <= 0 or seconds < 0.5:
             return ""
-        left = (self.total - done) * seconds / moved
-        return f"{human_bytes(moved / seconds)}/s" + (f", {left:.0f} s left" if left >= 1 else "")
+        left = self._left(done, now)
+        return f"{human_bytes(moved / seconds)}/s" + (f", {left}" if left else "")
+
+    def _left(self, done: float, now: float) -> str:
+        """At the rate so far."""
+        moved, seconds = done - (self._first or 0), now - self._started
+        left = (self.total - done) * seconds / moved if moved > 0 and seconds >= 0.5 else 0.0
+        if left < 1:
+            return ""
+        minutes, hours = left / 60, left / 3600
+        return f"{left:.0f} s left" if left < 120 else f"{minutes:.0f} min left" if hours < 2 else f"{hours:.1f} h left"
 
 
 class StageBars:

@@ -71,8 +71,8 @@ class DocumentPart:
     one; one of them.
 
     pages: ranges (first, last) from 1, last 0 = the document's; none = all. dpi 0 = the default. name: for the text
-    that names it. bare: pictures alone, without any text; what is no PDF then is a picture. where: its path in the
-    request, for messages.
+    that names it. bare: pictures alone, without any text; what is no PDF then is a picture. password: of an encrypted
+    PDF, "" = none. where: its path in the request, for messages.
     """
 
     url: str | None = None
@@ -84,6 +84,7 @@ class DocumentPart:
     max_pixels: int = 0
     enhance: Enhancement | None = None
     bare: bool = False
+    password: str = field(default="", repr=False)
     where: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:

@@ -299,7 +299,7 @@ async def test_a_disk_that_cannot_be_used_is_a_503_before_anything_is_done(tmp_p
     (tmp_path / "data").write_text("no folder")
     async with open_house(ScriptedEngine("ok"), storage__data_dir=str(tmp_path / "data")) as house:
         answer = await house.post({"messages": user("a")}, headers=key())
-        assert answer.status_code == 503 and answer.json()["error"]["code"] == "storage_unavailable"
+        assert answer.status_code == 503 and answer.json()["error"]["code"] == "storage_broken"
         assert not house.engine.asked
         assert (await house.post({"messages": user("a")})).status_code == 200
 

@@ -158,7 +158,10 @@ async def test_only_the_pages_own_files_are_served(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("path", "allowed"),
-    [("/v1/files", "GET, POST"), ("/v1/files/file-1", "DELETE, GET"), ("/v1/chat/completions", "POST"), ("/", "GET")],
+    [
+        ("/v1/files", "GET, POST"), ("/v1/files/file-1", "DELETE, GET"), ("/v1/chat/completions", "POST"), ("/", "GET"),
+        ("/v1/responses/resp_1", "DELETE, GET"), ("/v1/responses/input_tokens", "POST"),
+    ],  # fmt: skip
 )
 async def test_a_wrong_method_is_told_every_right_one(path: str, allowed: str) -> None:
     """Also where each method of a path is a route of its own."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -91,6 +92,34 @@ def test_a_table_holds_what_a_spreadsheet_can_show_and_would_not_run(tmp_path: P
     assert again.done == {"one.png", "two.png"} and path.read_text(encoding="utf-8-sig") == text
     with pytest.raises(ConfigError, match="table of something else"):
         CsvTable(path, {"properties": {"other": {}}})
+
+
+FORMULAS = [
+    "=1+1", "+1+1", "-1+1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", " =1", "'=1", "''@x", "＝1+1", "＋1", "－1", "＠x",
+    "-cmd|calc", "+49 171",
+]  # fmt: skip
+WORDS = ["plain", "'quoted'", "-12.50", "+3", "1,234.00", "a=b", "it's -1", "", "最便宜"]
+
+
+def test_no_cell_of_a_table_is_a_formula_and_every_file_is_known_again_by_its_name(tmp_path: Path) -> None:
+    schema = {"properties": {"words": {}, "all": {}}, "additionalProperties": False}
+    path = tmp_path / "t.csv"
+    table = CsvTable(path, schema)
+    for number, words in enumerate(FORMULAS + WORDS):
+        result = {"words": words, "all": ["a", words]}
+        table.write(Request(f"{words}{number}.png", "/", None), Reply(200, "req_1", result, None))
+        table.write(Request(f"bad{number}.png", "/", None), Reply(400, "req_1", None, words or "no"))
+    table.close()
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file))
+    cells = [cell for row in rows for cell in row.values()]
+    risky = [cell for cell in cells if cell.lstrip()[:1] in "=+-@＝＋－＠" and cell and cell not in WORDS]
+    assert not risky and not any(cell.startswith(("\t", "\r", "\n")) for cell in cells)
+    assert not any("; " + formula in cell for cell in cells for formula in FORMULAS if formula[0] != "'")
+    assert {row["words"] for row in rows if row["words"]} >= {word for word in WORDS if word}
+    again = CsvTable(path, schema)
+    again.close()
+    assert again.done == {f"{words}{number}.png" for number, words in enumerate(FORMULAS + WORDS)}
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,7 @@ def test_generated_requests_get_documented_answers(start: Start, tmp_path: Path,
     pytest.importorskip("schemathesis")
     run = RUNS[name]
     server = start(*run.flags, "--admin-key", ADMIN_KEY)
-    routes = routes_of(httpx.get(f"{server.url}/openapi.json").json())
+    routes = routes_of(httpx.get(f"{server.url}/openapi.json", timeout=60).json())
     report, answered, words = generate(run, server.url, tmp_path)
     assert report["exit_code"] == 0 and report["complete"], words[-20_000:]
     assert report["test_cases"]["generated"] >= run.at_least

@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 
 from flashweb.api import schemas
+from flashweb.api.picture_schemas import PicturesIn
 from flashweb.errors import InvalidRequest
 from flashweb.types import DocumentPart, Enhancement, ImagePart, Part, TextPart
 
@@ -78,6 +79,7 @@ def _document(
         dpi=part.dpi or 0,
         max_pixels=max_pixels,
         enhance=enhance,
+        password=part.password or "",
         where=where,
     )
 
@@ -99,24 +101,29 @@ def page_ranges(text: str | None, where: str) -> tuple[tuple[int, int], ...]:
     return tuple(ranges)
 
 
-def or_pages(part: Part, pages: str | None, dpi: int | None) -> Part:
+def or_pages(part: Part, wanted: PicturesIn) -> Part:
     """A picture of a request that has no parts of its own for documents: the pages of a PDF where it is one, or may
     turn out to be one when it is fetched. Raises InvalidRequest for `pages` that are none."""
-    ranges = page_ranges(pages, "pages")
+    ranges = page_ranges(wanted.pages, "pages")
     if not isinstance(part, ImagePart) or not _may_be_pdf(part):
         return part
     return DocumentPart(
         url=part.url,
         data=part.data,
+        file=part.file,
         pages=ranges,
-        dpi=dpi or 0,
+        dpi=wanted.dpi or 0,
         max_pixels=part.max_pixels,
         enhance=part.enhance,
         bare=True,
+        password=wanted.password or "",
+        where="file_id" if part.file else "",
     )
 
 
 def _may_be_pdf(part: ImagePart) -> bool:
+    if part.file is not None:
+        return True
     if part.data is not None:
         return part.data.lstrip()[:5] == b"%PDF-"
     start = (part.url or "")[:300].lstrip()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -15,7 +16,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
-from starlette.routing import Match
+from starlette.routing import BaseRoute, Match
 
 from flashweb import errors
 from flashweb.observe.work import current_work
@@ -133,13 +134,23 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
 
 
 def _methods_at(request: Request) -> list[str]:
-    """Whatever the path takes; the router names those of one route, and a path may have several."""
-    routes = request.app.routes
-    return [
-        method
-        for method in _METHODS
-        if any(route.matches({**request.scope, "method": method})[0] == Match.FULL for route in routes)
-    ]
+    """Whatever the path takes; the router names those of one route, and a path may have several. Where one has it by
+    its own name, those that would take the name for an id are not meant (/v1/responses/input_tokens)."""
+    scope = {**request.scope, "path_params": {}}
+    found = []
+    for route in _flat(request.app.routes):
+        for method in _METHODS:
+            match, further = route.matches({**scope, "method": method})
+            if match == Match.FULL:
+                found.append((method, not further["path_params"]))
+    is_named = any(by_name for _, by_name in found)
+    return [method for method in _METHODS if (method, is_named) in found]
+
+
+def _flat(routes: Sequence[BaseRoute]) -> Iterator[BaseRoute]:
+    for route in routes:
+        inner = getattr(route, "original_router", None)  # FastAPI keeps an included router as it is
+        yield from (route,) if inner is None else _flat(inner.routes)
 
 
 async def _on_validation_error(request: Request, error: Exception) -> Response:

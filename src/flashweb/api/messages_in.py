@@ -156,7 +156,8 @@ def _document(block: wire.DocumentBlock) -> list[dict[str, Any]]:
         case wire.Base64Source(data=data):
             file = {"file_data": data}
     named = {"filename": block.title} if block.title else {}
-    return [*context, {"type": "file", "file": {**file, **named}}]
+    wanted = {"pages": block.pages, "dpi": block.dpi, "password": block.password}
+    return [*context, {"type": "file", "file": {**file, **named}, **wanted}]
 
 
 # --- parameters ---------------------------------------------------------------------------------------------------

@@ -11,12 +11,18 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 from flashweb.api.schemas import (
+    DPI,
     MAX_MESSAGES,
     MAX_NAME_CHARS,
     MAX_PARTS,
     MAX_STOP,
     MAX_STOP_CHARS,
     MAX_TOOLS,
+    PAGES,
+    PASSWORD,
+    Dpi,
+    PageRanges,
+    Password,
     ThinkingBudget,
     TokenCount,
 )
@@ -127,6 +133,9 @@ class DocumentBlock(_Wire):
     ] = Field(description="base64, url and file: a PDF; text: plain text; content: blocks")
     title: str | None = Field(None, max_length=512, description="its name, for the model")
     context: str | None = Field(None, description="what the model is told about it besides")
+    pages: PageRanges | None = Field(None, description=PAGES)
+    dpi: Dpi | None = Field(None, description=DPI)
+    password: Password | None = Field(None, description=PASSWORD, repr=False)
 
 
 class ToolUseBlock(_Wire):

@@ -44,7 +44,7 @@ class Maker:
     def job(self, asked: Asked[Any], prompt: str, ticket: Ticket, parameters: Mapping[str, Any], *, prefix: str) -> Job:
         """Raises what a chat's own conversion does."""
         request = chat_request(asked, prompt, parameters)
-        job = make_job(request, self.names, self.settings, self.pipeline, ticket)
+        job = make_job(request, self.names, self.settings, self.pipeline, ticket, asked.owner)
         chat = picture_chat(request, asked, self.settings)
         return replace(job, chat=chat, id=f"{prefix}-{secrets.token_hex(12)}")
 

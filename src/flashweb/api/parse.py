@@ -16,6 +16,8 @@ from flashweb.errors import InvalidRequest
 
 MAX_DEPTH = 64
 MAX_SHOWN = 80
+_SECRET = {"password"}  # fields whose values stand in no message
+MAX_SECRET = 127
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -115,6 +117,8 @@ def _explained(error: ValidationError, document: dict[str, Any]) -> InvalidReque
     param = _param(loc)
     if kind == "missing":
         return InvalidRequest(f"{param} is missing; add it.", param=param)
+    if loc and loc[-1] in _SECRET:
+        return InvalidRequest(f"{param} must be a string of at most {MAX_SECRET} characters.", param=param)
     if kind == "part_type":
         name = value.get("type") if isinstance(value, dict) else value
         return InvalidRequest(_UNKNOWN_PART.format(param=param, value=_shown(name)), param=param)

@@ -13,13 +13,15 @@ MAX_PICTURES = 64  # of one request as it is written; how many are taken is the 
 Picture = Annotated[str, Field(min_length=1)]
 Pictures = Picture | Annotated[list[Picture], Field(min_length=1, max_length=MAX_PICTURES)]
 PictureUrl = Picture | schemas.ImageUrl
+FileId = Annotated[str, Field(min_length=1, max_length=128)]
+FileIds = FileId | Annotated[list[FileId], Field(min_length=1, max_length=MAX_PICTURES)]
 PictureUrls = PictureUrl | Annotated[list[PictureUrl], Field(min_length=1, max_length=MAX_PICTURES)]
 # A file of a form; several under the same name are several pictures.
 FILE = {"type": "string", "format": "binary"}
 
 
 class PicturesIn(BaseModel):
-    """The pictures of a request, in one of two fields."""
+    """The pictures of a request, in one of three fields."""
 
     model_config = ConfigDict(extra="allow", strict=True, allow_inf_nan=False, frozen=True)
 
@@ -34,6 +36,11 @@ class PicturesIn(BaseModel):
     image_url: PictureUrls | None = Field(
         None, description="an http(s) or data: URL, or a list of several; never together with image"
     )
+    file_id: FileIds | None = Field(
+        None,
+        description="the id of an uploaded picture or PDF, or a list of several; never together with image or "
+        "image_url",
+    )
     enhance: schemas.Enhance | None = Field(
         None, description="text: makes the pictures grey, doubles their contrast and sharpens them"
     )
@@ -45,6 +52,7 @@ class PicturesIn(BaseModel):
     dpi: schemas.Dpi | None = Field(
         None, description="how finely the pages of a PDF are drawn, in dots per inch; default 144"
     )
+    password: schemas.Password | None = Field(None, description=schemas.PASSWORD, repr=False)
 
 
 class PromptRequest(PicturesIn):

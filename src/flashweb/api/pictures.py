@@ -7,12 +7,14 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any, Generic, TypeVar
+from types import NoneType
+from typing import Annotated, Any, Generic, TypeVar, get_args, get_origin
 
 import msgspec
 from starlette.requests import Request
 
 from flashweb.api import schemas
+from flashweb.api.caller import owner_of
 from flashweb.api.chat import read_json_body
 from flashweb.api.convert import to_chat
 from flashweb.api.document_parts import or_pages
@@ -26,7 +28,7 @@ from flashweb.types import Chat, ImagePart
 
 Wire = TypeVar("Wire", bound=PicturesIn)
 FILE_NAMES = ("image", "file")
-_LISTS = ("image", "image_url", "rules", "stop")  # fields of a form that may come more than once
+_LISTS = ("image", "image_url", "file_id", "rules", "stop")  # fields of a form that may come more than once
 _SWITCHES = {"true": True, "false": False}
 # What a chat has and a question about pictures has not.
 _NOT_HERE = {
@@ -39,21 +41,24 @@ _NOT_HERE = {
     "prompt",
     "image",
     "image_url",
+    "file_id",
     "raw",
     "question",
     "rules",
     "language",
     "pages",
     "dpi",
+    "password",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Asked(Generic[Wire]):
-    """A request as it was written, and the pictures that came as files."""
+    """A request as it was written, the pictures that came as files, and whose uploaded ones its ids mean."""
 
     wire: Wire
     files: tuple[bytes, ...] = ()
+    owner: str = ""
 
 
 async def read_asked(
@@ -70,10 +75,11 @@ async def read_asked(
             "with the picture as the file 'image'."
         )
     if not form or forms is False:
-        asked = Asked(parse_body(await read_json_body(request), model))
+        asked = Asked(parse_body(await read_json_body(request), model), owner=owner_of(request))
     else:
         filled = await read_form(request, _rules(settings))
-        asked = Asked(parse_document(_document(filled, model), model), tuple(filled.files))
+        document = _document(filled, model)
+        asked = Asked(parse_document(document, model), tuple(filled.files), owner_of(request))
     _check_pictures(asked)
     return asked
 
@@ -102,7 +108,7 @@ def _value(name: str, texts: list[str], model: type[PicturesIn]) -> Any:
     annotation = model.model_fields[name].annotation if name in model.model_fields else None
     if name in _LISTS and not text.lstrip().startswith("["):
         return text
-    if annotation in (str, str | None):
+    if _is_text(annotation):
         return text
     if text.strip().lower() in _SWITCHES:  # Python's clients write True
         return _SWITCHES[text.strip().lower()]
@@ -111,16 +117,24 @@ def _value(name: str, texts: list[str], model: type[PicturesIn]) -> Any:
     return text
 
 
+def _is_text(annotation: Any) -> bool:
+    """Whether a field takes a text and nothing else, bounded or not."""
+    kinds = [one.__origin__ if get_origin(one) is Annotated else one for one in get_args(annotation) or (annotation,)]
+    return str in kinds and all(kind in (str, NoneType) for kind in kinds)
+
+
 def _check_pictures(asked: Asked[Any]) -> None:
-    given = [name for name in ("image", "image_url") if getattr(asked.wire, name) is not None]
+    given = [name for name in ("image", "image_url", "file_id") if getattr(asked.wire, name) is not None]
     given += ["a file"] if asked.files else []
     if len(given) > 1:
         raise InvalidRequest(
-            f"The request has both {' and '.join(given)}; send the pictures in one of them.", param="image_url"
+            f"The request has both {' and '.join(given)}; send the pictures in one of them.",
+            param="file_id" if "file_id" in given else "image_url",
         )
     if not given:
         raise InvalidRequest(
-            "image is missing; send base64 or a data: URL as image, an http(s) URL as image_url, or a file in a form.",
+            "image is missing; send base64 or a data: URL as image, an http(s) URL as image_url, the id of "
+            "an uploaded file as file_id, or a file in a form.",
             param="image",
         )
 
@@ -129,6 +143,7 @@ def chat_request(asked: Asked[Any], prompt: str, parameters: Mapping[str, Any]) 
     """The chat with this text behind the pictures that came as texts. `parameters` are a chat's own; those nobody
     knows are ignored."""
     content: list[dict[str, Any]] = [{"type": "image_url", "image_url": {"url": url}} for url in _urls(asked.wire)]
+    content += [{"type": "image_file", "file_id": id} for id in _listed(asked.wire.file_id)]
     content.append({"type": "text", "text": prompt})
     document = {name: value for name, value in parameters.items() if name not in _NOT_HERE}
     document["messages"] = [{"role": "user", "content": content}]
@@ -136,21 +151,21 @@ def chat_request(asked: Asked[Any], prompt: str, parameters: Mapping[str, Any]) 
 
 
 def _urls(wire: PicturesIn) -> list[str]:
-    given: Any = wire.image if wire.image is not None else wire.image_url
-    if given is None:
-        return []
-    return [
-        one.url if isinstance(one, schemas.ImageUrl) else one for one in (given if isinstance(given, list) else [given])
-    ]
+    given = _listed(wire.image if wire.image is not None else wire.image_url)
+    return [one.url if isinstance(one, schemas.ImageUrl) else one for one in given]
+
+
+def _listed(given: Any) -> list[Any]:
+    return [] if given is None else given if isinstance(given, list) else [given]
 
 
 def picture_chat(wire: schemas.ChatRequest, asked: Asked[Any], settings: Settings) -> Chat:
     """What chats are made of, with the files' pictures before the text, and PDFs for what will be their pages. Raises
     what `to_chat` does."""
-    chat = to_chat(wire, max_images=settings.media.max_images)
+    chat = to_chat(wire, max_images=settings.media.max_images, owner=asked.owner)
     (message,) = chat.messages
     pictures = tuple(ImagePart(data=data, enhance=wire.enhance) for data in asked.files)
-    parts = tuple(or_pages(part, asked.wire.pages, asked.wire.dpi) for part in (*pictures, *message.parts))
+    parts = tuple(or_pages(part, asked.wire) for part in (*pictures, *message.parts))
     return replace(chat, messages=(replace(message, parts=parts),))
 
 

@@ -130,9 +130,11 @@ class PlainImagePart(_Wire):
 
 Dpi = Annotated[int, Field(ge=36, le=1200)]
 PageRanges = Annotated[str, Field(max_length=200)]
+Password = Annotated[str, Field(max_length=127)]  # the most that PDF knows, in bytes (ISO 32000-2, 7.6.4.3)
+PASSWORD = "of an encrypted PDF; it is in no log and no answer"
 _FILE_DATA = "a data: URL, or the bare base64 of the document's bytes (PDF, or text in UTF-8)"
-_PAGES = 'which pages of a PDF, from 1, such as "1-3,7" or "10-"; default: all'
-_DPI = "how finely its pages are drawn, in dots per inch; default 144, at most --max-document-dpi"
+PAGES = 'which pages of a PDF, from 1, such as "1-3,7" or "10-"; default: all'
+DPI = "how finely its pages are drawn, in dots per inch; default 144, at most --max-document-dpi"
 
 
 class FileSource(_Wire):
@@ -155,8 +157,9 @@ class FilePart(_Wire):
     file_url: FileSource | str | None = Field(None, description="an http(s) URL, also as {url: ...}")
     file_id: str | None = Field(None, max_length=128, description="the id of an uploaded file")
     filename: str | None = Field(None, max_length=512, description="what the model hears it is called")
-    pages: PageRanges | None = Field(None, description=_PAGES)
-    dpi: Dpi | None = Field(None, description=_DPI)
+    pages: PageRanges | None = Field(None, description=PAGES)
+    dpi: Dpi | None = Field(None, description=DPI)
+    password: Password | None = Field(None, description=PASSWORD, repr=False)
     detail: Detail | None = Field(None, description=_DETAIL)
     enhance: Enhance | None = Field(None, description="for its pages, before the model sees them: see the chat's own")
 
@@ -178,8 +181,9 @@ class DocumentPart(_Wire):
     source: DocumentSource = Field(description="the document")
     title: str | None = Field(None, max_length=512, description="what the model hears it is called")
     context: str | None = Field(None, description="what the model is told about it")
-    pages: PageRanges | None = Field(None, description=_PAGES)
-    dpi: Dpi | None = Field(None, description=_DPI)
+    pages: PageRanges | None = Field(None, description=PAGES)
+    dpi: Dpi | None = Field(None, description=DPI)
+    password: Password | None = Field(None, description=PASSWORD, repr=False)
     enhance: Enhance | None = Field(None, description="for its pages, before the model sees them: see the chat's own")
 
 

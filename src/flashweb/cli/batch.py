@@ -20,6 +20,7 @@ from typing import Any, Protocol
 
 from flashweb.cli.batch_client import Reply, Request, asker
 from flashweb.cli.batch_files import CsvTable, batch_lines, picture_lines, pictures_of, requests_of
+from flashweb.cli.client import ServerUnreachable
 from flashweb.cli.target import add_target_arguments
 from flashweb.errors import ConfigError
 from flashweb.progress import ProgressBar
@@ -55,7 +56,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     if args.concurrency < 1:
         raise ConfigError(f"--concurrency {args.concurrency} must be at least 1")
-    num_failed = asyncio.run(_run_lines(args) if args.what == "run" else _run_scene(args))
+    try:
+        num_failed = asyncio.run(_run_lines(args) if args.what == "run" else _run_scene(args))
+    except KeyboardInterrupt:
+        print(f"stopped; what has been answered is in {args.output}. Start it again to go on.", file=sys.stderr)
+        raise
     if num_failed:
         print(f"{num_failed} were not answered; their errors are in {args.output}. Start it again to try them again.",
               file=sys.stderr)  # fmt: skip
@@ -70,20 +75,21 @@ async def _run_lines(args: argparse.Namespace) -> int:
 
 
 async def _run_scene(args: argparse.Namespace) -> int:
-    names = pictures_of(Path(args.folder))
+    pictures = pictures_of(Path(args.folder))
     fields: dict[str, Any] = {
         name: value for name in ("question", "rules", "language", "model") if (value := getattr(args, name)) is not None
     }
-    requests = [Request(name, f"/api/scenes/{args.scene}", None, Path(args.folder) / name, fields) for name in names]
+    path = f"/api/scenes/{args.scene}"
+    requests = [Request(name, path, None, picture, fields) for name, picture in pictures.items()]
     async with asker(args) as ask:
         schema = await ask.schema_of(args.scene)
-        path = Path(args.output)
-        output: Output = CsvTable(path, schema) if path.suffix.lower() == ".csv" else picture_lines(path)
+        out = Path(args.output)
+        output: Output = CsvTable(out, schema) if out.suffix.lower() == ".csv" else picture_lines(out)
         return await _run_all(requests, output, ask, args.concurrency)
 
 
 async def _run_all(requests: Sequence[Request], output: Output, ask: Any, concurrency: int) -> int:
-    """Asks what is not done yet; the number that failed."""
+    """Asks what is not done yet; the number that failed. Raises ServerUnreachable where the rest would fail too."""
     try:
         open_ones = [request for request in requests if request.name not in output.done]
         old = len(requests) - len(open_ones)
@@ -100,6 +106,11 @@ async def _run_all(requests: Sequence[Request], output: Output, ask: Any, concur
                     num_failed += not reply.is_good
                     done += 1
                     bar.update(done)
+                    if reply.is_gone:
+                        raise ServerUnreachable(
+                            f"{reply.error}; {len(requests) - done + num_failed} of {len(requests)} are not answered. "
+                            "Start it again to go on."
+                        )
         return num_failed
     finally:
         output.close()

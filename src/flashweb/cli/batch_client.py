@@ -41,13 +41,15 @@ class Request:
 @dataclass(frozen=True, slots=True)
 class Reply:
     """`status` 0: nobody answered, and `error` says why; else `body` is the answer's JSON (or text), and `headers` are
-    those of the server's own."""
+    those of the server's own. `is_gone`: nobody answers anything any more, or not to us; there is no use in asking
+    further."""
 
     status: int
     request_id: str
     body: Any
     error: str | None
     headers: Mapping[str, str] = field(default_factory=dict)
+    is_gone: bool = False
 
     @property
     def is_good(self) -> bool:
@@ -63,7 +65,8 @@ class Asker:
         try:
             response = await self._patiently(request)
         except httpx.HTTPError as error:
-            return Reply(0, "", None, f"no answer: {error or type(error).__name__}")
+            why = f"no answer: {str(error) or type(error).__name__}"
+            return Reply(0, "", None, why, is_gone=not await self._is_there())
         except OSError as error:
             return Reply(0, "", None, f"cannot read {request.picture}: {error.strerror}")
         try:
@@ -72,7 +75,16 @@ class Asker:
             body = response.text
         words = None if response.is_success else _words(body)
         headers = {name: value for name, value in response.headers.items() if name.startswith("x-flashweb-")}
-        return Reply(response.status_code, response.headers.get("x-request-id", ""), body, words, headers)
+        status = response.status_code
+        is_gone = status == 401 or (status == 503 and not await self._is_there())
+        return Reply(status, response.headers.get("x-request-id", ""), body, words, headers, is_gone)
+
+    async def _is_there(self) -> bool:
+        """Whether there is somebody at all: a server that lives, and has no answer for one request, may have others."""
+        try:
+            return (await self._http.get("/health/live", timeout=10.0)).status_code < 500
+        except httpx.HTTPError:
+            return False
 
     async def _patiently(self, request: Request) -> httpx.Response:
         """Raises httpx.HTTPError and OSError."""
@@ -102,10 +114,16 @@ class Asker:
         """Of the scene's results. Raises ConfigError for a scene that is not there, ServerUnreachable."""
         try:
             response = await self._http.get("/api/scenes")
-            response.raise_for_status()
-            scenes = {one["name"]: one["schema"] for one in response.json()["scenes"]}
-        except (httpx.HTTPError, ValueError, KeyError) as error:
-            raise ServerUnreachable(f"{self.name} does not tell its scenes ({error})") from error
+            body = response.json()
+            if not response.is_success:
+                raise ServerUnreachable(f"{self.name} answered with status {response.status_code}: {_words(body)}")
+            scenes = {one["name"]: one["schema"] for one in body["scenes"]}
+        except httpx.HTTPError as error:
+            why = str(error) or type(error).__name__
+            words = f"no answer from {self.name} ({why}); is the server running? start it: flashweb serve"
+            raise ServerUnreachable(words) from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise ServerUnreachable(f"{self.name} does not tell its scenes; is it a flashweb server?") from error
         if scene not in scenes:
             raise ConfigError(f"there is no scene {scene!r}; there are {', '.join(sorted(scenes))}")
         return scenes[scene]  # type: ignore[no-any-return]

@@ -10,6 +10,7 @@ import csv
 import io
 import json
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -53,18 +54,21 @@ def requests_of(path: Path) -> list[Request]:
     return list(found.values())
 
 
-def pictures_of(folder: Path) -> list[str]:
-    """Pictures by their paths below `folder`, sorted. Raises ConfigError when there are none."""
+def pictures_of(folder: Path) -> dict[str, Path]:
+    """Pictures by their names, which are their paths below `folder` with what is no UTF-8 escaped, sorted. What is
+    hidden, by a name that begins with a dot, is left out: file managers keep notes of their own under such names.
+    Raises ConfigError when there are none."""
     if not folder.is_dir():
         raise ConfigError(f"{folder} is no folder")
-    names = sorted(
-        path.relative_to(folder).as_posix()
+    found = {
+        path.relative_to(folder).as_posix().encode("utf-8", "backslashreplace").decode(): path
         for path in folder.rglob("*")
         if path.suffix.lower() in SUFFIXES and path.is_file()
-    )
-    if not names:
+    }
+    shown = {name: found[name] for name in sorted(found) if not f"/{name}".count("/.")}
+    if not shown:
         raise ConfigError(f"{folder} holds no pictures ({', '.join(sorted(SUFFIXES))})")
-    return names
+    return shown
 
 
 class _Appended:
@@ -149,52 +153,76 @@ def picture_lines(path: Path) -> JsonLines:
 
 
 class CsvTable:
-    """One row a picture: the file, a column for each field of the scene's result, and the error where there was one.
-    UTF-8 with a mark, by which spreadsheets know it."""
+    """One row a picture: the file, a column for each field of the scene's result, and the error where there was one; in
+    the order in which they came, and sorted by file once it is closed. UTF-8 with a mark, by which spreadsheets know
+    it."""
 
     def __init__(self, path: Path, schema: Mapping[str, Any]) -> None:
+        self._path = path
         fields = list(schema.get("properties", {}))
         self._more = ["more"] if schema.get("additionalProperties", True) is not False else []
         self._fields = fields
         self._columns = ["file", *fields, *self._more, "error"]
-        text = _text_of(path)
-        rows = list(csv.DictReader(io.StringIO(text[: text.rfind("\n") + 1])))
+        rows = self._rows()
         if rows and list(rows[0]) != self._columns:
             raise ConfigError(f"{path} is the table of something else (its columns: {', '.join(rows[0])})")
-        kept = {row["file"]: row for row in rows if not row["error"] and None not in row.values()}
+        kept = {_unquoted(row["file"]): row for row in rows if not row["error"] and None not in row.values()}
         self.done = set(kept)
-        lines = [_csv_line(self._columns), *(_csv_line([row[name] for name in self._columns]) for row in kept.values())]
-        self._file = _Appended(path, lines, "utf-8-sig")
+        self._file = self._written(kept.values())
+
+    def _rows(self) -> list[dict[str, str]]:
+        text = _text_of(self._path)
+        return list(csv.DictReader(io.StringIO(text[: text.rfind("\n") + 1])))
+
+    def _written(self, rows: Iterable[Mapping[str, str]]) -> _Appended:
+        lines = (_csv_line([row[name] for name in self._columns]) for row in rows)
+        return _Appended(self._path, [_csv_line(self._columns), *lines], "utf-8-sig")
 
     def write(self, request: Request, reply: Reply) -> None:
         result: Mapping[str, Any] = reply.body if reply.is_good and isinstance(reply.body, dict) else {}
         further = {name: value for name, value in result.items() if name not in self._fields}
         more = [_cell(further) if further else ""] if self._more else []
         cells = [_cell(result.get(name)) for name in self._fields]
-        self._file.append(_csv_line([request.name, *cells, *more, reply.error or ""]))
+        self._file.append(_csv_line([_cell(request.name), *cells, *more, _cell(reply.error)]))
 
     def close(self) -> None:
         self._file.close()
+        self._written(sorted(self._rows(), key=lambda row: _unquoted(row["file"]))).close()
 
 
 def _cell(value: Any) -> str:
-    """A value as a person reads it in a table. What a spreadsheet would run as a formula stays text: pictures are
-    written by strangers."""
+    """A value as a person reads it in a table."""
     if value is None:
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, list) and all(isinstance(one, str) for one in value):
-        text = "; ".join(value)
-    else:
-        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return f"'{text}" if text.startswith(("=", "@", "\t", "\r")) else text
+        return _quoted("; ".join(map(_quoted, value)))  # in half of the world ; is what separates cells
+    return _quoted(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+# What spreadsheets take for the beginning of a formula, also in the width of Chinese input. A number is none.
+_FORMULA = re.compile(r"[\t\r\n]|['\s]*[=+\-@＝＋－＠]")
+_NUMBER = re.compile(r"[+-]?[0-9][0-9.,]*")
+
+
+def _quoted(text: str) -> str:
+    """With an apostrophe before what a spreadsheet would run: pictures, and files' names, are written by strangers."""
+    return f"'{text}" if _is_formula(text) else text
+
+
+def _unquoted(cell: str) -> str:
+    return cell[1:] if cell.startswith("'") and _is_formula(cell[1:]) else cell
+
+
+def _is_formula(text: str) -> bool:
+    return _FORMULA.match(text) is not None and _NUMBER.fullmatch(text) is None
 
 
 def _csv_line(cells: Sequence[str]) -> str:
     line = io.StringIO()
-    csv.writer(line, lineterminator="\n").writerow(cells)
-    return line.getvalue()
+    csv.writer(line, lineterminator="\r\n").writerow(cells)  # quotes what holds either sign
+    return line.getvalue().removesuffix("\r\n") + "\n"
 
 
 def _text_of(path: Path) -> str:

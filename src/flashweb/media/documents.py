@@ -24,7 +24,6 @@ from typing import Any, TypeAlias, TypeVar
 from flashweb.errors import (
     InvalidDocument,
     InvalidRequest,
-    ObjectNotFound,
     TooLarge,
 )
 from flashweb.media.decode import sniff
@@ -35,7 +34,7 @@ from flashweb.media.page_cache import PageCache
 from flashweb.media.settings import MediaSettings
 from flashweb.media.sources import read_inline
 from flashweb.media.together import all_of
-from flashweb.media.uploaded import BytesOf
+from flashweb.media.uploaded import BytesOf, no_files
 from flashweb.pdf.workers import PdfFile, PdfWorkers
 from flashweb.types import Chat, DocumentPart, ImagePart, Part, PictureTimes, TextPart
 
@@ -54,12 +53,6 @@ _HEADER_WITHIN, _TRAILER_WITHIN = 1024, 2048
 _HEADER = re.compile(rb"(?:\A|[\r\n]|\xef\xbb\xbf)[ \t]*%PDF-\d")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _MAX_WORKERS = 4
-
-
-async def no_files(file_id: str, owner: str, most: int) -> bytes:
-    """Where nothing can be uploaded."""
-    words = f"There is no file {file_id[:80]!r}; upload it first, or send its bytes."
-    raise ObjectNotFound(words, param="file_id", code="file_not_found")
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +165,7 @@ class Documents:
             with about(part):
                 return await asyncio.to_thread(_other_parts, part, data)
         _check_end(part, data)
-        file = PdfFile(data, await asyncio.to_thread(_digest, data))
+        file = PdfFile(data, await asyncio.to_thread(_digest, data, part.password), part.password)
         with about(part):
             num_pages = await self._once(("pages", file.digest), lambda: self.workers.num_pages(file))
         return _Pdf(part, file, num_pages, self._chosen(part, num_pages))
@@ -326,8 +319,10 @@ def _text(data: bytes) -> str | None:
     return text if text and _CONTROL.search(text) is None else None
 
 
-def _digest(data: bytes) -> bytes:
-    return hashlib.blake2b(data, digest_size=32).digest()
+def _digest(data: bytes, password: str) -> bytes:
+    """Names what is kept of a document: what a password has opened is found with it alone."""
+    key = hashlib.blake2b(password.encode()).digest() if password else b""
+    return hashlib.blake2b(data, digest_size=32, key=key).digest()
 
 
 def _with_opened(chat: Chat, opened: Iterator[tuple[Part, ...]]) -> Chat:

@@ -33,7 +33,7 @@ from flashweb.media.prepare import prepare
 from flashweb.media.settings import MediaSettings
 from flashweb.media.sources import read_inline
 from flashweb.media.together import all_of
-from flashweb.media.uploaded import BytesOf
+from flashweb.media.uploaded import BytesOf, no_files
 from flashweb.types import Enhancement, Grid, ImagePart, PictureTimes, PixelPatches
 
 _T = TypeVar("_T")
@@ -46,7 +46,7 @@ CheckSizes = Callable[[Sequence[tuple[int, int]]], None]
 class MediaLoader:
     """Reads, checks, decodes and resizes pictures.
 
-    Raises InvalidImage, InvalidImageUrl, ImageDownloadFailed, ImageNotFound, InvalidRequest, TooLarge,
+    Raises InvalidImage, InvalidImageUrl, ImageDownloadFailed, ImageNotFound, InvalidRequest, ObjectNotFound, TooLarge,
     UnsupportedMediaType.
     """
 
@@ -64,7 +64,7 @@ class MediaLoader:
         self._fast = PictureWorkers(self._num_workers) if settings.resize == "fast" else None
         self._cache = PictureCache(settings.cache_bytes)
         self._named = NamedPictures(settings.named_bytes)
-        self.bytes_of: BytesOf | None = None  # where files may be uploaded: gives their bytes
+        self.bytes_of: BytesOf = no_files  # gives the bytes of uploaded ones, once they may be uploaded
         self._num_busy = 0
         self._busy_lock = threading.Lock()
 
@@ -167,8 +167,6 @@ class MediaLoader:
         """An uploaded file, as the picture it is; every other part as it stands."""
         if part.file is None:
             return part
-        if self.bytes_of is None:
-            raise InvalidRequest("There are no uploaded files here; send the picture itself.", param="file_id")
         owner, id = part.file
         return replace(part, file=None, data=await self.bytes_of(id, owner, self.settings.max_raw_bytes))
 

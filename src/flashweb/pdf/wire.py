@@ -15,6 +15,7 @@ class Open(msgspec.Struct, frozen=True, tag="open"):
     """From now on this document; its bytes follow the frame. Answered by Opened."""
 
     num_bytes: int
+    password: str = ""
 
 
 class Measure(msgspec.Struct, frozen=True, tag="measure"):
@@ -48,10 +49,11 @@ class Drawn(msgspec.Struct, frozen=True, tag="drawn"):
 
 
 class Refused(msgspec.Struct, frozen=True, tag="refused"):
-    """encrypted: it wants a password; broken: it is no PDF, or this page of it is none; memory: it wants more than
-    there is; missing: this machine cannot draw at all."""
+    """encrypted: it wants a password; password: not this one; secured: encrypted in a way that is not known; broken: it
+    is no PDF, or this page of it is none; memory: it wants more than there is; missing: this machine cannot draw at
+    all."""
 
-    reason: Literal["encrypted", "broken", "memory", "missing"]
+    reason: Literal["encrypted", "password", "secured", "broken", "memory", "missing"]
 
 
 class Ready(msgspec.Struct, frozen=True, tag="ready"):

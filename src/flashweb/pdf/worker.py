@@ -51,13 +51,14 @@ _PNG_LEVEL = 1  # text pages hardly get smaller beyond it, and it is four times 
 class Document:
     """An open document; `close` before the next."""
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, password: str) -> None:
         """Raises Broken."""
         self._data = ctypes.create_string_buffer(data, len(data))  # read by the library as long as it is open
-        self._handle = pdfium.FPDF_LoadMemDocument64(self._data, len(data), None)
+        self._handle = pdfium.FPDF_LoadMemDocument64(self._data, len(data), password.encode() or None)
         if not self._handle:
-            wants_password = pdfium.FPDF_GetLastError() in (pdfium.FPDF_ERR_PASSWORD, pdfium.FPDF_ERR_SECURITY)
-            raise Broken("encrypted" if wants_password else "broken")
+            locked = "password" if password else "encrypted"
+            reasons = {pdfium.FPDF_ERR_PASSWORD: locked, pdfium.FPDF_ERR_SECURITY: "secured"}
+            raise Broken(reasons.get(pdfium.FPDF_GetLastError(), "broken"))
         self.num_pages = int(pdfium.FPDF_GetPageCount(self._handle))
 
     def close(self) -> None:
@@ -114,9 +115,9 @@ class Worker:
         """The answer, and the bytes that go behind it."""
         try:
             match question:
-                case Open():
+                case Open(password=password):
                     self._close()
-                    self._document = Document(data)
+                    self._document = Document(data, password)
                     return Opened(self._document.num_pages), b""
                 case Measure(pages):
                     assert self._document is not None

@@ -13,7 +13,7 @@ import contextlib
 import os
 import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import flashweb
@@ -43,10 +43,11 @@ _SOURCE = str(Path(flashweb.__file__).resolve().parents[1])
 
 @dataclass(frozen=True, slots=True)
 class PdfFile:
-    """A document; equal digests mean equal bytes."""
+    """A document; equal digests mean equal bytes and the same password."""
 
-    data: bytes
+    data: bytes = field(repr=False)
     digest: bytes
+    password: str = field(default="", repr=False)
 
 
 class PdfWorkers:
@@ -162,7 +163,7 @@ class _Worker:
         if self.holds == file.digest:
             return
         self.holds = None
-        answer, _ = await _exchange(process, Open(len(file.data)), file.data)
+        answer, _ = await _exchange(process, Open(len(file.data), file.password), file.data)
         assert isinstance(answer, Opened)
         self._num_pages, self.holds = answer.num_pages, file.digest
 
@@ -235,7 +236,17 @@ def _refusal(answer: Refused) -> FlashwebError:
     match answer.reason:
         case "encrypted":
             return InvalidDocument(
-                "is encrypted and cannot be read without its password; send it decrypted", code="encrypted_document"
+                "is encrypted and cannot be read without its password; give it as password, or send it decrypted",
+                code="encrypted_document",
+            )
+        case "password":
+            return InvalidDocument(
+                "is encrypted, and password is not the one that opens it; give the right one, or send it decrypted",
+                code="wrong_document_password",
+            )
+        case "secured":
+            return InvalidDocument(
+                "is encrypted in a way that is not read here; send it decrypted", code="encrypted_document"
             )
         case "broken":
             return InvalidDocument("is damaged and cannot be read; save it again with another program")

@@ -52,7 +52,7 @@ LONG_TEXT_CHARS = 16_000
 
 
 class Loader(Protocol):
-    bytes_of: BytesOf | None
+    bytes_of: BytesOf
 
     async def load(
         self,

@@ -35,13 +35,15 @@ def no_server_error_but_a_broken_promise(ctx: Any, response: Any, case: Any) -> 
 @schemathesis.hook
 def before_call(context: Any, case: Any, kwargs: dict[str, Any]) -> None:
     """Where asked for, real pictures in what is valid: any text fits the description of `image`, few are a picture, and
-    one of `image` and `image_url` is enough. Which schemas can be enforced is tests/structured's business."""
+    one of `image`, `image_url` and `file_id` is enough; `pages` is a text that has to make sense. Which schemas can be
+    enforced is tests/structured's business."""
     if _is_valid(case) and "Idempotency-Key" in (case.headers or {}):
         case.headers["Idempotency-Key"] = str(uuid4())  # one that came with another body would rightly be refused
     body = case.body
     if not (ARE_PICTURES_REAL and _is_valid(case) and isinstance(body, dict)) or "messages" in body:
         return
-    body.pop("response_format", None)
+    for name in ("response_format", "file_id", "pages"):
+        body.pop(name, None)
     if case.media_type == "multipart/form-data":
         # Unknown fields are ignored, but not one that comes twice, or whose name is none that a form can have.
         for name in [name for name in body if name not in DESCRIBED]:

@@ -103,5 +103,25 @@ def _part(part: dict[str, Any], form: str) -> dict[str, Any]:
         link = part.get("image_url", part.get("image", part.get("url", part.get("base64", source.get("data")))))
         inner = link if isinstance(link, dict) else {}
         detail = inner.get("detail") or part.get("detail") or "auto"
-        return {"type": "input_image", "detail": detail, "image_url": inner.get("url") if inner else link}
-    return part
+        listed = {"type": "input_image", "detail": detail, "image_url": inner.get("url") if inner else link}
+        file_id = part.get("file_id", source.get("file_id"))
+        return listed if file_id is None else {**listed, "file_id": file_id}
+    if part["type"] == "image_file":
+        file = part.get("image_file") or part
+        return {"type": "input_image", "detail": file.get("detail") or "auto", "file_id": file.get("file_id")}
+    return _file(part)
+
+
+def _file(part: dict[str, Any]) -> dict[str, Any]:
+    """Never with the document's password."""
+    inner = [one for one in (part.get("file"), part.get("file_url"), part.get("source")) if isinstance(one, dict)]
+    given = {name: value for one in (part, *inner) for name, value in one.items()}
+    names = {"filename": ("filename", "title"), "file_data": ("file_data", "data"), "file_id": ("file_id",)}
+    listed = {name: next((given[one] for one in ways if one in given), None) for name, ways in names.items()}
+    urls = (given.get("file_url"), given.get("url"))
+    listed["file_url"] = next((url for url in urls if isinstance(url, str)), None)
+    wanted = {name: part.get(name) for name in ("detail", "pages", "dpi")}
+    if wanted["detail"] == "original":  # which OpenAI knows of pictures alone, and means the same here
+        wanted["detail"] = "high"
+    told = {name: value for name, value in (listed | wanted).items() if value is not None}
+    return {"type": "input_file", **told}
