@@ -570,7 +570,7 @@ def test_a_request_that_fails_after_a_prefix_hit_leaves_the_remembered_blocks_as
     assert run(core, good)["first"] == expected_answer(good)
     core.submit(request("bad", [*text(1, 18), NAN_TOKEN]))
     if preempted:
-        core.scheduler._admit(Batch(), with_background=True)
+        core.scheduler._admit(Batch())
         core.scheduler._preempt_youngest()
     news = [n for _ in range(3) for n in core.step()]
     assert [n.request_id for n in news if isinstance(n, Failed)] == ["bad"]
