@@ -866,6 +866,7 @@ class RandomTraffic(RuleBasedStateMachine):
         prefer: str,
     ) -> None:
         self.idle = 0  # steps in a row that computed nothing although there was work
+        self.now = 0.0
         self.letters = letters
         self.core = make_core(
             FakeModel(letters=letters),
@@ -880,6 +881,8 @@ class RandomTraffic(RuleBasedStateMachine):
             encoder_cache_bytes=encoder_bytes,
             max_waiting=20,
         )
+        self.core.scheduler._clock = lambda: self.now
+        self.core.runner.whole_patches = 4
         self.max_model_len = self.core.plan.limits.max_model_len
         self.messages: dict[str, Submit] = {}
         self.answers: dict[str, list[int]] = {}
@@ -940,12 +943,13 @@ class RandomTraffic(RuleBasedStateMachine):
             assert self.core.abort(name)
             del self.messages[name], self.answers[name]
 
-    @rule(steps=st.integers(1, 8))
-    def step(self, steps: int) -> None:
+    @rule(steps=st.integers(1, 8), seconds=st.sampled_from([0.0, 0.1, 3.0]), urgent=st.booleans())
+    def step(self, steps: int, seconds: float = 0.0, urgent: bool = False) -> None:
         for _ in range(steps):
             had_work = self.core.has_work
             before = self.core.num_steps
-            for news in self.core.step():
+            self.now += seconds
+            for news in self.core.step(lambda: urgent):
                 assert isinstance(news, Token), news
                 answer = self.answers[news.request_id]
                 answer.extend(news.token_ids)
@@ -954,7 +958,8 @@ class RandomTraffic(RuleBasedStateMachine):
                     assert self.answers.pop(news.request_id) == expected_answer(
                         message, self.max_model_len, letters=self.letters
                     )
-            self.idle = self.idle + 1 if had_work and self.core.num_steps == before else 0
+            is_idle = had_work and self.core.num_steps == before and not urgent  # else it was left, for good reason
+            self.idle = self.idle + 1 if is_idle else 0
             assert self.idle <= self.core.overlap, "work was waiting and nothing moved"
             self.core.check_integrity()
 

@@ -165,6 +165,7 @@ class ModelRunner:
         self.decoder: Decoder | None = None
         self.prompts: Prompts | None = None
         self.tower: Tower | None = None
+        self.whole_patches = WHOLE_PATCHES
         self._tables = BlockTables(block_size)
         self._begun: dict[bytes, Iterator[Tensor | None]] = {}  # pictures half through the tower, oldest first
         self._pending: PendingTokens | None = None  # of the step launched last
@@ -233,7 +234,7 @@ class ModelRunner:
         if not pictures:
             return {}
         try:
-            if is_urgent is None or sum(picture.grid.num_patches for picture in pictures) <= WHOLE_PATCHES:
+            if is_urgent is None or sum(picture.grid.num_patches for picture in pictures) <= self.whole_patches:
                 self._encode_together(pictures)
             else:
                 for picture in pictures:

@@ -36,7 +36,7 @@ from flashweb.engine.encoder_cache import EncoderCache, PixelsNeeded
 from flashweb.engine.protocol import Failed, Started, Token
 from flashweb.engine.sequence import Picture, Sequence
 from flashweb.engine.tally import EngineTally
-from flashweb.engine.turns import Share, Turn
+from flashweb.engine.turns import LATELY_SECONDS, Share, Turn
 from flashweb.errors import FlashwebError, Overloaded
 
 TokenLogprobs: TypeAlias = tuple[float, tuple[tuple[int, float], ...]]
@@ -170,6 +170,7 @@ class Scheduler:
         self._slices_left: dict[bytes, int] = {}  # of pictures that have been begun, by digest
         self._share = Share()
         self._committed_at = float("-inf")
+        self._caller_at = float("-inf")  # when a caller's sequence was last here
 
     @property
     def num_running(self) -> int:
@@ -287,8 +288,14 @@ class Scheduler:
         self._committed_at = now
 
     def _turn(self, now: float) -> Turn:
-        if not self._has_caller or not self._has_background:
+        has_caller = self._has_caller
+        if has_caller:
+            self._caller_at = now
+        if not self._has_background:
             return Turn.EVERYBODY
+        if not has_caller:
+            is_lately = now - self._caller_at < LATELY_SECONDS
+            return Turn.BESIDE if is_lately and self.limits.background_rides else Turn.EVERYBODY
         if self._share.is_due(now) or (self.limits.background_rides and not self._has_prompt_of_caller):
             return Turn.BESIDE
         return Turn.CALLERS

@@ -1,6 +1,6 @@
 """Whose turn a step is where background work (batches, jobs) runs beside callers. Pure: told the time, reads no clock.
 
-    nobody else here     everything, at full size
+    nobody else here     everything, at full size; on an accelerator, a little at a time while a caller was here lately
     callers beside it    callers; on an accelerator also background rows that decode, and a little of background prompts
     a prompt of theirs   callers alone, so that its first token comes as if nothing else were there
     held up for long     the share: one step in which a little of background prompts stands in the place of callers'
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from enum import Enum
 
+LATELY_SECONDS = 2.0  # a step under way on an accelerator cannot be left: the next caller finds it small
 HELD_UP = 9.0  # times as long as its last step took, then the next is due: background work has a tenth at the least
 
 
