@@ -1,12 +1,13 @@
 """What a batch costs the callers beside it, and what a batch loses against a closed loop; the bundled model, ratios.
 
-    .venv/bin/python benchmarks/batch_beside.py [--rounds 3] [--calls 12] [--requests 300] [--save]
+    .venv/bin/python benchmarks/batch_beside.py [--rounds 3] [--calls 12] [--requests 500] [--save]
 
 Callers: one at a time with pictures of its own and a pause of up to PAUSE_SECONDS before each call, so that it comes at
 any moment of a step; on the idle server and while a batch of pictures runs, in turns. Throughput: the same number of
 requests as one batch with nobody else there, from handing it in to its output file, and as a closed loop of as many
-clients as the runner keeps in flight. One server for all, no access log. Busy machines: compare the ratios of
-neighbouring measurements, by their median; the percentiles are those of all rounds' calls together.
+clients as the runner keeps in flight; and the server's processor time a request in both, which others' load changes
+less. One server for all, no access log. Busy machines: compare the ratios of neighbouring measurements, by their median;
+the percentiles are those of all rounds' calls together (`engine_beside.py` measures the engine alone, whatever else runs).
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from statistics import median
 from typing import Any
 
 import httpx
-from common import flashweb_command, free_port, machine, running, write_result
+from common import flashweb_command, free_port, machine, running, tree_cpu_seconds, write_result
 
 from flashweb.cli.bench import run_quickly
 from flashweb.cli.client import ChatServer
@@ -56,8 +57,9 @@ class Calls:
 
 
 class Shop:
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, pid: int) -> None:
         self.url = url
+        self.pid = pid
         self.http = httpx.Client(base_url=url, timeout=120)
         self._seed = 1
 
@@ -111,8 +113,9 @@ class Shop:
 
         return asyncio.run(measure())
 
-    def closed_loop(self, count: int) -> float:
-        """Requests a second."""
+    def closed_loop(self, count: int) -> tuple[float, float]:
+        """Requests a second, and processor seconds a request."""
+        spent = tree_cpu_seconds(self.pid)
 
         async def measure() -> dict[str, Any]:
             async with ChatServer(self.url) as chat:
@@ -120,13 +123,13 @@ class Shop:
 
         row = run_quickly(measure())
         assert not row["errors"], row["first_error"]
-        return float(row["requests_per_s"])
+        return float(row["requests_per_s"]), (tree_cpu_seconds(self.pid) - spent) / count
 
-    def batch_alone(self, count: int) -> float:
+    def batch_alone(self, count: int) -> tuple[float, float]:
         lines = self.lines(count)
-        began = time.perf_counter()
+        spent, began = tree_cpu_seconds(self.pid), time.perf_counter()
         self.wait(self.hand_in(lines), "completed")
-        return count / (time.perf_counter() - began)
+        return count / (time.perf_counter() - began), (tree_cpu_seconds(self.pid) - spent) / count
 
 
 def ratios(beside: Sequence[Calls], idle: Sequence[Calls], figure: str) -> dict[str, Any]:
@@ -145,7 +148,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--calls", type=int, default=12, help="of the caller in a round, idle and beside a batch")
-    parser.add_argument("--requests", type=int, default=300, help="of each batch whose time is taken; 0: none is")
+    parser.add_argument("--requests", type=int, default=500, help="of each batch whose time is taken; 0: none is")
     parser.add_argument("--save", action="store_true", help="keep the result as results/batch_beside.json")
     args = parser.parse_args()
     setup = machine()
@@ -156,8 +159,8 @@ def main() -> None:
         port = free_port()
         url = f"http://127.0.0.1:{port}"
         command = flashweb_command(port, "--no-access-log", "--data-dir", f"{folder}/data")
-        with running(command, url, Path(folder) / "log", "/health/ready"):
-            shop = Shop(url)
+        with running(command, url, Path(folder) / "log", "/health/ready") as (pid, _):
+            shop = Shop(url, pid)
             shop.closed_loop(PLACES)
             lines = shop.lines(500)  # made while nothing is measured
             for _ in range(args.rounds):
@@ -190,9 +193,12 @@ def main() -> None:
     if args.requests:
         result |= {
             "requests": args.requests,
-            "loop_requests_per_s": [round(one, 2) for one in loops],
-            "batch_requests_per_s": [round(one, 2) for one in batches],
-            "throughput_ratio": round(median(b / loop for b, loop in zip(batches, loops, strict=True)), 3),
+            "loop_requests_per_s": [round(one, 2) for one, _ in loops],
+            "batch_requests_per_s": [round(one, 2) for one, _ in batches],
+            "throughput_ratio": round(median(b[0] / loop[0] for b, loop in zip(batches, loops, strict=True)), 3),
+            "loop_cpu_seconds": [round(one, 3) for _, one in loops],
+            "batch_cpu_seconds": [round(one, 3) for _, one in batches],
+            "cpu_ratio": round(median(b[1] / loop[1] for b, loop in zip(batches, loops, strict=True)), 3),
         }
     if args.save:
         write_result("batch_beside", result)
