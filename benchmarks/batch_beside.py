@@ -6,8 +6,9 @@ Callers: one at a time with pictures of its own and a pause of up to PAUSE_SECON
 any moment of a step; on the idle server and while a batch of pictures runs, in turns. Throughput: the same number of
 requests as one batch with nobody else there, from handing it in to its output file, and as a closed loop of as many
 clients as the runner keeps in flight; and the server's processor time a request in both, which others' load changes
-less. One server for all, no access log. Busy machines: compare the ratios of neighbouring measurements, by their median;
-the percentiles are those of all rounds' calls together (`engine_beside.py` measures the engine alone, whatever else runs).
+less. One server for all, no access log. Busy machines: compare the ratios of neighbouring measurements, by their
+median; the percentiles are those of all rounds' calls together. `engine_beside.py` measures the engine alone, whatever
+else runs.
 """
 
 from __future__ import annotations

@@ -851,6 +851,7 @@ class RandomTraffic(RuleBasedStateMachine):
         letters=st.sampled_from([2, VOCAB]),
         speculation=st.sampled_from(["on", "auto", "off"]),
         prefer=st.sampled_from(["throughput", "latency"]),
+        rides=st.booleans(),
     )
     def start(
         self,
@@ -864,6 +865,7 @@ class RandomTraffic(RuleBasedStateMachine):
         letters: int,
         speculation: str,
         prefer: str,
+        rides: bool,
     ) -> None:
         self.idle = 0  # steps in a row that computed nothing although there was work
         self.now = 0.0
@@ -883,6 +885,7 @@ class RandomTraffic(RuleBasedStateMachine):
         )
         self.core.scheduler._clock = lambda: self.now
         self.core.runner.whole_patches = 4
+        self.core.scheduler.limits = replace(self.core.scheduler.limits, background_rides=rides)
         self.max_model_len = self.core.plan.limits.max_model_len
         self.messages: dict[str, Submit] = {}
         self.answers: dict[str, list[int]] = {}

@@ -182,7 +182,7 @@ class ModelRunner:
         if encoding is not None:
             encoding.ended()
         if not batch.chunks:
-            return Launched(lambda: None, lambda: [], encoding)
+            return Launched(lambda: None, list, encoding)
         samples_late = any(_is_mask_unknown(chunk) for chunk in batch.chunks)
         # Where the processor is the device a thread would only take turns with those of the forward pass.
         is_beside = not samples_late and self.model.device.type != "cpu" and _has_constraints(batch.chunks)

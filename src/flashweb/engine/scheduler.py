@@ -118,19 +118,16 @@ class Batch:
     num_patches: int = 0
     turn: Turn = Turn.EVERYBODY
     began_at: float = 0.0  # by the scheduler's clock
+    has_background: bool = False
 
     @property
     def is_empty(self) -> bool:
         return not self.chunks and self.slice is None
 
     @property
-    def has_background(self) -> bool:
-        return any(chunk.seq.is_background for chunk in self.chunks) or any(seq.is_background for seq in self.owners)
-
-    @property
     def is_background(self) -> bool:
         """Whether no caller waits for it."""
-        return all(chunk.seq.is_background for chunk in self.chunks) and all(seq.is_background for seq in self.owners)
+        return self.has_background and all(chunk.seq.is_background for chunk in self.chunks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -445,6 +442,7 @@ class Scheduler:
         end = start + count + len(drafts)
         batch.chunks.append(Chunk(seq, start, end, start + count == seq.num_tokens, seq.num_preemptions, drafts))
         batch.num_tokens += end - start
+        batch.has_background |= seq.is_background
 
     def _count_prefix(self, seq: Sequence) -> None:
         if seq.was_admitted:
@@ -502,6 +500,7 @@ class Scheduler:
             self._pin(seq, picture, known=False)
             batch.slice = Slice(picture, of)
             batch.owners.append(seq)
+            batch.has_background |= seq.is_background
             left = self._slices_left.get(picture.digest, of) - 1
             self._slices_left[picture.digest] = left
             if left == 0:
