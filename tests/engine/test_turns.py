@@ -15,6 +15,7 @@ from flashweb.engine.runner import Launched
 from flashweb.engine.scheduler import Batch
 from flashweb.engine.turns import HELD_UP, LATELY_SECONDS, Share, Turn
 from tests.engine.fake_model import FakeModel, FakePicture, expected_answer, request
+from tests.engine.test_background import ticking
 from tests.engine.test_core_fake import SMALL, TALL, make_core, text
 
 MOST_TOKENS, MOST_PATCHES = 3, 4  # of background prompts beside callers, as `make_core`'s steps have 12 and 24
@@ -239,7 +240,7 @@ def accelerated() -> Shop:
 
 def test_a_background_picture_is_left_half_way_when_somebody_comes_and_gone_on_with_later() -> None:
     model = FakeModel()
-    core = make_core(model, max_num_batched_tokens=64, max_num_batched_patches=64)
+    core = ticking(make_core(model, max_num_batched_tokens=64, max_num_batched_patches=64))
     core.runner.whole_patches = 4
     job = ask("b", 3, FakePicture(1, SMALL))
     core.submit(job)
