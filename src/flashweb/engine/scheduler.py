@@ -167,7 +167,7 @@ class Scheduler:
         self._slices_left: dict[bytes, int] = {}  # of pictures that have been begun, by digest
         self._share = Share()
         self._committed_at = float("-inf")
-        self._caller_at = float("-inf")  # when a caller's sequence was last here
+        self._caller_at = float("-inf")  # when a step for a caller was last over
 
     @property
     def num_running(self) -> int:
@@ -256,8 +256,10 @@ class Scheduler:
     def schedule(self) -> Batch:
         """The next step; an empty batch when there is nothing to do."""
         self._make_room()
-        now = self._clock()
-        batch = Batch(turn=self._turn(now), began_at=now)
+        batch = Batch()
+        if self._has_background:
+            batch.began_at = self._clock()
+            batch.turn = self._turn(batch.began_at)
         self._schedule_decodes(batch)
         self._schedule_prompts(batch)
         if batch.turn is Turn.BESIDE and not batch.has_background:  # what there is of it waits for a place
@@ -276,21 +278,18 @@ class Scheduler:
 
     def leave(self, batch: Batch) -> None:
         """A scheduled step was given up before it was advanced: nothing of it counts but its time."""
-        self._end_share(batch)
+        self._end(batch, self._clock())
 
-    def _end_share(self, batch: Batch) -> None:
-        now = self._clock()
+    def _end(self, batch: Batch, now: float) -> None:
         if batch.has_background:
             self._share.end(now, now - max(batch.began_at, self._committed_at))
+        if not batch.is_background:
+            self._caller_at = now
         self._committed_at = now
 
     def _turn(self, now: float) -> Turn:
-        has_caller = self._has_caller
-        if has_caller:
-            self._caller_at = now
-        if not self._has_background:
-            return Turn.EVERYBODY
-        if not has_caller:
+        """Where there is background work."""
+        if not self._has_caller:
             is_lately = now - self._caller_at < LATELY_SECONDS
             return Turn.BESIDE if is_lately and self.limits.background_rides else Turn.EVERYBODY
         if self._share.is_due(now) or (self.limits.background_rides and not self._has_prompt_of_caller):
@@ -595,7 +594,7 @@ class Scheduler:
                 seq.last_token_at = now
                 if token.finish:
                     self._remove(seq)
-        self._end_share(batch)
+        self._end(batch, now)
         self.tally.add_gaps(now, before)
         self.tally.step_tokens.add(batch.num_tokens)
         return news
