@@ -89,9 +89,11 @@ class CountingLoader(MediaLoader):
         parts: Sequence[ImagePart],
         check_sizes: Callable[[Sequence[tuple[int, int]]], None] | None = None,
         times: PictureTimes | None = None,
+        *,
+        background: bool = False,
     ) -> list[PixelPatches]:
         self.num_loaded += len(parts)
-        return await super().load(parts, check_sizes, times)
+        return await super().load(parts, check_sizes, times, background=background)
 
     async def grids(self, parts: Sequence[ImagePart]) -> list[Grid]:
         self.num_measured += len(parts)

@@ -6,9 +6,13 @@ import asyncio
 from typing import Any
 
 import pytest
+from starlette.types import Message, Receive, Scope, Send
 
+from flashweb.api.caller import Background
+from flashweb.api.exchange import Exchanges
 from flashweb.api.forwarded import Forwarded, network_of
-from flashweb.api.limits import deadline_of, duration
+from flashweb.api.limits import Deadline, deadline_of, duration
+from flashweb.observe.ledger import Ledger
 from flashweb.pipeline import Pipeline
 from tests.house import ScriptedEngine, Upload, events_of, make_app, make_pipeline, open_house, png, user
 
@@ -214,3 +218,25 @@ async def test_limit_concurrency_caps_running_and_waiting_together_and_counts_no
     assert statuses == [200, 200, 200]
     assert refused.status_code == 503 and refused.json()["error"]["code"] == "server_is_overloaded"
     assert "retry-after" in refused.headers
+
+
+async def test_work_that_nobody_waits_for_has_ten_times_as_long() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await asyncio.sleep(0.1)
+        ended.append(scope["path"])
+
+    async def nothing() -> Message:
+        raise AssertionError("nobody reads")
+
+    async def send(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            statuses.append(message["status"])
+
+    ended, statuses = list[str](), list[int]()
+    layers = Exchanges(Deadline(app, 0.05), Ledger(), [])
+    for path, is_background in (("/waits", False), ("/job", True)):
+        scope: Scope = {"type": "http", "path": path, "headers": [], "method": "POST"}
+        if is_background:
+            Background("owner", None).mark(scope)
+        await layers(scope, nothing, send)
+    assert (ended, statuses) == (["/job"], [504])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import count
 from typing import Any
 
 import pytest
@@ -15,6 +16,12 @@ from tests.engine.test_core_fake import SMALL, make_core, text
 
 def ask(name: str, words: int, *, background: bool, **changes: Any) -> Submit:
     return request(name, text(words, 9), **{"max_tokens": 12, "ignore_eos": True, "background": background, **changes})
+
+
+def ticking(core: EngineCore) -> EngineCore:
+    """By a clock for which all steps take as long: what is due by the time does not depend on the machine."""
+    core.scheduler._clock = map(float, count()).__next__
+    return core
 
 
 def run(core: EngineCore, answers: dict[str, list[int]], steps: int = 1000) -> None:
@@ -40,7 +47,9 @@ def test_a_callers_first_token_comes_as_soon_in_a_full_house_of_background_work_
     overlap: bool,
 ) -> None:
     def core() -> EngineCore:
-        return make_core(overlap=overlap, max_num_seqs=4, max_num_batched_tokens=8, enable_prefix_cache=False)
+        return ticking(
+            make_core(overlap=overlap, max_num_seqs=4, max_num_batched_tokens=8, enable_prefix_cache=False)
+        )
 
     alone = core()
     alone.submit(ask("caller", 7, background=False))
@@ -61,7 +70,7 @@ def test_a_callers_first_token_comes_as_soon_in_a_full_house_of_background_work_
 
 
 def test_no_background_row_is_in_a_step_that_computes_a_callers_prompt(monkeypatch: pytest.MonkeyPatch) -> None:
-    core = make_core(max_num_seqs=4, max_num_batched_tokens=6)
+    core = ticking(make_core(max_num_seqs=4, max_num_batched_tokens=6))
     for i in range(2):
         core.submit(ask(f"b{i}", 20 + i, background=True))
     run(core, {}, 6)
@@ -81,7 +90,7 @@ def test_no_background_row_is_in_a_step_that_computes_a_callers_prompt(monkeypat
 
 
 def test_blocks_that_a_caller_lacks_are_taken_from_the_youngest_background_work() -> None:
-    core = make_core(max_num_seqs=8, kv_cache_bytes=8 * 4 * 12, max_model_len=40)
+    core = ticking(make_core(max_num_seqs=8, kv_cache_bytes=8 * 4 * 12, max_model_len=40))
     answers: dict[str, list[int]] = {}
     work = [ask(f"b{i}", 20 + i, background=True) for i in range(3)]
     for message in work:

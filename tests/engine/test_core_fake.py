@@ -570,7 +570,7 @@ def test_a_request_that_fails_after_a_prefix_hit_leaves_the_remembered_blocks_as
     assert run(core, good)["first"] == expected_answer(good)
     core.submit(request("bad", [*text(1, 18), NAN_TOKEN]))
     if preempted:
-        core.scheduler._admit(Batch(), with_background=True)
+        core.scheduler._admit(Batch())
         core.scheduler._preempt_youngest()
     news = [n for _ in range(3) for n in core.step()]
     assert [n.request_id for n in news if isinstance(n, Failed)] == ["bad"]
@@ -851,6 +851,7 @@ class RandomTraffic(RuleBasedStateMachine):
         letters=st.sampled_from([2, VOCAB]),
         speculation=st.sampled_from(["on", "auto", "off"]),
         prefer=st.sampled_from(["throughput", "latency"]),
+        rides=st.booleans(),
     )
     def start(
         self,
@@ -864,8 +865,10 @@ class RandomTraffic(RuleBasedStateMachine):
         letters: int,
         speculation: str,
         prefer: str,
+        rides: bool,
     ) -> None:
         self.idle = 0  # steps in a row that computed nothing although there was work
+        self.now = 0.0
         self.letters = letters
         self.core = make_core(
             FakeModel(letters=letters),
@@ -880,6 +883,9 @@ class RandomTraffic(RuleBasedStateMachine):
             encoder_cache_bytes=encoder_bytes,
             max_waiting=20,
         )
+        self.core.scheduler._clock = lambda: self.now
+        self.core.runner.whole_patches = 4
+        self.core.scheduler.limits = replace(self.core.scheduler.limits, background_rides=rides)
         self.max_model_len = self.core.plan.limits.max_model_len
         self.messages: dict[str, Submit] = {}
         self.answers: dict[str, list[int]] = {}
@@ -940,12 +946,13 @@ class RandomTraffic(RuleBasedStateMachine):
             assert self.core.abort(name)
             del self.messages[name], self.answers[name]
 
-    @rule(steps=st.integers(1, 8))
-    def step(self, steps: int) -> None:
+    @rule(steps=st.integers(1, 8), seconds=st.sampled_from([0.0, 0.1, 3.0]), urgent=st.booleans())
+    def step(self, steps: int, seconds: float = 0.0, urgent: bool = False) -> None:
         for _ in range(steps):
             had_work = self.core.has_work
             before = self.core.num_steps
-            for news in self.core.step():
+            self.now += seconds
+            for news in self.core.step(lambda: urgent):
                 assert isinstance(news, Token), news
                 answer = self.answers[news.request_id]
                 answer.extend(news.token_ids)
@@ -954,7 +961,8 @@ class RandomTraffic(RuleBasedStateMachine):
                     assert self.answers.pop(news.request_id) == expected_answer(
                         message, self.max_model_len, letters=self.letters
                     )
-            self.idle = self.idle + 1 if had_work and self.core.num_steps == before else 0
+            is_idle = had_work and self.core.num_steps == before and not urgent  # else it was left, for good reason
+            self.idle = self.idle + 1 if is_idle else 0
             assert self.idle <= self.core.overlap, "work was waiting and nothing moved"
             self.core.check_integrity()
 

@@ -9,7 +9,7 @@ from typing import Literal
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from flashweb.api.auth import ADMIN_PREFIX, is_open
-from flashweb.api.caller import lease_of
+from flashweb.api.caller import background_of, lease_of
 from flashweb.api.error_handlers import error_response
 from flashweb.api.exchange import exchange_of
 from flashweb.api.forwarded import network_of
@@ -28,6 +28,8 @@ DEADLINES = (
     ("/v1/multimodal/completions", 45.0),
     ("/api/audit-image", 45.0),
 )
+# Of a caller's. Work that nobody waits for may be held to a tenth of the engine for as long as callers are there.
+BACKGROUND_TIMES = 10
 _SHORTER = tuple(prefix for prefix, _ in DEADLINES)
 
 
@@ -115,6 +117,8 @@ class Deadline:
             await self.app(scope, receive, send)
             return
         seconds = deadline_of(scope["path"], self._request_timeout)
+        if background_of(scope) is not None:
+            seconds *= BACKGROUND_TIMES
         try:
             async with asyncio.timeout(seconds) as timeout:
                 await self.app(scope, receive, send)

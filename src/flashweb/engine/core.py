@@ -14,6 +14,7 @@ from __future__ import annotations
 import logging
 import math
 import time
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -27,7 +28,7 @@ from flashweb.engine.constraint import Grammars
 from flashweb.engine.encoder_cache import EncoderCache
 from flashweb.engine.memory import Card, MemoryPlan, measure_free_bytes, peak_memory_bytes, plan_memory, step_limits
 from flashweb.engine.protocol import Failed, Ready, Stats, Submit, Token, WireImage, WireSampling
-from flashweb.engine.runner import Encoding, Launched, ModelRunner
+from flashweb.engine.runner import Encoding, Launched, Left, ModelRunner
 from flashweb.engine.scheduler import Batch, Chunk, Result, Row, Scheduler, accept
 from flashweb.engine.sequence import Sequence, SequenceRules
 from flashweb.engine.start_clock import StartClock
@@ -109,16 +110,25 @@ class EngineCore:
         """Ends a request early and frees all it holds; False when there is none of that name (it may have ended)."""
         return self.scheduler.abort(request_id)
 
-    def step(self) -> list[Token | Failed]:
+    def step(self, is_urgent: Callable[[], bool] | None = None) -> list[Token | Failed]:
         """Launches one step and reads one (overlapped: the step before, else the same): the new tokens, and the
-        requests that cannot go on. Raises DeviceLost."""
+        requests that cannot go on. Raises DeviceLost.
+
+        A step that no caller waits for is left in the middle of its pictures once `is_urgent` says that somebody has
+        come, where the processor that asks is the one that computes.
+        """
         news: list[Token | Failed] = []
         if self._under_way is not None and self.scheduler.wants_tokens:
             before, self._under_way = self._under_way, None
             news = self._finish(*before)
         batch, launched = self.scheduler.schedule(), None
-        if batch.chunks:
-            launched = batch, self.runner.launch(batch)
+        if not batch.is_empty:
+            can_leave = not self.overlap and batch.is_background
+            try:
+                launched = batch, self.runner.launch(batch, is_urgent if can_leave else None)
+            except Left:
+                self.scheduler.leave(batch)
+                return news
             if launched[1].encoding is not None:
                 self._encodings.append((batch, launched[1].encoding))
             self.scheduler.advance(batch)

@@ -246,6 +246,10 @@ def plan_memory(
         # About a decode step's time each on an H100: so streams pause for less than three times their idle gap.
         max_tokens_beside=max(1, step.max_num_batched_tokens // 4) if config.prefer == "latency" else None,
         max_patches_beside=max(1, step.max_num_batched_patches // 3) if config.prefer == "latency" else None,
+        # On a CPU a sixth of the tower takes a caller 40 ms of 330, and 9 rows take three times what one takes.
+        max_background_tokens=max(1, step.max_num_batched_tokens // 4),
+        max_background_patches=max(1, step.max_num_batched_patches // (6 if device_type == "cpu" else 3)),
+        background_rides=device_type != "cpu",
     )
     return MemoryPlan(limits, num_blocks, num_blocks * block_bytes, step.encoder_cache_bytes)
 

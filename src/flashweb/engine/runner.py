@@ -31,6 +31,7 @@ from flashweb.model.inputs import BlockTables, ForwardInputs
 from flashweb.types import Grid
 
 MAX_BEGUN = 2  # pictures half through the tower that are kept
+WHOLE_PATCHES = 256  # so many are through the tower too soon to be left in the middle
 
 
 class Model(Protocol):
@@ -67,6 +68,10 @@ class Tower(Protocol):
     """Pictures in few launches, where a device offers that: `flashweb.model.tower_graphs.TowerGraphs`."""
 
     def encode_images(self, patches: list[Tensor], grids: list[Grid]) -> list[Tensor]: ...
+
+
+class Left(Exception):
+    """A step was given up in the middle, because something more urgent came. What the tower did of it is kept."""
 
 
 class DeviceLost(Exception):
@@ -160,20 +165,24 @@ class ModelRunner:
         self.decoder: Decoder | None = None
         self.prompts: Prompts | None = None
         self.tower: Tower | None = None
+        self.whole_patches = WHOLE_PATCHES
         self._tables = BlockTables(block_size)
         self._begun: dict[bytes, Iterator[Tensor | None]] = {}  # pictures half through the tower, oldest first
         self._pending: PendingTokens | None = None  # of the step launched last
         self._masks = Masks()
 
     @torch.inference_mode()
-    def launch(self, batch: Batch) -> Launched:
-        """Raises DeviceLost."""
+    def launch(self, batch: Batch, is_urgent: Callable[[], bool] | None = None) -> Launched:
+        """`is_urgent`: asked again and again while the tower works; once it says so the step is left. Raises DeviceLost
+        and Left."""
         encoding = Encoding(self.model.device) if batch.owners else None
         if batch.slice is not None:
             self._encode_slice(batch.slice)
-        errors = self._encode(batch.pictures)
+        errors = self._encode(batch.pictures, is_urgent)
         if encoding is not None:
             encoding.ended()
+        if not batch.chunks:
+            return Launched(lambda: None, list, encoding)
         samples_late = any(_is_mask_unknown(chunk) for chunk in batch.chunks)
         # Where the processor is the device a thread would only take turns with those of the forward pass.
         is_beside = not samples_late and self.model.device.type != "cpu" and _has_constraints(batch.chunks)
@@ -219,13 +228,20 @@ class ModelRunner:
     def wipe_slots(self, slots: list[int]) -> None:
         self.cache.wipe_slots(slots)
 
-    def _encode(self, pictures: list[Picture]) -> dict[bytes, Exception]:
-        """Puts the pictures' features into the encoder cache; the errors of those that failed, by digest."""
+    def _encode(self, pictures: list[Picture], is_urgent: Callable[[], bool] | None) -> dict[bytes, Exception]:
+        """Puts the pictures' features into the encoder cache; the errors of those that failed, by digest. Raises
+        Left."""
         if not pictures:
             return {}
         try:
-            self._encode_together(pictures)
+            if is_urgent is None or sum(picture.grid.num_patches for picture in pictures) <= self.whole_patches:
+                self._encode_together(pictures)
+            else:
+                for picture in pictures:
+                    self._encode_unless(is_urgent, picture)
             return {}
+        except Left:
+            raise
         except Exception as error:
             _raise_if_device_lost(error)
         errors: dict[bytes, Exception] = {}
@@ -246,17 +262,25 @@ class ModelRunner:
 
     def _encode_slice(self, part: Slice) -> None:
         """Takes a picture some blocks further. What fails here is encoded anew, whole, when it is needed."""
-        picture = part.picture
-        if picture.digest in self.encoder:
+        if part.picture.digest in self.encoder:
             return
-        begun = self._begun.pop(picture.digest, None)
         try:
-            if begun is None:
-                begun = self.model.encode_in_slices(self._on_device(picture), picture.grid, part.of)
-            features = next(begun)
+            self._go_on(part.picture, part.of)
         except Exception as error:
             _raise_if_device_lost(error)
-            return
+
+    def _encode_unless(self, is_urgent: Callable[[], bool], picture: Picture) -> None:
+        """Block by block, from where it was left before. Raises Left."""
+        while picture.digest not in self.encoder:
+            self._go_on(picture, slices=picture.grid.num_patches)  # more than the tower has blocks
+            if is_urgent():
+                raise Left
+
+    def _go_on(self, picture: Picture, slices: int) -> None:
+        begun = self._begun.pop(picture.digest, None)
+        if begun is None:
+            begun = self.model.encode_in_slices(self._on_device(picture), picture.grid, slices)
+        features = next(begun)
         if features is not None:
             self._keep(picture, features)
             return

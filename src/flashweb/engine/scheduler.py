@@ -1,5 +1,5 @@
-"""`Scheduler`: what each step computes. Pure Python: no torch, no I/O, no clock but the one it is given, which decides
-nothing: it is read for the books (`tally.py`).
+"""`Scheduler`: what each step computes. Pure Python: no torch, no I/O, no clock but the one it is given, which
+is read for the books (`tally.py`) and for background work's share (`turns.py`).
 
 A step is filled in this order: one token for every decoding sequence; the next chunk of every prompt already begun;
 new sequences, first come first served, whose whole prompt gets its blocks at admission. Two budgets bound a step, so
@@ -18,7 +18,7 @@ When blocks run out, the youngest sequence gives all of its own back and waits a
 computed again later and goes on with the same tokens. The oldest is never touched, so there is always progress.
 
 Background sequences (batches, jobs) come after all others in every queue, however long they have been here. They give
-way twice: for the time of a caller's prompt they are left out of the steps, so that its first token comes as if they
+way twice: beside callers they are left out of the steps (`turns.py` says which), so that a first token comes as if they
 were not there, and the youngest of them goes back to the queue when a caller lacks a place or blocks.
 """
 
@@ -36,6 +36,7 @@ from flashweb.engine.encoder_cache import EncoderCache, PixelsNeeded
 from flashweb.engine.protocol import Failed, Started, Token
 from flashweb.engine.sequence import Picture, Sequence
 from flashweb.engine.tally import EngineTally
+from flashweb.engine.turns import LATELY_SECONDS, Share, Turn
 from flashweb.errors import FlashwebError, Overloaded
 
 TokenLogprobs: TypeAlias = tuple[float, tuple[tuple[int, float], ...]]
@@ -57,6 +58,10 @@ class Limits:
     # What a step that also decodes may have beside it, so that no stream waits long; None: as much as any other step.
     max_tokens_beside: int | None = None  # of prompts
     max_patches_beside: int | None = None  # of the tower: larger pictures are encoded in slices, a slice a step
+    # The same of background work beside callers, whatever is preferred.
+    max_background_tokens: int = 128
+    max_background_patches: int = 256
+    background_rides: bool = False  # rows are nearly free where weights are read once for all: beside decoding callers
 
     @property
     def most_tokens(self) -> int:
@@ -101,7 +106,8 @@ class Chunk:
 @dataclass(slots=True)
 class Batch:
     """One step: chunks in order, the pictures that the tower must encode first, and a slice of one that is not needed
-    in this step yet. `owners`: the sequences that the tower works for, one per picture, or the slice's one."""
+    in this step yet, which may be all there is. `owners`: the sequences that the tower works for, one per picture, or
+    the slice's one."""
 
     chunks: list[Chunk] = field(default_factory=list)
     pictures: list[Picture] = field(default_factory=list)
@@ -110,6 +116,18 @@ class Batch:
     num_tokens: int = 0
     num_decoded: int = 0  # of these, of sequences that decode
     num_patches: int = 0
+    turn: Turn = Turn.EVERYBODY
+    began_at: float = 0.0  # by the scheduler's clock
+    has_background: bool = False
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.chunks and self.slice is None
+
+    @property
+    def is_background(self) -> bool:
+        """Whether no caller waits for it."""
+        return self.has_background and all(chunk.seq.is_background for chunk in self.chunks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +165,9 @@ class Scheduler:
         self._num_arrivals = 0
         self._num_pixel_bytes = 0
         self._slices_left: dict[bytes, int] = {}  # of pictures that have been begun, by digest
+        self._share = Share()
+        self._committed_at = float("-inf")
+        self._caller_at = float("-inf")  # when a step for a caller was last over
 
     @property
     def num_running(self) -> int:
@@ -236,20 +257,57 @@ class Scheduler:
         """The next step; an empty batch when there is nothing to do."""
         self._make_room()
         batch = Batch()
-        if self._has_prompt_of_caller:
-            self._fill(batch, with_background=False)
-        if not batch.chunks:
-            self._fill(batch, with_background=True)
-        if not batch.chunks:
+        if self._has_background:
+            batch.began_at = self._clock()
+            batch.turn = self._turn(batch.began_at)
+        self._schedule_decodes(batch)
+        self._schedule_prompts(batch)
+        if batch.turn is Turn.BESIDE and not batch.has_background:  # what there is of it waits for a place
+            batch.turn = Turn.CALLERS
+            self._schedule_prompts(batch)
+        elif batch.turn is Turn.CALLERS and batch.is_empty:  # they wait for tokens under way
+            batch.turn = Turn.BESIDE
+            self._schedule_decodes(batch)
+            self._schedule_prompts(batch)
+        if batch.is_empty:
             stuck = self._sequences and not any(seq.is_pending for seq in self._sequences.values())
             assert not stuck, "work is waiting but nothing can be scheduled"
+        elif batch.has_background:
+            self._share.begin()
         return batch
+
+    def leave(self, batch: Batch) -> None:
+        """A scheduled step was given up before it was advanced: nothing of it counts but its time."""
+        self._end(batch, self._clock())
+
+    def _end(self, batch: Batch, now: float) -> None:
+        if batch.has_background:
+            self._share.end(now, now - max(batch.began_at, self._committed_at))
+        if not batch.is_background:
+            self._caller_at = now
+        self._committed_at = now
+
+    def _turn(self, now: float) -> Turn:
+        """Where there is background work."""
+        if not self._has_caller:
+            is_lately = now - self._caller_at < LATELY_SECONDS
+            return Turn.BESIDE if is_lately and self.limits.background_rides else Turn.EVERYBODY
+        if self._share.is_due(now) or (self.limits.background_rides and not self._has_prompt_of_caller):
+            return Turn.BESIDE
+        return Turn.CALLERS
+
+    # Both queues have callers in front and background work at the end.
+
+    @property
+    def _has_caller(self) -> bool:
+        return any(queue and not queue[0].is_background for queue in (self._running, self._waiting))
+
+    @property
+    def _has_background(self) -> bool:
+        return any(queue and queue[-1].is_background for queue in (self._running, self._waiting))
 
     @property
     def _has_prompt_of_caller(self) -> bool:
-        """Whether somebody waits for a first token while background work could be in the way."""
-        if not any(seq.is_background for seq in self._running):
-            return False
         waiting = bool(self._waiting) and not self._waiting[0].is_background
         return waiting or any(not (seq.is_background or seq.is_decoding) for seq in self._running)
 
@@ -266,21 +324,27 @@ class Scheduler:
             return False
         return self.blocks.can_allocate(seq, self.blocks.match(seq), keep_free=len(self._running))
 
-    def _fill(self, batch: Batch, with_background: bool) -> None:
-        """`with_background`: else background sequences are left as they are."""
-        self._schedule_decodes(batch, with_background)
-        batch.num_decoded = batch.num_tokens
+    def _schedule_prompts(self, batch: Batch) -> None:
         for seq in self._running:
-            if not seq.is_decoding and seq.is_background <= with_background:
+            if not seq.is_decoding and self._is_turn_of(seq, batch):
                 self._schedule_prefill(seq, batch)
-        self._admit(batch, with_background)
+        self._admit(batch)
 
-    def _schedule_decodes(self, batch: Batch, with_background: bool) -> None:
+    @staticmethod
+    def _is_turn_of(seq: Sequence, batch: Batch) -> bool:
+        """Whether a sequence's prompt may be in the step."""
+        return batch.turn is Turn.EVERYBODY or seq.is_background is (batch.turn is Turn.BESIDE)
+
+    def _schedule_decodes(self, batch: Batch) -> None:
+        self._put_decodes(batch)
+        batch.num_decoded = batch.num_tokens
+
+    def _put_decodes(self, batch: Batch) -> None:
         index = 0
         while index < len(self._running):
             seq = self._running[index]
             index += 1
-            if seq.is_background > with_background:  # as are all behind it
+            if seq.is_background and batch.turn is Turn.CALLERS:  # as are all behind it
                 return
             if not seq.is_decoding or self._must_wait_for_token(seq):
                 continue
@@ -300,7 +364,11 @@ class Scheduler:
 
     @property
     def _speculates(self) -> bool:
-        return len(self._running) <= self.limits.max_speculating
+        """By the number of sequences whose rows are in the steps to come."""
+        running = self._running
+        if self._has_caller and not self.limits.background_rides:
+            running = [seq for seq in running if not seq.is_background]
+        return len(running) <= self.limits.max_speculating
 
     @property
     def wants_tokens(self) -> bool:
@@ -341,16 +409,18 @@ class Scheduler:
             most = limits.max_lone_tokens
         if batch.num_decoded and limits.max_tokens_beside is not None:
             most = min(most, batch.num_decoded + limits.max_tokens_beside)
+        if batch.turn is Turn.BESIDE:
+            most = min(most, batch.num_decoded + limits.max_background_tokens)
         return most - batch.num_tokens
 
     @property
     def _is_somebody_decoding(self) -> bool:
         return any(seq.is_decoding and not seq.is_background for seq in self._running)
 
-    def _admit(self, batch: Batch, with_background: bool) -> None:
+    def _admit(self, batch: Batch) -> None:
         while self._waiting and len(self._running) < self.limits.max_num_seqs and self._room(batch) > 0:
             seq = self._waiting[0]
-            if seq.is_background > with_background:
+            if not self._is_turn_of(seq, batch):
                 return
             if seq.is_pending:  # preempted a moment ago: its newest token is known after this step
                 return
@@ -371,6 +441,7 @@ class Scheduler:
         end = start + count + len(drafts)
         batch.chunks.append(Chunk(seq, start, end, start + count == seq.num_tokens, seq.num_preemptions, drafts))
         batch.num_tokens += end - start
+        batch.has_background |= seq.is_background
 
     def _count_prefix(self, seq: Sequence) -> None:
         if seq.was_admitted:
@@ -428,6 +499,7 @@ class Scheduler:
             self._pin(seq, picture, known=False)
             batch.slice = Slice(picture, of)
             batch.owners.append(seq)
+            batch.has_background |= seq.is_background
             left = self._slices_left.get(picture.digest, of) - 1
             self._slices_left[picture.digest] = left
             if left == 0:
@@ -435,9 +507,15 @@ class Scheduler:
         return True
 
     def _num_slices(self, picture: Picture, batch: Batch) -> int:
-        """How many steps a picture's tower takes beside the rows that decode in this one."""
-        most = self.limits.max_patches_beside
-        return -(-picture.grid.num_patches // most) if most is not None and batch.num_decoded else 1
+        """How many steps a picture's tower takes beside those who wait for this one."""
+        most = self._most_patches_beside(batch)
+        return -(-picture.grid.num_patches // most) if most is not None else 1
+
+    def _most_patches_beside(self, batch: Batch) -> int | None:
+        most = self.limits.max_patches_beside if batch.num_decoded else None
+        if batch.turn is Turn.BESIDE:
+            most = min(most or self.limits.max_background_patches, self.limits.max_background_patches)
+        return most
 
     @staticmethod
     def _can_take_slice(batch: Batch) -> bool:
@@ -451,7 +529,8 @@ class Scheduler:
 
     def _fits_tower(self, picture: Picture, batch: Batch) -> bool:
         with_it = batch.num_patches + picture.grid.num_patches
-        return batch.num_patches == 0 or with_it <= self.limits.max_num_batched_patches
+        most = self.limits.max_background_patches if batch.turn is Turn.BESIDE else self.limits.max_num_batched_patches
+        return batch.num_patches == 0 or with_it <= most
 
     def _must_wait_for_tower(self, seq: Sequence, num_cached: int, batch: Batch) -> bool:
         """Whether a new sequence could compute less than a block now because its picture does not fit into the
@@ -515,6 +594,7 @@ class Scheduler:
                 seq.last_token_at = now
                 if token.finish:
                     self._remove(seq)
+        self._end(batch, now)
         self.tally.add_gaps(now, before)
         self.tally.step_tokens.add(batch.num_tokens)
         return news

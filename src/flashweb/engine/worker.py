@@ -197,7 +197,7 @@ class Worker:
                     break
                 if not self._handle(message, core):
                     return
-            news = core.step()
+            news = core.step(lambda: not inbox.empty())
             added, dropped = core.encoder.take_changes()
             if added or dropped:
                 line.send(Encoded(added, dropped))  # before the tokens: who got them may ask again at once

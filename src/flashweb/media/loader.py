@@ -14,6 +14,7 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import TypeVar
@@ -65,6 +66,8 @@ class MediaLoader:
         self._cache = PictureCache(settings.cache_bytes)
         self._named = NamedPictures(settings.named_bytes)
         self.bytes_of: BytesOf = no_files  # gives the bytes of uploaded ones, once they may be uploaded
+        # A picture that nobody waits for never takes the last worker: whoever comes finds one free.
+        self._background = asyncio.Semaphore(max(1, self._num_workers - 1))
         self._num_busy = 0
         self._busy_lock = threading.Lock()
 
@@ -95,8 +98,10 @@ class MediaLoader:
         parts: Sequence[ImagePart],
         check_sizes: CheckSizes | None = None,
         times: PictureTimes | None = None,
+        *,
+        background: bool = False,
     ) -> list[PixelPatches]:
-        """Every picture in the order given.
+        """Every picture in the order given. `background`: nobody waits for it, a worker is left to those who do.
 
         `check_sizes` gets all (height, width) pairs after the headers were read and before anything is decoded; what
         it raises refuses the request (too many tokens for the context, for example). It may be called in a worker
@@ -117,13 +122,16 @@ class MediaLoader:
         sources = await self._read_all(parts, times)
         # Beside the preparation.
         hashing = None if times.hashes is None else asyncio.wrap_future(self._pool.submit(_hashes, sources))
+        gate = self._background if background else None
         if len(sources) == 1:  # nothing to wait for between its header and its pixels: one job for both
-            pictures = [await self._prepared(self._check_and_prepare, sources[0], check_sizes, times)]
+            pictures = [await self._prepared(gate, self._check_and_prepare, sources[0], check_sizes, times)]
         else:
             headers = await all_of([self._run(read_header, source.data, self.settings) for source in sources])
             self._check([(header.height, header.width) for header in headers], check_sizes)
             jobs = zip(sources, headers, strict=True)
-            pictures = await all_of([self._prepared(self._prepare, source, header, times) for source, header in jobs])
+            pictures = await all_of(
+                [self._prepared(gate, self._prepare, source, header, times) for source, header in jobs]
+            )
         if hashing is not None and times.hashes is not None:
             times.hashes.extend(await hashing)
         hashes = times.hashes or [""] * len(sources)
@@ -220,8 +228,11 @@ class MediaLoader:
 
         return await all_of([read(part) for part in parts])
 
-    async def _prepared(self, job: Callable[..., Future[PixelPatches]], *args: object) -> PixelPatches:
-        return await asyncio.wrap_future(await self._run(job, *args))
+    async def _prepared(
+        self, gate: asyncio.Semaphore | None, job: Callable[..., Future[PixelPatches]], *args: object
+    ) -> PixelPatches:
+        async with gate or nullcontext():
+            return await asyncio.wrap_future(await self._run(job, *args))
 
     def _check_and_prepare(
         self, source: _Source, check_sizes: CheckSizes | None, times: PictureTimes

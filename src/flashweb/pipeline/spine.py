@@ -59,6 +59,8 @@ class Loader(Protocol):
         parts: Sequence[ImagePart],
         check_sizes: Callable[[Sequence[tuple[int, int]]], None] | None = None,
         times: PictureTimes | None = None,
+        *,
+        background: bool = False,
     ) -> list[PixelPatches]: ...
 
     async def grids(self, parts: Sequence[ImagePart]) -> list[Grid]: ...
@@ -312,7 +314,8 @@ class Pipeline:
                 chat = await self.documents.open(chat, self._check_page_sizes, times)
                 check_text(text_chars(chat), self.engine.state.max_model_len)
                 parts = chat.images
-            images = await self._loader.load(parts, partial(self._check_picture_sizes, parts), times)
+            check = partial(self._check_picture_sizes, parts)
+            images = await self._loader.load(parts, check, times, background=watch.work.background)
         finally:
             if watch.counted:
                 self.metrics.pictures(times, images)
