@@ -7,6 +7,7 @@
     │   ├── ImageDownloadFailed   the remote host refused, timed out, or sent something else
     │   ├── ImageNotFound         no picture is kept under the name the caller gives
     │   ├── InvalidDocument       bytes that are no document we can read, or one beyond its bounds
+    │   ├── InvalidVideo          bytes that are no clip we can read
     │   └── ContextLengthExceeded prompt (+ at least one token) does not fit
     ├── TooLarge                  bytes or pixels over a limit
     ├── UnsupportedMediaType      a media type nobody here reads
@@ -70,6 +71,10 @@ class ImageNotFound(InvalidRequest):
 
 class InvalidDocument(InvalidRequest):
     code = "invalid_document"
+
+
+class InvalidVideo(InvalidRequest):
+    code = "invalid_video"
 
 
 class ContextLengthExceeded(InvalidRequest):
