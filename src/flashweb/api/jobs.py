@@ -91,7 +91,8 @@ def jobs_router(queue: JobQueue) -> APIRouter:
                 "content": {"application/json": {"schema": {"type": "object"}, "example": ANSWERS["AuditOut"]}},
                 "headers": {
                     "x-flashweb-request-id": {
-                        "description": "the x-request-id under which it was answered", "schema": {"type": "string"},
+                        "description": "the x-request-id under which it was answered",
+                        "schema": {"type": "string"},
                     }
                 },
             },

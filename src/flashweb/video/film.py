@@ -14,7 +14,6 @@ from contextlib import contextmanager
 
 import av
 import av.subtitles.stream  # imported where a container has some, when no file can be opened any more
-from av.container import InputContainer
 from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
@@ -37,7 +36,7 @@ class Film:
         self._asked = asked
         self._can_seek = True
         with _in_our_words():
-            self._container: InputContainer = av.open(io.BytesIO(data), format=asked.kind)
+            self._container = av.open(io.BytesIO(data), "r", format=asked.kind)
             if not self._container.streams.video:
                 raise Refusal(Refused("empty"))
             self._stream: VideoStream = self._container.streams.video[0]
@@ -88,7 +87,7 @@ class Film:
         if len(shown) < self._stream.frames:
             raise Refusal(Refused("cut"))
 
-    def _packets(self) -> Iterator[Packet]:
+    def _packets(self) -> Iterator[Packet[VideoStream]]:
         for packet in self._container.demux(self._stream):
             if packet.size and not packet.is_discard:
                 yield packet
@@ -115,7 +114,7 @@ class Film:
         with _in_our_words():
             for found in self._decoded([self._shown[index] for index in frames]):
                 check_size(self._asked, found.height, found.width)
-                image = found.to_image()
+                image: Image.Image = found.to_image()  # type: ignore[no-untyped-call]
                 yield image.transpose(_TURNS[self._turn]) if self._turn in _TURNS else image
 
     def _decoded(self, wanted: list[int]) -> Iterator[VideoFrame]:
@@ -149,14 +148,14 @@ class Film:
         for packet in self._container.demux(self._stream):
             if packet.is_disposable and packet.pts is not None and packet.pts not in wanted:
                 continue
-            yield from packet.decode()  # type: ignore[misc]
+            yield from packet.decode()
 
 
 def _first_at(frames: Iterator[VideoFrame], at: int) -> VideoFrame | None:
     return next((frame for frame in frames if frame.pts is None or frame.pts >= at), None)
 
 
-def _time_of(packet: Packet) -> int | None:
+def _time_of(packet: Packet[VideoStream]) -> int | None:
     return packet.dts if packet.pts is None else packet.pts
 
 
