@@ -19,7 +19,7 @@ FILE = {"type": "string", "format": "binary"}
 
 
 class PicturesIn(BaseModel):
-    """The pictures of a request, in one of two fields."""
+    """The pictures of a request, or a clip, in one of three fields."""
 
     model_config = ConfigDict(extra="allow", strict=True, allow_inf_nan=False, frozen=True)
 
@@ -33,6 +33,9 @@ class PicturesIn(BaseModel):
     )
     image_url: PictureUrls | None = Field(
         None, description="an http(s) or data: URL, or a list of several; never together with image"
+    )
+    video_url: Picture | schemas.VideoUrl | None = Field(
+        None, description="a clip instead: an http(s) or data: URL, or bare base64; in a form also the file"
     )
     enhance: schemas.Enhance | None = Field(
         None, description="text: makes the pictures grey, doubles their contrast and sharpens them"
