@@ -6,6 +6,7 @@ before each; what no other frame needs is not decoded. Only the containers and c
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 from bisect import bisect_right
@@ -27,6 +28,7 @@ _CODECS = {
     "h264", "hevc", "av1", "libdav1d", "vp8", "vp9", "libvpx", "libvpx-vp9", "mpeg4", "mpeg2video", "mpeg1video",
     "mjpeg", "h263", "prores", "theora",
 }  # fmt: skip
+_NO_MEMORY = (errno.ENOMEM, errno.EAGAIN)  # the second: no room for a thread's stack
 _TURNS = {90: Image.Transpose.ROTATE_90, 180: Image.Transpose.ROTATE_180, 270: Image.Transpose.ROTATE_270}
 
 
@@ -167,5 +169,5 @@ def _in_our_words() -> Iterator[None]:
     except (Refusal, MemoryError, GeneratorExit):
         raise
     except Exception as error:
-        is_memory = isinstance(error, av.error.FFmpegError) and error.errno == 12
+        is_memory = getattr(error, "errno", None) in _NO_MEMORY
         raise Refusal(Refused("memory" if is_memory else "broken")) from None

@@ -10,6 +10,7 @@ its input.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from PIL import Image
 
 from flashweb.bounded.limits import bound_memory, bound_time, open_nothing_more, read_frame
 from flashweb.video.animation import Animation
+from flashweb.video.containers import ANIMATIONS
 from flashweb.video.refusal import Refusal
 from flashweb.video.wire import Answer, Open, Opened, Question, Ready, Refused, Take, Taken, decode_question, frame
 
@@ -63,7 +65,7 @@ class Worker:
         if self._clip is not None:
             self._clip.close()
             self._clip = None
-        if question.kind in ("gif", "webp", "png"):
+        if question.kind in ANIMATIONS:
             self._clip = Animation(data, question)
         elif CAN_DECODE:
             self._clip = Film(data, question)
@@ -78,6 +80,17 @@ def _planes(image: Image.Image, height: int, width: int) -> bytes:
     return b"".join(plane.tobytes() for plane in image.split())
 
 
+def _read_one_of_each() -> None:
+    """Pillow imports what it needs when it needs it, and no file can be opened then."""
+    Image.init()
+    for kind in ANIMATIONS:
+        file = io.BytesIO()
+        frames = [Image.new("RGB", (2, 2), colour) for colour in ("black", "white")]
+        frames[0].save(file, kind.upper(), save_all=True, append_images=frames[1:], duration=100)
+        drawn = Animation(file.getvalue(), Open(0, kind, max_seconds=1, max_frames=2, max_pixels=4))
+        assert [_planes(image, 1, 1) for image in drawn.take((0, 1))]
+
+
 def _read(source: BinaryIO) -> tuple[Question, bytes] | None:
     body = read_frame(source)
     if body is None:
@@ -89,7 +102,7 @@ def _read(source: BinaryIO) -> tuple[Question, bytes] | None:
 def main(memory_bytes: int, clip_seconds: float) -> None:
     os.nice(5)  # whoever computes answers comes first
     questions, answers = sys.stdin.buffer, sys.stdout.buffer
-    Image.init()  # its readers are modules that it would look for later
+    _read_one_of_each()
     answers.write(frame(Ready(CAN_DECODE)))
     answers.flush()
     bound_memory(memory_bytes)
