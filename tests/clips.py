@@ -1,4 +1,4 @@
-"""Clips that the tests draw themselves: frames of one grey, or pictures, in any container and codec that PyAV writes."""
+"""Clips that the tests draw themselves: frames of one grey, or pictures, in any container and codec PyAV writes."""
 
 from __future__ import annotations
 
