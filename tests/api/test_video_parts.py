@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from flashweb.api.video_parts import or_clip
 from flashweb.errors import ObjectNotFound
-from flashweb.types import Prompt
+from flashweb.types import ImagePart, Prompt, VideoPart
 from tests import clips
 from tests.api.test_documents import code_of, host_of, seen
 from tests.house import House, ScriptedEngine, data_url, open_house, png, processor
@@ -144,6 +145,18 @@ async def test_the_endpoints_for_pictures_and_a_text_take_a_clip_too() -> None:
         assert "<|begin_of_video|>" in seen(house)
         both = {**question, "image": base64_of(png()), "video_url": base64_of(second())}
         assert (await house.client.post("/infer", json=both)).status_code == 400
+
+
+def test_a_picture_that_is_a_clip_is_known_by_its_first_bytes_alone() -> None:
+    films = [second(), clips.film(2, format="webm", codec="libvpx"), clips.film(2, format="avi", codec="mpeg4")]
+    brands = (b"avif", b"heic", b"mif1", b"heix")
+    stills = [png(), b"RIFF\4\0\0\0WEBPVP8 ", b"%PDF-", b""]
+    stills += [b"\0\0\0\x1cftyp" + brand + bytes(9) for brand in brands]
+    for data, is_clip in [(film, True) for film in films] + [(still, False) for still in stills]:
+        text = base64_of(data)
+        for part in (ImagePart(data=data), ImagePart(url=text), ImagePart(url=f"data:a/b;base64,{text}")):
+            assert isinstance(or_clip(part), VideoPart) == is_clip, (data[:12], part.url)
+    assert isinstance(or_clip(ImagePart(url="https://a/b.mp4")), ImagePart)
 
 
 async def test_an_animated_picture_is_its_first_frame_as_a_picture_and_its_frames_with_their_times_as_a_clip() -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from base64 import b64decode
-from contextlib import suppress
+import re
+from base64 import b64encode
 from typing import TYPE_CHECKING
 
 from flashweb.errors import InvalidRequest
@@ -12,9 +12,11 @@ from flashweb.types import ImagePart, Part, VideoPart
 if TYPE_CHECKING:
     from flashweb.api import schemas
 
-_HEAD_CHARACTERS = 64  # of base64: enough for any container's beginning
-_BOX, _EBML, _RIFF = b"ftyp", b"\x1a\x45\xdf\xa3", b"RIFF"
+# What clips begin like, as bytes and as base64; pictures may begin with the same box, and say so by its brand.
+_BOX, _EBML, _AVI = b"ftyp", b"\x1a\x45\xdf\xa3", re.compile(rb"RIFF.{4}AVI ", re.DOTALL)
 _STILL_BRANDS = (b"avif", b"avis", b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1")
+_STILL_ENDS = "|".join(b64encode(brand[1:]).decode() for brand in _STILL_BRANDS)
+_IN_BASE64 = re.compile(rf"AAAA..Z0eX..(?!{_STILL_ENDS})|GkXfo|UklGR.{{7}}Vkkg")
 
 
 def video_part(where: str, part: schemas.VideoPart, owner: str | None, max_pixels: int) -> VideoPart:
@@ -52,23 +54,21 @@ def video_part(where: str, part: schemas.VideoPart, owner: str | None, max_pixel
 
 def or_clip(part: Part) -> Part:
     """A picture of a request that has no parts of its own for clips: the clip that its bytes are."""
-    if not isinstance(part, ImagePart) or not _is_clip(_head(part)):
+    if not isinstance(part, ImagePart):
+        return part
+    if not (_is_clip(part.data) if part.data is not None else _says_clip(part.url)):
         return part
     return VideoPart(url=part.url, data=part.data, max_pixels=part.max_pixels)
 
 
-def _head(part: ImagePart) -> bytes:
-    if part.data is not None:
-        return part.data[:16]
-    start = (part.url or "")[:300].lstrip()
+def _is_clip(data: bytes) -> bool:
+    if data[4:8] == _BOX:
+        return data[8:12] not in _STILL_BRANDS
+    return data.startswith(_EBML) or _AVI.match(data) is not None
+
+
+def _says_clip(url: str | None) -> bool:
+    start = (url or "")[:300].lstrip()
     if start[:5].lower() == "data:":
-        start = start.partition(",")[2]
-    with suppress(ValueError):
-        return b64decode(start[:_HEAD_CHARACTERS], validate=True)
-    return b""
-
-
-def _is_clip(head: bytes) -> bool:
-    if head[4:8] == _BOX:
-        return head[8:12] not in _STILL_BRANDS
-    return head.startswith(_EBML) or (head.startswith(_RIFF) and head[8:12] == b"AVI ")
+        start = start.partition(",")[2].lstrip()
+    return _IN_BASE64.match(start) is not None
