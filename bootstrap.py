@@ -34,7 +34,7 @@ def main(arguments):
 def install_all(dev):
     with open(os.path.abspath(__file__)) as lock:  # two starts at once: the second waits, then finds it done
         fcntl.flock(lock, fcntl.LOCK_EX)
-        install("installed", ".", "flashweb")
+        install("installed", ".[video]", "flashweb")
         if dev:
             install("installed-dev", ".[dev,gunicorn]", "what tests and benchmarks need")
 

@@ -73,7 +73,7 @@ def test_the_product_never_imports_transformers(root: Path) -> None:
 def test_every_dependency_says_why_it_is_there(root: Path) -> None:
     inside = False
     for line in (root / "pyproject.toml").read_text().splitlines():
-        if re.match(r"(dependencies|gpu|heic|bench|gunicorn|training) = \[", line):
+        if re.match(r"(dependencies|gpu|video|bench|gunicorn|training) = \[", line):
             inside = True
         elif line.startswith("]"):
             inside = False

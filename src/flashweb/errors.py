@@ -8,6 +8,7 @@
     │   ├── ImageNotFound         no picture is kept under the name the caller gives
     │   ├── IdempotencyKeyReused  a key that came with another body before
     │   ├── InvalidDocument       bytes that are no document we can read, or one beyond its bounds
+    │   ├── InvalidVideo          bytes that are no clip we can read
     │   └── ContextLengthExceeded prompt (+ at least one token) does not fit
     ├── TooLarge                  bytes or pixels over a limit
     ├── UnsupportedMediaType      a media type nobody here reads
@@ -74,6 +75,10 @@ class ImageNotFound(InvalidRequest):
 
 class InvalidDocument(InvalidRequest):
     code = "invalid_document"
+
+
+class InvalidVideo(InvalidRequest):
+    code = "invalid_video"
 
 
 class ContextLengthExceeded(InvalidRequest):

@@ -237,6 +237,22 @@ class MediaSettings(_Section):
     document_cache_memory: Size = option(
         128 << 20, "memory for recently drawn pages of PDF documents; 0 draws every one anew", unit="bytes", ge=0
     )
+    max_videos: int = option(4, "clips in one request", ge=0)
+    max_video_size: Size = option(32 << 20, "largest clip, however it comes", unit="bytes", ge=1024)
+    max_video_seconds: float = option(300.0, "longest clip", unit="seconds", gt=0)
+    max_video_frames: int = option(18_000, "frames that a clip's file may hold; far fewer are looked at", ge=2)
+    max_video_pixels: int = option(9_000_000, "pixels of a clip's frames", unit="pixels", ge=1)
+    max_video_tokens: int = option(70_000, "tokens that the clips of one request may become", unit="tokens", ge=1)
+    video_timeout: float = option(30.0, "time that reading one clip may take", unit="seconds", gt=0)
+    video_memory: Size = option(
+        1 << 30, "memory that a process which decodes clips may take for them", unit="bytes", ge=64 << 20
+    )
+    video_workers: int = option(
+        0, "clips that are decoded at the same time, each in a process; 0 means by the number of cores", ge=0, le=64
+    )
+    video_cache_memory: Size = option(
+        128 << 20, "memory for recent clips, decoded and resized; 0 decodes every one anew", unit="bytes", ge=0
+    )
 
 
 class ModelSettings(_Section):

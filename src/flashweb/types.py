@@ -92,7 +92,28 @@ class DocumentPart:
         assert len(given) == 1, "a DocumentPart has one source"
 
 
-Part: TypeAlias = TextPart | ImagePart | DocumentPart
+@dataclass(frozen=True, slots=True)
+class VideoPart:
+    """A clip, or an animated picture, as the caller gave it: `url` (data:, http(s):, or bare base64), raw `data` or
+    `file`, (whose, id) of an uploaded one; one of them.
+
+    max_frames: that the model sees at most, 0 = the checkpoint's rule. max_pixels: area of each of them at most, 0 =
+    what the server allows. where: its path in the request, for messages.
+    """
+
+    url: str | None = None
+    data: bytes | None = None
+    file: tuple[str, str] | None = None
+    max_frames: int = 0
+    max_pixels: int = 0
+    where: str = field(default="", compare=False)
+
+    def __post_init__(self) -> None:
+        given = [source for source in (self.url, self.data, self.file) if source is not None]
+        assert len(given) == 1, "a VideoPart has one source"
+
+
+Part: TypeAlias = TextPart | ImagePart | DocumentPart | VideoPart
 Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
 
 
@@ -128,6 +149,11 @@ class Chat:
     def documents(self) -> tuple[DocumentPart, ...]:
         """Those that have not become text and pictures yet."""
         return tuple(p for m in self.messages for p in m.parts if isinstance(p, DocumentPart))
+
+    @property
+    def videos(self) -> tuple[VideoPart, ...]:
+        """Every clip of the conversation, in the order the template will place them."""
+        return tuple(p for m in self.messages for p in m.parts if isinstance(p, VideoPart))
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +239,8 @@ class PixelPatches:
 
     patches: uint8 [grid.num_patches, channels * 14 * 14] = 588 columns, order (C, y, x), rows in merge-block-major
     order (the 4 patches of a token follow each other). One copy of a still frame: the tower's weights are summed
-    over the temporal axis instead of duplicating it.
+    over the temporal axis instead of duplicating it. Two frames of a clip that make one temporal patch differ: then
+    twice as many columns, those of the first frame before those of the second.
     digest: 32 bytes over shape and pixel content; equal digests mean equal vision features.
     """
 
@@ -224,11 +251,32 @@ class PixelPatches:
 
 
 @dataclass(frozen=True, slots=True)
+class ClipLayout:
+    """How a clip stands in the prompt: so many runs of one frame's grid, each with the second that is told behind."""
+
+    grid: Grid  # t = 1
+    seconds: tuple[float, ...]
+
+    @property
+    def num_tokens(self) -> int:
+        return len(self.seconds) * self.grid.num_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """A decoded clip: two frames after each other make one of its pictures."""
+
+    layout: ClipLayout
+    pictures: tuple[PixelPatches, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ImageSpan:
     """Where one picture's `<|image|>` run lies in the prompt: tokens [start, start + grid.num_tokens)."""
 
     start: int
     image: PixelPatches
+    of_clip: bool = False
 
     @property
     def end(self) -> int:

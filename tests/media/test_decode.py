@@ -11,6 +11,7 @@ import sys
 import zlib
 
 import numpy as np
+import pillow_heif
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -95,9 +96,22 @@ def test_bytes_of_no_kind_are_a_clear_error(data: bytes) -> None:
 
 
 def test_heic_without_its_library_is_a_clear_415(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "pillow_heif", None)
-    with pytest.raises(UnsupportedMediaType, match=r"flashweb\[heic\]"):
+    monkeypatch.setitem(sys.modules, "pi_heif", None)
+    with pytest.raises(UnsupportedMediaType, match="pi-heif"):
         read(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(200))
+
+
+def test_heic_is_read_within_the_bounds_of_all_pictures() -> None:
+    file = io.BytesIO()
+    pillow_heif.from_pillow(Image.new("RGB", (90, 60), (200, 20, 20))).save(file, quality=90)
+    image = read(file.getvalue())
+    assert image.size == (90, 60)
+    assert np.abs(np.asarray(image).astype(int) - (200, 20, 20)).max() < 8
+    with pytest.raises(TooLarge, match="90x60"):
+        read_header(file.getvalue(), MediaSettings(max_pixels=5000))
+    for share in (0.3, 0.9):
+        with pytest.raises(InvalidImage, match=r"truncated|damaged"):
+            read(file.getvalue()[: int(len(file.getvalue()) * share)])
 
 
 @pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP", "GIF", "BMP", "AVIF"])

@@ -150,7 +150,7 @@ async def test_a_document_that_comes_again_is_not_drawn_again(documents: Documen
 
 
 async def test_what_is_kept_is_bounded_and_who_has_nothing_to_do_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flashweb.pdf.workers.IDLE_SECONDS", 0.5)
+    monkeypatch.setattr("flashweb.bounded.process.IDLE_SECONDS", 0.5)
     documents = Documents(replace(SETTINGS, document_cache_bytes=40_000))
     try:
         for _ in range(2):

@@ -70,6 +70,18 @@ def test_frames_of_one_item_are_frames_of_the_graph(model: Glm4v) -> None:
     torch.testing.assert_close(clip, torch.cat(model.encode_images(patches, grids)), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+def test_two_frames_at_once_among_stills_keep_their_places(folder: Path, device: str) -> None:
+    model = Glm4v.load(folder, device=device, dtype="float32" if device == "cpu" else "bfloat16")
+    patches, grids = pictures([(4, 6), (8, 8), (4, 6), (16, 16), (4, 6)], device)
+    for at in (1, 2):
+        patches[at] = torch.cat((patches[at], patches[at].flip(0)), dim=1)
+    graphs = TowerGraphs(model.vision, SIZES, capture=device != "cpu")
+    for found, rows, grid in zip(graphs.encode_images(patches, grids), patches, grids, strict=True):
+        (wanted,) = model.encode_images([rows], [grid])
+        assert torch.cosine_similarity(found.float().flatten(), wanted.float().flatten(), dim=0) > 0.999
+
+
 def test_padding_that_holds_nan_reaches_no_picture(model: Glm4v) -> None:
     graphs = TowerGraphs(model.vision, SIZES, capture=False)
     with torch.inference_mode():

@@ -11,7 +11,7 @@ from flashweb.api.parts import Parts
 from flashweb.api.thinking import thinks
 from flashweb.api.tools import history_calls, match_results, tool_use
 from flashweb.errors import InvalidRequest
-from flashweb.types import Chat, DocumentPart, ImagePart, Message
+from flashweb.types import Chat, DocumentPart, ImagePart, Message, VideoPart
 
 
 def to_chat(request: schemas.ChatRequest, *, max_images: int, owner: str | None = None) -> Chat:
@@ -72,10 +72,10 @@ def _message(index: int, message: schemas.ChatMessage, convert: Parts) -> Messag
         raise InvalidRequest(f"{where}.content is missing; give a text or a list of parts.", param=f"{where}.content")
     role: Any = {"developer": "system", "function": "tool"}.get(message.role, message.role)
     parts = convert(f"{where}.content", message.role, message.content)
-    if role not in ("user", "tool") and any(isinstance(part, ImagePart | DocumentPart) for part in parts):
+    if role not in ("user", "tool") and any(isinstance(part, ImagePart | DocumentPart | VideoPart) for part in parts):
         raise InvalidRequest(
-            f"{where}.content: pictures and documents belong into user messages and tool results, this one's role is "
-            f"{message.role!r}.",
+            f"{where}.content: pictures, documents and clips belong into user messages and tool results, this one's "
+            f"role is {message.role!r}.",
             param=f"{where}.content",
         )
     # A function message, the older form, answers the only call before it, which had no id.

@@ -27,6 +27,12 @@ def _picture(**more: Any) -> dict[str, Any]:
     return {"type": "image_url", "image_url": {"url": _DOT, **more}}
 
 
+# Red, and a second later blue.
+_TWO_FRAMES = (
+    "data:image/gif;base64,R0lGODlhBAAEAIEAAP8AAAAA/wAAAAAAACH5BABkAAAALAAAAAAEAAQAAAgJAAEIHEiwIICAACH5BABkAAAALAAAAAAEAAQ"
+    "Agf8AAAAA/wAAAAAAAAgJAAMIHEiwYICAADs="
+)
+
 # name -> (summary, body)
 CHAT_REQUESTS: dict[str, tuple[str, dict[str, Any]]] = {
     "text": ("text alone", {"messages": [{"role": "user", "content": "Hello!"}], "max_tokens": 64}),
@@ -58,6 +64,17 @@ CHAT_REQUESTS: dict[str, tuple[str, dict[str, Any]]] = {
                         "dpi": 144,
                     },
                     {"type": "text", "text": "What does page 1 show?"},
+                )
+            ]
+        },
+    ),
+    "clip": (
+        "two frames of an animation",
+        {
+            "messages": [
+                _turn(
+                    {"type": "video_url", "video_url": {"url": _TWO_FRAMES}, "max_frames": 2},
+                    {"type": "text", "text": "What changes?"},
                 )
             ]
         },
@@ -133,6 +150,7 @@ PICTURE_FIELDS: dict[str, Any] = {
     "image": _DOT.partition(",")[2],
     "image_url": "https://example.com/receipt.png",
     "file_id": "file-0a1b2c3d4e5f60718293a4b5",
+    "video_url": {"url": "https://example.com/till.mp4", "max_frames": 60},
     "pages": "1-3",
     "dpi": 144,
     "password": "quarterly-2026",

@@ -131,9 +131,7 @@ def json_or_stream(whole: type[BaseModel], chunk: type[BaseModel]) -> dict[int |
     return _whole_or(whole, _event_of(chunk, "the JSON of a chunk, or of an error once the stream has begun"))
 
 
-def json_or_named_events(
-    whole: type[BaseModel], event: type[BaseModel], words: str
-) -> dict[int | str, dict[str, Any]]:
+def json_or_named_events(whole: type[BaseModel], event: type[BaseModel], words: str) -> dict[int | str, dict[str, Any]]:
     """Of one whose events have names. `words` say which event is the last."""
     return _whole_or(whole, _named_event_of(event, words))
 

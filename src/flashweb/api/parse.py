@@ -98,7 +98,7 @@ _TYPES = {
 _UNKNOWN_PART = (
     '{param}: part type {value} is not offered here; use type "text", or "image_url" with a data: URL, an http(s) '
     'URL or bare base64, or "file" for a document ("input_text", "input_image", "image", "input_file", "file_url" and '
-    '"document" are read too).'
+    '"document" are read too), or "video_url" for a clip.'
 )
 # Anthropic's unions: what a type may be.
 _KINDS = {

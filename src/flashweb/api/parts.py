@@ -9,6 +9,7 @@ from typing import Any
 
 from flashweb.api import schemas
 from flashweb.api.document_parts import document_part, source_parts
+from flashweb.api.video_parts import video_part
 from flashweb.errors import InvalidRequest
 from flashweb.types import ImagePart, Part, TextPart
 
@@ -43,6 +44,11 @@ class Parts:
             return (document_part(where, part, self._owner, self._area(low), part.enhance or self._enhance),)
         if isinstance(part, schemas.DocumentPart):
             return source_parts(where, part, self._owner, self._area(), part.enhance or self._enhance)
+        if isinstance(part, schemas.VideoPart):
+            link = part.video_url if isinstance(part.video_url, schemas.VideoUrl) else None
+            detail = link.detail if link and link.detail else part.detail
+            low = LOW_DETAIL_PIXELS if detail == "low" else None
+            return (video_part(where, part, self._owner, self._area(low, link.max_pixels if link else None)),)
         return (self._part(where, role, part),)
 
     def _area(self, *bounds: int | None) -> int:

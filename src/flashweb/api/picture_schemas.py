@@ -21,7 +21,7 @@ FILE = {"type": "string", "format": "binary"}
 
 
 class PicturesIn(BaseModel):
-    """The pictures of a request, in one of three fields."""
+    """The pictures of a request, or a clip, in one of four fields."""
 
     model_config = ConfigDict(extra="allow", strict=True, allow_inf_nan=False, frozen=True)
 
@@ -40,6 +40,9 @@ class PicturesIn(BaseModel):
         None,
         description="the id of an uploaded picture or PDF, or a list of several; never together with image or "
         "image_url",
+    )
+    video_url: Picture | schemas.VideoUrl | None = Field(
+        None, description="a clip instead: an http(s) or data: URL, or bare base64; in a form also the file"
     )
     enhance: schemas.Enhance | None = Field(
         None, description="text: makes the pictures grey, doubles their contrast and sharpens them"

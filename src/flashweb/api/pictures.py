@@ -22,6 +22,7 @@ from flashweb.api.forms import Form, FormRules, is_form, read_form
 from flashweb.api.parse import parse_body, parse_document
 from flashweb.api.picture_schemas import PicturesIn, PromptRequest
 from flashweb.api.unknown_fields import refuse_harmful, unknown_names, warning_headers
+from flashweb.api.video_parts import or_clip
 from flashweb.errors import InvalidRequest, UnsupportedMediaType
 from flashweb.settings import Settings
 from flashweb.types import Chat, ImagePart
@@ -42,6 +43,7 @@ _NOT_HERE = {
     "image",
     "image_url",
     "file_id",
+    "video_url",
     "raw",
     "question",
     "rules",
@@ -91,7 +93,7 @@ def _rules(settings: Settings) -> FormRules:
         max_file_bytes=media.max_multipart_size,
         max_files=media.max_images,
         repeatable=_LISTS,
-        long_fields=("image", "image_url"),
+        long_fields=("image", "image_url", "video_url"),
         max_long_bytes=media.max_upload_size // 3 * 4 + 1024,
     )
 
@@ -124,7 +126,8 @@ def _is_text(annotation: Any) -> bool:
 
 
 def _check_pictures(asked: Asked[Any]) -> None:
-    given = [name for name in ("image", "image_url", "file_id") if getattr(asked.wire, name) is not None]
+    fields = ("image", "image_url", "file_id", "video_url")
+    given = [name for name in fields if getattr(asked.wire, name) is not None]
     given += ["a file"] if asked.files else []
     if len(given) > 1:
         raise InvalidRequest(
@@ -144,6 +147,9 @@ def chat_request(asked: Asked[Any], prompt: str, parameters: Mapping[str, Any]) 
     knows are ignored."""
     content: list[dict[str, Any]] = [{"type": "image_url", "image_url": {"url": url}} for url in _urls(asked.wire)]
     content += [{"type": "image_file", "file_id": id} for id in _listed(asked.wire.file_id)]
+    if (clip := asked.wire.video_url) is not None:
+        link = clip if isinstance(clip, str) else clip.model_dump(exclude_none=True)
+        content.append({"type": "video_url", "video_url": link})
     content.append({"type": "text", "text": prompt})
     document = {name: value for name, value in parameters.items() if name not in _NOT_HERE}
     document["messages"] = [{"role": "user", "content": content}]
@@ -160,12 +166,13 @@ def _listed(given: Any) -> list[Any]:
 
 
 def picture_chat(wire: schemas.ChatRequest, asked: Asked[Any], settings: Settings) -> Chat:
-    """What chats are made of, with the files' pictures before the text, and PDFs for what will be their pages. Raises
+    """What chats are made of, with the files' pictures before the text, and PDFs for what will be their pages, and
+    clips. Raises
     what `to_chat` does."""
     chat = to_chat(wire, max_images=settings.media.max_images, owner=asked.owner)
     (message,) = chat.messages
     pictures = tuple(ImagePart(data=data, enhance=wire.enhance) for data in asked.files)
-    parts = tuple(or_pages(part, asked.wire) for part in (*pictures, *message.parts))
+    parts = tuple(or_clip(or_pages(part, asked.wire)) for part in (*pictures, *message.parts))
     return replace(chat, messages=(replace(message, parts=parts),))
 
 

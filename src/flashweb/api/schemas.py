@@ -187,11 +187,38 @@ class DocumentPart(_Wire):
     enhance: Enhance | None = Field(None, description="for its pages, before the model sees them: see the chat's own")
 
 
+MaxFrames = Annotated[int, Field(ge=2, le=640), WHOLE]
+_MAX_FRAMES = "frames the model sees at most, spread evenly over the clip; default: the checkpoint's own rule"
+
+
+class VideoUrl(_Wire):
+    """Where the clip is."""
+
+    url: str = Field(description="a data: URL, an http(s) URL, or the bare base64 of the clip's bytes")
+    max_frames: MaxFrames | None = Field(None, description=_MAX_FRAMES)
+    max_pixels: MaxPixels | None = Field(None, description="largest area the model sees of each frame, in pixels")
+    detail: Detail | None = Field(None, description=_DETAIL)
+
+
+class VideoPart(_Wire):
+    """A clip, or an animated GIF, WebP or PNG, of which the model sees frames and when each was; `input_video` is what
+    the Responses API would call it, `video` Hugging Face's name."""
+
+    type: Literal["video_url", "input_video", "video"]
+    video_url: VideoUrl | str | None = Field(None, description="the clip: a data: URL, an http(s) URL or bare base64")
+    video: str | None = Field(None, description="the same as video_url")
+    url: str | None = Field(None, description="the same as video_url")
+    file_id: str | None = Field(None, max_length=128, description="the id of an uploaded clip, instead of video_url")
+    max_frames: MaxFrames | None = Field(None, description=_MAX_FRAMES)
+    detail: Detail | None = Field(None, description=_DETAIL)
+
+
 # Names that are no fields of a part: in an error's path the two would be taken for each other.
 _PART_KINDS = {
     "text": "<text>", "input_text": "<text>", "output_text": "<text>", "refusal": "<refusal>",
     "image_url": "<picture>", "input_image": "<picture>", "image_file": "<picture>", "image": "<image>",
     "file": "<document>", "input_file": "<document>", "file_url": "<document>", "document": "<source>",
+    "video_url": "<clip>", "input_video": "<clip>", "video": "<clip>",
 }  # fmt: skip
 
 
@@ -216,7 +243,8 @@ Part = Annotated[
     | Annotated[ImagePart, Tag("<picture>")]
     | Annotated[PlainImagePart, Tag("<image>")]
     | Annotated[FilePart, Tag("<document>")]
-    | Annotated[DocumentPart, Tag("<source>")],
+    | Annotated[DocumentPart, Tag("<source>")]
+    | Annotated[VideoPart, Tag("<clip>")],
     Discriminator(_part_kind, custom_error_type="part_type", custom_error_message="unknown part type"),
 ]
 Parts = Annotated[list[Part], Field(max_length=MAX_PARTS)]

@@ -364,8 +364,8 @@ def _masks_wanted(chunks: list[Chunk], likeliest: list[int] | None = None) -> li
 
 
 def _as_tensor(picture: Picture) -> Tensor:
-    """The picture's own memory, uint8 [num_patches, patch_values]; a copy where it is read-only, because torch does not
-    know how to promise that."""
+    """The picture's own memory, uint8 [num_patches, columns]; a copy where it is read-only, because torch does not know
+    how to promise that."""
     assert picture.patches is not None, "without pixels a picture is never scheduled for the tower"
     return torch.from_numpy(picture.patches if picture.patches.flags.writeable else picture.patches.copy())
 

@@ -50,7 +50,8 @@ class Picture:
     end: int
     digest: bytes
     grid: Grid
-    patches: NDArray[np.uint8] | None  # [grid.num_patches, patch_values]; None: its features are in the encoder cache
+    # [grid.num_patches, patch_values], or twice as many columns: two frames. None: the encoder cache has its features.
+    patches: NDArray[np.uint8] | None
 
 
 @dataclass(slots=True, eq=False)
@@ -260,11 +261,12 @@ def _read_patches(image: WireImage, grid: Grid, patch_values: int) -> NDArray[np
         raise InvalidRequest(f"a picture came with a digest of {len(image.digest)} bytes; 32 are needed")
     if image.patches is None:
         return None
-    if len(image.patches) != num_bytes:
+    if len(image.patches) not in (num_bytes, 2 * num_bytes):
         raise InvalidRequest(
-            f"a picture of {grid.num_patches} patches came with {len(image.patches)} bytes; {num_bytes} are needed"
+            f"a picture of {grid.num_patches} patches came with {len(image.patches)} bytes; {num_bytes} are needed, or "
+            "twice as many for two frames"
         )
-    return np.frombuffer(image.patches, dtype=np.uint8).reshape(grid.num_patches, patch_values)
+    return np.frombuffer(image.patches, dtype=np.uint8).reshape(grid.num_patches, -1)
 
 
 def _check_sampling(s: WireSampling, vocab_size: int) -> None:

@@ -35,7 +35,7 @@ _SCHEMA = """CREATE TABLE IF NOT EXISTS files (
 _COLUMNS = "id, owner, purpose, filename, bytes, created, expires, kind"
 _MAGIC = (
     (b"\x89PNG\r\n\x1a\n", "image/png"), (b"\xff\xd8\xff", "image/jpeg"), (b"GIF8", "image/gif"), (b"BM", "image/bmp"),
-    (b"%PDF-", "application/pdf"),
+    (b"%PDF-", "application/pdf"), (b"\x1a\x45\xdf\xa3", "video/webm"),
 )  # fmt: skip
 _BRANDS = {
     b"avif": "image/avif",
@@ -43,6 +43,10 @@ _BRANDS = {
     b"heic": "image/heic",
     b"heix": "image/heic",
     b"mif1": "image/heic",
+    b"isom": "video/mp4",
+    b"mp41": "video/mp4",
+    b"mp42": "video/mp4",
+    b"qt  ": "video/quicktime",
 }
 
 
@@ -77,10 +81,10 @@ def kind_of(head: bytes) -> str:
 
 def check_kind(purpose: str, kind: str) -> None:
     """Raises UnsupportedMediaType for bytes that cannot serve the purpose."""
-    if purpose == "vision" and not kind.startswith("image/"):
+    if purpose == "vision" and not kind.startswith(("image/", "video/")):
         raise UnsupportedMediaType(
             f"purpose is vision, but the file's bytes are {kind}; send a PNG, JPEG, WebP, GIF, BMP, AVIF or HEIC "
-            "picture, or give another purpose.",
+            "picture or an MP4 or WebM clip, or give another purpose.",
             param="file",
         )
     if purpose == "batch" and kind != "application/jsonl":

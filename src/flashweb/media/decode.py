@@ -236,13 +236,13 @@ def _opened(data: bytes) -> Iterator[Image.Image]:
 
 def _register_heif() -> None:
     try:
-        import pillow_heif
+        import pi_heif
     except ImportError:
         raise UnsupportedMediaType(
             "the bytes are a HEIC picture, and this server runs without HEIC support; send JPEG or PNG, or let its "
-            "operator install the extra flashweb[heic]"
+            "operator install the package pi-heif"
         ) from None
-    pillow_heif.register_heif_opener()
+    pi_heif.register_heif_opener()
 
 
 @contextmanager

@@ -17,9 +17,9 @@ import hashlib
 import os
 import re
 import time
-from collections.abc import Awaitable, Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias, TypeVar
+from typing import TypeAlias
 
 from flashweb.errors import (
     InvalidDocument,
@@ -30,6 +30,7 @@ from flashweb.media.decode import sniff
 from flashweb.media.document_words import about, called, heading
 from flashweb.media.fetch import FETCHES_AT_ONCE, Fetcher, fetch_timed
 from flashweb.media.geometry import ImageGeometry
+from flashweb.media.once import Once
 from flashweb.media.page_cache import PageCache
 from flashweb.media.settings import MediaSettings
 from flashweb.media.sources import read_inline
@@ -37,8 +38,6 @@ from flashweb.media.together import all_of
 from flashweb.media.uploaded import BytesOf, no_files
 from flashweb.pdf.workers import PdfFile, PdfWorkers
 from flashweb.types import Chat, DocumentPart, ImagePart, Part, PictureTimes, TextPart
-
-_T = TypeVar("_T")
 
 CheckSizes: TypeAlias = Callable[[Sequence[tuple[int, int]]], None]
 
@@ -87,14 +86,11 @@ class Documents:
             num_workers, page_seconds=settings.document_page_seconds, memory_bytes=settings.document_memory_bytes
         )
         self._cache = PageCache(settings.document_cache_bytes)
-        self._under_way: dict[Hashable, asyncio.Task[Any]] = {}
+        self._once = Once(self._cache)
 
     async def close(self) -> None:
         """End the processes. Idempotent."""
-        tasks = list(self._under_way.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._once.close()
         await self.workers.close()
 
     async def open(self, chat: Chat, check_sizes: CheckSizes | None = None, times: PictureTimes | None = None) -> Chat:
@@ -257,30 +253,6 @@ class Documents:
         for page, picture in zip(pdf.chosen, pictures, strict=True):
             parts += [TextPart(f"Page {page + 1}:\n"), picture, TextPart("\n")]
         return tuple(parts)
-
-    async def _once(self, key: Hashable, make: Callable[[], Awaitable[_T]]) -> _T:
-        """What is kept under the key, or made now, once for all who ask meanwhile; who leaves takes it from nobody."""
-        kept = self._cache.find(key)
-        if kept is not None:
-            found: _T = kept
-            return found
-        task = self._under_way.get(key)
-        if task is None:
-
-            async def make_and_keep() -> _T:
-                made = await make()
-                self._cache.keep(key, made, len(made) if isinstance(made, bytes) else 0)
-                return made
-
-            task = self._under_way[key] = asyncio.create_task(make_and_keep())
-            task.add_done_callback(lambda done: self._forget(key, done))
-        result: _T = await asyncio.shield(task)
-        return result
-
-    def _forget(self, key: Hashable, task: asyncio.Task[Any]) -> None:
-        del self._under_way[key]
-        if not task.cancelled():
-            task.exception()  # perhaps nobody waits for it any more
 
 
 def is_pdf(data: bytes) -> bool:

@@ -25,6 +25,8 @@ from flashweb.types import Grid
 _MEAN = (0.48145466, 0.4578275, 0.40821073)
 _STD = (0.26862954, 0.26130258, 0.27577711)
 
+_VIDEO_MAX_PIXELS = 28 * 28 * 2 * 64000  # GLM-4.6V's, of all frames of a clip
+
 _MAX_RESIZE_ASPECT_RATIO = 200  # of the reference; larger ratios never had a defined size
 
 
@@ -76,23 +78,31 @@ class ImageGeometry:
     @classmethod
     def load(cls, folder: Path) -> ImageGeometry:
         """Read `preprocessor_config.json` of a checkpoint folder; the family's defaults where it is silent."""
-        path = folder / "preprocessor_config.json"
+        return cls._read(folder / "preprocessor_config.json", cls())
+
+    @classmethod
+    def load_video(cls, folder: Path) -> ImageGeometry:
+        """The same of clips, from `video_preprocessor_config.json`."""
+        return cls._read(folder / "video_preprocessor_config.json", cls(max_pixels=_VIDEO_MAX_PIXELS))
+
+    @classmethod
+    def _read(cls, path: Path, family: ImageGeometry) -> ImageGeometry:
         if not path.is_file():
-            return cls()
+            return family
         try:
-            return cls.from_config(json.loads(path.read_text(encoding="utf-8")))
+            return cls.from_config(json.loads(path.read_text(encoding="utf-8")), family)
         except (OSError, ValueError, TypeError, AttributeError) as error:
             raise CheckpointError(f"{path} cannot be used: {error}; fetch the file again") from error
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> ImageGeometry:
-        size = config.get("size") or {}
+    def from_config(cls, config: Mapping[str, Any], family: ImageGeometry | None = None) -> ImageGeometry:
+        size, family = config.get("size") or {}, family or cls()
         geometry = cls(
             patch_size=int(config.get("patch_size", 14)),
             merge_size=int(config.get("merge_size", 2)),
             temporal_patch_size=int(config.get("temporal_patch_size", 2)),
-            min_pixels=int(size.get("shortest_edge", config.get("min_pixels", cls().min_pixels))),
-            max_pixels=int(size.get("longest_edge", config.get("max_pixels", cls().max_pixels))),
+            min_pixels=int(size.get("shortest_edge", config.get("min_pixels", family.min_pixels))),
+            max_pixels=int(size.get("longest_edge", config.get("max_pixels", family.max_pixels))),
             mean=_three_floats(config.get("image_mean"), _MEAN),
             std=_three_floats(config.get("image_std"), _STD),
         )
@@ -112,6 +122,11 @@ class ImageGeometry:
         area = max(self.min_pixels, max_pixels * self.temporal_patch_size)
         return self if max_pixels <= 0 or area >= self.max_pixels else replace(self, max_pixels=area)
 
+    def bounded_frames(self, max_pixels: int, num_frames: int) -> ImageGeometry:
+        """`bounded` for a clip: `max_pixels` of each of so many frames."""
+        area = max(self.min_pixels, max_pixels * num_frames)
+        return self if max_pixels <= 0 or area >= self.max_pixels else replace(self, max_pixels=area)
+
     @property
     def max_patches(self) -> int:
         """Of the largest still picture: its area counts once for each frame of a temporal patch."""
@@ -122,16 +137,18 @@ class ImageGeometry:
         """Side in pixels of the square that becomes one token."""
         return self.patch_size * self.merge_size
 
-    def target_size(self, height: int, width: int, max_image_size: int = 0) -> tuple[int, int]:
-        """(height, width) a picture of this size is resized to. Raises TooLarge over 200:1."""
+    def target_size(self, height: int, width: int, max_image_size: int = 0, num_frames: int = 0) -> tuple[int, int]:
+        """(height, width) a picture of this size is resized to, or each of so many frames. Raises TooLarge over
+        200:1."""
         assert height > 0 and width > 0, "zero-sided pictures are refused by the header check"
-        target = self._smart_resize(height, width)
+        target = self._smart_resize(height, width, num_frames)
         if max_image_size <= 0 or max(target) <= max_image_size:
             return target
         # The cap in whole tokens; the shorter side follows, rounded up so that 200:1 stays 200:1.
         longest = max(self.factor, max_image_size // self.factor * self.factor)
         across = max(height, width)
-        capped = self._smart_resize(-(-height * longest // across), -(-width * longest // across))
+        sides = -(-height * longest // across), -(-width * longest // across)
+        capped = self._smart_resize(*sides, num_frames)
         # A very long, thin picture cannot satisfy both the cap and `min_pixels`; the model's own minimum wins.
         return capped if max(capped) < max(target) else target
 
@@ -144,10 +161,10 @@ class ImageGeometry:
         """How many `<|image|>` tokens a picture of this size becomes."""
         return self.grid(height, width, max_image_size).num_tokens
 
-    def _smart_resize(self, height: int, width: int) -> tuple[int, int]:
+    def _smart_resize(self, height: int, width: int, num_frames: int) -> tuple[int, int]:
         try:
             return smart_resize(
-                self.temporal_patch_size,
+                num_frames or self.temporal_patch_size,
                 height,
                 width,
                 temporal_factor=self.temporal_patch_size,

@@ -23,6 +23,14 @@ def empty_patches(height: int, width: int, geometry: ImageGeometry) -> NDArray[n
     return np.empty((height // p * (width // p), 3 * p * p), dtype=np.uint8)
 
 
+def frame_patches(frame: NDArray[np.uint8], geometry: ImageGeometry) -> NDArray[np.uint8]:
+    """The rows of one frame of a clip, red, green and blue as uint8 [3, height, width], of a target size."""
+    _, height, width = frame.shape
+    patches = empty_patches(height, width, geometry)
+    place_planes(patches, list(frame), 0, width, geometry)
+    return patches
+
+
 def planes_of(image: Image.Image) -> list[NDArray[np.uint8]]:
     """Red, green and blue of an RGB or L picture, each uint8 [height, width]."""
     return [np.asarray(plane) for plane in (image.split() if image.mode == "RGB" else (image,) * 3)]
@@ -80,6 +88,15 @@ def place_planes(
             chosen = runs[..., skip::m]
             start = (first + skip) // m
             runs_out[:, start : start + chosen.shape[-1], :, column, channel] = chosen.transpose(0, 3, 1, 2)
+
+
+def clip_digest(file: bytes, frames: tuple[int, int], grid: Grid, geometry: ImageGeometry) -> bytes:
+    """32 bytes over a temporal patch of a clip, of whose file `file` is the digest: as `digest`."""
+    how = (
+        f"flashweb frames {PREPROCESSING_VERSION} {frames} grid {grid.h},{grid.w} "
+        f"patch {geometry.patch_size} merge {geometry.merge_size} mean {geometry.mean} std {geometry.std}"
+    ).encode()
+    return hashlib.sha256(hashlib.sha256(how).digest() + file).digest()
 
 
 def digest(

@@ -53,6 +53,26 @@ class MediaOptions(Protocol):
     def document_workers(self) -> int: ...
     @property
     def document_cache_memory(self) -> int: ...
+    @property
+    def max_videos(self) -> int: ...
+    @property
+    def max_video_size(self) -> int: ...
+    @property
+    def max_video_seconds(self) -> float: ...
+    @property
+    def max_video_frames(self) -> int: ...
+    @property
+    def max_video_pixels(self) -> int: ...
+    @property
+    def max_video_tokens(self) -> int: ...
+    @property
+    def video_timeout(self) -> float: ...
+    @property
+    def video_memory(self) -> int: ...
+    @property
+    def video_workers(self) -> int: ...
+    @property
+    def video_cache_memory(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +86,9 @@ class MediaSettings:
     cache_bytes: of prepared pictures kept for the next request with the same file, 0 = none. named_bytes: of files kept
     under their callers' names, 0 = none. max_document_pages: of all documents of one request; document_page_seconds and
     document_memory_bytes: what drawing one page may take; document_cache_bytes: of drawn pages kept.
+    max_videos: clips of one request; max_video_bytes, _seconds, _frames (in the file), _pixels (of a frame): of each;
+    max_video_tokens: of all; video_seconds and video_memory_bytes: what reading one may take;
+    video_cache_bytes: of clips kept, decoded and resized.
     """
 
     max_image_bytes: int = 10 * MiB
@@ -90,6 +113,16 @@ class MediaSettings:
     document_memory_bytes: int = 1024 * MiB
     num_document_workers: int = 0  # 0 = one for two cores, at most 4
     document_cache_bytes: int = 128 * MiB
+    max_videos: int = 4
+    max_video_bytes: int = 32 * MiB
+    max_video_seconds: float = 300.0
+    max_video_frames: int = 18_000
+    max_video_pixels: int = 9_000_000
+    max_video_tokens: int = 70_000
+    video_seconds: float = 30.0
+    video_memory_bytes: int = 1024 * MiB
+    num_video_workers: int = 0  # 0 = one for four cores, at most 2
+    video_cache_bytes: int = 128 * MiB
 
     @classmethod
     def from_options(cls, options: MediaOptions) -> MediaSettings:
@@ -116,4 +149,14 @@ class MediaSettings:
             document_memory_bytes=options.document_memory,
             num_document_workers=options.document_workers,
             document_cache_bytes=options.document_cache_memory,
+            max_videos=options.max_videos,
+            max_video_bytes=options.max_video_size,
+            max_video_seconds=options.max_video_seconds,
+            max_video_frames=options.max_video_frames,
+            max_video_pixels=options.max_video_pixels,
+            max_video_tokens=options.max_video_tokens,
+            video_seconds=options.video_timeout,
+            video_memory_bytes=options.video_memory,
+            num_video_workers=options.video_workers,
+            video_cache_bytes=options.video_cache_memory,
         )

@@ -192,7 +192,8 @@ class Glm4v:
 
     @torch.inference_mode()
     def encode_images(self, patches: Sequence[Tensor], grids: Sequence[Grid]) -> list[Tensor]:
-        """uint8 [grid.num_patches, 588] per picture -> [grid.num_tokens, hidden] per picture, in order."""
+        """uint8 [grid.num_patches, 588] per picture, 1176 columns for two frames of a clip -> [grid.num_tokens,
+        hidden] per picture, in order."""
         return self.vision.encode(patches, grids) if patches else []
 
     def encode_in_slices(self, patches: Tensor, grid: Grid, slices: int) -> Iterator[Tensor | None]:

@@ -161,7 +161,13 @@ class TowerGraphs:
         """`Glm4v.encode_images`; each picture's features are its own. Nothing waits for the device, but for recording:
         the second large picture of a size makes the step that it is in some 30 to 60 ms longer, once."""
         features: dict[int, Tensor] = {}
+        clips = [i for i, rows in enumerate(patches) if rows.shape[1] != self.tower.config.patch_values]
+        if clips:  # two frames at once: graphs read one
+            encoded = self.tower.encode([patches[i] for i in clips], [grids[i] for i in clips])
+            features.update(zip(clips, encoded, strict=True))
         for i, grid in enumerate(grids):
+            if i in features:
+                continue
             replay = self._large.replay_for(grid.num_patches) if grid.t == 1 else None
             if replay is not None:
                 self._bring(self.tower.parts([patches[i]], [grid]))

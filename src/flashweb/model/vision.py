@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
+from itertools import groupby
 
 import torch
 import torch.nn.functional as F
@@ -70,9 +71,10 @@ class VisionTower:
         self.device = device
         # These two stay fp32 in every dtype: pixel values reach 255 and the folded mean is subtracted again by
         # the bias, which in 8 bits of mantissa would cancel into noise.
-        self.patch_weight, self.patch_bias = _fold_pixels(
+        folded = _fold_pixels(
             weights.take("patch_embed.weight", torch.float32), weights.take("patch_embed.bias", torch.float32), pixels
         )
+        self.patch_weight, self.frames_weight, self.patch_bias = folded
         self.table = weights.take("position_embedding.weight", torch.float32)
         self.after_patches = RmsNorm(weights.take("post_conv_layernorm.weight"), config.rms_norm_eps)
         self.blocks = [VisionBlock(config, weights, f"blocks.{i}.") for i in range(config.depth)]
@@ -89,15 +91,19 @@ class VisionTower:
         self._lattice_bytes = 0
 
     def encode(self, patches: Sequence[Tensor], grids: Sequence[Grid]) -> list[Tensor]:
-        """Features of each picture: uint8 [grid.num_patches, 588] -> [grid.num_tokens, out_hidden_size]."""
+        """Features of each picture: uint8 [grid.num_patches, 588, or 1176 for two frames of a clip] ->
+        [grid.num_tokens, out_hidden_size]."""
         parts = self.parts(patches, grids)
-        pixels, positions, rotation = map(_joined, (parts.pixels, parts.positions, parts.rotations))
-        x = self.compute_frames(pixels, positions, rotation, parts.lengths)
+        positions, rotation = _joined(parts.positions), _joined(parts.rotations)
+        # Neighbours of one kind at once: stills, or the pairs of frames of a clip.
+        kinds = [_joined(list(alike)) for _, alike in groupby(parts.pixels, key=lambda rows: rows.shape[1])]
+        x = self._through(_joined([self._embedded(rows) for rows in kinds]), positions, rotation, parts.lengths)
         return list(torch.split(x, [grid.num_tokens for grid in grids]))
 
     def parts(self, patches: Sequence[Tensor], grids: Sequence[Grid]) -> Parts:
         for rows, grid in zip(patches, grids, strict=True):
-            assert rows.shape == (grid.num_patches, self.config.patch_values), (rows.shape, grid)
+            columns = self.config.patch_values
+            assert rows.shape in ((grid.num_patches, columns), (grid.num_patches, 2 * columns)), (rows.shape, grid)
         frames = [(grid.h, grid.w) for grid in grids for _ in range(grid.t)]
         lattices = [self._lattice(h, w) for h, w in frames]
         return Parts(
@@ -131,12 +137,22 @@ class VisionTower:
 
     def compute_frames(self, pixels: Tensor, positions: Tensor, rotation: Tensor, lengths: Sequence[int]) -> Tensor:
         """`compute` with torch's attention, for packed frames of so many patches each."""
+        return self._through(self._embedded(pixels), positions, rotation, lengths)
+
+    def _through(self, embedded: Tensor, positions: Tensor, rotation: Tensor, lengths: Sequence[int]) -> Tensor:
+        x = self.after_patches(embedded) + positions
+        attend = partial(_attend_frames, runs=_equal_runs(lengths))
         with _attention_backends(self.device):
-            return self.compute(pixels, positions, rotation, partial(_attend_frames, runs=_equal_runs(lengths)))
+            for block in self.blocks:
+                block.add_to_(x, rotation, attend)
+            return self._leave(x)
 
     def _enter(self, pixels: Tensor, positions: Tensor) -> Tensor:
-        x = F.linear(pixels.float(), self.patch_weight, self.patch_bias).to(self.dtype)
-        return self.after_patches(x) + positions
+        return self.after_patches(self._embedded(pixels)) + positions
+
+    def _embedded(self, pixels: Tensor) -> Tensor:
+        weight = self.patch_weight if pixels.shape[1] == self.config.patch_values else self.frames_weight
+        return F.linear(pixels.float(), weight, self.patch_bias).to(self.dtype)
 
     def _leave(self, x: Tensor) -> Tensor:
         return self.merger(self.downsample(self.after_blocks(x).view(x.shape[0] // 4, -1)))
@@ -198,17 +214,20 @@ class Merger:
         return self.down(gated_silu(self.gate_up(F.gelu(x))))
 
 
-def _fold_pixels(weight: Tensor, bias: Tensor, pixels: PixelStatistics) -> tuple[Tensor, Tensor]:
-    """The patch convolution [out, 3, 2, 14, 14] as a linear map over raw uint8 pixels of one frame.
+def _fold_pixels(weight: Tensor, bias: Tensor, pixels: PixelStatistics) -> tuple[Tensor, Tensor, Tensor]:
+    """The patch convolution [out, 3, 2, 14, 14] as linear maps over raw uint8 pixels: [out, 588] of one frame, [out,
+    1176] of two that follow each other, and the bias of both.
 
     Normalisation (u/255 - mean) / std is affine, and a still picture shows both time slices the same frame, so
     scale goes into the weight summed over time and the mean into the bias. Computed in fp64.
     """
     mean = torch.tensor(pixels.mean, dtype=torch.float64, device=weight.device)
     std = torch.tensor(pixels.std, dtype=torch.float64, device=weight.device)
-    summed = weight.double().sum(2).flatten(2)  # [out, 3, 196]
+    by_frame = weight.double().permute(0, 2, 1, 3, 4).flatten(3)  # [out, 2, 3, 196]
+    summed = by_frame.sum(1)
     folded_bias = bias.double() - (summed.sum(-1) * (mean / std)).sum(-1)
-    return (summed / (255.0 * std[:, None])).flatten(1).float(), folded_bias.float()
+    scale = 255.0 * std[:, None]
+    return (summed / scale).flatten(1).float(), (by_frame / scale).flatten(1).float(), folded_bias.float()
 
 
 def _merge_order(h: int, w: int, device: torch.device) -> tuple[Tensor, Tensor]:

@@ -3,12 +3,11 @@ on the standard streams. Imports neither the library that draws nor Pillow."""
 
 from __future__ import annotations
 
-import struct
 from typing import Literal, TypeAlias
 
 import msgspec
 
-LENGTH = struct.Struct("<I")
+from flashweb.bounded.limits import LENGTH
 
 
 class Open(msgspec.Struct, frozen=True, tag="open"):

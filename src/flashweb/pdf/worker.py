@@ -13,15 +13,13 @@ import ctypes
 import io
 import math
 import os
-import resource
 import sys
-from pathlib import Path
 from typing import BinaryIO
 
 from PIL import Image, ImageChops
 
+from flashweb.bounded.limits import bound_memory, bound_time, read_frame
 from flashweb.pdf.wire import (
-    LENGTH,
     Answer,
     Draw,
     Drawn,
@@ -137,26 +135,11 @@ class Worker:
             self._document = None
 
 
-def _bound_memory(num_bytes: int) -> None:
-    """Beyond what the process has taken so far."""
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    if sys.platform == "linux":
-        taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-        resource.setrlimit(resource.RLIMIT_AS, (taken + num_bytes, taken + num_bytes))
-
-
-def _bound_time(seconds: float) -> None:
-    """From now on; the kernel ends a process that goes on (whoever asked has its own clock, and may be gone)."""
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    most = math.ceil(used.ru_utime + used.ru_stime + seconds) + 1
-    resource.setrlimit(resource.RLIMIT_CPU, (most, resource.RLIM_INFINITY))
-
-
 def _read(source: BinaryIO) -> tuple[Question, bytes] | None:
-    start = source.read(LENGTH.size)
-    if len(start) < LENGTH.size:
+    body = read_frame(source)
+    if body is None:
         return None
-    question = decode_question.decode(source.read(LENGTH.unpack(start)[0]))
+    question = decode_question.decode(body)
     return question, source.read(question.num_bytes) if isinstance(question, Open) else b""
 
 
@@ -165,10 +148,10 @@ def main(memory_bytes: int, page_seconds: float) -> None:
     questions, answers = sys.stdin.buffer, sys.stdout.buffer
     answers.write(frame(Ready() if CAN_DRAW else Refused("missing")))
     answers.flush()
-    _bound_memory(memory_bytes)
+    bound_memory(memory_bytes)
     worker = Worker()
     while CAN_DRAW and (asked := _read(questions)) is not None:
-        _bound_time(page_seconds)
+        bound_time(page_seconds)
         answer, data = worker.answer(*asked)
         del asked  # as large as a document
         answers.write(frame(answer) + data)

@@ -10,16 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import sys
-from collections.abc import AsyncIterator, Iterator, Sequence
+from asyncio.subprocess import Process
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from pathlib import Path
 
-import flashweb
-from flashweb.errors import FlashwebError, InvalidDocument, NotReady, UnsupportedMediaType
+from flashweb.bounded.process import BoundedProcess, receive, receive_bytes, send
+from flashweb.errors import FlashwebError, InvalidDocument, UnsupportedMediaType
 from flashweb.pdf.wire import (
-    LENGTH,
     Answer,
     Draw,
     Drawn,
@@ -32,13 +30,6 @@ from flashweb.pdf.wire import (
     decode_answer,
     frame,
 )
-
-START_SECONDS = 60.0
-IDLE_SECONDS = 60.0  # then a process ends, and with it what it holds of its last document
-# What a process of ours needs to start; the keys and addresses of a server are nothing for a document's reader.
-_ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TMPDIR", "PYTHONHOME")
-
-_SOURCE = str(Path(flashweb.__file__).resolve().parents[1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,59 +98,28 @@ class PdfWorkers:
             self._idle.append(worker)
 
 
-class _Worker:
+class _Worker(BoundedProcess):
     """One process, started with the first question and again after it had to be ended."""
 
     def __init__(self, page_seconds: float, memory_bytes: int) -> None:
-        self.holds: bytes | None = None  # digest of the document that is open there
+        super().__init__("flashweb.pdf.worker", (str(memory_bytes), str(page_seconds)), _read_answer, "documents")
         self._num_pages = 0
         self._page_seconds = page_seconds
-        self._memory_bytes = memory_bytes
-        self._process: asyncio.subprocess.Process | None = None
-        self._resting: asyncio.Task[None] | None = None
-
-    @property
-    def process_id(self) -> int | None:
-        process = self._process
-        return None if process is None or process.returncode is not None else process.pid
 
     async def open(self, file: PdfFile) -> int:
         """The number of its pages."""
-        process = await self._started()
-        async with self._bounded():
+        process = await self.started()
+        async with self._in_time():
             await self._open(process, file)
         return self._num_pages
 
     async def ask(self, file: PdfFile, question: Measure | Draw) -> tuple[Answer, bytes]:
-        process = await self._started()
-        async with self._bounded():
+        process = await self.started()
+        async with self._in_time():
             await self._open(process, file)
             return await _exchange(process, question)
 
-    def rest(self) -> None:
-        """End the process if nobody needs it for a while."""
-
-        async def wait_and_end() -> None:
-            await asyncio.sleep(IDLE_SECONDS)
-            await self.end()
-
-        self._resting = asyncio.create_task(wait_and_end())
-
-    def wake(self) -> None:
-        if self._resting is not None:
-            self._resting.cancel()
-            self._resting = None
-
-    async def end(self) -> None:
-        process, self._process, self.holds = self._process, None, None
-        if process is not None:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
-            assert process.stdin is not None
-            process.stdin.close()
-
-    async def _open(self, process: asyncio.subprocess.Process, file: PdfFile) -> None:
+    async def _open(self, process: Process, file: PdfFile) -> None:
         if self.holds == file.digest:
             return
         self.holds = None
@@ -167,69 +127,26 @@ class _Worker:
         assert isinstance(answer, Opened)
         self._num_pages, self.holds = answer.num_pages, file.digest
 
-    @contextlib.asynccontextmanager
-    async def _bounded(self) -> AsyncIterator[None]:
-        """What the process does within, it does in its time; else it is ended, as it is when it cannot be spoken with
-        any more."""
-        try:
-            async with asyncio.timeout(self._page_seconds):
-                yield
-        except FlashwebError:
-            raise
-        except TimeoutError:
-            await self.end()
-            raise InvalidDocument(
-                f"takes more than {self._page_seconds:g} s to read or draw, the limit for a page; send that page as a "
-                "picture",
-                code="document_too_complex",
-            ) from None
-        except (asyncio.IncompleteReadError, ConnectionError):
-            await self.end()
-            raise _too_much() from None
-        except BaseException:  # cancelled: its answer would be taken for the next one's
-            await self.end()
-            raise
-
-    async def _started(self) -> asyncio.subprocess.Process:
-        if self._process is not None and self._process.returncode is None:
-            return self._process
-        await self.end()
-        process = self._process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "flashweb.pdf.worker", str(self._memory_bytes), str(self._page_seconds)),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            env={**{name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}, "PYTHONPATH": _SOURCE},
-            start_new_session=True,  # Ctrl-C is the server's business
+    def _in_time(self) -> AbstractAsyncContextManager[None]:
+        too_slow = InvalidDocument(
+            f"takes more than {self._page_seconds:g} s to read or draw, the limit for a page; send that page as a "
+            "picture",
+            code="document_too_complex",
         )
-        try:
-            async with asyncio.timeout(START_SECONDS):
-                await _read_answer(process)
-        except (TimeoutError, asyncio.IncompleteReadError):
-            await self.end()
-            raise NotReady("documents cannot be read at the moment; try again shortly") from None
-        except BaseException:
-            await self.end()
-            raise
-        return process
+        return self.bounded(self._page_seconds, too_slow, _too_much())
 
 
-async def _exchange(process: asyncio.subprocess.Process, question: Question, data: bytes = b"") -> tuple[Answer, bytes]:
-    assert process.stdin is not None
-    process.stdin.write(frame(question))
-    if data:
-        process.stdin.write(data)
-    await process.stdin.drain()
+async def _exchange(process: Process, question: Question, data: bytes = b"") -> tuple[Answer, bytes]:
+    await send(process, frame(question), data)
     return await _read_answer(process)
 
 
-async def _read_answer(process: asyncio.subprocess.Process) -> tuple[Answer, bytes]:
+async def _read_answer(process: Process) -> tuple[Answer, bytes]:
     """Raises the refusal that it may be."""
-    assert process.stdout is not None
-    (length,) = LENGTH.unpack(await process.stdout.readexactly(LENGTH.size))
-    answer = decode_answer.decode(await process.stdout.readexactly(length))
+    answer = decode_answer.decode(await receive(process))
     if isinstance(answer, Refused):
         raise _refusal(answer)
-    return answer, await process.stdout.readexactly(answer.num_bytes) if isinstance(answer, Drawn) else b""
+    return answer, await receive_bytes(process, answer.num_bytes) if isinstance(answer, Drawn) else b""
 
 
 def _refusal(answer: Refused) -> FlashwebError:

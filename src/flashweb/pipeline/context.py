@@ -53,6 +53,16 @@ def check_pages(tokens: Sequence[int], limit: int) -> None:
         )
 
 
+def check_clips(tokens: Sequence[int], limit: int) -> None:
+    """The same of clips, before any frame is decoded. `tokens`: of each clip."""
+    if limit and sum(tokens) >= limit:
+        raise _over(
+            limit,
+            f"The {len(tokens)} clips become {sum(tokens)}; send shorter ones, take fewer frames with max_frames or "
+            "smaller ones with max_pixels, or start the server with a larger --max-model-len.",
+        )
+
+
 def fit(prompt: Prompt, params: SamplingParams, limit: int) -> SamplingParams:
     """Bound the answer by what the context leaves."""
     if not limit:

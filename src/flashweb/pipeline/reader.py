@@ -48,7 +48,9 @@ class Reader:
         self._prompt = prompt
         self._patch_size = processor.geometry.patch_size
         self._running_usage = running_usage
-        self._answer: list[str] | None = [] if prompt.spans else None  # where boxes are looked for
+        # Of clips nobody can say in which frame a box lies: boxes and usage are told of still pictures.
+        self._stills = [span.image for span in prompt.spans if not span.of_clip]
+        self._answer: list[str] | None = [] if self._stills else None  # where boxes are looked for
         self._completion_tokens = 0
         self._reasoning_tokens = 0
         self._cached_tokens = 0
@@ -108,11 +110,10 @@ class Reader:
     def _boxes(self) -> tuple[Box, ...]:
         if self._answer is None:
             return ()
-        return find_boxes("".join(self._answer), [span.image.source_size for span in self._prompt.spans])
+        return find_boxes("".join(self._answer), [picture.source_size for picture in self._stills])
 
     def _images(self) -> tuple[ImageUse, ...]:
         side = self._patch_size
-        pictures = [span.image for span in self._prompt.spans]
         return tuple(
             ImageUse(
                 width=picture.grid.w * side,
@@ -121,7 +122,7 @@ class Reader:
                 source_height=picture.source_size[0],
                 tokens=picture.grid.num_tokens,
             )
-            for picture in pictures
+            for picture in self._stills
         )
 
     def usage(self, images: tuple[ImageUse, ...] = ()) -> Usage:

@@ -17,11 +17,11 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from flashweb.engine import Engine, EngineState
-from flashweb.media import BytesOf, Documents, MediaSettings
+from flashweb.media import BytesOf, Documents, MediaSettings, Videos
 from flashweb.observe.work import opening_of
 from flashweb.output import END_THINK
 from flashweb.pipeline.choices import Piece, Watch, merge, nth
-from flashweb.pipeline.context import check_pages, check_pictures, check_text, fit, text_chars
+from flashweb.pipeline.context import check_clips, check_pages, check_pictures, check_text, fit, text_chars
 from flashweb.pipeline.door import Door, Ticket, in_this_task
 from flashweb.pipeline.health import Health, health_of
 from flashweb.pipeline.life import Life
@@ -33,6 +33,7 @@ from flashweb.settings import Settings
 from flashweb.structured.trial import Trials
 from flashweb.types import (
     Chat,
+    Clip,
     Grid,
     ImagePart,
     PictureTimes,
@@ -82,7 +83,9 @@ class Pipeline:
         self.door = Door(engine, settings.server.limit_concurrency, self._health_of, self._refused)
         self._loader = loader
         self._trials = Trials(processor.folder, processor.eos_token_ids)
-        self.documents = Documents(MediaSettings.from_options(settings.media), processor.geometry)
+        media = MediaSettings.from_options(settings.media)
+        self.documents = Documents(media, processor.geometry)
+        self.videos = Videos(media, processor.video_geometry, processor.video_rule)
         self._life = Life(engine, settings.engine.lazy_load, self._answer_uncounted)
         self._results = self._build_results() if settings.results.result_cache else None
 
@@ -98,8 +101,8 @@ class Pipeline:
         )
 
     def read_files_by(self, bytes_of: BytesOf) -> None:
-        """Where uploaded files are kept: pictures and documents may be named by their ids from here on."""
-        self._loader.bytes_of = self.documents.bytes_of = bytes_of
+        """Where uploaded files are kept: pictures, documents and clips may be named by their ids from here on."""
+        self._loader.bytes_of = self.documents.bytes_of = self.videos.bytes_of = bytes_of
 
     # --- life -----------------------------------------------------------------------------------------------------
 
@@ -131,6 +134,7 @@ class Pipeline:
             await self._results.close()
         await self._trials.close()
         await self.documents.close()
+        await self.videos.close()
         self._loader.close()
 
     # --- what operators and callers ask ---------------------------------------------------------------------------
@@ -190,16 +194,17 @@ class Pipeline:
         return [*self.processor.prefix_ids, *ids] if prefix else ids
 
     async def prompt_ids(self, chat: Chat) -> list[int]:
-        """The tokens of a chat's prompt, nothing being answered: of its pictures only the headers are read, pages of
-        its documents are drawn. More than the context holds are counted too. Raises what `stream` does for messages and
-        pictures."""
+        """The tokens of a chat's prompt, nothing being answered: of its pictures and clips only the headers are read,
+        pages of its documents are drawn. More than the context holds are counted too. Raises what `stream` does for
+        messages and pictures."""
         check_text(text_chars(chat), self.engine.state.max_model_len)
         if chat.documents:
             chat = await self.documents.open(chat)
         grids = await self._loader.grids(chat.images) if chat.images else ()
+        clips = await self.videos.layouts(chat.videos) if chat.videos else ()
         if text_chars(chat) > LONG_TEXT_CHARS:
-            return await asyncio.to_thread(self.processor.token_ids, chat, grids)
-        return self.processor.token_ids(chat, grids)
+            return await asyncio.to_thread(self.processor.token_ids, chat, grids, clips)
+        return self.processor.token_ids(chat, grids, clips)
 
     # --- the door -------------------------------------------------------------------------------------------------
 
@@ -263,8 +268,8 @@ class Pipeline:
         limit = self.engine.state.max_model_len
         check_text(text_chars(chat), limit)
         params = await self._hold_to(chat, params)
-        chat, images = await self._load(chat, watch)
-        prompt = await self._build(chat, images)
+        chat, images, clips = await self._load(chat, watch)
+        prompt = await self._build(chat, images, clips)
         params = fit(prompt, params, limit or self.engine.state.max_model_len)
         if watch.work.background:
             params = replace(params, background=True)
@@ -300,11 +305,11 @@ class Pipeline:
         after = self.processor.tokenizer.control_id(END_THINK) if chat.enable_thinking else None
         return replace(params, structure=replace(structure, after_token=after))
 
-    async def _load(self, chat: Chat, watch: Watch) -> tuple[Chat, Sequence[PixelPatches]]:
-        """The pictures of a chat, and the chat with what its documents became."""
-        parts, documents = chat.images, chat.documents
-        if not parts and not documents:
-            return chat, ()
+    async def _load(self, chat: Chat, watch: Watch) -> tuple[Chat, Sequence[PixelPatches], Sequence[Clip]]:
+        """The pictures and clips of a chat, and the chat with what its documents became."""
+        parts, documents, videos = chat.images, chat.documents, chat.videos
+        if not parts and not documents and not videos:
+            return chat, (), ()
         log_settings = self.settings.log
         wants_hashes = watch.counted and log_settings.access_log and log_settings.log_image_hash
         times = watch.work.pictures = PictureTimes(hashes=[] if wants_hashes else None)
@@ -316,11 +321,12 @@ class Pipeline:
                 parts = chat.images
             check = partial(self._check_picture_sizes, parts)
             images = await self._loader.load(parts, check, times, background=watch.work.background)
+            clips = await self.videos.open(videos, self._check_clip_tokens, times) if videos else ()
         finally:
             if watch.counted:
                 self.metrics.pictures(times, images)
         watch.work.picture_sizes = tuple(image.source_size for image in images)
-        return chat, images
+        return chat, images, clips
 
     def _check_picture_sizes(self, parts: Sequence[ImagePart], sizes: Sequence[tuple[int, int]]) -> None:
         pairs = zip(parts, sizes, strict=True)
@@ -331,10 +337,13 @@ class Pipeline:
         """Of a request's documents, in the size the model sees, before any page is drawn."""
         check_pages([self._loader.num_image_tokens(size) for size in sizes], self.engine.state.max_model_len)
 
-    async def _build(self, chat: Chat, images: Sequence[PixelPatches]) -> Prompt:
+    def _check_clip_tokens(self, tokens: Sequence[int]) -> None:
+        check_clips(tokens, self.engine.state.max_model_len)
+
+    async def _build(self, chat: Chat, images: Sequence[PixelPatches], clips: Sequence[Clip]) -> Prompt:
         if text_chars(chat) > LONG_TEXT_CHARS:
-            return await asyncio.to_thread(self.processor.build, chat, images)
-        return self.processor.build(chat, images)
+            return await asyncio.to_thread(self.processor.build, chat, images, clips)
+        return self.processor.build(chat, images, clips)
 
     def _opening(self, chat: Chat) -> str:
         """What the log may show of the last question."""

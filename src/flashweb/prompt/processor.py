@@ -14,10 +14,11 @@ from typing import Any
 
 from flashweb.errors import CheckpointError, InvalidRequest
 from flashweb.media import ImageGeometry
+from flashweb.media.frame_sampling import rule_of, time_text
 from flashweb.prompt.positions import rope_positions
-from flashweb.prompt.template import IMAGE_TOKEN, ChatTemplate
+from flashweb.prompt.template import IMAGE_TOKEN, VIDEO_TOKEN, ChatTemplate
 from flashweb.prompt.tokenizer import Tokenizer
-from flashweb.types import Chat, Grid, ImageSpan, PixelPatches, Prompt
+from flashweb.types import Chat, Clip, ClipLayout, Grid, ImageSpan, PixelPatches, Prompt
 
 # Where no file names them: the family ends a turn where the next role would begin.
 _FAMILY_STOPS = ("<|endoftext|>", "<|user|>", "<|observation|>")
@@ -25,6 +26,8 @@ _FAMILY_STOPS = ("<|endoftext|>", "<|user|>", "<|observation|>")
 _PREFIX = ("[gMASK]", "<sop>")
 # What ends a thought; a call cannot stand in one.
 _END_OF_THOUGHT, _TOOL_CALL = "</think>", "<tool_call>"
+# What stands around each picture of a clip, as the template writes it around a still one.
+_AROUND = ("<|begin_of_image|>", "<|end_of_image|>")
 _THOUGHT_ENDS = (_END_OF_THOUGHT, _TOOL_CALL)
 
 
@@ -52,6 +55,15 @@ class GenerationDefaults:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _Placed:
+    """A prompt's token ids, and where the runs begin of every still picture and of every one of the clips'."""
+
+    ids: list[int]
+    images: list[int]
+    frames: list[int]
+
+
 class PromptProcessor:
     """Everything of a checkpoint folder that is not weights. Raises CheckpointError for missing or broken files."""
 
@@ -74,6 +86,9 @@ class PromptProcessor:
         self.prefix_ids = tuple(id for id in prefix if id is not None)
         self.template = ChatTemplate.load(folder, self.tokenizer.control_ids)
         self.geometry = ImageGeometry.load(folder)
+        self.video_geometry, self.video_rule = ImageGeometry.load_video(folder), rule_of(folder)
+        around = [self.tokenizer.control_id(name) for name in (*_AROUND, VIDEO_TOKEN)]
+        self._around = None if None in around else (around[0] or 0, around[1] or 0)  # None: it knows no clips
         self.eos_token_ids = self._eos_token_ids(generation, text_config)
         known = (self.tokenizer.control_id(name) for name in _THOUGHT_ENDS)
         self.thought_end_ids = tuple(id for id in known if id is not None)
@@ -84,50 +99,72 @@ class PromptProcessor:
         self.num_real_tokens = self.tokenizer.num_tokens
         self.max_position_embeddings = int(text_config.get("max_position_embeddings", 131072))
 
-    def build(self, chat: Chat, images: Sequence[PixelPatches]) -> Prompt:
-        """Render, tokenise, place the pictures, compute positions. `images` are the chat's, in order.
+    def build(self, chat: Chat, images: Sequence[PixelPatches], clips: Sequence[Clip] = ()) -> Prompt:
+        """Render, tokenise, place the pictures, compute positions. `images` and `clips` are the chat's, in order.
 
         Raises InvalidRequest when the template refuses the messages, CheckpointError when it loses a picture.
         """
-        token_ids, starts = self._placed(chat, [image.grid for image in images])
-        spans = tuple(ImageSpan(start, image) for start, image in zip(starts, images, strict=True))
-        positions, delta = rope_positions(len(token_ids), [(span.start, span.image.grid) for span in spans])
-        return Prompt(tuple(token_ids), positions, delta, spans)
+        placed = self._placed(chat, [image.grid for image in images], [clip.layout for clip in clips])
+        spans = [ImageSpan(start, image) for start, image in zip(placed.images, images, strict=True)]
+        frames = [picture for clip in clips for picture in clip.pictures]
+        spans += [ImageSpan(start, frame, of_clip=True) for start, frame in zip(placed.frames, frames, strict=True)]
+        spans.sort(key=lambda span: span.start)
+        positions, delta = rope_positions(len(placed.ids), [(span.start, span.image.grid) for span in spans])
+        return Prompt(tuple(placed.ids), positions, delta, tuple(spans))
 
-    def token_ids(self, chat: Chat, grids: Sequence[Grid]) -> list[int]:
+    def token_ids(self, chat: Chat, grids: Sequence[Grid], clips: Sequence[ClipLayout] = ()) -> list[int]:
         """The same prompt's tokens alone, of pictures of which only the patch grids are known. Raises what `build`
         does."""
-        return self._placed(chat, grids)[0]
+        return self._placed(chat, grids, clips).ids
 
-    def _placed(self, chat: Chat, grids: Sequence[Grid]) -> tuple[list[int], list[int]]:
-        """(token ids, where each picture's run of them begins)."""
+    def _placed(self, chat: Chat, grids: Sequence[Grid], clips: Sequence[ClipLayout]) -> _Placed:
+        placed = _Placed([], [], [])
         if chat.token_ids is not None:
-            assert not chat.messages and not grids, "a prompt as tokens stands for itself"
-            return list(chat.token_ids), []
+            assert not chat.messages and not grids and not clips, "a prompt as tokens stands for itself"
+            placed.ids.extend(chat.token_ids)
+            return placed
         if chat.tools and self.tokenizer.control_id(_TOOL_CALL) is None:
             raise InvalidRequest(
                 "this model does not know tools (its tokenizer has no <tool_call>); leave tools out.", param="tools"
             )
         assert len(grids) == len(chat.images), "one prepared picture per picture of the chat"
-        token_ids: list[int] = []
-        starts: list[int] = []
-        num_placeholders = 0
+        assert len(clips) == len(chat.videos), "one prepared clip per clip of the chat"
+        token_ids = placed.ids
+        wanted = {IMAGE_TOKEN: len(grids), VIDEO_TOKEN: len(clips)}
+        found = dict.fromkeys(wanted, 0)
         for text, is_control in self.template.render(chat):
             if not is_control:
                 token_ids += self.tokenizer.encode(text)
-            elif text != IMAGE_TOKEN:
+            elif text not in wanted:
                 token_ids.append(self.tokenizer.control_ids[text])
             else:
-                if num_placeholders < len(grids):
-                    starts.append(len(token_ids))
-                    token_ids += [self.image_token_id] * grids[num_placeholders].num_tokens
-                num_placeholders += 1
-        if num_placeholders != len(grids):
+                index = found[text]
+                found[text] += 1
+                if index >= wanted[text]:
+                    continue
+                if text == VIDEO_TOKEN:
+                    self._place_clip(placed, clips[index])
+                else:
+                    placed.images.append(len(token_ids))
+                    token_ids += [self.image_token_id] * grids[index].num_tokens
+        if found != wanted:
             raise CheckpointError(
-                f"the chat template places {num_placeholders} pictures where the chat has {len(grids)}; "
-                "it does not fit this model family"
+                f"the chat template places {found[IMAGE_TOKEN]} pictures where the chat has {len(grids)}, and "
+                f"{found[VIDEO_TOKEN]} clips where it has {len(clips)}; it does not fit this model family"
             )
-        return token_ids, starts
+        return placed
+
+    def _place_clip(self, placed: _Placed, clip: ClipLayout) -> None:
+        """Each of its pictures as a still one would stand, and the second it is from (transformers
+        `Glm46VProcessor.replace_video_token`). Raises InvalidRequest for a model that knows no clips."""
+        if self._around is None:
+            raise InvalidRequest("this model does not know video; send frames of it as pictures.", param="messages")
+        begin, end = self._around
+        for seconds in clip.seconds:
+            placed.ids.append(begin)
+            placed.frames.append(len(placed.ids))
+            placed.ids.extend([self.image_token_id] * clip.grid.num_tokens)
+            placed.ids.extend((end, *self.tokenizer.encode(time_text(seconds, self.video_rule))))
 
     def num_image_tokens_from_header(self, size: tuple[int, int], max_image_size: int = 0) -> int:
         """Tokens a picture of (height, width) becomes: known from its header, so admission can refuse undecoded."""

@@ -23,9 +23,9 @@ import jinja2.ext
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from flashweb.errors import CheckpointError, InvalidRequest
-from flashweb.types import Chat, DocumentPart, ImagePart, Message, TextPart
+from flashweb.types import Chat, DocumentPart, ImagePart, Message, Part, TextPart, VideoPart
 
-IMAGE_TOKEN = "<|image|>"
+IMAGE_TOKEN, VIDEO_TOKEN = "<|image|>", "<|video|>"
 
 # Written for this project after the format's description; used when a checkpoint brings no template.
 DEFAULT_TEMPLATE = Path(__file__).with_name("glm4v.jinja")
@@ -108,13 +108,9 @@ class ChatTemplate:
     def _content(self, message: Message) -> str | list[dict[str, str]]:
         """A string when the message is only text (also when empty: None would render as "None"), else parts."""
         assert not any(isinstance(part, DocumentPart) for part in message.parts), "documents are opened before"
-        if not any(isinstance(part, ImagePart) for part in message.parts):
+        if not any(isinstance(part, ImagePart | VideoPart) for part in message.parts):
             return message.text
-        # Templates know `image`; OpenAI's `image_url` would be dropped without a word.
-        return [
-            {"type": "text", "text": part.text} if isinstance(part, TextPart) else {"type": "image"}
-            for part in message.parts
-        ]
+        return [_rendered(part) for part in message.parts]
 
     def _tool_call(self, call: Mapping[str, Any]) -> dict[str, Any]:
         name, arguments = call["name"], call["arguments"]
@@ -134,6 +130,13 @@ class ChatTemplate:
             return [self._marked(item) for item in value]
         assert value is None or isinstance(value, (bool, int, float)), f"{type(value)} is no JSON value"
         return value
+
+
+def _rendered(part: Part) -> dict[str, str]:
+    """Templates know `image` and `video`; OpenAI's `image_url` would be dropped without a word."""
+    if isinstance(part, TextPart):
+        return {"type": "text", "text": part.text}
+    return {"type": "video" if isinstance(part, VideoPart) else "image"}
 
 
 def _cut_off(text: str) -> str:

@@ -170,9 +170,7 @@ class Responses:
         _note_usage(log_fields, turn.body)
         return turn.body
 
-    async def _events(
-        self, turn: Turn, log_fields: dict[str, Any], last: _LastWords
-    ) -> AsyncGenerator[bytes, None]:
+    async def _events(self, turn: Turn, log_fields: dict[str, Any], last: _LastWords) -> AsyncGenerator[bytes, None]:
         async with aclosing(self.turns.events(turn)) as batches:
             async for events in batches:
                 if events:
@@ -307,9 +305,7 @@ def responses_router(responses: Responses) -> APIRouter:
         request: Request,
         response_id: _ResponseId,
         include: _Include = None,
-        stream: Annotated[
-            bool, Query(description="a background response's events instead", examples=[True])
-        ] = False,
+        stream: Annotated[bool, Query(description="a background response's events instead", examples=[True])] = False,
         starting_after: Annotated[
             int,
             Query(
