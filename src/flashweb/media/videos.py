@@ -29,8 +29,7 @@ from flashweb.media.patches import clip_digest, frame_patches
 from flashweb.media.settings import MediaSettings
 from flashweb.media.sources import read_inline
 from flashweb.media.together import all_of
-from flashweb.media.uploaded import no_files
-from flashweb.media.uploaded import BytesOf
+from flashweb.media.uploaded import BytesOf, no_files
 from flashweb.media.video_words import about
 from flashweb.types import Clip, ClipLayout, Grid, ImagePart, PictureTimes, PixelPatches, VideoPart
 from flashweb.video.workers import ClipFile, ClipLimits, ClipWorkers
