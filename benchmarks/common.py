@@ -24,6 +24,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
+LINE = 160  # characters of a result's lines
 NANO = ROOT / "src" / "flashweb" / "models" / "flashweb-nano"
 
 
@@ -53,9 +54,23 @@ def _commit() -> str:
     return done.stdout.strip() or "unknown"
 
 
+def as_text(value: Any, depth: int = 0) -> str:
+    """JSON to be read and compared: what fits into a line stands in one. Ends without a line break."""
+    line = json.dumps(value, ensure_ascii=False)
+    if len(line) + depth <= LINE or not value or not isinstance(value, dict | list):
+        return line
+    left = " " * (depth + 1)
+    if isinstance(value, list):
+        parts, (first, last) = [as_text(one, depth + 1) for one in value], "[]"
+    else:
+        parts = [f"{json.dumps(key, ensure_ascii=False)}: {as_text(one, depth + 1)}" for key, one in value.items()]
+        first, last = "{}"
+    return f"{first}\n{left}" + f",\n{left}".join(parts) + f"\n{' ' * depth}{last}"
+
+
 def write_result(name: str, result: Mapping[str, Any]) -> None:
     """Print the result and keep it as `benchmarks/results/NAME.json`."""
-    text = json.dumps(result, indent=1, ensure_ascii=False)
+    text = as_text(result)
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{name}.json").write_text(text + "\n", encoding="utf-8")
     print(text)

@@ -39,7 +39,7 @@ from pathlib import Path
 from typing import Any
 
 import gpu_report
-from common import RESULTS, ROOT, flashweb_command, free_port, machine, running
+from common import RESULTS, ROOT, as_text, flashweb_command, free_port, machine, running
 from gpu_model import write_model
 from gpu_rows import GOALS, PROMPT, Point, rows
 
@@ -82,8 +82,7 @@ class Session:
         return time.monotonic() + seconds < self.deadline
 
     def save(self) -> None:
-        text = json.dumps(self.results, indent=1, ensure_ascii=False)
-        self.path.write_text(text + "\n", encoding="utf-8")
+        self.path.write_text(as_text(self.results) + "\n", encoding="utf-8")
 
 
 # --- what to run ------------------------------------------------------------------------------------------------------

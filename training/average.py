@@ -1,4 +1,4 @@
-"""Average the weights of two checkpoints of the same shape, with their reading heads.
+"""Average the weights of two checkpoints of the same shape, with their reading heads where both have one.
 
     python -m training.average FIRST SECOND --share 0.9 --out FOLDER     # 0.1 x FIRST + 0.9 x SECOND
 
@@ -15,7 +15,7 @@ from pathlib import Path
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from training.export import READING_FILE, reading_file
+from training.export import READING_FILE
 
 
 def average(first: dict[str, Tensor], second: dict[str, Tensor], share: float) -> dict[str, Tensor]:
@@ -36,11 +36,12 @@ def main() -> None:
     weights = average(
         load_file(args.first / "model.safetensors"), load_file(args.second / "model.safetensors"), args.share
     )
-    reading = average(load_file(reading_file(args.first)), load_file(reading_file(args.second)), args.share)
     if args.out.resolve() != args.first.resolve():
         shutil.copytree(args.first, args.out, dirs_exist_ok=True)
     save_file(weights, args.out / "model.safetensors", metadata={"format": "pt"})
-    save_file(reading, args.out / READING_FILE)
+    heads = [folder / READING_FILE for folder in (args.first, args.second)]
+    if all(head.exists() for head in heads):
+        save_file(average(*map(load_file, heads), args.share), args.out / READING_FILE)
 
 
 if __name__ == "__main__":

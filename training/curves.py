@@ -98,7 +98,7 @@ def main() -> None:
         parser.error("give a log with --out, or --draw with --svg")
     if args.log:
         kept = summary(args.log, args.device, args.note)
-        source.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n", "utf-8")
+        source.write_text(json.dumps(kept, ensure_ascii=False) + "\n", "utf-8")
     if args.svg:
         args.svg.write_text(svg(json.loads(source.read_text("utf-8"))), "utf-8")
 

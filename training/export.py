@@ -25,7 +25,6 @@ MEAN = [0.48145466, 0.4578275, 0.40821073]
 # weights is kept with the results (its matrices in e4m3: a run mends that at once), so that a later run
 # can go on from both.
 READING_FILE = "reading-head.safetensors"
-SHIPPED_READING = Path(__file__).parent / "results" / READING_FILE
 STD = [0.26862954, 0.26130258, 0.27577711]
 
 
@@ -79,16 +78,11 @@ def write_weights(folder: Path, state: dict[str, Tensor], shape: Shape, dtype: t
     return path
 
 
-def reading_file(folder: Path) -> Path:
-    """Where the reading head of a checkpoint lies, if there is one."""
-    shipped = folder.name == "flashweb-nano" and not (folder / READING_FILE).exists()
-    return SHIPPED_READING if shipped else folder / READING_FILE
-
-
 def load_weights(network: Network, folder: Path) -> None:
-    """Start `network` from a checkpoint folder, with the reading head that training left beside it if there is one."""
+    """Start `network` from a checkpoint folder, with the reading head that training left beside it. The shipped folder
+    has none: the head learns anew, which takes it some hundred steps."""
     state = from_checkpoint(load_file(folder / "model.safetensors"), network.shape)
-    reading = reading_file(folder)
+    reading = folder / READING_FILE
     if reading.exists():
         state.update(load_file(reading))
         places, known = network.reading.places.detach().clone(), state["reading.places"]
