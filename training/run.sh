@@ -13,10 +13,11 @@ export FLASHWEB_TRAINING_FONTS="${FLASHWEB_TRAINING_FONTS:-$PWD/.scratch/fonts}"
 [ -e "$FLASHWEB_TRAINING_FONTS/fonts.json" ] || "$PYTHON" -m training.fonts "$FLASHWEB_TRAINING_FONTS"
 OUT="${OUT:-.scratch/run}"
 GPUS="$("$PYTHON" -c 'import torch; print(torch.cuda.device_count())')"  # heeds CUDA_VISIBLE_DEVICES
+CORES="$("$PYTHON" -c 'import os; print(len(os.sched_getaffinity(0)))')"  # nproc obeys OMP_NUM_THREADS, which is 1 here at times
 LAUNCH=""
 [ "$GPUS" -gt 1 ] && LAUNCH="torch.distributed.run --standalone --nproc-per-node $GPUS -m"
 # shellcheck disable=SC2086  # words, not one word
-"$PYTHON" -m $LAUNCH training.train --minutes "$MINUTES" --atlas "$(nproc)" --out "$OUT" "$@"
+"$PYTHON" -m $LAUNCH training.train --minutes "$MINUTES" --atlas "$CORES" --out "$OUT" "$@"
 "$PYTHON" -m training.export --weights "$OUT/last.pt" --out src/flashweb/models/flashweb-nano
 # shellcheck disable=SC2086
 "$PYTHON" -m training.verify --model src/flashweb/models/flashweb-nano --out training/results/verify.json ${VERIFY:-}

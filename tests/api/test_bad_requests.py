@@ -55,10 +55,15 @@ BAD: dict[str, tuple[Any, str | None, str]] = {
     "an unknown role": ({"messages": [{"role": "boss", "content": "a"}]}, "messages[0].role", "'boss'"),
     "content null": ({"messages": [{"role": "user", "content": None}]}, "messages[0].content", "missing"),
     "content number": ({"messages": [{"role": "user", "content": 5}]}, "messages[0].content", "got 5"),
-    "a video part": (
+    "a sound part": (
+        {"messages": [{"role": "user", "content": [{"type": "input_audio", "input_audio": {"data": "x"}}]}]},
+        "messages[0].content[0]",
+        "'input_audio' is not offered",
+    ),
+    "a clip that is none": (
         {"messages": [{"role": "user", "content": [{"type": "video_url", "video_url": {"url": "x"}}]}]},
         "messages[0].content[0]",
-        "'video_url' is not offered",
+        "the clip 'x' is neither a URL nor valid base64",
     ),
     "a part without text": (
         {"messages": [{"role": "user", "content": {"type": "text"}}]},

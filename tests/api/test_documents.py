@@ -188,7 +188,7 @@ async def test_documents_belong_where_pictures_do() -> None:
         for role in ("system", "assistant"):
             turns = [{"role": role, "content": [file()]}, {"role": "user", "content": "hi"}]
             answer = await house.post({"messages": turns})
-            assert answer.status_code == 400 and "documents belong into user messages" in answer.text
+            assert answer.status_code == 400 and "documents and clips belong into user messages" in answer.text
 
 
 async def test_what_is_wrong_with_a_document_is_told_alike_whole_and_streamed() -> None:
