@@ -1,4 +1,4 @@
-"""Conversations beyond single questions: turns, two pictures, photographs, the sources' prompts, tools, JSON, rules.
+"""Conversations beyond single questions: turns, two pictures, clips, photographs, the sources' prompts, tools, JSON, rules.
 
 `Conversations.group` gives the trainer pages with one conversation per pass, as `drawer.Drawer.group` does; a `Talk`
 is one conversation without its distortion, which the held-out sets use too. Which kind comes how often: `SHARES`.
@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from training import facts, pairs, photos, refusals, rules, structured, thoughts, tools, turns
+from training import clips, facts, pairs, photos, refusals, rules, structured, thoughts, tools, turns
 from training.batches import Budget, Use
-from training.encoding import Turn
+from training.clip_frames import Board
+from training.encoding import Clip, Turn
 from training.looks import jpeg, random_look
 from training.page import QA, TOKEN, Page
 from training.recipe import Wish, compose
@@ -24,7 +25,7 @@ from training.recipe import Wish, compose
 # Of all groups of the hardest difficulty; half of it where half of the ramp is done, nothing before.
 SHARES = {
     "turns": 0.045, "pair": 0.07, "photo": 0.035, "prompt": 0.025, "small": 0.005, "tool": 0.026, "json": 0.045,
-    "rule": 0.022,
+    "rule": 0.022, "clip": 0.04,
 }  # fmt: skip
 FIRST, FULL = 0.4, 0.6  # difficulty at which conversations begin, and from which their share is whole
 THINKING = 0.07  # of the conversations of this module
@@ -141,8 +142,19 @@ def about_pair(r: Random, pages: Sequence[Page], same: bool, heldout: bool, lang
     return Talk(made, asked, kind="pair", plans=[a, b])
 
 
+def about_clip(r: Random, board: Board, heldout: bool, language: str = "") -> Talk:
+    """A conversation about a clip; its last turn has its thought already."""
+    language = language or (board.language if r.random() < 0.75 else r.choice(("zh", "en")))
+    showing = clips.Showing(r, board, language, heldout)
+    made, asked = clips.converse(showing)
+    made[-1].thought = clips.thought(showing, thoughts.MAX_THOUGHT)
+    return Talk(made, asked, kind="clip")
+
+
 def think(talk: Talk) -> None:
     """Give the last turn its thought."""
+    if talk.kind == "clip":
+        return
     last, qa = talk.turns[-1], talk.asked[-1]
     if last.calls:
         zh, name = qa.language == "zh", last.calls[0].name
@@ -187,6 +199,15 @@ def add_picture(r: Random, page: Page, split: str) -> None:
             return
 
 
+@dataclass(slots=True)
+class _Drawn:
+    """Pages that are talked about together. `same`: one page twice; `board`: of those that are one clip."""
+
+    pages: list[Page]
+    same: bool = False
+    board: Board | None = None
+
+
 class Conversations:
     """Draws groups for the trainer. One per `drawer.Drawer`, whose random state it uses."""
 
@@ -204,8 +225,8 @@ class Conversations:
         drawn = self._draw(kind, difficulty)
         if drawn is None:
             return None
-        pages, same = drawn
-        talks = [self._talk(kind, pages, same) for _ in range(self.budget.passes)]
+        pages = drawn.pages
+        talks = [self._talk(kind, drawn) for _ in range(self.budget.passes)]
         made = [talk for talk in talks if talk is not None]
         if not made:
             return None
@@ -214,8 +235,8 @@ class Conversations:
     def talk(self, kind: str) -> tuple[list[Page], Talk] | None:
         """Pages with one conversation of a kind of `SHARES`; None where nothing fits them."""
         drawn = self._draw(kind, 1.0)
-        talk = None if drawn is None else self._talk(kind, *drawn)
-        return None if drawn is None or talk is None else (drawn[0], talk)
+        talk = None if drawn is None else self._talk(kind, drawn)
+        return None if drawn is None or talk is None else (drawn.pages, talk)
 
     def _sides(self, area: int, low: int = 5) -> tuple[int, int]:
         """Width and height of a page in tokens."""
@@ -241,34 +262,37 @@ class Conversations:
             page.image = jpeg(page.image, self.r.randint(35, 90))
         return page
 
-    def _draw(self, kind: str, difficulty: float) -> tuple[list[Page], bool] | None:
+    def _draw(self, kind: str, difficulty: float) -> _Drawn | None:
         r = self.r
+        if kind == "clip":
+            clip = clips.draw(r, self.budget, self.split)
+            return None if clip is None else _Drawn(clip[1], board=clip[0])
         if kind == "pair":
             return self._draw_pair(difficulty)
         if kind == "photo":
             w, h = self._sides(260 if r.random() < 0.8 else 400, 4)
-            return [photo_page(r, w * TOKEN, h * TOKEN, self.split)], False
+            return _Drawn([photo_page(r, w * TOKEN, h * TOKEN, self.split)])
         if kind == "small":
             for _ in range(8):
                 w, h = (r.randint(5, min(11, self.budget.max_side)) for _ in range(2))
                 page = small_page(r, w * TOKEN, h * TOKEN, Wish(self.split, difficulty, 1, unreadable=False))
                 if page is not None:
-                    return [page], False
+                    return _Drawn([page])
             return None
         for _ in range(3):
             page = self._page(kind, difficulty, 300 if r.random() < 0.85 else 400)
             if kind != "prompt" or page.plan.fields or r.random() < 0.5:  # labels with something to ask are rare
                 break
-        return [page], False
+        return _Drawn([page])
 
-    def _draw_pair(self, difficulty: float) -> tuple[list[Page], bool]:
+    def _draw_pair(self, difficulty: float) -> _Drawn:
         r = self.r
         kind = r.random()
         first = self._page("pair", difficulty, 230, 4)
         if kind < 0.11:  # the same page twice, the second in another size of file
             again = Page(first.image.copy(), list(first.glyphs), first.qa, first.fixed_geometry, first.fixed_colours,
                          first.kind, first.decorations, first.plan, first.keep)  # fmt: skip
-            return [first, again], True
+            return _Drawn([first, again], same=True)
         if kind < 0.22:
             w, h = self._sides(200, 4)
             pages = [first, photo_page(r, w * TOKEN, h * TOKEN, self.split)]
@@ -283,13 +307,15 @@ class Conversations:
         else:
             pages = [first, self._page("pair", difficulty, 230, 4)]
         r.shuffle(pages)
-        return pages, False
+        return _Drawn(pages)
 
-    def _talk(self, kind: str, pages: list[Page], same: bool) -> Talk | None:
-        r = self.r
+    def _talk(self, kind: str, drawn: _Drawn) -> Talk | None:
+        r, pages = self.r, drawn.pages
         for _ in range(3):
-            if kind == "pair":
-                talk: Talk | None = about_pair(r, pages, same, self.heldout)
+            if drawn.board is not None:
+                talk: Talk | None = about_clip(r, drawn.board, self.heldout)
+            elif kind == "pair":
+                talk = about_pair(r, pages, drawn.same, self.heldout)
             elif kind == "photo":
                 talk = about_photo(r, self.heldout)
             elif kind == "small":
@@ -306,17 +332,24 @@ class Conversations:
         thinking = r.random() < THINKING
         if thinking:
             think(talk)
-        looks = [random_look(r, page, strength, talk.asked) for page in pages]
+        if talk.kind == "clip":
+            looks = clips.looks(r, pages, strength, talk.asked)
+        else:
+            looks = [random_look(r, page, strength, talk.asked) for page in pages]
         system = talk.system or (r.choice(SYSTEMS) if r.random() < 0.05 else "")
         return Use(talk.turns, looks, system, thinking, 1.0, talk.tools)
 
 
 def chat_messages(talk: Talk) -> list[dict[str, Any]]:
-    """The conversation as chat messages with `{"type": "image"}` parts, up to what the model is to say last."""
+    """The conversation as chat messages with `{"type": "image"}` and `{"type": "video"}` parts, up to what the model is
+    to say last."""
     messages: list[dict[str, Any]] = [{"role": "system", "content": talk.system}] if talk.system else []
     for turn in talk.turns:
         parts = [
-            {"type": "text", "text": part} if isinstance(part, str) else {"type": "image"} for part in turn.content
+            {"type": "text", "text": part}
+            if isinstance(part, str)
+            else {"type": "video" if isinstance(part, Clip) else "image"}
+            for part in turn.content
         ]
         messages.append({"role": "user", "content": parts if len(parts) > 1 or not turn.question else turn.question})
         if turn.calls:

@@ -83,12 +83,25 @@ class Call:
     arguments: Mapping[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """Pictures of the conversation that are one clip, and the second of the clip that each is from, rising from 0."""
+
+    pictures: tuple[int, ...]
+    seconds: tuple[float, ...]
+
+
+def second_text(seconds: float) -> str:
+    """What stands behind each picture of a clip in the prompt (GLM-4.6V's rule; `flashweb.media.frame_sampling`)."""
+    return f"{seconds:.1f} seconds"
+
+
 @dataclass(slots=True)
 class Turn:
     """One exchange; `pictures` are indices into the conversation's pictures, shown before or after the question.
 
     `given` are parts of the answer (from, to) that are not learnt, because a grammar writes them.
-    With `parts` the user's content is these texts and pictures in order instead. `calls` are made before the answer;
+    With `parts` the user's content is these texts, pictures and clips in order instead. `calls` are made before the answer;
     without `results` the exchange ends with them. `thought` is written only where thinking is on and in the last turn.
     """
 
@@ -96,15 +109,15 @@ class Turn:
     answer: str
     pictures: tuple[int, ...] = ()
     pictures_first: bool = True
-    parts: tuple[str | int, ...] = ()
+    parts: tuple[str | int | Clip, ...] = ()
     thought: str = ""
     calls: tuple[Call, ...] = ()
     results: tuple[str, ...] = ()
     given: tuple[tuple[int, int], ...] = ()
 
     @property
-    def content(self) -> tuple[str | int, ...]:
-        """The user's texts and pictures in order."""
+    def content(self) -> tuple[str | int | Clip, ...]:
+        """The user's texts, pictures and clips in order."""
         if self.parts:
             return self.parts
         return (*self.pictures, self.question) if self.pictures_first else (self.question, *self.pictures)
@@ -175,11 +188,14 @@ def encode_conversation(
         for part in turn.content:
             if isinstance(part, str):
                 ids += encoder.encode(part)
+            elif isinstance(part, Clip):
+                ids.append(s["<|begin_of_video|>"])
+                for picture, seconds in zip(part.pictures, part.seconds, strict=True):
+                    _show(encoder, ids, pictures, picture, tokens_of)
+                    ids += encoder.encode(second_text(seconds))
+                ids.append(s["<|end_of_video|>"])
             else:
-                ids.append(s["<|begin_of_image|>"])
-                pictures.append((len(ids), part))
-                ids += [s["<|image|>"]] * tokens_of[part]
-                ids.append(s["<|end_of_image|>"])
+                _show(encoder, ids, pictures, part, tokens_of)
         if not thinking:
             ids.append(s["/nothink"])
         thought = turn.thought if thinking and turn is turns[-1] else None
@@ -195,6 +211,17 @@ def encode_conversation(
         _reply(encoder, ids, learnt, turn.answer, "<|user|>", thought, turn.given)
         weights += [answer_weight(len(learnt) - begin)] * (len(learnt) - begin)
     return Row(ids, learnt, weights, pictures)
+
+
+def _show(
+    encoder: Encoder, ids: list[int], pictures: list[tuple[int, int]], picture: int, tokens_of: Sequence[int]
+) -> None:
+    """A picture's tokens between the two that stand around it."""
+    s = encoder.special
+    ids.append(s["<|begin_of_image|>"])
+    pictures.append((len(ids), picture))
+    ids += [s["<|image|>"]] * tokens_of[picture]
+    ids.append(s["<|end_of_image|>"])
 
 
 def _reply(

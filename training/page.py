@@ -17,7 +17,7 @@ import numpy.typing as npt
 TASKS: tuple[str, ...] = (
     "amounts", "read", "audit", "field", "total", "yesno", "count", "shapes", "colour", "box", "describe", "refuse",
     "chat", "position", "two", "prompt", "json", "rule", "tool",
-    "marking", "contract", "inspection",
+    "marking", "contract", "inspection", "clip",
 )  # fmt: skip
 TOKEN = 28  # pixels of a visual token's side (four patches of 14 x 14, merged)
 Outline: TypeAlias = tuple[tuple[float, float], ...]  # points around something, in fractions of the page's sides
