@@ -170,7 +170,7 @@ def random_clip(r: Random, width: int, height: int, pictures: int, split: str) -
     if kind < 0.18:
         pages = _leaf(make, board, width, height, split)
     else:
-        stage = _Stage(r, width, height, language, split)
+        stage = Stage(r, width, height, language, split)
         amounts = 0.0 if r.random() < 0.12 else 0.62
         if kind < 0.62:
             _appear(make, board, stage, amounts)
@@ -184,7 +184,7 @@ def random_clip(r: Random, width: int, height: int, pictures: int, split: str) -
     return board, pages
 
 
-def _appear(make: _Maker, board: Board, stage: _Stage, amounts: float) -> None:
+def _appear(make: _Maker, board: Board, stage: Stage, amounts: float) -> None:
     """One ground with one or two things, each there for a while, perhaps beside a text that is always there."""
     r, n = make.r, board.num_pictures
     things = [make.any(stage.paper_colour, amounts) for _ in range(r.choice((1, 1, 1, 2, 2)))]
@@ -193,9 +193,11 @@ def _appear(make: _Maker, board: Board, stage: _Stage, amounts: float) -> None:
         if thing.last - thing.first == n - 1 and r.random() < 0.8:  # always there tells nothing
             thing.first = r.randrange(1, n)
         if r.random() < 0.3:
-            thing.begins, thing.ends = r.random() < 0.5, r.random() < 0.5
-            thing.begins = thing.begins and thing.first < thing.last
-            thing.ends = thing.ends and (thing.first < thing.last or r.random() < 0.5)
+            half = r.choice(("begins", "ends", "both"))
+            thing.begins = half != "ends" and thing.first < thing.last
+            thing.ends = half != "begins" and (thing.first < thing.last or thing.shape is None)
+            if thing.shape is not None and thing.last - thing.first < 2:  # one picture at least has its colour
+                thing.ends = thing.ends and not thing.begins
     if r.random() < 0.4:
         always = make.words() if r.random() < 0.8 else make.amount()
         always.last = n - 1
@@ -204,7 +206,7 @@ def _appear(make: _Maker, board: Board, stage: _Stage, amounts: float) -> None:
     board.things = stage.place(things, len(things))
 
 
-def _replace(make: _Maker, board: Board, stage: _Stage, amounts: float) -> None:
+def _replace(make: _Maker, board: Board, stage: Stage, amounts: float) -> None:
     """One thing after the other on the same ground, with nothing in between at times; one may come back."""
     r = make.r
     things, before = list[Thing](), None
@@ -252,7 +254,7 @@ def _runs(r: Random, pictures: int, number: int) -> list[tuple[int, int]]:
 # --- drawing ---------------------------------------------------------------------------------------------------------
 
 
-class _Stage:
+class Stage:
     """The ground of a clip, and where each thing stands on it."""
 
     def __init__(self, r: Random, width: int, height: int, language: str, split: str) -> None:
@@ -306,7 +308,7 @@ class _Stage:
         shown = board.at(index)
         page = Page(self.paper.copy(), [], [], kind="clip")
         for thing in shown:
-            self._draw(page, thing)
+            self._draw(page, thing, named=not thing.half(index))
         if any(thing.half(index) for thing in shown):
             other = Page(self.paper.copy(), [], [])
             for thing in shown:
@@ -317,7 +319,8 @@ class _Stage:
             page.sights = [Sight(NOTHING, self.r.uniform(0, self.width), self.r.uniform(0, self.height))]
         return page
 
-    def _draw(self, page: Page, thing: Thing) -> None:
+    def _draw(self, page: Page, thing: Thing, named: bool = True) -> None:
+        """`named`: a shape is drawn whole and has its colour."""
         spot = thing.spot
         assert spot is not None
         if spot.run is not None:
@@ -332,7 +335,8 @@ class _Stage:
         corners = ((x + dx * q, y + dy * q) for dx, dy in ((-1, -1), (1, 1), (-1, 1), (1, -1)))
         page.keep += tuple((cx / self.width, cy / self.height) for cx, cy in corners)
         page.sights.append(Sight(content.SHAPE_WORDS[name], x, y))
-        page.sights.append(Sight(content.COLOURS[colour][0][0], x, y, COLOUR))
+        if named:
+            page.sights.append(Sight(content.COLOURS[colour][0][0], x, y, COLOUR))
 
 
 def _mean(a: Pixels, b: Pixels) -> Pixels:

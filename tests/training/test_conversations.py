@@ -19,7 +19,7 @@ from training import conversations, facts, fonts, photos, refusals, structured, 
 from training.batches import Budget
 from training.charset import CHARSET
 from training.conversations import SHARES, Conversations, Talk, chat_messages
-from training.encoding import Call, Encoder, Turn, encode_conversation
+from training.encoding import Call, Clip, Encoder, Turn, encode_conversation, second_text
 from training.page import TASKS, Page
 from training.phrases import NUM_HELDOUT
 
@@ -65,14 +65,21 @@ def same_bytes(tokenizer: Any, talk: Talk, thinking: bool, sizes: list[int]) -> 
     messages = finished(talk.turns, talk.system, thinking)
     text = tokenizer.apply_chat_template(messages, **options)
     text += "<|observation|>" if last.calls and not last.results else "<|user|>"
-    pieces = text.split("<|image|>")
-    order = [part for turn in talk.turns for part in turn.content if isinstance(part, int)]
+    parts = [part for turn in talk.turns for part in turn.content if not isinstance(part, str)]
+    order = [k for part in parts for k in (part.pictures if isinstance(part, Clip) else (part,))]
+    clip = "".join(
+        f"<|begin_of_image|><|image|><|end_of_image|>{second_text(seconds)}"
+        for part in parts
+        if isinstance(part, Clip)
+        for seconds in part.seconds
+    )  # as the server expands the template's <|video|>
+    pieces = text.replace("<|video|>", clip).split("<|image|>")
     assert len(pieces) == len(order) + 1
     text = pieces[0] + "".join("<|image|>" * sizes[k] + piece for k, piece in zip(order, pieces[1:], strict=True))
     assert row.ids == tokenizer.encode(text, add_special_tokens=False)
     assert [picture for _, picture in row.pictures] == order
     prompt = tokenizer.apply_chat_template(messages[:-1], add_generation_prompt=True, **options)
-    prompt_ids = tokenizer.encode(prompt, add_special_tokens=False)
+    prompt_ids = tokenizer.encode(prompt.replace("<|video|>", clip), add_special_tokens=False)
     shown = len(prompt_ids) + sum(sizes[k] - 1 for k in order)
     assert (shown in row.learnt) == (thinking or not last.given) and shown - 1 not in row.learnt
     assert row.learnt[-1] == len(row.ids) - 1
@@ -91,6 +98,7 @@ FORMS: dict[str, tuple[Turn, ...]] = {
     "two results, then a question": (
         Turn("s", "t", (0,), calls=(CALL, CALL), results=("ok", "成功")), Turn("u", "v", thought="w"),
     ),
+    "clip, then a question": (Turn("", "20 s", parts=(Clip((0, 1), (0.0, 20.5)), "when?")), Turn("a", "b")),
     "text alone": (Turn("hello", "Hello!"),),
 }  # fmt: skip
 
