@@ -101,7 +101,7 @@ class Turn:
     """One exchange; `pictures` are indices into the conversation's pictures, shown before or after the question.
 
     `given` are parts of the answer (from, to) that are not learnt, because a grammar writes them.
-    With `parts` the user's content is these texts, pictures and clips in order instead. `calls` are made before the answer;
+    With `parts` the user's content is these texts, pictures and clips in order. `calls` are made before the answer;
     without `results` the exchange ends with them. `thought` is written only where thinking is on and in the last turn.
     """
 

@@ -1,4 +1,4 @@
-"""Clips for training: the server's own prompt, answers that are true of what is drawn, pictures that one camera sees."""
+"""Clips for training: the server's own prompt, answers true of what is drawn, pictures that one camera sees."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from random import Random
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from flashweb.evaluate import load_folder
 from flashweb.evaluate.scoring import score
 from flashweb.media.frame_sampling import ClipTimes, patch_times, rule_of, sample_frames, time_text
 from flashweb.prompt import PromptProcessor
 from flashweb.types import Chat, ClipLayout, Grid, Message, TextPart, VideoPart
-from training import clip_frames, clip_phrases, clips, fonts
+from training import clip_frames, clip_phrases, clips, fonts, heldout_clips
 from training.batches import Budget
 from training.charset import CHARSET
 from training.clip_frames import Board, Thing
@@ -211,3 +213,23 @@ def test_a_clip_is_seen_by_one_camera_mostly_and_all_of_it_stays_legible() -> No
 
 def test_a_budget_too_small_for_a_clip_has_none() -> None:
     assert clips.draw(Random(0), Budget(visual=64, max_side=6, max_area=32, max_row=200), "train") is None
+
+
+@needs_fonts
+def test_held_out_clips_are_cases_that_can_be_asked(tmp_path: Path, processor: PromptProcessor) -> None:
+    size = heldout_clips.write(tmp_path, 6)
+    cases = load_folder(tmp_path)
+    assert len(cases) == 6 and size == sum(path.stat().st_size for path in tmp_path.glob("*.webp"))
+    for case, (made, pages, talk) in zip(cases, heldout_clips.sample(6), strict=True):
+        assert case.seconds == made.seconds and len(case.shown) == len(pages)
+        assert all(
+            np.array_equal(np.asarray(Image.open(path)), page.image)
+            for path, page in zip(case.shown, pages, strict=True)
+        )
+        chat = case.chat()
+        assert len(chat.videos) == 1 and not chat.images and case.score(case.answer).exact == 1.0
+        height, width = pages[0].image.shape[:2]
+        layout = ClipLayout(Grid(1, height // 14, width // 14), case.seconds)
+        ids = processor.token_ids(chat, [], [layout])
+        row = encode_conversation(ENCODER, talk.turns, [layout.grid.num_tokens] * len(pages))
+        assert row.ids[: len(ids)] == ids

@@ -15,7 +15,7 @@ import msgspec
 
 from flashweb import __version__
 from flashweb.errors import ConfigError, FlashwebError
-from flashweb.types import Chat, ImagePart, Message, Part, TextPart
+from flashweb.types import Chat, ImagePart, Message, Part, TextPart, VideoPart
 
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 _MAGIC = ((b"\x89PNG", "png"), (b"\xff\xd8", "jpeg"), (b"GIF8", "gif"), (b"BM", "bmp"))
@@ -143,16 +143,21 @@ def _function(call: Mapping[str, Any]) -> dict[str, Any]:
 def _content(parts: Sequence[Part]) -> str | list[dict[str, Any]]:
     if all(isinstance(part, TextPart) for part in parts):
         return "".join(part.text for part in parts if isinstance(part, TextPart))
-    return [
-        {"type": "text", "text": part.text}
-        if isinstance(part, TextPart)
-        else {"type": "image_url", "image_url": {"url": picture_url(part)}}
-        for part in parts
-    ]
+    return [_part(part) for part in parts]
+
+
+def _part(part: Part) -> dict[str, Any]:
+    if isinstance(part, TextPart):
+        return {"type": "text", "text": part.text}
+    if isinstance(part, VideoPart):
+        bound = {"max_frames": part.max_frames} if part.max_frames else {}
+        return {"type": "video_url", "video_url": {"url": picture_url(part)}} | bound
+    return {"type": "image_url", "image_url": {"url": picture_url(part)}}
 
 
 def picture_url(part: Part) -> str:
-    assert isinstance(part, ImagePart), "the command line has texts and pictures"
+    """A link, or a `data:` one of the bytes; of a clip too, which the command line has as an animated picture."""
+    assert isinstance(part, ImagePart | VideoPart), "the command line has texts, pictures and clips"
     if part.url is not None:
         return part.url
     assert part.data is not None

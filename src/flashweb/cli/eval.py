@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--cases",
         metavar="FOLDER",
-        help="ask FOLDER/cases.jsonl instead: one picture, question, answer and task a line",
+        help="ask FOLDER/cases.jsonl instead: one picture (or clip), question, answer and task a line",
     )
     parser.add_argument("--limit", type=int, default=0, metavar="N", help="first N cases of each set (default: all)")
     parser.add_argument("--concurrency", type=int, default=8, metavar="N", help="questions at once (default 8)")

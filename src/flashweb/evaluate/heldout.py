@@ -5,13 +5,14 @@ training never draws. Made once by `python -m training.heldout`; see `training/R
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from flashweb.evaluate.animated import animated_png, check_seconds
 from flashweb.evaluate.scoring import Score, refuses, score, thought_and_answer
-from flashweb.types import Chat, ImagePart, Message, Part, TextPart
+from flashweb.types import Chat, ImagePart, Message, Part, TextPart, VideoPart
 
 FOLDER = Path(__file__).parent / "heldout"
 SETS: tuple[str, ...] = (
@@ -27,7 +28,8 @@ class Case:
     """A question and its true answer; `task` chooses the scoring rule, `language` is the question's.
 
     Most cases are one picture and one question. The others carry `messages` (OpenAI's form, a picture is
-    `{"type": "image"}`), up to what is to be answered, and show `pictures` in the messages' order.
+    `{"type": "image"}`), up to what is to be answered, and show `pictures` in the messages' order. With `seconds` the
+    pictures are those of one clip, which stands in the messages as `{"type": "video"}`.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Case:
     messages: tuple[Mapping[str, Any], ...] = ()
     tools: tuple[Mapping[str, Any], ...] = ()
     thinking: bool = False
+    seconds: tuple[float, ...] = ()  # of the clip, one of each picture; empty: still pictures
 
     def picture_bytes(self) -> bytes:
         """The first picture's file (WebP)."""
@@ -53,15 +56,20 @@ class Case:
 
     @property
     def conversation(self) -> list[dict[str, Any]]:
-        """The messages it stands for; a case without any is the picture, then the question."""
+        """The messages it stands for; a case without any is the picture or the clip, then the question."""
         if self.messages:
             return [dict(message) for message in self.messages]
-        return [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": self.question}]}]
+        shown = {"type": "video" if self.seconds else "image"}
+        return [{"role": "user", "content": [shown, {"type": "text", "text": self.question}]}]
 
     def chat(self) -> Chat:
         """The same as a `Chat`, with the pictures' bytes."""
-        left = iter(self.shown)
-        messages = tuple(_message(message, left) for message in self.conversation)
+        if self.seconds:
+            clip = VideoPart(data=animated_png(self.shown, self.seconds), max_frames=2 * len(self.seconds))
+            shown: Iterator[Part] = iter((clip,))
+        else:
+            shown = (ImagePart(data=path.read_bytes()) for path in self.shown)
+        messages = tuple(_message(message, shown) for message in self.conversation)
         return Chat(messages, self.thinking, self.tools)
 
     def score(self, given: str) -> Score:
@@ -80,11 +88,11 @@ class Case:
         return Score(found.exact, measures)
 
 
-def _message(message: Mapping[str, Any], pictures: Any) -> Message:
+def _message(message: Mapping[str, Any], shown: Iterator[Part]) -> Message:
     content, parts = message.get("content") or "", list[Part]()
     for part in [{"type": "text", "text": content}] if isinstance(content, str) else content:
-        if part["type"] == "image":
-            parts.append(ImagePart(data=next(pictures).read_bytes()))
+        if part["type"] in ("image", "video"):
+            parts.append(next(shown))
         elif part["text"]:
             parts.append(TextPart(part["text"]))
     calls = tuple(call["function"] for call in message.get("tool_calls", ()))
@@ -104,7 +112,8 @@ def load(sets: Iterable[str] = SETS, folder: Path = FOLDER) -> list[Case]:
 
 
 def load_folder(folder: Path) -> list[Case]:
-    """Anybody's cases: lines of `picture`, `question`, `answer` and `task` in FOLDER/cases.jsonl, pictures beside it.
+    """Anybody's cases: lines of `picture`, `question`, `answer` and `task` in FOLDER/cases.jsonl, pictures beside it;
+    `pictures` and `seconds` instead of `picture` are a clip.
 
     Raises OSError where a file is missing, ValueError for a line that is not such a case.
     """
@@ -125,6 +134,9 @@ def load_folder(folder: Path) -> list[Case]:
 
 def _case(row: Mapping[str, Any], folder: Path) -> Case:
     pictures = tuple(folder / name for name in (row["pictures"] if "pictures" in row else (row["picture"],)))
+    seconds = tuple(float(second) for second in row.get("seconds", ()))
+    if seconds:
+        check_seconds(seconds, len(pictures))
     return Case(
         row["name"],
         row["set"],
@@ -137,4 +149,5 @@ def _case(row: Mapping[str, Any], folder: Path) -> Case:
         tuple(row.get("messages", ())),
         tuple(row.get("tools", ())),
         bool(row.get("thinking", False)),
+        seconds,
     )
