@@ -1,4 +1,4 @@
-"""How long a training page of each scene takes to draw: CPU milliseconds a page on one core, glyphs cached.
+"""How long a training page of each scene, and a clip, takes to draw: CPU milliseconds on one core, glyphs cached.
 
     PYTHONPATH=. .venv/bin/python benchmarks/draw_scenes.py [--pages 300] [--save]
 
@@ -15,7 +15,10 @@ from random import Random
 
 from common import machine, write_result
 
-from training import scenes
+from training import clips, scenes
+from training.batches import Budget
+from training.conversations import about_clip
+from training.page import TOKEN
 from training.recipe import Wish
 
 WARM_UP = 1200  # pages before the clock starts: a worker draws millions
@@ -32,6 +35,27 @@ def milliseconds(kind: str, pages: int) -> dict[str, float]:
         page = scenes.compose(Random(r.getrandbits(62)), width, height, Wish("train", 1.0, 4, None, (kind,)))
         if page is not None and index >= WARM_UP:
             times.append(1000 * (time.process_time() - began))
+    return _summary(times)
+
+
+def clip_milliseconds(number: int) -> dict[str, float]:
+    """The same of a clip with a conversation for each pass, and the mean numbers of its pictures and tokens."""
+    r, budget, times, pictures, tokens = Random(1), Budget(), list[float](), list[int](), list[int]()
+    for index in range(WARM_UP // 4 + number):
+        began = time.process_time()
+        drawn = clips.draw(r, budget, "train")
+        assert drawn is not None
+        for _ in range(budget.passes):
+            about_clip(r, drawn[0], False)
+        if index >= WARM_UP // 4:
+            times.append(1000 * (time.process_time() - began))
+            pictures.append(len(drawn[1]))
+            tokens.append(sum(page.image.shape[0] * page.image.shape[1] // TOKEN**2 for page in drawn[1]))
+    means = {"pictures": round(sum(pictures) / number, 2), "tokens": round(sum(tokens) / number, 1)}
+    return _summary(times) | means
+
+
+def _summary(times: list[float]) -> dict[str, float]:
     times.sort()
     return {
         "mean": round(sum(times) / len(times), 2),
@@ -48,6 +72,7 @@ def main() -> int:
     arguments = parser.parse_args()
     setup = machine()
     table = {kind: milliseconds(kind, arguments.pages) for kind in scenes.SCENES}
+    table["clip"] = clip_milliseconds(arguments.pages)
     print(json.dumps(table, indent=1))
     if arguments.save:
         what = (__doc__ or "").partition("\n")[0]

@@ -215,7 +215,10 @@ def _replace(make: _Maker, board: Board, stage: Stage, amounts: float) -> None:
             before = None
             continue
         again = r.choice(things) if len(things) > 1 and r.random() < 0.15 else None
-        new = make.any(stage.paper_colour, amounts) if again is None or again is before else replace(again)
+        new = make.any(stage.paper_colour, amounts) if again is None else replace(again)
+        if before is not None and new.zh == before.zh:  # no second red circle behind the first one
+            before = None
+            continue
         new.first, new.last, before = first, last, new
         things.append(new)
     board.things = stage.place(things, 1)

@@ -1,4 +1,4 @@
-"""Conversations beyond single questions: turns, two pictures, clips, photographs, prompts of the sources, tools, JSON.
+"""Conversations beyond single questions: turns, two pictures, clips, photographs, prompts, tools, JSON, rules.
 
 `Conversations.group` gives the trainer pages with one conversation per pass, as `drawer.Drawer.group` does; a `Talk`
 is one conversation without its distortion, which the held-out sets use too. Which kind comes how often: `SHARES`.

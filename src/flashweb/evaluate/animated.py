@@ -2,7 +2,7 @@
 
 The clip is an animated PNG (W3C PNG, third edition, 11.3.7): lossless, and every frame stands in it whole, also one
 that is like the frame before, which the writers of animations leave out. Each picture stands in it twice, since the
-model's tower sees two frames as one picture; the family's rule of sampling takes all frames of a clip that has fewer of them
+model's tower sees two frames as one picture; the family's rule of sampling takes all frames of a clip that has fewer
 than it wants (`flashweb.media.frame_sampling`), so the times of the prompt are the given seconds.
 """
 
