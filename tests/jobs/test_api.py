@@ -82,7 +82,7 @@ async def batch_of(house: House, data: bytes, endpoint: str = "/v1/chat/completi
     return response.json()  # type: ignore[no-any-return]
 
 
-async def until(house: House, id: str, *states: str, seconds: float = 60, headers: Any = None) -> dict[str, Any]:
+async def until(house: House, id: str, *states: str, seconds: float = 150, headers: Any = None) -> dict[str, Any]:
     async with asyncio.timeout(seconds):
         while True:
             found = (await house.client.get(f"/v1/batches/{id}", headers=headers)).json()
