@@ -43,6 +43,7 @@ def measured(points: dict[Any, list[dict[str, Any]]], starts: list[float] | None
     }
 
 
+@pytest.mark.slow
 def test_a_smoke_run_goes_through_every_kind_of_row_and_writes_all_files(tmp_path: Path) -> None:
     rows = ("start", "bf16-text-1", "bf16-448-8", "bf16-shared-64", "latency-streams", "fp8-448-128")
     done = run("--smoke", "--out", str(tmp_path), *rows)
