@@ -178,7 +178,7 @@ async def test_without_the_library_animations_are_read_and_films_named_with_thei
 ) -> None:
     code = "import sys; sys.modules['av'] = None; from flashweb.video.worker import main; main(1 << 30, 10.0)"
     async with workers_of() as workers:
-        monkeypatch.setattr(workers._workers[0], "_command", (sys.executable, "-c", code))
+        monkeypatch.setattr(workers._pool._workers[0], "_command", (sys.executable, "-c", code))
         assert (await workers.opened(file(clips.animation("GIF", [100, 100])))).num_frames == 2
         error = await refused(workers, clips.film(3))
         assert isinstance(error, UnsupportedMediaType) and "flashweb[video]" in error.message

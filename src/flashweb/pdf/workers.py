@@ -8,13 +8,12 @@ there has been nothing for a while. Knows nothing of chats, of limits on pages o
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from asyncio.subprocess import Process
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 
+from flashweb.bounded.pool import BoundedPool
 from flashweb.bounded.process import BoundedProcess, receive, receive_bytes, send
 from flashweb.errors import FlashwebError, InvalidDocument, UnsupportedMediaType
 from flashweb.pdf.wire import (
@@ -48,54 +47,35 @@ class PdfWorkers:
     def __init__(self, num_workers: int, *, page_seconds: float, memory_bytes: int) -> None:
         self.num_workers = num_workers
         self.num_drawn = 0
-        self._turns = asyncio.Semaphore(num_workers)  # first come, first served
-        self._workers = [_Worker(page_seconds, memory_bytes) for _ in range(num_workers)]
-        self._idle = list(self._workers)
+        self._pool = BoundedPool([_Worker(page_seconds, memory_bytes) for _ in range(num_workers)])
 
     @property
     def process_ids(self) -> tuple[int, ...]:
         """Of the processes that run now."""
-        return tuple(worker.process_id for worker in self._workers if worker.process_id is not None)
+        return self._pool.process_ids
 
     async def num_pages(self, file: PdfFile) -> int:
-        async with self._turns:
-            with self._worker_for(file) as worker:
-                return await worker.open(file)
+        async with self._pool.worker_for(file.digest) as worker:
+            return await worker.open(file)
 
     async def sizes(self, file: PdfFile, pages: Sequence[int]) -> Sequence[tuple[float, float]]:
         """(height, width) of each of these pages, from 0, in points."""
-        async with self._turns:
-            with self._worker_for(file) as worker:
-                answer, _ = await worker.ask(file, Measure(tuple(pages)))
+        async with self._pool.worker_for(file.digest) as worker:
+            answer, _ = await worker.ask(file, Measure(tuple(pages)))
         assert isinstance(answer, Measured)
         return answer.sizes
 
     async def draw(self, file: PdfFile, page: int, height: int, width: int) -> bytes:
         """The page, from 0, as a PNG of this many pixels."""
-        async with self._turns:
-            with self._worker_for(file) as worker:
-                answer, png = await worker.ask(file, Draw(page, height, width))
+        async with self._pool.worker_for(file.digest) as worker:
+            answer, png = await worker.ask(file, Draw(page, height, width))
         assert isinstance(answer, Drawn)
         self.num_drawn += 1
         return png
 
     async def close(self) -> None:
         """End every process. Idempotent."""
-        for worker in self._workers:
-            worker.wake()
-            await worker.end()
-
-    @contextlib.contextmanager
-    def _worker_for(self, file: PdfFile) -> Iterator[_Worker]:
-        """The one that has the document open, else the one that was used last: as few processes as are needed."""
-        worker = next((one for one in self._idle if one.holds == file.digest), self._idle[-1])
-        self._idle.remove(worker)
-        worker.wake()
-        try:
-            yield worker
-        finally:
-            worker.rest()
-            self._idle.append(worker)
+        await self._pool.close()
 
 
 class _Worker(BoundedProcess):

@@ -10,9 +10,8 @@ kept.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from asyncio.subprocess import Process
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -20,6 +19,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from flashweb.bounded.pool import BoundedPool
 from flashweb.bounded.process import BoundedProcess, receive, receive_bytes, send
 from flashweb.errors import FlashwebError, InvalidVideo, TooLarge, UnsupportedMediaType
 from flashweb.video.containers import OFFERED, is_encrypted, is_whole, kind_of
@@ -56,47 +56,29 @@ class ClipWorkers:
     def __init__(self, num_workers: int, limits: ClipLimits) -> None:
         self.limits = limits
         self.num_decoded = 0  # frames
-        self._turns = asyncio.Semaphore(num_workers)  # first come, first served
-        self._workers = [_Worker(limits) for _ in range(num_workers)]
-        self._idle = list(self._workers)
+        self._pool = BoundedPool([_Worker(limits) for _ in range(num_workers)])
 
     @property
     def process_ids(self) -> tuple[int, ...]:
         """Of the processes that run now."""
-        return tuple(worker.process_id for worker in self._workers if worker.process_id is not None)
+        return self._pool.process_ids
 
     async def opened(self, file: ClipFile) -> Opened:
         """What its header says; no more than one frame is decoded."""
         kind = _checked_kind(file.data)
-        async with self._turns:
-            with self._worker_for(file) as worker:
-                return await worker.opened(file, kind)
+        async with self._pool.worker_for(file.digest) as worker:
+            return await worker.opened(file, kind)
 
     async def take(self, file: ClipFile, frames: Sequence[int], height: int, width: int, use: UseFrame) -> None:
         """`use` gets these frames, from 0, rising, resized, one after the other, in another thread."""
         kind = _checked_kind(file.data)
-        async with self._turns:
-            with self._worker_for(file) as worker:
-                await worker.take(file, kind, tuple(frames), height, width, use)
+        async with self._pool.worker_for(file.digest) as worker:
+            await worker.take(file, kind, tuple(frames), height, width, use)
         self.num_decoded += len(frames)
 
     async def close(self) -> None:
         """End every process. Idempotent."""
-        for worker in self._workers:
-            worker.wake()
-            await worker.end()
-
-    @contextlib.contextmanager
-    def _worker_for(self, file: ClipFile) -> Iterator[_Worker]:
-        """The one that has the clip open, else the one that was used last: as few processes as are needed."""
-        worker = next((one for one in self._idle if one.holds == file.digest), self._idle[-1])
-        self._idle.remove(worker)
-        worker.wake()
-        try:
-            yield worker
-        finally:
-            worker.rest()
-            self._idle.append(worker)
+        await self._pool.close()
 
 
 class _Worker(BoundedProcess):
