@@ -541,17 +541,17 @@ def _absent(a: Asker) -> QA | None:
 # name: function, weight, smallest difficulty
 TASKS: dict[str, tuple[Callable[[Asker], QA | None], float, float]] = {
     "amounts": (_amounts, 95, 0.0), "read": (_read, 58, 0.0), "field": (_field, 94, 0.1), "total": (_total, 40, 0.2),
-    "yesno": (_yesno, 20, 0.2), "count": (_count, 9, 0.3), "shapes": (_shapes, 60, 0.2), "colour": (figures.colour, 90, 0.2),
+    "yesno": (_yesno, 26, 0.2), "count": (_count, 9, 0.3), "shapes": (_shapes, 60, 0.2), "colour": (figures.colour, 90, 0.2),
     "box": (_box, 64, 0.2), "audit": (_audit, 10, 0.2), "describe": (_describe, 6, 0.2), "refuse": (_cannot, 3.0, 0.4),
     "claims": (_claims, 9, 0.3), "brand": (_brand, 14, 0.3), "position": (figures.position, 60, 0.3),
     "absent": (_absent, 4.0, 0.5), "items": (_items, 7.0, 0.3), "has_item": (_has_item, 7.0, 0.3),
 }  # fmt: skip
 _NEEDS_SHAPES = ("shapes", "position")
 _WEIGHT_BY_KIND = {
-    ("shapes", "amounts"): 6.0, ("shapes", "read"): 8.0, ("shapes", "count"): 560.0, ("shapes", "yesno"): 75.0,
+    ("shapes", "amounts"): 6.0, ("shapes", "read"): 8.0, ("shapes", "count"): 560.0, ("shapes", "yesno"): 95.0,
     ("shapes", "box"): 45.0, ("shapes", "audit"): 2.0, ("shapes", "describe"): 25.0, ("shapes", "shapes"): 40.0,
-    ("figures", "count"): 320.0, ("figures", "yesno"): 60.0, ("figures", "amounts"): 50.0, ("figures", "shapes"): 30.0,
-    ("coloured", "yesno"): 70.0, ("coloured", "colour"): 110.0, ("coloured", "amounts"): 5.0,
+    ("figures", "count"): 320.0, ("figures", "yesno"): 78.0, ("figures", "amounts"): 50.0, ("figures", "shapes"): 30.0,
+    ("coloured", "yesno"): 90.0, ("coloured", "colour"): 110.0, ("coloured", "amounts"): 5.0,
     ("poster", "audit"): 60.0, ("label", "audit"): 28.0, ("price_tag", "audit"): 24.0, ("label", "field"): 115.0,
     ("table", "field"): 100.0, ("invoice", "field"): 100.0, ("receipt", "field"): 120.0, ("menu", "field"): 140.0,
     ("form", "field"): 170.0, ("signed", "field"): 170.0, ("nameplate", "field"): 120.0, ("details", "field"): 120.0,
