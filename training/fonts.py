@@ -28,8 +28,8 @@ from PIL import ImageFont
 
 from training.charset import CHARSET, HANZI
 
-PACK_VARIABLE = "FLASHWEB_TRAINING_FONTS"
-ATLAS_VARIABLE = "FLASHWEB_TRAINING_ATLAS"
+PACK_VARIABLE = "TRAINING_FONTS"
+ATLAS_VARIABLE = "TRAINING_ATLAS"
 DEFAULT_PACK = Path(__file__).resolve().parent.parent / ".scratch" / "fonts"
 SYSTEM_FOLDERS = (Path("/usr/share/fonts"), Path("/usr/local/share/fonts"), Path.home() / ".local/share/fonts")
 

@@ -9,8 +9,8 @@ cd "$(dirname "$0")/.."
 PYTHON="${PYTHON:-python3}"
 MINUTES="${1:-60}"
 [ $# -gt 0 ] && shift
-export FLASHWEB_TRAINING_FONTS="${FLASHWEB_TRAINING_FONTS:-$PWD/.scratch/fonts}"
-[ -e "$FLASHWEB_TRAINING_FONTS/fonts.json" ] || "$PYTHON" -m training.fonts "$FLASHWEB_TRAINING_FONTS"
+export TRAINING_FONTS="${TRAINING_FONTS:-$PWD/.scratch/fonts}"
+[ -e "$TRAINING_FONTS/fonts.json" ] || "$PYTHON" -m training.fonts "$TRAINING_FONTS"
 OUT="${OUT:-.scratch/run}"
 GPUS="$("$PYTHON" -c 'import torch; print(torch.cuda.device_count())')"  # heeds CUDA_VISIBLE_DEVICES
 CORES="$("$PYTHON" -c 'import os; print(len(os.sched_getaffinity(0)))')"  # nproc obeys OMP_NUM_THREADS, which is 1 here at times
