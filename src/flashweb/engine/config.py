@@ -2,7 +2,7 @@
 
 Crosses the process border as JSON. `None` means "decide where the facts are known" (in the engine process, from the
 checkpoint, the device and its memory); `memory.py` turns those into numbers and `Ready` reports them. Knows nothing
-of torch, flags, files or the environment: `settings.py` fills it.
+of torch, flags, files or the environment: `settings/` fills it.
 """
 
 from __future__ import annotations
