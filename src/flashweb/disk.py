@@ -1,4 +1,5 @@
-"""Folders of our own, readable by nobody else, and the one translation of what a disk answers to what a caller is told.
+"""Folders of our own, readable by nobody else, what makes files last, and the one translation of what a disk answers to
+what a caller is told.
 
 Every store goes through it: jobs, files, responses. The log gets the path and the error, the caller neither.
 """
@@ -7,9 +8,11 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 import shutil
 import sqlite3
 from pathlib import Path
+from typing import IO
 
 from flashweb.errors import StorageBroken, StorageFull, StorageReadOnly, StorageUnavailable
 
@@ -25,9 +28,27 @@ _ROOM_BYTES = 64 << 10  # the index of its write-ahead log alone takes half of i
 
 
 def private_folder(path: Path) -> Path:
-    """The folder, made with mode 0700 where it is not there. Raises OSError."""
+    """The folder, made with mode 0700 where it is not there, to last. Raises OSError."""
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for made in missing:
+        sync_folder(made.parent)
     return path
+
+
+def sync(opened: IO[bytes]) -> None:
+    """What was written outlives the machine. The file's name is its folder's matter. Raises OSError."""
+    opened.flush()
+    os.fsync(opened.fileno())
+
+
+def sync_folder(path: Path) -> None:
+    """The names in it are on the disk, and those that are gone are gone. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def storage_error(error: Exception, path: Path, way_out: str = WAY_OUT) -> StorageUnavailable:

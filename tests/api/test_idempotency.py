@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -238,30 +240,56 @@ async def test_it_outlives_the_server_unless_it_is_in_memory_and_may_be_off(tmp_
         assert (tmp_path / kind / "idempotency.sqlite").exists() == wanted
 
 
-async def test_a_batch_whose_server_died_before_it_could_answer_is_not_made_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@asynccontextmanager
+async def dying(house: House, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
+    """Whatever is answered meanwhile, the server dies before it can keep that."""
+
+    async def die(self: IdempotencyStore, *_: Any) -> None:
+        self._running.clear()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(IdempotencyStore, "keep", die)
+        patch.setattr(IdempotencyStore, "release", die)
+        yield
+    await _lapse(house.pipeline.settings.storage.folder)
+
+
+async def test_what_was_kept_when_the_server_died_before_it_could_answer_is_not_made_again(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The batch is in the queue, its answer is nowhere: the next request with the key finds it by its id."""
-    given = {"storage__data_dir": str(tmp_path)}
-    async with open_house(ScriptedEngine("ok"), **given) as house:
-        file = (await upload(house)).json()["id"]
-        body = {"input_file_id": file, "endpoint": "/v1/chat/completions", "completion_window": "1h"}
-
-        async def die(self: IdempotencyStore, *_: Any) -> None:
-            self._running.clear()
-
-        with monkeypatch.context() as dying:
-            dying.setattr(IdempotencyStore, "keep", die)
-            dying.setattr(IdempotencyStore, "release", die)
-            lost = await house.post(body, "/v1/batches", headers=key())
+    """It is kept, its answer is nowhere: the next request with the key finds it by its id."""
     monkeypatch.setattr("flashweb.stored.idempotency.LEASE_SECONDS", -1.0)
-    async with open_house(ScriptedEngine("ok"), **given) as house:
-        await _lapse(tmp_path)
-        found = await house.post(body, "/v1/batches", headers=key())
-        assert found.status_code == 200 and found.json()["id"] == lost.json()["id"]
-        assert len((await house.client.get("/v1/batches")).json()["data"]) == 1
-        other = await house.post(body, "/v1/batches", headers=key("another"))
-        assert other.json()["id"] != found.json()["id"]
+    async with open_house(ScriptedEngine("ok")) as house:
+        file = (await upload(house)).json()["id"]
+        batch = {"input_file_id": file, "endpoint": "/v1/chat/completions", "completion_window": "1h"}
+
+        async def post(path: str, text: str) -> httpx.Response:
+            if path == "/v1/files":
+                return await upload(house, **key(text))
+            body = {"input": "x", "background": True} if path == "/v1/responses" else batch
+            return await house.post(body, path, headers=key(text))
+
+        for path in ("/v1/batches", "/v1/files", "/v1/responses"):
+            async with dying(house, monkeypatch):
+                lost = await post(path, "k")
+            found = await post(path, "k")
+            assert found.status_code == 200 and found.json() == lost.json(), path
+            assert not is_replay(found)
+            other = await post(path, "another")
+            assert other.json()["id"] != found.json()["id"]
+        assert len((await house.client.get("/v1/batches")).json()["data"]) == 2
+        assert len((await house.client.get("/v1/files")).json()["data"]) == 3
+
+
+async def test_a_background_response_that_is_asked_for_again_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flashweb.stored.idempotency.LEASE_SECONDS", -1.0)
+    body = {"input": "x", "background": True}
+    async with open_house(ScriptedEngine("ok")) as house:
+        async with dying(house, monkeypatch):
+            id = (await house.post(body, "/v1/responses", headers=key())).json()["id"]
+        await house.client.post(f"/v1/responses/{id}/cancel")
+        again = (await house.post(body, "/v1/responses", headers=key())).json()
+        assert (again["id"], again["status"]) == (id, "cancelled")
 
 
 async def _lapse(folder: Path) -> None:

@@ -260,6 +260,19 @@ def interrupt(folder: Path, id: str) -> None:
         line.execute("UPDATE responses SET body = ? WHERE id = ?", (queued.encode(), id))
 
 
+async def test_a_run_whose_number_a_power_cut_took_back_is_answered_all_the_same(tmp_path: Path) -> None:
+    """The two files go to the disk each by itself: the store may know of runs that the queue has forgotten."""
+    engine = ScriptedEngine("half", stay=True)
+    async with server(tmp_path, stays_later(engine)) as client:
+        id = await submit(client)
+        await until(client, id, has("in_progress"))
+    with closing(sqlite3.connect(tmp_path / "responses.sqlite")) as line, line:
+        line.execute("UPDATE responses SET run = run + 2 WHERE id = ?", (id,))
+    async with server(tmp_path, ScriptedEngine("whole")) as client:
+        body = await until(client, id, lambda body: body["status"] not in ("queued", "in_progress"))
+        assert body["status"] == "completed" and Response.model_validate(body).output_text == "whole"
+
+
 async def test_a_response_whose_job_was_given_up_has_failed(tmp_path: Path) -> None:
     async with server(tmp_path, ScriptedEngine("x")) as client:
         id = await submit(client)

@@ -225,7 +225,7 @@ async def test_a_file_whose_time_is_over_is_gone(tmp_path: Path, monkeypatch: py
     store = FileStore(make_settings(storage__data_dir=str(tmp_path)).storage, lambda: now)
     async with await store.receive("ada") as incoming:
         incoming.take(b"words")
-        file = await incoming.finish("user_data", "a.txt", 60.0)
+        file = await incoming.finish("user_data", "a.txt", 60.0, "file-1")
     assert await store.bytes_of(file.id, "ada") == b"words"
     now = 1060.0
     with pytest.raises(Exception, match="No such File"):

@@ -21,6 +21,7 @@ from flashweb.jobs.redis_store import redis_store
 from flashweb.jobs.sqlite import sqlite_store
 from flashweb.jobs.store import LAPSED, Store
 from tests.jobs.brokers import Broker, postgres_server, redis_server
+from tests.power import Disk
 
 OWNERS = ("", "ada", "bob")
 LEASE_SECONDS = 10.0
@@ -400,3 +401,36 @@ def test_a_disk_that_is_full_and_one_that_cannot_be_written_are_told_apart(tmp_p
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(StorageUnavailable):
         sqlite_store(tmp_path / "file" / "jobs.sqlite")
+
+
+@pytest.mark.parametrize(("attempts", "how"), [(1, "finish"), (MAX_ATTEMPTS, "retry")])
+def test_what_callers_can_have_seen_of_a_job_outlives_the_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, attempts: int, how: str
+) -> None:
+    """Its coming, the one result of a job that ends with it, and its going; an item of many may run again."""
+    disk = Disk(monkeypatch)
+    store = sqlite_store(tmp_path / "data" / "jobs.sqlite")
+
+    def is_durable(change: Callable[[], Any]) -> bool:
+        before = disk.durable_commits
+        assert change() is not False
+        return disk.durable_commits > before
+
+    assert is_durable(lambda: store.submit(NewJob("one", "request", ""), [b"x"], 0.0))
+    for _ in range(attempts - 1):
+        (lease,) = store.claim("w", 1, 1e6, 10.0)
+        assert store.retry(lease, b"no", 0.0)
+    (lease,) = store.claim("w", 1, 1e6, 10.0)
+    assert is_durable(
+        lambda: store.finish(lease, b"r", True, 2.0) if how == "finish" else store.retry(lease, b"r", 2.0)
+    )
+    assert is_durable(lambda: store.delete("one", ""))
+
+    store.submit(NewJob("many", "batch", "", has_chores=True), (), 0.0)
+    chore = store.claim_chore(1.0, 10.0)
+    assert chore is not None
+    assert is_durable(lambda: store.settle(chore, {}, [b"x", b"y"], 1.0))
+    (lease,) = store.claim("w", 1, 2.0, 10.0)
+    assert not is_durable(lambda: store.finish(lease, b"r", True, 3.0))
+    assert is_durable(lambda: store.cancel("many", "", 4.0))
+    store.close()

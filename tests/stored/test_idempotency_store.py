@@ -11,6 +11,7 @@ import pytest
 from flashweb.errors import StorageUnavailable
 from flashweb.stored import idempotency
 from flashweb.stored.idempotency import LEASE_SECONDS, Claim, IdempotencyStore, KeptAnswer, Running
+from tests.power import Disk
 
 PLACE = "POST /v1/batches"
 
@@ -129,4 +130,14 @@ async def test_a_disk_that_cannot_be_used_is_told_and_comes_back(tmp_path: Path,
     assert "cannot use" in caplog.text
     (tmp_path / "data").unlink()
     assert isinstance(await store.claim("me", PLACE, "k"), Claim)
+    await store.close()
+
+
+async def test_a_claim_and_an_answer_outlive_the_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    disk = Disk(monkeypatch)
+    store = store_in(tmp_path, Clock())
+    claim = await first(store)
+    assert disk.durable_commits == 1
+    await store.keep(claim, answer())
+    assert disk.durable_commits == 2
     await store.close()

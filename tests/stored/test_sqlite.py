@@ -14,6 +14,7 @@ import pytest
 
 from flashweb.errors import ResponseNotFound, StorageUnavailable
 from flashweb.stored import SqliteResponses, StoredResponse
+from tests.power import Disk
 
 MIB = 1 << 20
 DAY = 86400.0
@@ -242,3 +243,26 @@ async def test_a_full_disk_leaves_what_there_was(store: SqliteResponses, tmp_pat
     (sums,) = rows.execute("SELECT (SELECT sum(bytes) FROM responses) + (SELECT sum(bytes) FROM files)").fetchone()
     rows.close()
     assert total == sums
+
+
+async def test_a_response_is_not_on_the_disk_before_its_pictures(
+    store: SqliteResponses, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = Disk(monkeypatch)
+    await store.put(response("a"))
+    assert disk.named and not disk.mistakes
+
+
+@pytest.mark.parametrize("change", ["put", "cancel", "delete"])
+async def test_what_callers_were_told_of_a_background_response_outlives_the_machine(
+    store: SqliteResponses, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    disk = Disk(monkeypatch)
+    queued = response("a", status="queued")
+    await store.put(queued)
+    before = disk.durable_commits
+    if change == "put":
+        assert before
+    else:
+        await (store.cancel("a", "me") if change == "cancel" else store.delete("a", "me"))
+        assert disk.durable_commits > before

@@ -65,7 +65,8 @@ class Background:
     async def _sweep(self) -> None:
         await self.files.sweep()
         before = time.time() - self._keep_seconds
-        await self.queue.do(lambda store: store.purge(before))
+        for id in await self.queue.do(lambda store: store.purge(before)):
+            await self.batches.forget(id)  # of one whose runner died when it had ended
         if self._responses is not None:
             await self._responses.mend()
 

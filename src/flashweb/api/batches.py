@@ -79,7 +79,7 @@ def batches_router(queue: JobQueue, files: FileStore, batches: Batches, hooks: C
                 param="input_file_id",
             )
         id, now = f"batch_{new_id(request)}", time.time()
-        await files.copy_to(file.id, batches.input_path(id))
+        is_first = await files.copy_to(file.id, batches.input_path(id))
         meta: dict[str, Any] = {
             "input_file_id": file.id,
             "endpoint": asked.endpoint,
@@ -93,7 +93,8 @@ def batches_router(queue: JobQueue, files: FileStore, batches: Batches, hooks: C
         try:
             await queue.do(lambda store: store.submit(new, (), now))
         except BaseException:
-            batches.input_path(id).unlink(missing_ok=True)
+            if is_first:
+                batches.input_path(id).unlink(missing_ok=True)
             raise
         queue.news.set()
         warnings = warning_headers(unknown_names(document, wire.BatchRequest))

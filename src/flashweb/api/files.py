@@ -11,6 +11,7 @@ from flashweb.api import job_schemas as wire
 from flashweb.api.caller import owner_of
 from flashweb.api.error_handlers import json_response
 from flashweb.api.forms import Form, FormRules, is_form, read_form
+from flashweb.api.idempotency import new_id
 from flashweb.api.parse import parse_document
 from flashweb.api.unknown_fields import warning_headers
 from flashweb.api.uploads import PATH
@@ -93,7 +94,7 @@ def files_router(files: FileStore, storage: StorageSettings) -> APIRouter:
                 raise InvalidRequest("file is missing; send it as a file of the form.", param="file")
             purpose, expires = _asked(form)
             seconds = expires.seconds if expires else storage.keep_days * DAY if purpose == "batch" else None
-            kept = await incoming.finish(purpose, form.file_names[0], seconds)
+            kept = await incoming.finish(purpose, form.file_names[0], seconds, f"file-{new_id(request)}")
         unknown = [name for name in form.fields if name not in _FIELDS]
         return json_response(file_out(kept), headers=warning_headers(unknown))
 

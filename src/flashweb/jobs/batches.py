@@ -178,7 +178,6 @@ class Batches:
         except OSError as error:
             raise storage_error(error, self._folder) from error
         if lines.errors:
-            await asyncio.to_thread(self.input_path(job.id).unlink, missing_ok=True)
             return Begun({**job.meta, "errors": lines.errors}, failed=True)
         return Begun(job.meta, lines.payloads)
 
@@ -202,16 +201,18 @@ class Batches:
         """The two files, made anew if it was done before: the same ids, the same lines."""
         meta = dict(job.meta)
         loop = asyncio.get_running_loop()
-        ending = await self._ending(job)
+        ending = self._ending(job)
         for which, name in (("output", "output_file_id"), ("error", "error_file_id")):
             lines = self._lines(job.id, loop, errors=which == "error")
             id, filename = output_id(job.id, which), f"{job.id}_{which}.jsonl"
             kept = await self._files.keep_own(id, job.owner, filename, lines, ending)
             meta[name] = None if kept is None else kept.id
-        await asyncio.to_thread(self.input_path(job.id).unlink, missing_ok=True)
         return meta
 
-    async def _ending(self, job: Job) -> float:
+    async def forget(self, job_id: str) -> None:
+        await asyncio.to_thread(self.input_path(job_id).unlink, missing_ok=True)
+
+    def _ending(self, job: Job) -> float:
         """When the files' time is over. From the job's own moments, so that making them anew changes nothing."""
         seconds = job.meta.get("output_seconds") or self._keep_seconds
         return float(job.times.get("finalizing", job.created)) + float(seconds)

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal, TypeVar
 
-from flashweb.disk import private_folder, storage_error
+from flashweb.disk import private_folder, storage_error, sync, sync_folder
 from flashweb.errors import InvalidRequest, ObjectNotFound, StorageBroken, TooLarge, UnsupportedMediaType
 from flashweb.jobs.sqlite import SqliteDriver
 from flashweb.settings import StorageSettings
@@ -154,9 +154,10 @@ class FileStore:
         """Where the bytes of a file that `get` has found lie."""
         return self._folder / "files" / id
 
-    async def copy_to(self, id: str, path: Path) -> None:
-        """A second name for the bytes, which stays when the file is deleted; a copy where the disk knows no links."""
-        await asyncio.to_thread(self._copy_to, id, path)
+    async def copy_to(self, id: str, path: Path) -> bool:
+        """A second name for the bytes, which stays when the file is deleted; a copy where the disk knows no links.
+        False where the name is taken: by a copy that was made before."""
+        return await asyncio.to_thread(self._copy_to, id, path)
 
     async def delete(self, id: str, owner: str) -> None:
         """Raises ObjectNotFound."""
@@ -236,8 +237,11 @@ class FileStore:
             )
         return [StoredFile(*row) for row in rows]
 
-    def _add(self, file: StoredFile, temporary: Path, *, quota: int | None) -> None:
-        """The file is whole: its name, then its row. Raises TooLarge when another upload took the room meanwhile."""
+    def _add(self, file: StoredFile, temporary: Path, *, quota: int | None) -> StoredFile:
+        """The file is whole and on the disk: its name, then its row. One that is there under its id stays as it is.
+        Raises TooLarge when another upload took the room meanwhile."""
+        with suppress(ObjectNotFound):
+            return self._get(file.id, file.owner)
         driver = self._opened(make=True)
         assert driver is not None
         with driver.writing(durable=True) as tx:
@@ -248,11 +252,13 @@ class FileStore:
             if quota is not None and used + file.bytes > quota:
                 raise _over_quota(quota)
             os.replace(temporary, self.path_of(file.id))
+            sync_folder(self.path_of(file.id).parent)
             tx.run(
                 f"INSERT OR REPLACE INTO files (ordinal, {_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 *(last + 1, file.id, file.owner, file.purpose, file.filename, file.bytes, file.created, file.expires),
                 file.kind,
             )
+        return file
 
     def _keep_own(
         self, id: str, owner: str, filename: str, lines: Iterable[bytes], expires: float | None
@@ -262,14 +268,13 @@ class FileStore:
             try:
                 with opened:
                     size = sum(opened.write(line + b"\n") for line in lines)
-                    _sync(opened)
+                    sync(opened)
                 if not size:
                     return None
                 file = StoredFile(
                     id, owner, "batch_output", filename, size, self._clock(), expires, "application/jsonl"
                 )
-                self._add(file, temporary, quota=None)
-                return file
+                return self._add(file, temporary, quota=None)
             finally:
                 temporary.unlink(missing_ok=True)
 
@@ -278,20 +283,23 @@ class FileStore:
         path = folder / f"incoming-{secrets.token_hex(12)}"
         return path, os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
 
-    def _copy_to(self, id: str, path: Path) -> None:
+    def _copy_to(self, id: str, path: Path) -> bool:
         with self._told():
             private_folder(path.parent)
+            is_new = not path.exists()
             try:
-                os.link(self.path_of(id), path)
-            except FileExistsError:
-                pass
+                if is_new:
+                    os.link(self.path_of(id), path)
             except FileNotFoundError:
                 raise _no_such(id) from None
             except OSError:
-                temporary = path.with_suffix(".copying")
-                shutil.copyfile(self.path_of(id), temporary)
-                temporary.chmod(0o600)
+                temporary, opened = self._temporary()
+                with opened, self.path_of(id).open("rb") as source:
+                    shutil.copyfileobj(source, opened)
+                    sync(opened)
                 os.replace(temporary, path)
+            sync_folder(path.parent)
+            return is_new
 
     def _delete(self, id: str, owner: str) -> None:
         self._get(id, owner)
@@ -373,25 +381,20 @@ class Incoming:
             self._temporary, self._opened = self._store._temporary()
         self._opened.writelines(pieces)
 
-    async def finish(self, purpose: str, filename: str, life_seconds: float | None) -> StoredFile:
-        """The file is whole. Raises UnsupportedMediaType for bytes that cannot serve the purpose."""
+    async def finish(self, purpose: str, filename: str, life_seconds: float | None, id: str) -> StoredFile:
+        """The file is whole; a second one under an id is the first. Raises UnsupportedMediaType for bytes that cannot
+        serve the purpose."""
         kind = kind_of(self._head)
         check_kind(purpose, kind)
         await self._write()
         assert self._opened is not None and self._temporary is not None
         with self._store._told():
-            await asyncio.to_thread(_sync, self._opened)
+            await asyncio.to_thread(sync, self._opened)
         name = "".join(char for char in filename if char.isprintable())[:MAX_NAME_CHARS] or "file"
-        id, now, temporary = f"file-{secrets.token_hex(12)}", self._store._clock(), self._temporary
+        now, temporary = self._store._clock(), self._temporary
         expires = None if life_seconds is None else now + life_seconds
         file = StoredFile(id, self._owner, purpose, name, self._size, now, expires, kind)
-        await self._store._do(lambda: self._store._add(file, temporary, quota=self._store.quota_bytes))
-        return file
-
-
-def _sync(opened: IO[bytes]) -> None:
-    opened.flush()
-    os.fsync(opened.fileno())
+        return await self._store._do(lambda: self._store._add(file, temporary, quota=self._store.quota_bytes))
 
 
 def _no_such(id: str) -> ObjectNotFound:

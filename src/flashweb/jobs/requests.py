@@ -34,3 +34,6 @@ class Requests:
 
     async def end(self, job: Job) -> Mapping[str, Any]:
         return job.meta
+
+    async def forget(self, job_id: str) -> None:
+        pass

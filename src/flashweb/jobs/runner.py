@@ -24,7 +24,7 @@ import msgspec
 from flashweb.disk import private_folder
 from flashweb.errors import FlashwebError, StorageUnavailable
 from flashweb.jobs.queue import JobQueue
-from flashweb.jobs.records import Job, JobState, Lease
+from flashweb.jobs.records import Chore, Job, JobState, Lease
 
 log = logging.getLogger("flashweb.jobs")
 T = TypeVar("T")
@@ -104,6 +104,9 @@ class Kind(Protocol):
 
     async def end(self, job: Job) -> Mapping[str, Any]:
         """Returns the job's meta."""
+
+    async def forget(self, job_id: str) -> None:
+        """The queue has the job's end: what was kept beside it to get there may go."""
 
 
 Ask = Callable[[Call, asyncio.Event], Awaitable[Answer]]
@@ -317,8 +320,8 @@ class Runner:
         task.add_done_callback(self._chores.discard)
         return True
 
-    async def _settle(self, chore: Any) -> None:
-        job: Job = chore.job
+    async def _settle(self, chore: Chore) -> None:
+        job = chore.job
         try:
             kind = self._kinds[job.kind]
             if job.state == JobState.VALIDATING:
@@ -326,7 +329,9 @@ class Runner:
                 meta, payloads, failed = begun.meta, begun.payloads, begun.failed
             else:
                 meta, payloads, failed = await kind.end(job), (), False
-            await self._do(lambda store: store.settle(chore, meta, payloads, self._clock(), failed))
+            mine = await self._do(lambda store: store.settle(chore, meta, payloads, self._clock(), failed))
+            if mine and (failed or job.state == JobState.FINALIZING):
+                await kind.forget(job.id)
         except StorageUnavailable as error:
             log.warning("%s cannot be %s now (%s); again in a while", job.id, job.state, error.code)
         except Exception:

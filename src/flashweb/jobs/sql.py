@@ -123,7 +123,7 @@ class SqlStore:
             return self._job(tx, id, owner)
 
     def delete(self, id: str, owner: str) -> bool:
-        with self._driver.writing() as tx:
+        with self._driver.writing(durable=True) as tx:
             found = tx.run("DELETE FROM jobs WHERE id = ? AND owner = ? AND ended IS NOT NULL", id, owner)
             if found:
                 tx.run("DELETE FROM items WHERE job_id = ?", id)
@@ -182,14 +182,14 @@ class SqlStore:
             return [lease for lease in leases if not self._touch(tx, lease, "lease_until = ?", until)]
 
     def finish(self, lease: Lease, result: bytes, ok: bool, now: float) -> bool:
-        with self._driver.writing() as tx:
+        with self._driver.writing(durable=self._is_all(lease)) as tx:
             mine = self._touch(tx, lease, "state = 'done', worker = NULL, result = ?", result)
             if mine:
                 self._count(tx, lease.job_id, ok, now)
             return mine
 
     def retry(self, lease: Lease, result: bytes, now: float) -> bool:
-        with self._driver.writing() as tx:
+        with self._driver.writing(durable=self._is_all(lease)) as tx:
             return self._again_or_dead(tx, lease.job_id, lease.seq, lease.token, lease.attempt, result, now)
 
     def give_back(self, lease: Lease, ready_at: float) -> bool:
@@ -265,6 +265,11 @@ class SqlStore:
         with self._driver.writing() as tx:
             tx.many("UPDATE endings SET ready_at = ? WHERE job_id = ?", later)
             tx.many("DELETE FROM endings WHERE job_id = ?", [(id,) for id, at in ready_at.items() if at is None])
+
+    def _is_all(self, lease: Lease) -> bool:
+        """Whether the item is a whole job: its caller sees the result at once, and no chore writes it down after."""
+        with self._driver.reading() as tx:
+            return bool(tx.all("SELECT 1 FROM jobs WHERE id = ? AND has_chores = 0", lease.job_id))
 
     # --- inside a transaction -------------------------------------------------------------------------------------
 

@@ -56,7 +56,7 @@ class SqliteDriver:
     def writing(self, *, durable: bool = False) -> Iterator[Transaction]:
         with self._told():
             # NORMAL survives the death of this process, FULL also that of the machine. What a machine's death may
-            # undo of the others is a lease or a result: its item runs again.
+            # undo of the others is a lease, or the result of one of many items: it runs again.
             self._line.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
             with self._between("BEGIN IMMEDIATE"):
                 yield _SqliteTransaction(self._line)

@@ -166,7 +166,8 @@ class IdempotencyStore:
             try:
                 if self._path is not None:
                     use_wal(db, BUSY_SECONDS)
-                    db.execute("PRAGMA synchronous = NORMAL")
+                    # What a request makes is found by its claim's nonce, so that must not be younger on the disk.
+                    db.execute("PRAGMA synchronous=FULL")
                 db.executescript(_SCHEMA)
             except BaseException:
                 db.close()

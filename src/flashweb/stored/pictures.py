@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from flashweb.disk import private_folder, sync, sync_folder
+
 FIELDS = frozenset({"image_url", "url", "image", "base64", "data", "file_data"})
 MIN_CHARS = 512  # shorter ones are no trouble where they are
 Kept = dict[str, bytes]
@@ -77,20 +79,23 @@ class Folder:
     """Files named by the digest of their bytes, mode 0600."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._path = private_folder(path)
 
     def write(self, digest: str, data: bytes) -> None:
-        """Raises OSError, and leaves nothing then."""
+        """To last once `sync` was called. Raises OSError, and leaves nothing then."""
         path = self._path / digest
         beside = path.with_suffix(".new")
         try:
             with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
                 file.write(data)
+                sync(file)
             beside.replace(path)
         except OSError:
             beside.unlink(missing_ok=True)
             raise
+
+    def sync(self) -> None:
+        sync_folder(self._path)
 
     def read(self, digest: str) -> bytes:
         return (self._path / digest).read_bytes()

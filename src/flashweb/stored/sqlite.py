@@ -113,7 +113,7 @@ class SqliteResponses:
 
     async def delete(self, id: str, owner: str) -> None:
         def work() -> None:
-            with self._change() as db:
+            with self._change(durable=True) as db:
                 self._row(id, owner)
                 self._remove(db, id)
 
@@ -121,7 +121,7 @@ class SqliteResponses:
 
     async def cancel(self, id: str, owner: str) -> StoredResponse:
         def work() -> StoredResponse:
-            with self._change() as db:
+            with self._change(durable=True) as db:
                 found = self._read(self._row(id, owner))
                 if found.is_running:
                     found.body["status"] = "cancelled"
@@ -288,6 +288,8 @@ class SqliteResponses:
                 if db.execute("INSERT OR IGNORE INTO files VALUES (?, ?)", (digest, len(data))).rowcount:
                     self._files.write(digest, data)
                 db.execute("INSERT INTO uses VALUES (?, ?)", (response.id, digest))
+            if kept:
+                self._files.sync()  # whenever this row gets to the disk, it finds them there
 
     def _make_room(self, db: sqlite3.Connection, wanted: int) -> None:
         """Drop what is too old, then the oldest that is not running, until `wanted` bytes fit."""

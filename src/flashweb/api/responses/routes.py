@@ -15,6 +15,7 @@ from flashweb.api.caller import lease_of, owner_of
 from flashweb.api.chat import log_fields_of, read_json_body
 from flashweb.api.error_handlers import CLIENT_CLOSED_REQUEST, error_body, json_response
 from flashweb.api.exchange import exchange_of
+from flashweb.api.idempotency import new_id
 from flashweb.api.openapi import json_body, json_or_named_events
 from flashweb.api.parse import read_document, validated
 from flashweb.api.responses import told, wire
@@ -101,15 +102,16 @@ class Responses:
                     "background is true but store is false; an answer that nobody waits for must be stored.",
                     param="store",
                 )
-            turn = await self.turns.prepare(asked, ticket, owner)
+            turn = await self.turns.prepare(asked, ticket, owner, f"resp_{new_id(request)}")
             self.pipeline.widen(ticket, 1)  # the engine may have gone while the body came
             headers = {"x-flashweb-model": self.names.own, **warnings}
             if asked.background:
                 del document["input"]
                 caller = exchange_of(request.scope).caller_name
-                await self.runs.submit(turn.stored(turn.body, {"asked": document, "caller": caller}), caller)
+                new = turn.stored(turn.body, {"asked": document, "caller": caller})
+                kept = await self.runs.submit(new, caller)
                 if not asked.stream:
-                    return json_response(turn.body, headers=headers)
+                    return json_response(kept.body, headers=headers)
                 return self._replayed(turn.id, owner, -1, headers)
             if asked.stream:
                 last = _LastWords()
@@ -194,7 +196,7 @@ class Responses:
         assert stored.request is not None
         asked = validated({**stored.request["asked"], "input": ""}, wire.ResponseRequest)
         with self.pipeline.admit() as ticket:
-            turn = await self.turns.prepare(asked, ticket, stored.owner, stored)
+            turn = await self.turns.prepare(asked, ticket, stored.owner, stored.id, stored)
             async with aclosing(self.turns.events(turn)) as batches:
                 async for events in batches:
                     yield events, turn.body

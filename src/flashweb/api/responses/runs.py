@@ -56,10 +56,13 @@ class Runs:
 
     # --- for whoever hands in and asks --------------------------------------------------------------------------------
 
-    async def submit(self, response: StoredResponse, caller: str | None) -> None:
-        """Keep it, with the request that it answers, and run it when there is room. `caller` is its key's name.
-        Raises StorageUnavailable, and nothing is kept then."""
+    async def submit(self, response: StoredResponse, caller: str | None) -> StoredResponse:
+        """Keep it, with the request that it answers, and run it when there is room; one that was kept before, under the
+        id that its Idempotency-Key gives it, stays as it is by now. `caller` is its key's name. Raises
+        StorageUnavailable, and nothing is kept then."""
         assert response.request is not None
+        with suppress(ResponseNotFound):
+            return await self._store.get(response.id, response.owner)
         await self._store.put(response)
         try:
             await self._hand_in(response.id, response.owner, caller)
@@ -67,6 +70,7 @@ class Runs:
             with suppress(StorageUnavailable, ResponseNotFound):
                 await asyncio.shield(self._store.delete(response.id, response.owner))
             raise
+        return response
 
     async def cancel(self, id: str, owner: str) -> StoredResponse:
         """The response as it is then; one that has ended stays as it was. Its run ends with its next event, or at the
@@ -121,11 +125,15 @@ class Runs:
     async def end(self, job: Job) -> Mapping[str, Any]:
         return job.meta
 
+    async def forget(self, job_id: str) -> None:
+        pass
+
     async def run(self, lease: Lease) -> dict[str, Any] | None:
         """Have the response of this lease answered into the store; the body at its end, None where nobody wants it any
         more. Raises Overloaded when it is to be tried again."""
         stored = await self._store.begin(lease.job_id, lease.token)
         if stored is None:
+            await self._check_number(lease)
             return None
         writer = _Writer(self._store, stored.id, lease.token)
         flushing = asyncio.create_task(writer.keep_flushing())
@@ -143,6 +151,13 @@ class Runs:
             writer.stop()
             await asyncio.wait({flushing})
         return body if await writer.finish(body) else None
+
+    async def _check_number(self, lease: Lease) -> None:
+        """A power cut may have left the queue with lower numbers than the store has: then the next lease is as good as
+        this one, once its number is high enough. Raises Overloaded."""
+        with suppress(ResponseNotFound):
+            if (await self._store.get(lease.job_id, lease.owner)).is_running:
+                raise Overloaded(f"a run of {lease.job_id} with a higher number has begun")
 
     async def _answered(self, stored: StoredResponse, lease: Lease, writer: _Writer) -> dict[str, Any]:
         body = stored.body

@@ -4,7 +4,6 @@ and what is kept of it.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
@@ -54,7 +53,7 @@ class Turns:
         self.store = store
 
     async def prepare(
-        self, asked: wire.ResponseRequest, ticket: Ticket, owner: str, again: StoredResponse | None = None
+        self, asked: wire.ResponseRequest, ticket: Ticket, owner: str, id: str, again: StoredResponse | None = None
     ) -> Turn:
         """`again`: the background response that this is the run of; its input is kept with it. Raises InvalidRequest
         and its family, ModelNotFound, ResponseNotFound, StorageUnavailable."""
@@ -67,7 +66,6 @@ class Turns:
             job = make_job(request, self.names, self.settings, self.pipeline, ticket, owner)
             if asked.truncation == "auto":
                 job = replace(job, chat=await self._shortened(job.chat, job.params.max_tokens))
-        id = f"resp_{secrets.token_hex(24)}" if again is None else again.id
         items = kept_items(given) if again is None else again.items
         body = _body(id, asked, job, created=job.created if again is None else again.body["created_at"])
         return Turn(id, owner, asked, items, job, body, conversation.places)
