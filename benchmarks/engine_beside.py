@@ -22,10 +22,10 @@ from typing import Any
 
 import msgspec
 import torch
+from batch_beside import Calls
 from common import NANO, machine, write_result
 from offline import Requests
 
-from flashweb.cli.load import percentile
 from flashweb.engine.config import EngineConfig
 from flashweb.engine.core import EngineCore
 from flashweb.engine.protocol import Submit, Token
@@ -37,22 +37,13 @@ PLACES = 20
 
 
 @dataclass(slots=True)
-class Seen:
-    """By the caller, in milliseconds of processor time."""
+class Seen(Calls):
+    """The same of processor time, and the longest pause between two tokens of an answer."""
 
-    first_token: list[float] = field(default_factory=list)
-    per_token: list[float] = field(default_factory=list)
     longest_gap: list[float] = field(default_factory=list)
 
     def summary(self) -> dict[str, Any]:
-        return {
-            "calls": len(self.first_token),
-            "first_token_ms_p50": round(median(self.first_token), 1),
-            "first_token_ms_p95": round(percentile(self.first_token, 0.95), 1),
-            "per_token_ms_p50": round(median(self.per_token), 2),
-            "per_token_ms_p95": round(percentile(self.per_token, 0.95), 2),
-            "longest_gap_ms_p50": round(median(self.longest_gap), 1),
-        }
+        return {**Calls.summary(self), "longest_gap_ms_p50": round(median(self.longest_gap), 1)}
 
 
 class Bench:

@@ -29,11 +29,11 @@ from common import NANO, machine, write_result
 from torch import Tensor
 
 from flashweb.cli.answerers import EngineAnswerer, Options
-from flashweb.engine.client import to_submit
 from flashweb.engine.config import EngineConfig
 from flashweb.engine.core import EngineCore
 from flashweb.engine.face import EngineState
 from flashweb.engine.protocol import Failed
+from flashweb.engine.submit import to_submit
 from flashweb.evaluate import Case, load
 from flashweb.media import MediaLoader, MediaSettings
 from flashweb.model.attention import KVCache

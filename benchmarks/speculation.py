@@ -28,9 +28,9 @@ import msgspec
 import torch
 from common import NANO, machine, write_result
 
-from flashweb.engine.client import to_submit
 from flashweb.engine.core import EngineCore
 from flashweb.engine.protocol import Submit, Token
+from flashweb.engine.submit import to_submit
 from flashweb.evaluate import load
 from flashweb.media import MediaLoader, MediaSettings
 from flashweb.model.glm4v import Glm4v

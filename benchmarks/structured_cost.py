@@ -24,8 +24,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as the product's engine p
 import torch
 from common import NANO, machine, write_result
 
-from flashweb.engine.client import to_submit
 from flashweb.engine.core import EngineCore
+from flashweb.engine.submit import to_submit
 from flashweb.model.glm4v import Glm4v
 from flashweb.prompt import PromptProcessor
 from flashweb.serve import engine_config

@@ -9,7 +9,7 @@ import pytest
 
 from flashweb.engine.core import EngineCore
 from flashweb.engine.protocol import Submit, Token
-from flashweb.engine.scheduler import Batch
+from flashweb.engine.step import Batch
 from tests.engine.fake_model import FakePicture, expected_answer, request
 from tests.engine.test_core_fake import SMALL, make_core, text
 

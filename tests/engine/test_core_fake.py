@@ -21,7 +21,7 @@ from flashweb.engine.core import EngineCore
 from flashweb.engine.encoder_cache import PixelsNeeded
 from flashweb.engine.memory import Card
 from flashweb.engine.protocol import Failed, Submit, Token
-from flashweb.engine.scheduler import Batch
+from flashweb.engine.step import Batch
 from flashweb.errors import ConfigError, ContextLengthExceeded, InvalidRequest, Overloaded
 from flashweb.types import Grid
 from tests.engine.fake_model import (
@@ -214,7 +214,7 @@ def test_a_picture_half_through_the_tower_is_encoded_whole_once_nobody_decodes()
     picture = request("p", [8, FakePicture(1, TALL), 9], max_tokens=3, ignore_eos=True)
     core.submit(picture)
     assert run(core)["p"] == expected_answer(picture)
-    assert model.num_pictures_encoded == 1 and not core.runner._begun and not core.scheduler._slices_left
+    assert model.num_pictures_encoded == 1 and not core.runner._begun and not core.scheduler._tower.slices_left
 
 
 def test_a_sliced_picture_whose_request_is_aborted_leaves_nothing_and_can_be_asked_about_again() -> None:
@@ -227,7 +227,7 @@ def test_a_sliced_picture_whose_request_is_aborted_leaves_nothing_and_can_be_ask
         core.step()
         assert core.abort(name)
         core.check_integrity()
-        assert not core.scheduler._slices_left and len(core.runner._begun) <= 1
+        assert not core.scheduler._tower.slices_left and len(core.runner._begun) <= 1
     again = request("again", [8, FakePicture(1, TALL), 9], max_tokens=3, ignore_eos=True)
     core.submit(again)
     assert run(core)["again"] == expected_answer(again)

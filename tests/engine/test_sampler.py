@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from flashweb.engine import sampler
 from flashweb.engine.constraint import MaskRows
 from flashweb.engine.sampler import uniform
-from flashweb.engine.scheduler import Row, Sampled
 from flashweb.engine.sequence import Sequence, SequenceRules
+from flashweb.engine.step import Row, Sampled
 from tests.engine.fake_model import PATCH_VALUES, VOCAB, request
 
 RULES = SequenceRules(max_model_len=4096, vocab_size=VOCAB, patch_values=PATCH_VALUES)

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from flashweb.engine.core import EngineCore
 from flashweb.engine.protocol import Failed, Submit, Token
-from flashweb.engine.scheduler import Row, Sampled, accept
 from flashweb.engine.speculation import MAX_DRAFTS, MAX_PAUSE, NgramIndex, Speculation, copy_on
+from flashweb.engine.step import Row, Sampled, accept
 from flashweb.errors import FlashwebError
 from flashweb.model.inputs import ForwardInputs
 from tests.engine.fake_model import EOS, MODULUS, FakeCache, FakeModel, FakePicture, expected_answer, request

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from flashweb.engine.core import EngineCore
 from flashweb.engine.protocol import Submit, Token
 from flashweb.engine.runner import Launched
-from flashweb.engine.scheduler import Batch
+from flashweb.engine.step import Batch
 from flashweb.engine.turns import HELD_UP, LATELY_SECONDS, Share, Turn
 from tests.engine.fake_model import FakeModel, FakePicture, expected_answer, request
 from tests.engine.test_background import ticking

@@ -14,8 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from flashweb.engine.scheduler import Batch, Chunk
 from flashweb.engine.sequence import PENDING, Sequence
+from flashweb.engine.step import Batch, Chunk
 from flashweb.model.inputs import BlockTables, ForwardInputs
 
 

@@ -5,8 +5,8 @@
     async with aclosing(client.generate(prompt, params, request_id)) as outs: ...
     await client.stop()
 
-One connection, one protocol object, no task per token: a frame with the news of a step is decoded in
-`data_received`, and each request's stream wakes its reader. Never imports torch.
+One connection (`connection.py`), no task per token: the news of a step are handed to each request's stream
+(`stream.py`), which wakes its reader. Never imports torch.
 """
 
 from __future__ import annotations
@@ -19,15 +19,13 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import AsyncIterator, Callable, Collection
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Collection
 from pathlib import Path
-from typing import cast
 
 import msgspec
-import numpy as np
 
 from flashweb.engine.config import EngineConfig
+from flashweb.engine.connection import Connection
 from flashweb.engine.face import EnginePhase, EngineState
 from flashweb.engine.process import describe_exit, ends_within, listen, spawn
 from flashweb.engine.protocol import (
@@ -37,23 +35,18 @@ from flashweb.engine.protocol import (
     Failed,
     Fatal,
     FrameError,
-    FrameReader,
     FromEngine,
     NeedPixels,
     Progress,
     Ready,
     Shutdown,
-    Started,
     Stats,
-    Submit,
-    Token,
     Tokens,
-    WireImage,
-    WireSampling,
-    WireStructure,
     encode_frame,
 )
 from flashweb.engine.start_clock import in_words
+from flashweb.engine.stream import TokenStream
+from flashweb.engine.submit import to_submit
 from flashweb.errors import (
     CheckpointError,
     ConfigError,
@@ -64,7 +57,7 @@ from flashweb.errors import (
     NotReady,
     Overloaded,
 )
-from flashweb.types import EngineTimes, FinishReason, Prompt, SamplingParams, TokenLogprob, TokenOut
+from flashweb.types import Prompt, SamplingParams, TokenOut
 
 logger = logging.getLogger(__name__)
 
@@ -98,9 +91,9 @@ class EngineClient:
         self._num_requests = 0
         self._wire_ids = itertools.count(1)
         self._wire_prefix = ""  # where several web processes share the engine
-        self._streams: dict[str, _Stream] = {}
+        self._streams: dict[str, TokenStream] = {}
         self._encoded: set[bytes] = set()  # digests of pictures whose features the engine has, by its own word
-        self._connection: _Connection | None = None
+        self._connection: Connection | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._fatal: Fatal | None = None
         self._supervisor: asyncio.Task[None] | None = None
@@ -155,7 +148,7 @@ class EngineClient:
             pictures = {span.image.digest for span in prompt.spans}
             known = self._known(pictures)
             frame = self._encode(wire_id, prompt, params, known)
-            stream = self._streams[wire_id] = _Stream(asyncio.get_running_loop(), pictures - known)
+            stream = self._streams[wire_id] = TokenStream(asyncio.get_running_loop(), pictures - known)
             try:
                 connection.write(frame)
                 del frame  # pictures are large; the answer is long
@@ -230,7 +223,7 @@ class EngineClient:
                 f"{limit - max_num_seqs} waiting: try again shortly"
             )
 
-    async def _until_connected(self) -> _Connection:
+    async def _until_connected(self) -> Connection:
         if self.config.lazy_load and not self._stopping and not self._gave_up:
             self._begin()  # also after a load that failed
             if self._phase == "loading" and not self._was_ready:
@@ -442,7 +435,7 @@ class EngineClient:
     async def _serve(self, accepted: socket.socket, process: subprocess.Popen[bytes]) -> None:
         loop = asyncio.get_running_loop()
         self._last_heard = self._last_progress = loop.time()
-        connection = _Connection(self._on_message)
+        connection = Connection(self._on_message)
         await loop.connect_accepted_socket(lambda: connection, accepted)
         self._connection = connection
         try:
@@ -450,7 +443,7 @@ class EngineClient:
         finally:
             connection.close()
 
-    async def _watch(self, connection: _Connection, process: subprocess.Popen[bytes]) -> None:
+    async def _watch(self, connection: Connection, process: subprocess.Popen[bytes]) -> None:
         """Returns when the line is closed, the process gone, or killed because it no longer advances."""
         loop = asyncio.get_running_loop()
         began = before = loop.time()
@@ -487,174 +480,3 @@ class EngineClient:
             return self.config.stall_seconds
         default = DEFAULT_STALL_SECONDS.get(kind, DEFAULT_STALL_SECONDS["cuda"])
         return default + CPU_STALL_SECONDS_PER_BYTE * self._ready.weight_bytes if kind == "cpu" else default
-
-
-class _Stream:
-    """The news of one request, collected until its reader takes them: several steps become one TokenOut."""
-
-    __slots__ = (
-        "_cached", "_error", "_finish", "_logprobs", "_loop", "_times", "_tokens", "_waiter", "ended", "needs_pixels",
-        "pictures",
-    )  # fmt: skip
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, pictures: set[bytes]) -> None:
-        self.pictures = pictures  # digests of those that were sent with their pixels
-        self.needs_pixels = False  # the engine did not take the request without
-        self._loop = loop  # kept: asking for the running one is a system call, once per token
-        self.ended = False  # the engine holds nothing of it any more
-        self._tokens: list[int] = []
-        self._logprobs: list[TokenLogprob] = []
-        self._finish: FinishReason | None = None
-        self._cached = 0
-        self._times: EngineTimes | None = None
-        self._error: FlashwebError | None = None
-        self._waiter: asyncio.Future[None] | None = None
-
-    def note_start(self, started: Started) -> None:
-        self._times = EngineTimes(started.queue, started.prefill, started.encode)
-
-    def put(self, token: Token) -> None:
-        self._tokens += token.token_ids
-        if token.logprobs:
-            self._put_logprobs(token)
-        self._cached = token.num_cached_tokens
-        if token.finish is not None:
-            self._finish = FinishReason(token.finish)
-            self.ended = True
-        self._wake()
-
-    def _put_logprobs(self, token: Token) -> None:
-        for token_id, (logprob, top) in zip(token.token_ids, token.logprobs, strict=False):
-            self._logprobs.append(TokenLogprob(token_id, logprob, top))
-
-    def fail(self, error: FlashwebError) -> None:
-        if not self.ended:
-            self._error = error
-            self.ended = True
-            self._wake()
-
-    def ask_for_pixels(self) -> None:
-        self.needs_pixels = True
-        self._wake()
-
-    def _wake(self) -> None:
-        waiter, self._waiter = self._waiter, None
-        if waiter is not None and not waiter.done():
-            waiter.set_result(None)
-
-    @property
-    def has_news(self) -> bool:
-        """Raises what failed it, once everything before that was taken."""
-        if self._tokens or self._finish is not None:
-            return True
-        if self._error is not None:
-            raise self._error
-        return False
-
-    def wait(self) -> asyncio.Future[None]:
-        """Done when there may be news. For one reader at a time."""
-        self._waiter = self._loop.create_future()
-        return self._waiter
-
-    def take(self) -> TokenOut:
-        """All news so far, as one."""
-        out = TokenOut(tuple(self._tokens), self._finish, tuple(self._logprobs), self._cached, self._times)
-        self._tokens, self._logprobs, self._times = [], [], None
-        return out
-
-
-@dataclass(eq=False)
-class _Connection(asyncio.Protocol):
-    """The web side's end of the socket."""
-
-    on_message: Callable[[FromEngine], None]
-
-    def __post_init__(self) -> None:
-        self.closed = asyncio.Event()
-        self._transport: asyncio.Transport | None = None
-        self._reader = FrameReader()
-        self._decoder = msgspec.msgpack.Decoder(FromEngine)
-        self._writable = asyncio.Event()
-        self._writable.set()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's is one by behaviour, not by inheritance
-
-    def data_received(self, data: bytes) -> None:
-        try:
-            for frame in self._reader.feed(data):
-                self.on_message(self._decoder.decode(frame))
-        except (FrameError, msgspec.DecodeError) as error:
-            logger.error("the engine sent what is no message: %s", error)
-            self.close()
-
-    def pause_writing(self) -> None:
-        self._writable.clear()
-
-    def resume_writing(self) -> None:
-        self._writable.set()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.closed.set()
-        self._writable.set()
-
-    @property
-    def is_writable(self) -> bool:
-        return self._writable.is_set()
-
-    async def drained(self) -> None:
-        """Waits until the engine has taken enough of what was written that more is welcome."""
-        await self._writable.wait()
-
-    def send(self, message: Abort | Shutdown) -> None:
-        self.write(encode_frame(message))
-
-    def write(self, frame: bytearray) -> None:
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.write(frame)
-
-    def close(self) -> None:
-        if self._transport is not None:
-            self._transport.close()
-
-
-def to_submit(wire_id: str, prompt: Prompt, params: SamplingParams, known: Collection[bytes] = ()) -> Submit:
-    """A request as its message. Pictures whose digest is in `known` go without pixels; those of the others are handed
-    over as views: the frame holds their only copy."""
-    images = tuple(
-        WireImage(
-            start=span.start,
-            grid=(span.image.grid.t, span.image.grid.h, span.image.grid.w),
-            digest=span.image.digest,
-            patches=np.ascontiguousarray(span.image.patches).data.cast("B") if span.image.digest not in known else None,
-        )
-        for span in prompt.spans
-    )
-    structure = params.structure
-    sampling = WireSampling(
-        max_tokens=params.max_tokens,
-        min_tokens=params.min_tokens,
-        temperature=params.temperature,
-        top_p=params.top_p,
-        top_k=params.top_k,
-        min_p=params.min_p,
-        repetition_penalty=params.repetition_penalty,
-        presence_penalty=params.presence_penalty,
-        frequency_penalty=params.frequency_penalty,
-        seed=None if params.seed is None else params.seed & (2**63 - 1),
-        logit_bias=dict(params.logit_bias),
-        logprobs=params.logprobs,
-        stop_token_ids=tuple(params.stop_token_ids),
-        ignore_eos=params.ignore_eos,
-        structure=None if structure is None else WireStructure(structure.kind, structure.source, structure.after_token),
-        thinking_budget=params.thinking_budget,
-        background=params.background,
-    )
-    return Submit(
-        request_id=wire_id,
-        token_ids=tuple(prompt.token_ids),
-        positions=prompt.positions.astype("<i4", copy=False).tobytes(),
-        position_delta=int(prompt.position_delta),
-        images=images,
-        sampling=sampling,
-    )

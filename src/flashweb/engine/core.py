@@ -29,9 +29,10 @@ from flashweb.engine.encoder_cache import EncoderCache
 from flashweb.engine.memory import Card, MemoryPlan, measure_free_bytes, peak_memory_bytes, plan_memory, step_limits
 from flashweb.engine.protocol import Failed, Ready, Stats, Submit, Token, WireImage, WireSampling
 from flashweb.engine.runner import Encoding, Launched, Left, ModelRunner
-from flashweb.engine.scheduler import Batch, Chunk, Result, Row, Scheduler, accept
+from flashweb.engine.scheduler import Scheduler
 from flashweb.engine.sequence import Sequence, SequenceRules
 from flashweb.engine.start_clock import StartClock
+from flashweb.engine.step import Batch, Chunk, Result, Row, accept
 from flashweb.engine.tally import EngineTally
 from flashweb.errors import InvalidRequest
 from flashweb.model.footprint import graph_bytes

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from flashweb.engine.config import MIB, EngineConfig
-from flashweb.engine.scheduler import Limits
+from flashweb.engine.step import Limits
 from flashweb.errors import ConfigError
 from flashweb.model import footprint
 from flashweb.model.config import ModelConfig

@@ -24,8 +24,8 @@ from flashweb.engine.batch import PendingTokens, build_inputs, decode_numbers, i
 from flashweb.engine.constraint import MaskRows, Masks, MaskWanted, fill_rows
 from flashweb.engine.encoder_cache import EncoderCache
 from flashweb.engine.sampler import Sampling, holds_back_stops, largest_of, on_device, sample, takes_the_largest
-from flashweb.engine.scheduler import Batch, Chunk, Row, Slice
 from flashweb.engine.sequence import Picture, Sequence
+from flashweb.engine.step import Batch, Chunk, Row, Slice
 from flashweb.errors import FlashwebError
 from flashweb.model.inputs import BlockTables, ForwardInputs
 from flashweb.types import Grid

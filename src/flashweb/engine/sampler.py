@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from flashweb.engine.constraint import MaskRows
-from flashweb.engine.scheduler import Row, Sampled, TokenLogprobs
 from flashweb.engine.sequence import Sequence
+from flashweb.engine.step import Row, Sampled, TokenLogprobs
 from flashweb.errors import FlashwebError
 
 MIN_TEMPERATURE = 1e-5  # below it the distribution is a single token, and the division would overflow

@@ -28,118 +28,18 @@ from bisect import insort
 from collections import Counter
 from collections.abc import Callable
 from collections.abc import Sequence as Ordered
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal, TypeAlias
+from dataclasses import replace
+from typing import Any, Literal
 
 from flashweb.engine.block_manager import BlockManager
 from flashweb.engine.encoder_cache import EncoderCache, PixelsNeeded
 from flashweb.engine.protocol import Failed, Started, Token
 from flashweb.engine.sequence import Picture, Sequence
+from flashweb.engine.step import Batch, Chunk, Limits, Result, Sampled, TokenLogprobs
 from flashweb.engine.tally import EngineTally
+from flashweb.engine.tower import Tower
 from flashweb.engine.turns import LATELY_SECONDS, Share, Turn
 from flashweb.errors import FlashwebError, Overloaded
-
-TokenLogprobs: TypeAlias = tuple[float, tuple[tuple[int, float], ...]]
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """The engine's sizes, all decided (see `memory.decide_limits`)."""
-
-    max_model_len: int  # tokens of prompt + answer
-    max_num_seqs: int  # sequences running at once
-    max_num_batched_tokens: int  # new tokens per step
-    max_num_batched_patches: int  # vision patches per step, unless a single picture has more
-    max_waiting: int  # sequences queued behind the running ones
-    max_waiting_bytes: int  # pixels held by all sequences
-    max_speculating: int = 0  # with more sequences running there are no drafts
-    # New tokens of a prompt that has a step to itself, where that may be more than otherwise: nobody waits for it.
-    max_lone_tokens: int | None = None
-    # What a step that also decodes may have beside it, so that no stream waits long; None: as much as any other step.
-    max_tokens_beside: int | None = None  # of prompts
-    max_patches_beside: int | None = None  # of the tower: larger pictures are encoded in slices, a slice a step
-    # The same of background work beside callers, whatever is preferred.
-    max_background_tokens: int = 128
-    max_background_patches: int = 256
-    background_rides: bool = False  # rows are nearly free where weights are read once for all: beside decoding callers
-
-    @property
-    def most_tokens(self) -> int:
-        """New tokens of the largest step there can be."""
-        return max(self.max_num_batched_tokens, self.max_lone_tokens or 0)
-
-
-@dataclass(frozen=True, slots=True)
-class Slice:
-    """One of `of` parts of the tower's blocks for one picture; the last one gives its features."""
-
-    picture: Picture
-    of: int
-
-
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """Tokens [start, end) of one sequence, computed in this step; `samples` when the next token comes out of it.
-
-    The last of them may be `drafts`, guesses behind the sequence's newest token: then every row from that token on
-    is sampled from.
-    """
-
-    seq: Sequence
-    start: int
-    end: int
-    samples: bool
-    life: int  # the sequence's num_preemptions when this was scheduled
-    drafts: tuple[int, ...] = ()
-
-    @property
-    def num_sampled(self) -> int:
-        """Rows that the next tokens are sampled from, the last ones."""
-        return 1 + len(self.drafts) if self.samples else 0
-
-    @property
-    def place(self) -> int:
-        """Of the first token sampled, in its answer."""
-        return self.end - len(self.drafts) - self.seq.num_prompt_tokens
-
-
-@dataclass(slots=True)
-class Batch:
-    """One step: chunks in order, the pictures that the tower must encode first, and a slice of one that is not needed
-    in this step yet, which may be all there is. `owners`: the sequences that the tower works for, one per picture, or
-    the slice's one."""
-
-    chunks: list[Chunk] = field(default_factory=list)
-    pictures: list[Picture] = field(default_factory=list)
-    slice: Slice | None = None
-    owners: list[Sequence] = field(default_factory=list)
-    num_tokens: int = 0
-    num_decoded: int = 0  # of these, of sequences that decode
-    num_patches: int = 0
-    turn: Turn = Turn.EVERYBODY
-    began_at: float = 0.0  # by the scheduler's clock
-    has_background: bool = False
-
-    @property
-    def is_empty(self) -> bool:
-        return not self.chunks and self.slice is None
-
-    @property
-    def is_background(self) -> bool:
-        """Whether no caller waits for it."""
-        return self.has_background and all(chunk.seq.is_background for chunk in self.chunks)
-
-
-@dataclass(frozen=True, slots=True)
-class Sampled:
-    token_id: int
-    logprobs: TokenLogprobs | None = None
-
-
-# What a row was sampled to, or the error that concerns its sequence alone.
-Row: TypeAlias = Sampled | Exception
-# What a chunk came to: a token, several where drafts were right, none yet where a prompt is not finished, or an error.
-Result: TypeAlias = tuple[Sampled, ...] | Exception
 
 
 class Scheduler:
@@ -164,7 +64,7 @@ class Scheduler:
         self._running: list[Sequence] = []  # the same
         self._num_arrivals = 0
         self._num_pixel_bytes = 0
-        self._slices_left: dict[bytes, int] = {}  # of pictures that have been begun, by digest
+        self._tower = Tower(limits, encoder, blocks.block_size)
         self._share = Share()
         self._committed_at = float("-inf")
         self._caller_at = float("-inf")  # when a step for a caller was last over
@@ -241,9 +141,8 @@ class Scheduler:
         del self._sequences[seq.request_id]
         self._num_pixel_bytes -= seq.num_pixel_bytes
         (self._running if seq.block_table else self._waiting).remove(seq)
-        self._unpin(seq, seq.pinned.copy())
-        for picture in seq.pictures:
-            self._slices_left.pop(picture.digest, None)
+        self._tower.let_go(seq)
+        self._tower.forget_slices(seq)
         for digest in seq.pixelless:
             self.encoder.unpin(digest)
         self.blocks.free(seq, forget)
@@ -395,7 +294,7 @@ class Scheduler:
     def _schedule_prefill(self, seq: Sequence, batch: Batch) -> None:
         count = min(seq.num_uncomputed_tokens, self._room(batch))
         if count > 0:
-            count = self._claim_pictures(seq, count, batch)
+            count = self._tower.claim(seq, count, batch)
         if count > 0:
             self._put(batch, seq, count)
 
@@ -425,7 +324,7 @@ class Scheduler:
             if seq.is_pending:  # preempted a moment ago: its newest token is known after this step
                 return
             matched = self.blocks.match(seq)
-            if self._must_wait_for_tower(seq, len(matched) * self.blocks.block_size, batch):
+            if self._tower.must_wait(seq, len(matched) * self.blocks.block_size, batch):
                 return
             # Every running sequence may soon want a block: taking their last would preempt right after admitting.
             if not self.blocks.allocate(seq, matched, keep_free=len(self._running)):
@@ -454,104 +353,12 @@ class Scheduler:
 
     def _preempt_youngest(self) -> Sequence:
         seq = self._running.pop()
-        self._unpin(seq, seq.pinned.copy())
+        self._tower.let_go(seq)
         self.blocks.free(seq)
         seq.num_preemptions += 1
         insort(self._waiting, seq, key=_rank)
         self.num_preemptions += 1
         return seq
-
-    # --- pictures ----------------------------------------------------------------------------------------------------
-
-    def _claim_pictures(self, seq: Sequence, count: int, batch: Batch) -> int:
-        """Pins what the next `count` tokens of `seq` need and plans what has to be encoded; the number of tokens
-        that can really be computed, cut before a picture for which this step's tower budget is too small."""
-        start = seq.num_computed_tokens
-        for picture in seq.pictures_in(start, start + count):
-            known = self._is_known(picture, batch)
-            if known and picture.digest in seq.pinned:
-                continue
-            if not known and (self._is_sliced(seq, picture, batch) or not self._fits_tower(picture, batch)):
-                return max(0, picture.start - start)
-            self._pin(seq, picture, known)
-            if not known:
-                batch.pictures.append(picture)
-                batch.owners.append(seq)
-                batch.num_patches += picture.grid.num_patches
-        return count
-
-    def _pin(self, seq: Sequence, picture: Picture, known: bool) -> None:
-        if picture.digest in seq.pinned:
-            return
-        self.encoder.queries += 1
-        self.encoder.hits += known
-        self.encoder.pin(picture.digest)
-        seq.pinned.add(picture.digest)
-
-    def _is_sliced(self, seq: Sequence, picture: Picture, batch: Batch) -> bool:
-        """Whether a picture is not encoded whole in this step, because sequences that decode would wait too long: then
-        one more slice of it is, if the step has nothing else beside its decoding rows."""
-        of = self._num_slices(picture, batch)
-        if of == 1:
-            self._slices_left.pop(picture.digest, None)
-            return False
-        if self._can_take_slice(batch):
-            self._pin(seq, picture, known=False)
-            batch.slice = Slice(picture, of)
-            batch.owners.append(seq)
-            batch.has_background |= seq.is_background
-            left = self._slices_left.get(picture.digest, of) - 1
-            self._slices_left[picture.digest] = left
-            if left == 0:
-                del self._slices_left[picture.digest]
-        return True
-
-    def _num_slices(self, picture: Picture, batch: Batch) -> int:
-        """How many steps a picture's tower takes beside those who wait for this one."""
-        most = self._most_patches_beside(batch)
-        return -(-picture.grid.num_patches // most) if most is not None else 1
-
-    def _most_patches_beside(self, batch: Batch) -> int | None:
-        most = self.limits.max_patches_beside if batch.num_decoded else None
-        if batch.turn is Turn.BESIDE:
-            most = min(most or self.limits.max_background_patches, self.limits.max_background_patches)
-        return most
-
-    @staticmethod
-    def _can_take_slice(batch: Batch) -> bool:
-        return batch.num_tokens == batch.num_decoded and batch.slice is None and not batch.pictures
-
-    def _is_known(self, picture: Picture, batch: Batch) -> bool:
-        """Whether its features are here, or will be when this step needs them. Without pixels they are pinned."""
-        if picture.patches is None or picture.digest in self.encoder:
-            return True
-        return any(p.digest == picture.digest for p in batch.pictures)
-
-    def _fits_tower(self, picture: Picture, batch: Batch) -> bool:
-        with_it = batch.num_patches + picture.grid.num_patches
-        most = self.limits.max_background_patches if batch.turn is Turn.BESIDE else self.limits.max_num_batched_patches
-        return batch.num_patches == 0 or with_it <= most
-
-    def _must_wait_for_tower(self, seq: Sequence, num_cached: int, batch: Batch) -> bool:
-        """Whether a new sequence could compute less than a block now because its picture does not fit into the
-        step: then it is better admitted in the next one, when the prefix cache may know more."""
-        for picture in seq.pictures_in(num_cached, num_cached + self.blocks.block_size):
-            if self._is_known(picture, batch):
-                continue
-            if self._num_slices(picture, batch) > 1:
-                return not self._can_take_slice(batch)
-            return not self._fits_tower(picture, batch)
-        return False
-
-    def _unpin(self, seq: Sequence, digests: set[bytes]) -> None:
-        for digest in digests:
-            self.encoder.unpin(digest)
-        seq.pinned -= digests
-
-    def _unpin_finished(self, seq: Sequence) -> None:
-        """Lets go of pictures whose last token has been computed."""
-        needed = {p.digest for p in seq.pictures if p.end > seq.num_computed_tokens}
-        self._unpin(seq, seq.pinned - needed)
 
     # --- what came of it ---------------------------------------------------------------------------------------------
 
@@ -582,7 +389,7 @@ class Scheduler:
             if chunk.life == seq.num_preemptions:
                 seq.num_computed_tokens += num_accepted
                 if seq.pinned:
-                    self._unpin_finished(seq)
+                    self._tower.let_go_of_finished(seq)
                 self.blocks.register(seq, chunk.end - len(chunk.drafts) + num_accepted)
             if token is not None:
                 news.append(token)
@@ -665,23 +472,6 @@ class Scheduler:
 
 def _rank(seq: Sequence) -> tuple[bool, int]:
     return seq.rank
-
-
-def accept(rows: Ordered[Row], drafts: Ordered[int]) -> Result:
-    """Of the rows behind a sequence's newest token and its drafts: tokens up to the first that is not as guessed.
-
-    Each was sampled as it would have been without drafts, from what the network made of the right tokens before it.
-    A row that broke behind the first does not count: without the draft it comes again, and says whether it is so.
-    There is one row alone where a step was computed again without drafts.
-    """
-    tokens: list[Sampled] = []
-    for row, draft in zip(rows, (*drafts, None), strict=False):
-        if isinstance(row, Exception):
-            return tuple(tokens) or row
-        tokens.append(row)
-        if row.token_id != draft:
-            break
-    return tuple(tokens)
 
 
 def failure(request_id: str, error: Exception) -> Failed:

@@ -30,8 +30,9 @@ from flashweb.engine.broker import (
     Wake,
     Welcome,
 )
-from flashweb.engine.client import EngineClient, _Connection
+from flashweb.engine.client import EngineClient
 from flashweb.engine.config import EngineConfig
+from flashweb.engine.connection import Connection
 from flashweb.engine.protocol import NO_STATS, Failed, Ready
 from flashweb.errors import EngineDied
 
@@ -142,7 +143,7 @@ class SharedEngine(EngineClient):
             self._linked.set()
             self._settled.set()
 
-    async def _until_connected(self) -> _Connection:
+    async def _until_connected(self) -> Connection:
         if self.config.lazy_load and self._connection is not None and self._phase in ("off", "dead"):
             self._settled.clear()
             self._connection.send(Wake())  # type: ignore[arg-type]
@@ -195,7 +196,7 @@ class SharedEngine(EngineClient):
             self._settled.set()
 
 
-class _Line(_Connection):
+class _Line(Connection):
     """The web process's end of its line to the broker."""
 
     def __post_init__(self) -> None:
