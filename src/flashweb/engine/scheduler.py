@@ -64,7 +64,7 @@ class Scheduler:
         self._running: list[Sequence] = []  # the same
         self._num_arrivals = 0
         self._num_pixel_bytes = 0
-        self._tower = Tower(limits, encoder, blocks.block_size)
+        self._tower = Tower(lambda: self.limits, encoder, blocks.block_size)
         self._share = Share()
         self._committed_at = float("-inf")
         self._caller_at = float("-inf")  # when a step for a caller was last over

@@ -3,6 +3,7 @@ until their last token has been computed. Pure, as the scheduler is, whose steps
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from flashweb.engine.encoder_cache import EncoderCache
@@ -12,7 +13,8 @@ from flashweb.engine.turns import Turn
 
 
 class Tower:
-    def __init__(self, limits: Limits, encoder: EncoderCache[Any], block_size: int) -> None:
+    def __init__(self, limits: Callable[[], Limits], encoder: EncoderCache[Any], block_size: int) -> None:
+        """`limits`: the scheduler's, whatever they are by now: there is no second copy of them."""
         self._limits = limits
         self._encoder = encoder
         self._block_size = block_size
@@ -76,9 +78,10 @@ class Tower:
         return -(-picture.grid.num_patches // most) if most is not None else 1
 
     def _most_patches_beside(self, batch: Batch) -> int | None:
-        most = self._limits.max_patches_beside if batch.num_decoded else None
+        limits = self._limits()
+        most = limits.max_patches_beside if batch.num_decoded else None
         if batch.turn is Turn.BESIDE:
-            most = min(most or self._limits.max_background_patches, self._limits.max_background_patches)
+            most = min(most or limits.max_background_patches, limits.max_background_patches)
         return most
 
     @staticmethod
@@ -93,9 +96,8 @@ class Tower:
 
     def _fits(self, picture: Picture, batch: Batch) -> bool:
         with_it = batch.num_patches + picture.grid.num_patches
-        most = (
-            self._limits.max_background_patches if batch.turn is Turn.BESIDE else self._limits.max_num_batched_patches
-        )
+        limits = self._limits()
+        most = limits.max_background_patches if batch.turn is Turn.BESIDE else limits.max_num_batched_patches
         return batch.num_patches == 0 or with_it <= most
 
     def must_wait(self, seq: Sequence, start: int, batch: Batch) -> bool:
