@@ -1,11 +1,12 @@
-"""Clips in front of the bundled model, which was never shown one: what it can read of them, and that bad ones beside an
-answer change nothing of it."""
+"""Clips in front of the bundled model, which was shown up to eight pictures of one: the right second of a minute, and that
+bad clips beside an answer change nothing of it."""
 
 from __future__ import annotations
 
 import asyncio
 import base64
 import io
+import re
 from typing import Any
 
 import pytest
@@ -51,7 +52,13 @@ async def test_clips_are_answered_again_from_the_cache_and_bad_ones_beside_them_
         short = clips.film(20, lambda n: words if n >= 10 else blank, rate=5)
         assert await said(house, asked(short, max_frames=4)) == "88.50"
 
-        # A minute is more than it was ever shown, but costs its frames and its prompt once.
+        # Of a whole minute, the second at which it appears and what stands there, in sixteen frames, as it was taught.
+        for question in ("At which second does ¥88.50 appear?", "¥88.50在第几秒出现？"):
+            second = re.search(r"[0-9.]+", await said(house, asked(data, question, max_frames=16)))
+            assert second and 20 <= float(second.group().rstrip(".")) <= 30
+        assert await said(house, asked(data, "提取视频中所有金额数字", max_frames=16)) == "88.50"
+
+        # In 120 frames it is more than it was ever shown, but costs its frames and its prompt once.
         decoded, first = workers.num_decoded, await said(house, asked(data))
         again = await house.post(asked(data))
         assert again.json()["choices"][0]["message"]["content"] == first
