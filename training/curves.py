@@ -1,7 +1,7 @@
 """Keep what a training run logged: its curve and its scores while training as JSON, and both as a picture (SVG).
 
-python -m training.curves RUN/log.jsonl --out training/results/flashweb-nano-5.json --device "..." --note "..."
-python -m training.curves --draw training/results/flashweb-nano-5.json --svg docs/training-curve.svg
+python -m training.curves RUN/log.jsonl --out training/results/flashweb-nano-8.json --device "..." --note "..."
+python -m training.curves --draw training/results/flashweb-nano-8.json --svg docs/training-curve.svg
 """
 
 from __future__ import annotations
