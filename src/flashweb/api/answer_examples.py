@@ -112,6 +112,8 @@ ANSWERS: dict[str, dict[str, Any]] = {
                 "schema": {"type": "object", "properties": {"contains_price": {"type": "boolean"}}},
                 "sample": "poster.png",
                 "show": {"contains_price": "flag"},
+                "labels": {"contains_price": {"zh": "出现价格", "en": "Shows a price"}},
+                "judge": {"contains_price": {"true": "review"}},
                 "own": False,
             }
         ],
