@@ -1,12 +1,43 @@
+import { readFileSync } from 'node:fs'
 import { fileURLToPath, URL } from 'node:url'
 import vue from '@vitejs/plugin-vue'
+import type { Plugin } from 'vite'
 import { defineConfig } from 'vitest/config'
 
+const here = (path: string) => fileURLToPath(new URL(path, import.meta.url))
+
+/** src/theme-start.js as a classic script in the head: it must run before the first paint, and modules run after it. */
+function themeStart(): Plugin {
+  let build = false
+  return {
+    name: 'theme-start',
+    configResolved(config) {
+      build = config.command === 'build'
+    },
+    buildStart() {
+      if (build) this.emitFile({ type: 'asset', name: 'theme-start.js', source: readFileSync(here('./src/theme-start.js')) })
+    },
+    transformIndexHtml: {
+      order: 'post',
+      handler(_html, context) {
+        const built = Object.keys(context.bundle ?? {}).find((name) => /(^|\/)theme-start-[^/]*\.js$/.test(name))
+        if (build && !built) throw new Error('theme-start.js was not written')
+        return [{ tag: 'script', attrs: { src: built ? `/${built}` : '/src/theme-start.js' }, injectTo: 'head-prepend' }]
+      },
+    },
+  }
+}
+
 export default defineConfig({
-  plugins: [vue()],
-  resolve: { alias: { '@': fileURLToPath(new URL('./src', import.meta.url)) } },
+  plugins: [vue(), themeStart()],
+  resolve: { alias: { '@': here('./src') } },
+  define: {
+    __VUE_OPTIONS_API__: false,
+    __VUE_I18N_LEGACY_API__: false,
+    __VUE_I18N_FULL_INSTALL__: false,
+  },
   build: {
-    outDir: fileURLToPath(new URL('../src/flashweb/page', import.meta.url)),
+    outDir: here('../src/flashweb/page'),
     emptyOutDir: true,
     assetsDir: 'assets',
     target: 'es2022',
@@ -14,6 +45,10 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     sourcemap: false,
   },
-  server: { proxy: Object.fromEntries(['/v1', '/api', '/health', '/metrics', '/tokenize', '/static', '/openapi.json'].map((path) => [path, 'http://127.0.0.1:8080'])) },
+  server: {
+    proxy: Object.fromEntries(
+      ['/v1', '/api', '/health', '/metrics', '/tokenize', '/static', '/openapi.json'].map((path) => [path, 'http://127.0.0.1:8080']),
+    ),
+  },
   test: { environment: 'happy-dom', include: ['src/**/*.spec.ts'] },
 })
