@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -132,8 +133,8 @@ class Links(HTMLParser):
 
 
 @pytest.mark.parametrize("page", ["/", "/docs"])
-async def test_a_page_loads_only_our_own_files_and_works_under_the_strict_policy(page: str) -> None:
-    async with open_house(ScriptedEngine()) as house:
+async def test_a_page_loads_only_our_own_files_and_works_under_the_strict_policy(page: str, tmp_path: Path) -> None:
+    async with open_house(ScriptedEngine(), options={"page": tmp_path}) as house:  # a copy without the built page
         answer = await house.client.get(page)
         links = Links()
         links.feed(answer.text)
@@ -144,13 +145,14 @@ async def test_a_page_loads_only_our_own_files_and_works_under_the_strict_policy
         assert "flashweb-nano" in answer.text and "http://127.0.0.1:8080" in answer.text
 
 
-async def test_a_page_shows_a_strange_host_as_text_only() -> None:
-    async with open_house(ScriptedEngine(), server__allowed_hosts=["*"]) as house:
+async def test_a_page_shows_a_strange_host_as_text_only(tmp_path: Path) -> None:
+    options = {"page": tmp_path}
+    async with open_house(ScriptedEngine(), options=options, server__allowed_hosts=["*"]) as house:
         answer = await house.client.get("/", headers={"host": '"><script>alert(1)</script>'})
     assert "<script>alert" not in answer.text
 
 
-@pytest.mark.parametrize("name", ["..%2f..%2fsettings.py", "x.html", "index.html", "docs", ".js", "%00.js", "a/b.js"])
+@pytest.mark.parametrize("name", ["..%2f..%2fsettings.py", "x.html", "landing.html", "docs", ".js", "%00.js", "a/b.js"])
 async def test_only_the_pages_own_files_are_served(name: str) -> None:
     async with open_house(ScriptedEngine()) as house:
         assert (await house.client.get(f"/static/{name}")).status_code == 404
