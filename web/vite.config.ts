@@ -3,6 +3,7 @@ import { fileURLToPath, URL } from 'node:url'
 import vue from '@vitejs/plugin-vue'
 import type { Plugin } from 'vite'
 import { defineConfig } from 'vitest/config'
+import { sourceDigest, woff2Only } from './tools/plugins.ts'
 
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url))
 
@@ -29,10 +30,9 @@ function themeStart(): Plugin {
 }
 
 export default defineConfig({
-  plugins: [vue(), themeStart()],
+  plugins: [vue(), themeStart(), woff2Only(), sourceDigest(here('.'))],
   resolve: { alias: { '@': here('./src') } },
   define: {
-    __VUE_OPTIONS_API__: false,
     __VUE_I18N_LEGACY_API__: false,
     __VUE_I18N_FULL_INSTALL__: false,
   },
@@ -47,7 +47,7 @@ export default defineConfig({
   },
   server: {
     proxy: Object.fromEntries(
-      ['/v1', '/api', '/health', '/metrics', '/tokenize', '/static', '/openapi.json'].map((path) => [path, 'http://127.0.0.1:8080']),
+      ['/v1', '/api', '/health', '/metrics', '/tokenize', '/static', '/samples', '/docs', '/openapi.json'].map((path) => [path, 'http://127.0.0.1:8080']),
     ),
   },
   test: { environment: 'happy-dom', include: ['src/**/*.spec.ts'] },

@@ -1,0 +1,190 @@
+"""The built page in the package is what `web/` gives, loads fast, and holds nothing of another host. What needs Node is
+skipped without it; the rest needs only Python."""
+
+from __future__ import annotations
+
+import filecmp
+import importlib.util
+import json
+import re
+import shutil
+import subprocess
+import zipfile
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from flashweb.api.static_files import TYPES
+
+ROOT = Path(__file__).resolve().parents[1]
+WEB = ROOT / "web"
+PAGE = ROOT / "src" / "flashweb" / "page"
+
+
+def tool(name: str) -> ModuleType:
+    """A script of web/tools as a module."""
+    spec = importlib.util.spec_from_file_location(f"web_tools_{name}", WEB / "tools" / f"{name}.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+built, openapi, page = tool("built"), tool("openapi"), tool("page")
+
+
+def needs_node() -> None:
+    missing = page.missing_node()
+    if missing or not page.is_installed():
+        pytest.skip(missing or "the page's packages are not installed (npm ci)")
+
+
+def run_node(*command: str, folder: Path = WEB) -> None:
+    done = subprocess.run(["npx", "--no", *command], cwd=folder, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_built_page_was_made_from_these_sources() -> None:
+    noted = (PAGE / "source.sha256").read_text().strip()
+    assert noted == built.source_digest(), "web/ changed since the page was built: make web"
+
+
+def test_the_first_load_is_small() -> None:
+    assert built.first_load() <= built.MAX_FIRST_SCRIPT_BYTES, "\n".join(built.table())
+
+
+def test_the_server_has_a_type_for_every_file_and_finds_every_one_that_is_named() -> None:
+    assert {path.name for path in PAGE.iterdir()} == {"index.html", "assets", "source.sha256"}
+    assets = {path.name for path in (PAGE / "assets").iterdir()}
+    assert {Path(name).suffix for name in assets} <= TYPES.keys() - {".html"}
+    text = (PAGE / "index.html").read_text(encoding="utf-8")
+    assert set(re.findall(r"/assets/([^\"']+)", text)) <= assets
+    for path in (PAGE / "assets").glob("*.js"):
+        assert set(built.STATIC_IMPORT.findall(path.read_text(encoding="utf-8"))) <= assets, path.name
+
+
+def test_index_html_has_nothing_inline_and_nothing_from_elsewhere() -> None:
+    text = (PAGE / "index.html").read_text(encoding="utf-8")
+    assert not re.search(r"<style|\sstyle=|\son\w+=|https?://|<script(?![^>]*\ssrc=)", text)
+
+
+def test_styles_load_nothing_from_elsewhere_and_fonts_come_once() -> None:
+    for path in (PAGE / "assets").glob("*.css"):
+        for address in re.findall(r"url\(([^)]*)\)", path.read_text(encoding="utf-8")):
+            assert address.strip("\"'").startswith("/assets/"), f"{path.name}: {address}"
+    fonts = {path.suffix for path in (PAGE / "assets").iterdir()} & {".woff", ".woff2", ".ttf", ".otf", ".eot"}
+    assert fonts <= {".woff2"}
+
+
+def test_the_pages_api_types_are_those_of_the_app() -> None:
+    assert openapi.FILE.read_text(encoding="utf-8") == openapi.text(), "the API changed: make web"
+
+
+def test_the_shapes_keep_every_field_and_no_sentence() -> None:
+    document, shapes = openapi.described(), openapi.shapes_of(openapi.described())
+    for name, schema in shapes["components"]["schemas"].items():
+        assert schema.get("properties", {}).keys() == document["components"]["schemas"][name].get("properties", {}).keys()
+    fields = shapes["components"]["schemas"]["ChatRequest"]["properties"]
+    assert all("description" not in field and "examples" not in field for field in fields.values())
+    assert openapi.without_words({"properties": {"title": {"title": "Title", "type": "string"}}}) == {
+        "properties": {"title": {"type": "string"}}
+    }
+
+
+def test_schema_d_ts_is_made_from_the_shapes(tmp_path: Path) -> None:
+    needs_node()
+    run_node("openapi-typescript", "openapi.json", "-o", str(tmp_path / "schema.d.ts"))
+    assert (tmp_path / "schema.d.ts").read_text() == (WEB / "src/api/schema.d.ts").read_text(), "make web"
+
+
+def test_building_the_page_elsewhere_gives_the_same_bytes(tmp_path: Path) -> None:
+    """In a folder of another name: nothing of where it was built, or when, is in it."""
+    needs_node()
+    copy = tmp_path / "elsewhere" / "web"
+    shutil.copytree(WEB, copy, ignore=shutil.ignore_patterns("node_modules"))
+    (copy / "node_modules").symlink_to(WEB / "node_modules")
+    run_node("vite", "build", "--outDir", str(tmp_path / "page"), folder=copy)
+    again = sorted(path.relative_to(tmp_path / "page") for path in (tmp_path / "page").rglob("*") if path.is_file())
+    assert again == sorted(path.relative_to(PAGE) for path in PAGE.rglob("*") if path.is_file())
+    _, different, unread = filecmp.cmpfiles(PAGE, tmp_path / "page", list(map(str, again)), shallow=False)
+    assert not different and not unread, "web/ gives another page: make web"
+
+
+def write(folder: Path, **files: str) -> Path:
+    for name, text in files.items():
+        path = folder / name.replace("__", "/").replace("_", ".", 1)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return folder
+
+
+def test_a_changed_source_changes_the_digest_and_a_changed_test_does_not(tmp_path: Path) -> None:
+    write(tmp_path, index_html="a", src__main_ts="b", src__main_spec="not a test by its name")
+    before = built.source_digest(tmp_path)
+    (tmp_path / "src" / "main.spec.ts").write_text("a test")
+    (tmp_path / "src" / "schema.d.ts").write_text("types")
+    (tmp_path / "README.md").write_text("words")
+    assert built.source_digest(tmp_path) == before
+    (tmp_path / "src" / "main.ts").write_text("c")
+    changed = built.source_digest(tmp_path)
+    (tmp_path / "src" / "main.ts").rename(tmp_path / "src" / "other.ts")
+    assert len({before, changed, built.source_digest(tmp_path)}) == 3
+
+
+def test_the_digest_is_the_one_that_the_build_notes(tmp_path: Path) -> None:
+    needs_node()
+    code = "import { digestOf } from './tools/plugins.ts'; process.stdout.write(digestOf('.'))"
+    script = WEB / "node_modules" / ".vite" / "digest.mjs"
+    script.parent.mkdir(exist_ok=True)
+    run_node("rolldown", "tools/plugins.ts", "--platform", "node", "--format", "esm", "-o", str(tmp_path / "plugins.mjs"))
+    del script
+    code = code.replace("./tools/plugins.ts", str(tmp_path / "plugins.mjs"))
+    done = subprocess.run(["node", "--input-type=module", "-e", code], cwd=WEB, capture_output=True, text=True)
+    assert done.stdout == built.source_digest(), done.stderr
+
+
+def test_first_scripts_follow_what_is_imported_at_once_and_not_what_comes_later(tmp_path: Path) -> None:
+    assets = tmp_path / "assets"
+    assets.mkdir()
+    (tmp_path / "index.html").write_text('<script type="module" crossorigin src="/assets/index-A.js"></script>')
+    (assets / "index-A.js").write_text('import{a as b}from"./vue-B.js";import"./side-C.js";const l=()=>import("./view-D.js");')
+    (assets / "vue-B.js").write_text('export*from"./deep-E.js";')
+    for name in ("side-C", "view-D", "deep-E"):
+        (assets / f"{name}.js").write_text("x".join(map(str, range(500))))
+    assert sorted(built.first_scripts(tmp_path)) == ["deep-E.js", "index-A.js", "side-C.js", "vue-B.js"]
+    assert built.first_load(tmp_path) > 2 * built.packed_size(assets / "side-C.js")
+
+
+def lock_of(folder: Path, packages: dict[str, object], *, installed: dict[str, object] | None = None) -> Path:
+    (folder / "node_modules").mkdir(exist_ok=True)
+    (folder / "package-lock.json").write_text(json.dumps({"packages": {"": {}, **packages}}))
+    if installed is not None:
+        (folder / "node_modules" / ".package-lock.json").write_text(json.dumps({"packages": installed}))
+    return folder
+
+
+def test_packages_are_installed_anew_only_when_they_are_not_the_lock_files(tmp_path: Path) -> None:
+    vue, other = {"node_modules/vue": {"version": "3.5.1"}}, {"node_modules/vue": {"version": "3.5.2"}}
+    for_another_machine = {"node_modules/mac": {"version": "1.0.0", "optional": True}}
+    assert not page.is_installed(lock_of(tmp_path, vue))
+    assert page.is_installed(lock_of(tmp_path, vue, installed=vue))
+    assert page.is_installed(lock_of(tmp_path, vue | for_another_machine, installed=vue))
+    assert not page.is_installed(lock_of(tmp_path, other, installed=vue))
+    assert not page.is_installed(lock_of(tmp_path, vue | {"node_modules/more": {"version": "1.0.0"}}, installed=vue))
+    assert not page.is_installed(lock_of(tmp_path, vue, installed=vue | {"node_modules/old": {"version": "1.0.0"}}))
+
+
+def test_the_lock_file_names_no_registry() -> None:
+    assert "://" not in re.sub(r'"(url|funding)": [^\n]*', "", (WEB / "package-lock.json").read_text())
+
+
+def test_the_wheel_has_the_samples_and_the_page(tmp_path: Path) -> None:
+    subprocess.run(
+        ["python", "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)],
+        cwd=ROOT, check=True, capture_output=True, timeout=120,
+    )  # fmt: skip
+    (wheel,) = tmp_path.glob("*.whl")
+    inside = set(zipfile.ZipFile(wheel).namelist())
+    assert {f"flashweb/samples/{path.name}" for path in (ROOT / "examples").glob("*.png")} <= inside
+    assert "flashweb/page/index.html" in inside

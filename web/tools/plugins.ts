@@ -1,0 +1,51 @@
+/** What the build does beyond Vite's own: fonts in one format, and a note of which sources it was made from. */
+import { createHash } from 'node:crypto'
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Plugin } from 'vite'
+
+const OLDER_FORMATS = /,\s*url\([^)]*\.(?:woff|ttf)["']?\)\s*format\(["'](?:woff|truetype)["']\)/g
+
+/** KaTeX brings each font three times; every browser that runs this page reads woff2. */
+export function woff2Only(): Plugin {
+  return {
+    name: 'woff2-only',
+    enforce: 'pre',
+    transform(code, id) {
+      return /katex.*\.css/.test(id) ? { code: code.replace(OLDER_FORMATS, ''), map: null } : undefined
+    },
+  }
+}
+
+/** What a build is made from. Tests, types and what they need change nothing in it. tools/built.py knows the same list. */
+const PARTS = ['index.html', 'package-lock.json', 'public', 'src', 'tools/plugins.ts', 'tsconfig.json', 'vite.config.ts']
+const NOT_BUILT = /\.spec\.ts$|\.d\.ts$|(^|\/)fixtures\//
+
+/** source.sha256 beside index.html: a test without Node compares it with the checkout. */
+export function sourceDigest(root: string): Plugin {
+  return {
+    name: 'source-digest',
+    generateBundle() {
+      this.emitFile({ type: 'asset', fileName: 'source.sha256', source: `${digestOf(root)}\n` })
+    },
+  }
+}
+
+export function digestOf(root: string): string {
+  const all = createHash('sha256')
+  for (const name of PARTS.flatMap((part) => filesOf(root, part)).filter((name) => !NOT_BUILT.test(name)).sort(byCode)) {
+    const one = createHash('sha256').update(readFileSync(join(root, name))).digest('hex')
+    all.update(`${one}  ${name}\n`)
+  }
+  return all.digest('hex')
+}
+
+function filesOf(root: string, name: string): string[] {
+  const path = join(root, name)
+  if (!existsSync(path)) return []
+  if (!statSync(path).isDirectory()) return [name]
+  return readdirSync(path).flatMap((inside) => filesOf(root, `${name}/${inside}`))
+}
+
+/** As Python sorts; localeCompare would depend on the machine. */
+const byCode = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0)
