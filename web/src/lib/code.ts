@@ -66,7 +66,8 @@ function curl(body: Json, files: CodeFile[], place: CodePlace): string {
   const variable = (index: number) => `file_${index + 1}`
   const reads = files.map((file, index) => `${variable(index)}=$(base64 < ${shellWord(file.name)} | tr -d '\\n')`)
   // Two steps: first the JSON is made safe for the here-document, then the variables take their places.
-  const marks = files.map((_, index) => `@@${crypto.randomUUID()}-${index}@@`)
+  const unguessable = crypto.getRandomValues(new Uint32Array(4)).join('-')
+  const marks = files.map((_, index) => `@@${unguessable}-${index}@@`)
   const json = toJson(withFiles(body, files, (_, index) => new Raw(marks[index] ?? '')), (mark) => mark)
   let document = files.length ? hereDocument(json) : json
   files.forEach((file, index) => {
