@@ -1,6 +1,6 @@
 """What the built page is made from and how much of it is loaded first; needs no Node.
 
-    python3 web/tools/built.py        prints the sizes, and whether the page is built from these sources
+python3 web/tools/built.py        prints the sizes, and whether the page is built from these sources
 """
 
 from __future__ import annotations

@@ -34,7 +34,8 @@ def described() -> dict[str, Any]:
 
 
 def shapes_of(document: dict[str, Any]) -> dict[str, Any]:
-    paths = {path: {method: _asked(one) for method, one in of.items()} for path, of in document["paths"].items() if path.startswith(USED)}
+    used = {path: of for path, of in document["paths"].items() if path.startswith(USED)}
+    paths = {path: {method: _asked(one) for method, one in of.items()} for path, of in used.items()}
     schemas = without_words(document["components"]["schemas"], names=True)
     paths = without_words(paths, names=True)
     needed: set[str] = set()

@@ -17,8 +17,18 @@ from flashweb.keys import Caller, KeyRing
 # What needs no key: probes, the page's files, the docs (contract, section 3). Every OPTIONS is open too.
 OPEN_PATHS = frozenset(
     {
-        "/", "/scenes", "/compare", "/structured", "/operator", "/docs", "/openapi.json", "/favicon.ico",
-        "/health", "/health/live", "/health/ready", "/v1/health",
+        "/",
+        "/scenes",
+        "/compare",
+        "/structured",
+        "/operator",
+        "/docs",
+        "/openapi.json",
+        "/favicon.ico",
+        "/health",
+        "/health/live",
+        "/health/ready",
+        "/v1/health",
     }  # fmt: skip
 )
 OPEN_PREFIXES = ("/chat/", "/scenes/", "/assets/", "/samples/", "/static/")

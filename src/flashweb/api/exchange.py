@@ -22,7 +22,8 @@ from flashweb.observe.work import open_work
 QUIET_PATHS = ("/health", "/v1/health", "/static/", "/assets/", "/samples/", "/favicon.ico", "/metrics")
 ADMIN = "/api/admin"
 NOBODY_LEFT = 499  # the status of an answer that never began
-# The pages load only our own files, and show pictures and clips that a person has just picked (blob:); nothing may frame them, and no answer is sniffed into another type.
+# The pages load only our own files, and show pictures and clips that a person has just picked (blob:); nothing may
+# frame them, and no answer is sniffed into another type.
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; "
     "connect-src 'self'; font-src 'self'; worker-src 'self'; manifest-src 'self'; form-action 'self'; "

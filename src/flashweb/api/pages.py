@@ -50,9 +50,7 @@ def pages_router(names: ModelNames, page: Path = PAGE_FOLDER) -> APIRouter:
     router = APIRouter(include_in_schema=False)
     index = read_folder(page, ASKED_AGAIN).get("index.html")
     assets = read_folder(page / "assets", KEPT_FOR_A_YEAR)
-    samples = {
-        name: file for name, file in read_folder(samples_folder(), ASKED_AGAIN).items() if name.endswith(".png")
-    }
+    samples = {name: file for name, file in read_folder(samples_folder(), ASKED_AGAIN).items() if name.endswith(".png")}
 
     async def show_page(request: Request) -> Response:
         if index is None:
