@@ -1,0 +1,50 @@
+"""The page's parts as a person finds them: by role and by label. Tests say what they do; how is said here, once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Locator, Page
+
+
+class Shell:
+    """What is around every page."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+
+    @property
+    def main(self) -> Locator:
+        return self.page.get_by_role("main")
+
+    def is_ready(self) -> None:
+        """Drawn, and nothing failed in drawing it."""
+        self.main.wait_for()
+        self.page.wait_for_function("document.querySelector('main')?.innerText.trim().length > 0")
+        assert not self.page.get_by_text("This part of the page has failed").is_visible()
+
+    def go_to(self, name: str) -> None:
+        self.page.get_by_role("navigation", name="Pages").get_by_role("link", name=name, exact=True).click()
+
+
+class Chat:
+    def __init__(self, page: Page) -> None:
+        self.page = page
+
+    @property
+    def question(self) -> Locator:
+        return self.page.get_by_role("main").get_by_role("textbox").last
+
+    def attach(self, *files: Path) -> None:
+        self.question.wait_for()
+        self.page.locator("input[type=file]").first.set_input_files(files)
+
+    def ask(self, words: str) -> None:
+        self.question.fill(words)
+        self.page.get_by_role("button", name="Send", exact=True).click()
+
+    def shows(self, words: str) -> None:
+        """In the conversation, once the answer is there."""
+        self.page.get_by_role("log").get_by_text(words).wait_for()
