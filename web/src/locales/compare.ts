@@ -29,7 +29,7 @@ export default messages({
     ownHint: 'Empty: the question for both.',
     thinking: 'Think first',
     size: 'Picture size',
-    sizes: { whole: 'Whole', s1344: 'At most 1344 px', s896: 'At most 896 px', s448: 'At most 448 px' },
+    sizes: { whole: 'As attached', s1344: 'At most 1344 px', s896: 'At most 896 px', s448: 'At most 448 px' },
     sampling: {
       temperature: 'Temperature',
       top_p: 'Top p',
@@ -112,7 +112,7 @@ export default messages({
     ownHint: '留空则使用共用的问题。',
     thinking: '先思考',
     size: '图片尺寸',
-    sizes: { whole: '原图', s1344: '最长边 1344 像素', s896: '最长边 896 像素', s448: '最长边 448 像素' },
+    sizes: { whole: '与附件相同', s1344: '最长边 1344 像素', s896: '最长边 896 像素', s448: '最长边 448 像素' },
     sampling: {
       temperature: '温度',
       top_p: 'Top p',
