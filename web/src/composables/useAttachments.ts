@@ -41,7 +41,7 @@ export function useAttachments(
   list: () => readonly Attachment[],
   update: (next: Attachment[]) => void,
   wishes: () => Wishes = wishesOfSettings(),
-  options: { multiple?: boolean } = {},
+  options: { multiple?: boolean; owner?: () => string } = {},
 ): Attachments {
   // The caller's list arrives a tick after `update`: two files finished in one tick would otherwise overwrite each other.
   const current = shallowRef([...list()])
@@ -83,10 +83,13 @@ export function useAttachments(
   let queue: Promise<void> = Promise.resolve()
   function add(files: readonly File[]): Promise<void> {
     problems.value = []
+    const owner = options.owner?.()
     const wanted = options.multiple === false ? files.slice(0, 1) : files
     const works = wanted.map((file) => () =>
       guarded(file.name, async () => {
         const taken = await take(file, file.name || 'picture', wishes())
+        // Another conversation may be open by now; its question must not get this picture.
+        if (options.owner?.() !== owner) throw new Refused({ key: 'leftBehind', values: { name: file.name } })
         details.set(taken.attachment.id, taken.detail)
         write(options.multiple === false ? [taken.attachment] : [...current.value, taken.attachment])
       }),
@@ -146,3 +149,7 @@ export function nameOfUrl(url: string): string {
     return url
   }
 }
+
+/** Pages of a PDF in the list, as far as its bytes told. */
+export const pagesKnown = (id: string): number | null => details.get(id)?.pdf?.pages ?? null
+export const isMoving = (id: string): boolean => details.get(id)?.animated ?? false

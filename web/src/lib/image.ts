@@ -2,7 +2,7 @@
 
 import type { Box } from '@/types'
 import { LIMITS } from './limits'
-import { pixelsOf, type Rect } from './region'
+import { pixelsOf, turned, type Rect } from './region'
 import { MIME, type FileKind } from './sniff'
 import { sizeWorthSending, withinSide, type Size } from './visualTokens'
 
@@ -38,10 +38,15 @@ export function turnedSize(size: Size, turns: Edit['turns']): Size {
   return turns % 2 === 0 ? size : { width: size.height, height: size.width }
 }
 
+/** One more quarter; what was cropped turns with the picture. */
+export function turnedEdit({ turns, crop }: Edit): Edit {
+  return { turns: ((turns + 1) % 4) as Edit['turns'], crop: crop && turned(crop) }
+}
+
 /** The part of the turned picture that is sent, in pixels. */
 export function partOf(size: Size, edit: Edit): Rect {
-  const turned = turnedSize(size, edit.turns)
-  return edit.crop ? pixelsOf(edit.crop, turned) : { x: 0, y: 0, ...turned }
+  const whole = turnedSize(size, edit.turns)
+  return edit.crop ? pixelsOf(edit.crop, whole) : { x: 0, y: 0, ...whole }
 }
 
 /** The size to send a picture in; the same size when it is best left alone. */
@@ -142,6 +147,19 @@ async function draw(drawn: Drawn, edit: Edit, size: Size, type: string): Promise
   context.drawImage(small.source, 0, 0, small.size.width, small.size.height)
   const blob = await toBlob(made, type)
   return blob.size > LIMITS.pictureBytes ? toBlob(made, type === 'image/jpeg' ? type : 'image/webp') : blob
+}
+
+/** Shows the part that would be sent, for the eye: at most `most` wide and high. */
+export function paint(drawn: Drawn, edit: Edit, onto: HTMLCanvasElement, most: number): void {
+  const part = partOf(drawn.size, edit)
+  const size = withinSide(part, most)
+  onto.width = size.width
+  onto.height = size.height
+  const context = onto.getContext('2d')
+  if (!context) return
+  context.imageSmoothingQuality = 'high'
+  context.setTransform(...placement(drawn.size, edit.turns, part, size))
+  context.drawImage(drawn.source, 0, 0, drawn.size.width, drawn.size.height)
 }
 
 /** Throws Undrawable when the browser has no decoder for it. */

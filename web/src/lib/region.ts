@@ -31,6 +31,17 @@ export function nudge(box: Box, dx: number, dy: number, resize: boolean): Box {
   return [x0 + x, y0 + y, x1 + x, y1 + y]
 }
 
+/** A box of a part of a picture, as a box of the whole. */
+export function within([x0, y0, x1, y1]: Box, part: Box): Box {
+  const along = (value: number, from: number, to: number) => Math.round(from + (value / LAST) * (to - from))
+  return [along(x0, part[0], part[2]), along(y0, part[1], part[3]), along(x1, part[0], part[2]), along(y1, part[1], part[3])]
+}
+
+/** Where a box lies once its picture was turned by a quarter, clockwise. */
+export function turned([x0, y0, x1, y1]: Box): Box {
+  return [LAST - y1, x0, LAST - y0, x1]
+}
+
 export interface Rect {
   x: number
   y: number
