@@ -105,6 +105,16 @@ describe('the history of this browser', () => {
     expect(await history.db.files.count()).toBe(1)
   })
 
+  it('keeps a draft with its pictures until it is empty', async () => {
+    await history.putDraft('c', 'half a que', [picture()])
+    const found = await history.draft('c')
+    expect(found.text).toBe('half a que')
+    expect(await found.attachments[0]!.blob!.text()).toBe('picture')
+    await history.putDraft('c', '', [])
+    expect(await history.draft('c')).toEqual({ text: '', attachments: [] })
+    expect(await history.db.drafts.count()).toBe(0)
+  })
+
   it('says in plain words that there is no room, also where Dexie wraps the error', () => {
     const wrapped = { name: 'AbortError', inner: { name: 'QuotaExceededError' } }
     expect(storageFailure(wrapped).code).toBe('storage_full')

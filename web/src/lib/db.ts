@@ -5,6 +5,11 @@ import type { Attachment, Conversation, Failure, Message } from '@/types'
 
 type StoredAttachment = Omit<Attachment, 'blob'> & { fileId?: string }
 type StoredMessage = Omit<Message, 'attachments'> & { attachments: StoredAttachment[]; fileIds: string[] }
+interface StoredDraft {
+  key: string
+  text: string
+  attachments: Attachment[] // with their Blobs: a draft shares nothing
+}
 interface StoredFile {
   id: string
   blob: Blob
@@ -15,6 +20,7 @@ export class PageDatabase extends Dexie {
   conversations!: EntityTable<Conversation, 'id'>
   messages!: Table<StoredMessage, string>
   files!: EntityTable<StoredFile, 'id'>
+  drafts!: EntityTable<StoredDraft, 'key'>
 
   constructor(name = 'flashweb') {
     super(name)
@@ -22,6 +28,7 @@ export class PageDatabase extends Dexie {
       conversations: 'id, updatedAt',
       messages: 'id, conversationId, *fileIds',
       files: 'id, addedAt',
+      drafts: 'key',
     })
   }
 }
@@ -93,10 +100,14 @@ export class History {
     })
   }
 
-  async deleteEverything(): Promise<void> {
-    await this.db.transaction('rw', this.db.conversations, this.db.messages, this.db.files, async () => {
-      await Promise.all([this.db.conversations.clear(), this.db.messages.clear(), this.db.files.clear()])
-    })
+  async draft(key: string): Promise<Pick<StoredDraft, 'text' | 'attachments'>> {
+    return (await this.db.drafts.get(key)) ?? { text: '', attachments: [] }
+  }
+
+  /** An empty draft is none. */
+  async putDraft(key: string, text: string, attachments: readonly Attachment[]): Promise<void> {
+    if (!text && attachments.length === 0) await this.db.drafts.delete(key)
+    else await this.db.drafts.put({ key, text, attachments: attachments.map((file) => ({ ...file })) })
   }
 
   async putSnapshots(snapshots: readonly Snapshot[]): Promise<void> {

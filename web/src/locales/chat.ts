@@ -111,11 +111,6 @@ export default messages({
       request: 'request',
       copyId: 'Copy the request id',
     },
-    context: {
-      label: 'Context used',
-      text: '{used} of {max} tokens',
-      nearly: 'Nearly full: start a new conversation or shorten this one.',
-    },
     system: {
       button: 'System prompt',
       set: 'System prompt (set)',
@@ -252,11 +247,6 @@ export default messages({
       tokens: 'token：',
       request: '请求',
       copyId: '复制请求编号',
-    },
-    context: {
-      label: '已用上下文',
-      text: '{used} / {max} token',
-      nearly: '快满了：请新建对话或缩短本对话。',
     },
     system: {
       button: '系统提示词',

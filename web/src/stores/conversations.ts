@@ -5,7 +5,7 @@ import { computed, ref, shallowRef } from 'vue'
 import { History, newId, storageFailure, type Hit, type Snapshot } from '@/lib/db'
 import { tellTabs } from '@/lib/tabs'
 import { familyOf, leafWithout, newestLeaf, pathTo, subtree } from '@/lib/tree'
-import type { Conversation, Failure, Message } from '@/types'
+import type { Attachment, Conversation, Failure, Message } from '@/types'
 
 /** What was deleted last and can be put back. */
 export interface Removed {
@@ -203,6 +203,11 @@ export const useConversations = defineStore('conversations', () => {
     return { conversation, messages: [...all.values()] }
   }
 
+  /** A draft that cannot be kept is not worth a warning at every key. */
+  const draft = (key: string) => history.draft(key).catch(() => ({ text: '', attachments: [] as Attachment[] }))
+  const keepDraft = (key: string, text: string, attachments: readonly Attachment[]) =>
+    history.putDraft(key, text, attachments).catch(() => undefined)
+
   async function search(words: string): Promise<Hit[]> {
     try {
       return await history.search(words)
@@ -224,6 +229,6 @@ export const useConversations = defineStore('conversations', () => {
 
   return {
     list, current, currentId, messages, family, path, loaded, opening, failure, removed,
-    load, open, create, patch, add, save, showBranch, removeMessage, clear, remove, undo, addSnapshots, snapshot, search, refresh,
+    load, open, create, patch, add, save, showBranch, removeMessage, clear, remove, undo, addSnapshots, snapshot, search, refresh, draft, keepDraft,
   }
 })
