@@ -7,6 +7,8 @@ import { sourceDigest, woff2Only } from './tools/plugins.ts'
 
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url))
 
+const server = process.env.FLASHWEB_SERVER ?? 'http://127.0.0.1:8080' // behind `npm run dev`
+
 /** src/theme-start.js as a classic script in the head: it must run before the first paint, and modules run after it. */
 function themeStart(): Plugin {
   let build = false
@@ -47,7 +49,7 @@ export default defineConfig({
   },
   server: {
     proxy: Object.fromEntries(
-      ['/v1', '/api', '/health', '/metrics', '/tokenize', '/static', '/samples', '/docs', '/openapi.json'].map((path) => [path, 'http://127.0.0.1:8080']),
+      ['/v1', '/api', '/health', '/metrics', '/tokenize', '/static', '/samples', '/docs', '/openapi.json'].map((path) => [path, server]),
     ),
   },
   test: { environment: 'happy-dom', include: ['src/**/*.spec.ts'] },
