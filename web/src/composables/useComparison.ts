@@ -66,7 +66,7 @@ export function useComparison(first: () => SideSettings) {
   function begin(side: Side): AbortSignal {
     aborts[side].abort()
     aborts[side] = new AbortController()
-    Object.assign(runs[side], emptyRun('waiting'), { stats: undefined, failure: undefined, finish: undefined })
+    runs[side] = emptyRun('waiting') // a new one: the answer that was broken off may still write into its own
     return aborts[side].signal
   }
 
