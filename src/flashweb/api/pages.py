@@ -27,7 +27,7 @@ PAGE_FOLDER = Path(__file__).resolve().parents[1] / "page"
 # What documents may do; the rest of the policy is every answer's. The page takes pictures with the camera, and asks for
 # nothing else of the machine; a window that opens it, or that it opens, is no way to reach into it.
 DOCUMENT_HEADERS = {
-    "permissions-policy": "camera=(self), microphone=(), geolocation=(), payment=(), usb=(), serial=(), bluetooth=()",
+    "permissions-policy": "camera=(self), microphone=(), geolocation=(), payment=(), usb=()",
     "cross-origin-opener-policy": "same-origin",
 }
 _TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}

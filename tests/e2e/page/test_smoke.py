@@ -48,13 +48,6 @@ def test_every_page_is_one_click_away(open_page: OpenPage, watch: Watch) -> None
         shell.is_ready()
 
 
-def test_an_address_that_leads_nowhere_says_so_and_leads_back(open_page: OpenPage, watch: Watch) -> None:
-    """The page's own router; the server answers such an address with a 404 of its own."""
-    watch.allow(r"status of 404")
-    page = open_page("/nowhere")
-    assert "not_found" in page.content()
-
-
 def test_a_picture_is_read(open_page: OpenPage) -> None:
     page = open_page("/")
     chat = Chat(page)
