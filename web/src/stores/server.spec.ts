@@ -1,0 +1,103 @@
+import { flushPromises } from '@vue/test-utils'
+import { createPinia, setActivePinia } from 'pinia'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { request } from '@/api/http'
+import { setKeyDesk } from '@/api/keys'
+import { useServer } from './server'
+import { useSettings } from './settings'
+
+const answers = new Map<string, () => Response | Promise<Response>>()
+const asked: string[] = []
+const json = (body: unknown, status = 200) => () => new Response(JSON.stringify(body), { status })
+const health = (status: string, more = {}) => json({ status, model_loaded: true, model: 'nano', ...more }, status === 'ok' ? 200 : 503)
+
+beforeEach(() => {
+  localStorage.clear()
+  sessionStorage.clear()
+  setActivePinia(createPinia())
+  asked.length = 0
+  answers.clear()
+  answers.set('/health', health('ok'))
+  answers.set('/v1/models', json({ data: [{ id: 'nano', max_model_len: 4096 }, { id: 'alias', max_model_len: 4096 }] }))
+  answers.set('/health/live', json({ status: 'ok' }))
+  vi.stubGlobal('fetch', async (path: string) => {
+    asked.push(path)
+    const answer = answers.get(path)
+    if (!answer) throw new TypeError('Failed to fetch')
+    return answer()
+  })
+})
+afterEach(() => {
+  vi.unstubAllGlobals()
+  setKeyDesk(null)
+})
+
+const looked = async () => {
+  const server = useServer()
+  await server.check()
+  await flushPromises()
+  return server
+}
+
+describe('server', () => {
+  it('is ready and knows names and context', async () => {
+    expect(await looked()).toMatchObject({ state: 'ready', canSend: true, models: ['nano', 'alias'], maxModelLen: 4096, model: 'nano' })
+  })
+
+  it.each([
+    ['loading', 'loading', 'weights'],
+    ['draining', 'draining', 'the server is shutting down'],
+    ['stopped', 'draining', ''],
+    ['stalled', 'stalled', ''],
+    ['dead', 'dead', 'out of memory'],
+  ])('that says %s is %s, and nothing can be sent', async (status, state, detail) => {
+    answers.set('/health', health(status, detail ? { detail } : {}))
+    expect(await looked()).toMatchObject({ state, detail, canSend: false, givenUp: false })
+  })
+
+  it('that is dead for good is given up', async () => {
+    answers.set('/health', health('dead'))
+    answers.set('/health/live', json({ status: 'dead' }, 503))
+    expect((await looked()).givenUp).toBe(true)
+  })
+
+  it.each([
+    ['nobody', undefined],
+    ['a proxy', () => new Response('<html>502</html>', { status: 502 })],
+    ['somebody else', json({ status: 'UP' })],
+  ])('is unreachable when %s answers', async (_who, answer) => {
+    if (answer) answers.set('/health', answer)
+    else answers.delete('/health')
+    expect(await looked()).toMatchObject({ state: 'unreachable', canSend: false })
+  })
+
+  it('needs a key when models are refused, does not ask again and again, and comes back with the key', async () => {
+    answers.set('/v1/models', json({ error: { message: 'needs a key', code: 'invalid_api_key' } }, 401))
+    const ask = vi.fn(async () => null)
+    const settings = useSettings()
+    setKeyDesk({ current: () => settings.apiKey, ask })
+    const server = await looked()
+    await server.check()
+    await flushPromises()
+    expect(server).toMatchObject({ state: 'key-needed', canSend: true })
+    expect(ask).toHaveBeenCalledOnce()
+    answers.set('/v1/models', json({ data: [{ id: 'nano', max_model_len: 4096 }] }))
+    settings.apiKey = 'right'
+    await flushPromises()
+    expect(server).toMatchObject({ state: 'ready', models: ['nano'] })
+  })
+
+  it('is looked at at once when a request could not reach it', async () => {
+    const server = await looked()
+    answers.clear()
+    await request('/v1/models').catch(() => null)
+    await flushPromises()
+    expect(server.state).toBe('unreachable')
+  })
+
+  it('is not asked twice at the same time', async () => {
+    const server = useServer()
+    await Promise.all([server.check(), server.check()])
+    expect(asked.filter((path) => path === '/health')).toHaveLength(1)
+  })
+})
