@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import calendar
 import os
 import time
 from typing import Any
@@ -105,6 +106,31 @@ async def test_the_status_has_engine_limits_versions_and_usage() -> None:
     (usage,) = status.usage
     assert (usage.key, usage.requests, usage.errors, usage.pictures) == (None, 2, 1, 1)
     assert (usage.prompt_tokens, usage.completion_tokens) == (used["prompt_tokens"], used["completion_tokens"])
+
+
+async def test_the_status_tells_usage_by_day_as_usage_in_all() -> None:
+    async with open_house(ScriptedEngine("one two"), auth__admin_key=KEY) as house:
+        await house.chat("what is it?")
+        status = StatusOut.model_validate((await house.client.get(STATUS, headers=ADMIN)).json())
+    (day,) = status.usage_by_day
+    assert abs(time.time() - calendar.timegm(time.strptime(day.day, "%Y-%m-%d"))) < 2 * 86400
+    assert [day.model_dump(exclude={"day"})] == [used.model_dump() for used in status.usage]
+
+
+async def test_the_status_tells_what_was_set_and_no_secret() -> None:
+    users = "a-users-key-that-nobody-sees"
+    changed = {
+        "auth__admin_key": KEY, "auth__api_keys": (f"shop:{users}",), "server__limit_concurrency": 7,
+        "webhooks__webhook_url": "https://hooks.example/a-token", "webhooks__webhook_secret": ("whsec_" + "a" * 40,),
+    }  # fmt: skip
+    async with open_house(ScriptedEngine(), **changed) as house:
+        answer = await house.client.get(STATUS, headers=ADMIN)
+    told = StatusOut.model_validate(answer.json()).settings
+    assert told["--limit-concurrency"] == "7"
+    assert {"--admin-key", "--api-keys", "--webhook-url", "--webhook-secret"} <= set(told)
+    assert "--max-images" not in told and "--max-body-size" not in told
+    for secret in (KEY, users, "shop", "a-token", "aaaa"):
+        assert secret not in answer.text
 
 
 async def test_requests_are_listed_with_facts_and_without_content() -> None:

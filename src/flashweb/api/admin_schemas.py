@@ -126,7 +126,7 @@ class StatusOut(BaseModel):
         examples=[{"requests_inside": 3, "capacity": 40, "max_body_size": 67108864, "max_images": 16}],
     )
     settings: dict[str, str] = Field(
-        description="options that are not at their default, by flag, as a TOML file would hold them; secrets are hidden",
+        description="options that are not at their default, by flag, written as in a TOML file; secrets are hidden",
         examples=[{"--port": "8081", "--admin-key": '"**********"'}],
     )
     usage: list[KeyUsageOut] = Field(description="by key, of all web processes since they began")
