@@ -17,6 +17,11 @@ from typing import Any
 
 WEB = Path(__file__).resolve().parents[1]
 LEAST_NODE = (20, 19)  # Vite's own
+LEFT_OUT = {"build": "the page cannot be built", "test": "the page's own tests are left out"}
+# As npm names what is the network's fault; all else is the lock file's, or ours.
+UNREACHABLE = re.compile(
+    r"code (ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ERR_SOCKET_TIMEOUT|E5\d\d)\b"
+)
 
 
 def main(arguments: list[str]) -> int:
@@ -26,11 +31,11 @@ def main(arguments: list[str]) -> int:
     (verb,) = arguments
     missing = missing_node()
     if missing is not None:
-        say(f"{missing}; " + ("the page cannot be built" if verb == "build" else "the page's own tests are left out"))
+        say(f"{missing}; {LEFT_OUT[verb]}")
         return 1 if verb == "build" else 0
-    if not is_installed():
-        say("installing the page's packages (npm ci) ...")
-        npm("ci", "--no-audit", "--no-fund", "--loglevel=error")
+    if not is_installed() and not install():
+        say("no package registry answers; " + LEFT_OUT[verb])
+        return 1 if verb == "build" else 0
     if verb == "build":
         npm("run", "--silent", "types")
         npm("run", "--silent", "build")
@@ -69,6 +74,17 @@ def is_installed(web: Path = WEB) -> bool:
 def packages_of(lock: Path) -> dict[str, dict[str, Any]]:
     packages: dict[str, dict[str, Any]] = json.loads(lock.read_text(encoding="utf-8"))["packages"]
     return {path: package for path, package in packages.items() if path}  # "" is the page itself
+
+
+def install() -> bool:
+    """False when the registry could not be reached. Raises CalledProcessError when something else is wrong."""
+    say("installing the page's packages (npm ci) ...")
+    command = ["npm", "ci", "--no-audit", "--no-fund", "--fetch-retries=1", "--fetch-timeout=60000", "--loglevel=error"]
+    done = subprocess.run(command, cwd=WEB, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    if done.returncode and not UNREACHABLE.search(done.stderr):
+        sys.stderr.write(done.stderr)
+        done.check_returncode()
+    return done.returncode == 0
 
 
 def npm(*arguments: str) -> None:
