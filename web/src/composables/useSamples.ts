@@ -27,7 +27,7 @@ export function useSamples() {
 
   // Without a server there are no samples; the page says elsewhere that it is not reached.
   onMounted(async () => {
-    const offered = await sampleNames().catch(() => [])
+    const offered = await sampleNames().catch((): string[] => [])
     for (const known of KNOWN.filter(({ file }) => offered.includes(file))) {
       const sample = await load(known).catch(() => null)
       if (gone) return

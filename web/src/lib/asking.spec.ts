@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { canContinue, keptRequest, picturesFor, requestFor, requestOf, titleFrom } from './asking'
+import { canContinue, keptRequest, picturesOf, requestFor, requestOf, titleFrom } from './asking'
 import type { Attachment, Message, Role } from '@/types'
 
 let at = 0
@@ -57,9 +57,9 @@ describe('the pictures of an answer', () => {
       message('user', '', { attachments: [picture('b')] }),
       message('assistant', '3'),
     ]
-    expect(picturesFor(path, path[3]!.id).map(({ name }) => name)).toEqual(['a'])
-    expect(picturesFor(path, path[5]!.id).map(({ name }) => name)).toEqual(['b'])
-    expect(picturesFor(path, null).map(({ name }) => name)).toEqual(['b'])
-    expect(picturesFor([message('user', 'x')], null)).toEqual([])
+    expect(picturesOf(path, path[3]!.id).map(({ name }) => name)).toEqual(['a'])
+    expect(picturesOf(path, path[5]!.id).map(({ name }) => name)).toEqual(['b'])
+    expect(picturesOf(path, null).map(({ name }) => name)).toEqual(['b'])
+    expect(picturesOf([message('user', 'x')], null)).toEqual([])
   })
 })

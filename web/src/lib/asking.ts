@@ -54,12 +54,15 @@ export function canContinue(message: Message): boolean {
   return message.role === 'assistant' && message.text.trim() !== '' && message.finish !== 'stop' && message.finish !== 'content_filter' && message.finish !== 'tool_calls'
 }
 
-/** The pictures that an answer is about: those of the nearest question above it that has any. */
-export function picturesFor(path: readonly Message[], messageId: string | null): Attachment[] {
+/** The attachments that an answer is about: those of the nearest question above it that has a picture. Always the list
+ * itself, so that whoever remembers what it made of one finds it again. */
+export function picturesOf(path: readonly Message[], messageId: string | null): readonly Attachment[] {
   let at = messageId === null ? path.length - 1 : path.findIndex(({ id }) => id === messageId)
   for (; at >= 0; at--) {
-    const pictures = path[at]!.attachments.filter(({ kind, blob }) => kind === 'image' && blob)
-    if (pictures.length > 0) return pictures
+    const { attachments } = path[at]!
+    if (attachments.some(({ kind, blob }) => kind === 'image' && blob)) return attachments
   }
-  return []
+  return NONE
 }
+
+const NONE: readonly Attachment[] = []
