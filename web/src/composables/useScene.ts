@@ -1,4 +1,4 @@
-import { computed, ref, watch, type Ref } from 'vue'
+import { computed, onScopeDispose, ref, watch, type Ref } from 'vue'
 import { sampleFile } from '@/api/scenes'
 import { csvBlob, download, toCsv } from '@/lib/csv'
 import { keep, kept } from '@/lib/kept'
@@ -24,6 +24,7 @@ export function useScene(scene: Ref<Scene>) {
   const atOnce = ref('2')
   const question = () => ({ question: form.value.question, rules: form.value.rules, language: form.value.answerIn, model: settings.model ?? undefined })
   const batch = useSceneBatch(name, question, computed(() => Number(atOnce.value)))
+  onScopeDispose(batch.cancel) // nobody is left to read the answers
   const chosenId = ref<number | null>(null)
   const chosen = computed(() => batch.items.find((item) => item.id === chosenId.value))
   const fetching = ref(false)
