@@ -50,12 +50,12 @@ describe('an answer that grows', () => {
 
   it('never shows a half-written mark', () => {
     const stream = new BlockStream()
-    for (let at = 1; at < ANSWER.length; at++) {
-      const text = pageAt(ANSWER.slice(0, at), true, [], stream).textContent ?? ''
-      const prose = text.replace(/def f[\s\S]*?\)\n/, '').replace(/\*\* 2|`/g, '')
-      expect(prose, JSON.stringify(ANSWER.slice(0, at))).not.toMatch(/\*\*|~~|\]\(|\|[ -]|```|\$\$/)
+    for (let at = 1; at < ANSWER.length; at += 2) {
+      const root = pageAt(ANSWER.slice(0, at), true, [], stream)
+      root.querySelectorAll('.code').forEach((code) => code.remove())
+      expect(root.textContent, JSON.stringify(ANSWER.slice(0, at))).not.toMatch(/\*\*|~~|\]\(|\|[ -]|```|\$\$/)
     }
-  })
+  }, 30_000)
 
   it('keeps finished blocks: the same source at the same place', () => {
     const stream = new BlockStream()

@@ -1,0 +1,76 @@
+/** Where the names of boxes go: beside their box, inside the stage, and never over one another. */
+import type { Rect, Size } from './overlay'
+
+export interface LabelWish {
+  rect: Rect // of the box, on the stage
+  number: string
+  words: string // may be empty
+  first?: boolean // gets its place before the others, whole
+}
+
+export interface PlacedLabel extends Rect {
+  text: string
+}
+
+const LONGEST = 26 // characters' width
+
+/** A quarter em more or less does no harm here, and measuring costs a layout: wide characters are an em, others 0.56. */
+export function textWidth(text: string, fontSize: number): number {
+  let ems = 0
+  for (const char of text) ems += /[\u1100-\u11ff\u2e80-\uffef\u{1f300}-\u{3ffff}]/u.test(char) ? 1 : /[A-Z@%MWmw]/.test(char) ? 0.72 : 0.56
+  return ems * fontSize
+}
+
+export function placeLabels(wishes: readonly LabelWish[], stage: Size, fontSize = 12): (PlacedLabel | null)[] {
+  const placed: (PlacedLabel | null)[] = wishes.map(() => null)
+  const taken: PlacedLabel[] = []
+  const order = wishes.map((_, i) => i).sort((a, b) => Number(wishes[b]?.first ?? false) - Number(wishes[a]?.first ?? false))
+  for (const i of order) {
+    const wish = wishes[i] as LabelWish
+    if (!overlaps(wish.rect, { x: 0, y: 0, ...stage })) continue // out of sight
+    const label = tries(wish, fontSize).flatMap((text) => spots(wish.rect, text, stage, fontSize)).find((spot) => !taken.some((other) => overlaps(spot, other)))
+    if (!label) continue
+    taken.push(label)
+    placed[i] = label
+  }
+  return placed
+}
+
+/** With its words where there is room, else the number alone. */
+function tries({ number, words }: LabelWish, fontSize: number): string[] {
+  return words ? [`${number} ${shortened(words, fontSize)}`, number] : [number]
+}
+
+function shortened(words: string, fontSize: number): string {
+  let text = words
+  while (text.length > 1 && textWidth(text, fontSize) > LONGEST * 0.56 * fontSize) text = text.slice(0, -1)
+  return text === words ? words : `${text.trimEnd()}…`
+}
+
+/** Above, below, inside, beside; pushed back where the stage ends. */
+function spots(rect: Rect, text: string, stage: Size, fontSize: number): PlacedLabel[] {
+  const width = Math.ceil(textWidth(text, fontSize) + fontSize * 0.9)
+  const height = Math.ceil(fontSize * 1.6)
+  const [right, bottom] = [rect.x + rect.width, rect.y + rect.height]
+  const corners = [
+    [rect.x, rect.y - height],
+    [rect.x, bottom],
+    [right - width, rect.y - height],
+    [right - width, bottom],
+    [right, rect.y],
+    [rect.x - width, rect.y],
+    ...(rect.width > width * 1.5 && rect.height > height * 2 ? [[rect.x, rect.y], [right - width, bottom - height]] : []),
+  ] as [number, number][]
+  const inStage = ([x, y]: [number, number]): PlacedLabel => ({ x: clamp(x, stage.width - width), y: clamp(y, stage.height - height), width, height, text })
+  // Where a label may stay beside its box come first, those that the stage's edge pushes over it last.
+  const pushed = (label: PlacedLabel, i: number) => Math.abs(label.x - (corners[i] as [number, number])[0]) + Math.abs(label.y - (corners[i] as [number, number])[1])
+  return corners.map(inStage).map((label, i) => ({ label, by: pushed(label, i) })).sort((a, b) => Number(a.by > 0.5) - Number(b.by > 0.5)).map(({ label }) => label)
+}
+
+function clamp(value: number, most: number): number {
+  return Math.max(0, Math.min(most, value))
+}
+
+export function overlaps(a: Rect, b: Rect): boolean {
+  return a.x < b.x + b.width && b.x < a.x + a.width && a.y < b.y + b.height && b.y < a.y + a.height
+}
