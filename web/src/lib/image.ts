@@ -38,6 +38,10 @@ export function turnedSize(size: Size, turns: Edit['turns']): Size {
   return turns % 2 === 0 ? size : { width: size.height, height: size.width }
 }
 
+export function sameEdit(a: Edit, b: Edit): boolean {
+  return a.turns === b.turns && a.crop?.join() === b.crop?.join()
+}
+
 /** One more quarter; what was cropped turns with the picture. */
 export function turnedEdit({ turns, crop }: Edit): Edit {
   return { turns: ((turns + 1) % 4) as Edit['turns'], crop: crop && turned(crop) }

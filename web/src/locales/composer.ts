@@ -152,7 +152,7 @@ export default messages({
     thinking: '思考',
     thinkingHint: '模型先思考再回答:更慢,但更擅长难题',
     context: '上下文已用比例',
-    gauge: '约 {tokens} / {most} 个 token',
+    gauge: '约 {tokens} / {most} token',
     gaugeOpen: '约 {tokens} 个 token',
     gaugeMore: ' 以上',
     gaugeHint: '此问题占用的上下文,含已知的此前对话;其中文件:{pictures} 个 token。链接和视频由服务器计算。',
