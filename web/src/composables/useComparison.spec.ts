@@ -2,7 +2,7 @@ import 'fake-indexeddb/auto'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { effectScope, type EffectScope } from 'vue'
 import type { SideSettings } from '@/lib/comparison'
-import { forgetComparisons, keptComparisons } from '@/lib/comparisonStore'
+import { forgetComparison, keptComparisons } from '@/lib/comparisonStore'
 import type { ChatRequest, Delta } from '@/types'
 import { useComparison } from './useComparison'
 
@@ -28,7 +28,7 @@ let pair: ReturnType<typeof useComparison>
 beforeEach(async () => {
   log.length = 0
   gate = null
-  await forgetComparisons()
+  for (const { id } of await keptComparisons()) await forgetComparison(id)
   scope = effectScope()
   pair = scope.run(() => useComparison(first)) as typeof pair
   pair.sides[0].systemPrompt = 'L'

@@ -59,13 +59,19 @@ const MEASURES: [Measure['name'], keyof RunStats, (value: number) => string, 'lo
 ]
 const CLEARLY = 1.1 // less than a tenth is chance
 
+/** A prompt that one side had to read and the other found kept: then the first token says nothing of the settings. */
+export function unevenCache(left: RunStats | undefined, right: RunStats | undefined): boolean {
+  const share = (stats: RunStats | undefined) => (stats?.cachedTokens ?? 0) / Math.max(1, stats?.promptTokens ?? 1)
+  return left !== undefined && right !== undefined && Math.abs(share(left) - share(right)) > 0.2
+}
+
 export function measures(left: RunStats | undefined, right: RunStats | undefined): Measure[] {
   return MEASURES.flatMap(([name, key, show, good]): Measure[] => {
     const [one, other] = [left?.[key], right?.[key]]
     if (typeof one !== 'number' && typeof other !== 'number') return []
     const text = (value: unknown) => (typeof value === 'number' ? show(value) : '–')
     const measure: Measure = { name, values: [text(one), text(other)] }
-    if (!good || typeof one !== 'number' || typeof other !== 'number' || Math.min(one, other) <= 0) return [measure]
+    if (!good || (good === 'low' && unevenCache(left, right)) || typeof one !== 'number' || typeof other !== 'number' || Math.min(one, other) <= 0) return [measure]
     if (Math.max(one, other) / Math.min(one, other) < CLEARLY) return [measure]
     return [{ ...measure, better: one < other === (good === 'low') ? 0 : 1 }]
   })

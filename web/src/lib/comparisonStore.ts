@@ -31,8 +31,3 @@ export async function keepComparison(comparison: Comparison): Promise<void> {
 export async function forgetComparison(id: string): Promise<void> {
   await database.comparisons.delete(id)
 }
-
-/** For "delete everything that this browser keeps". */
-export async function forgetComparisons(): Promise<void> {
-  await database.comparisons.clear()
-}

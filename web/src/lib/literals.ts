@@ -11,6 +11,7 @@ interface Syntax {
   key: (name: string) => string
   raw: (expression: string) => string
   trailingComma: boolean
+  step: string // one level of indentation
 }
 
 // Characters that editors draw as nothing, as a line end, or that turn the direction of what follows: what a reader sees
@@ -28,7 +29,7 @@ function written(value: Value, syntax: Syntax, indent: string): string {
   if (typeof value === 'boolean') return syntax.words[`${value}`]
   if (typeof value === 'number') return JSON.stringify(value)
   if (typeof value === 'string') return quoted(value)
-  const inner = indent + '  '
+  const inner = indent + syntax.step
   const isList = Array.isArray(value)
   const items = isList
     ? (value as readonly Value[]).map((item) => written(item, syntax, inner))
@@ -45,12 +46,12 @@ const JSON_WORDS = { true: 'true', false: 'false', null: 'null' }
 
 /** `raw` says how an expression stands inside a JSON text (the shell puts its value between the quotes). */
 export const toJson = (value: Value, raw: (expression: string) => string = (text) => text, indent = ''): string =>
-  written(value, { words: JSON_WORDS, key: quoted, raw, trailingComma: false }, indent)
+  written(value, { words: JSON_WORDS, key: quoted, raw, trailingComma: false, step: '  ' }, indent)
 
 export const toPython = (value: Value, indent = ''): string =>
   written(
     value,
-    { words: { true: 'True', false: 'False', null: 'None' }, key: quoted, raw: (text) => text, trailingComma: true },
+    { words: { true: 'True', false: 'False', null: 'None' }, key: quoted, raw: (text) => text, trailingComma: true, step: '    ' },
     indent,
   )
 
@@ -59,7 +60,7 @@ const jsKey = (name: string) =>
   name === '__proto__' ? '["__proto__"]' : /^[A-Za-z_$][\w$]*$/.test(name) ? name : quoted(name)
 
 export const toJavaScript = (value: Value, indent = ''): string =>
-  written(value, { words: JSON_WORDS, key: jsKey, raw: (text) => text, trailingComma: true }, indent)
+  written(value, { words: JSON_WORDS, key: jsKey, raw: (text) => text, trailingComma: true, step: '  ' }, indent)
 
 /** One word for a POSIX shell, whatever it holds (but NUL, which no argument can). */
 export function shellWord(text: string): string {

@@ -39,8 +39,8 @@ const ITEMS: Line[] = [
 export const READY: readonly ReadySchema[] = [
   ready('receipt', ['Read this receipt. Leave nothing out and invent nothing.', '读取这张小票，不要遗漏，也不要编造。'], [
     ['shop', 'text', ['Name of the shop', '店名'], maybe],
-    ['date', 'date', ['Day of the purchase', '日期'], maybe],
-    ['items', 'group', ['Every line with a price, in order', '每一行带价格的商品，按顺序'], { list: true, of: ITEMS }],
+    ['date', 'text', ['Date and time as printed', '日期和时间原文'], maybe],
+    ['items', 'group', ['Every line with a price, in order', '每一行带价格的商品，按顺序'], { list: true, of: ITEMS.filter(([name]) => name !== 'quantity') }],
     ['total', 'text', ['Total as printed', '合计金额'], maybe],
   ]),
   ready('invoice', ['Read this invoice. Write amounts as they are printed.', '读取这张发票，金额按票面填写。'], [

@@ -4,9 +4,6 @@ export default messages({
   en: {
     title: 'As code',
     intro: 'Exactly the request that was sent. Your key is never part of it: set FLASHWEB_API_KEY where the code runs.',
-    copy: 'Copy',
-    copied: 'Copied',
-    copyFailed: 'The browser did not allow copying. Select the text and copy it yourself.',
     files: 'The code reads these files from the folder where it runs:',
     save: 'Save {name}',
     tabs: { curl: 'curl', python: 'Python', javascript: 'JavaScript', fetch: 'JavaScript (fetch)' },
@@ -22,9 +19,6 @@ export default messages({
   zh: {
     title: '查看代码',
     intro: '与实际发送的请求完全一致。代码中不含您的密钥：请在运行环境中设置 FLASHWEB_API_KEY。',
-    copy: '复制',
-    copied: '已复制',
-    copyFailed: '浏览器不允许复制，请手动选中文本后复制。',
     files: '代码会从运行目录读取这些文件：',
     save: '保存 {name}',
     tabs: { curl: 'curl', python: 'Python', javascript: 'JavaScript', fetch: 'JavaScript（fetch）' },
