@@ -33,8 +33,8 @@ export function plotOptions(element: HTMLElement, { width, height, unit, lines, 
       y: { range: (_, __, most) => [0, unit === 'percent' ? 1 : room(most, unit)] },
     },
     axes: [
-      { ...axis, size: 24, space: 70, values: (_, times) => times.map(clock) },
-      { ...axis, size: 62, space: 34, values: (_, values) => values.map((value) => quantity(value, unit)) },
+      { ...axis, size: 24, space: 54, values: (_, times) => times.map(clock) },
+      { ...axis, size: 62, space: 34, ...(unit === 'bytes' && { incrs: POWERS }), values: (_, values) => values.map((value) => quantity(value, unit)) },
     ],
     series: [
       {},
@@ -48,6 +48,8 @@ export function plotOptions(element: HTMLElement, { width, height, unit, lines, 
     hooks: { setCursor: [(plot) => onCursor(plot.cursor.idx ?? null)] },
   }
 }
+
+const POWERS = Array.from({ length: 41 }, (_, power) => 2 ** power) // steps that are round in KiB and MiB
 
 /** Some air above the highest line; a line of zeros lies at the bottom, not in the middle. */
 function room(most: number | null, unit: Unit): number {
