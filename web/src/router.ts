@@ -6,17 +6,17 @@ declare module 'vue-router' {
   }
 }
 
-const view = import.meta.glob('./views/*.vue')
-const of = (name: string) => view[`./views/${name}.vue`] ?? (() => import('@/components/shell/NotFound.vue'))
+// Lazily: whoever comes for the chat does not wait for the charts.
+const chat = () => import('@/views/ChatView.vue')
 
 export const routes: RouteRecordRaw[] = [
-  { path: '/', name: 'home', component: of('ChatView'), meta: { title: 'shell.nav.chat' } },
-  { path: '/chat/:id', name: 'chat', component: of('ChatView'), meta: { title: 'shell.nav.chat' } },
-  { path: '/scenes', name: 'scenes', component: of('ScenesView'), meta: { title: 'shell.nav.scenes' } },
-  { path: '/scenes/:name', name: 'scene', component: of('SceneView'), meta: { title: 'shell.nav.scenes' } },
-  { path: '/compare', name: 'compare', component: of('CompareView'), meta: { title: 'shell.nav.compare' } },
-  { path: '/structured', name: 'structured', component: of('StructuredView'), meta: { title: 'shell.nav.structured' } },
-  { path: '/operator', name: 'operator', component: of('OperatorView'), meta: { title: 'shell.nav.operator' } },
+  { path: '/', name: 'home', component: chat, meta: { title: 'shell.nav.chat' } },
+  { path: '/chat/:id', name: 'chat', component: chat, meta: { title: 'shell.nav.chat' } },
+  { path: '/scenes', name: 'scenes', component: () => import('@/views/ScenesView.vue'), meta: { title: 'shell.nav.scenes' } },
+  { path: '/scenes/:name', name: 'scene', component: () => import('@/views/SceneView.vue'), meta: { title: 'shell.nav.scenes' } },
+  { path: '/compare', name: 'compare', component: () => import('@/views/CompareView.vue'), meta: { title: 'shell.nav.compare' } },
+  { path: '/structured', name: 'structured', component: () => import('@/views/StructuredView.vue'), meta: { title: 'shell.nav.structured' } },
+  { path: '/operator', name: 'operator', component: () => import('@/views/OperatorView.vue'), meta: { title: 'shell.nav.operator' } },
   { path: '/:path(.*)*', name: 'not-found', component: () => import('@/components/shell/NotFound.vue'), meta: { title: 'shell.notFound.title' } },
 ]
 

@@ -23,10 +23,14 @@ function failed(failure: Failure, path: string): ApiError {
   return new ApiError(failure)
 }
 
+export interface RequestOptions {
+  askForKey?: boolean // false: a 401 is a failure like others
+}
+
 /**
  * Asks our own server. A 401 asks the user for a key and tries once more. Throws `ApiError` for anything but a 2xx.
  */
-export async function request(path: string, init: RequestInit = {}): Promise<Response> {
+export async function request(path: string, init: RequestInit = {}, { askForKey = true }: RequestOptions = {}): Promise<Response> {
   if (!/^\/(?![/\\])/.test(path)) throw new TypeError(`a path of this server is needed, not ${path}`) // keys go nowhere else
   const kind = keyKindOf(path)
   const sent = keyDesk().current(kind)
@@ -35,7 +39,7 @@ export async function request(path: string, init: RequestInit = {}): Promise<Res
     const failure = await failureOf(response)
     const current = keyDesk().current(kind)
     const changedMeanwhile = current !== null && current !== sent
-    const key = changedMeanwhile ? current : await unlessAborted(keyDesk().ask(kind, failure), init.signal)
+    const key = changedMeanwhile ? current : askForKey ? await unlessAborted(keyDesk().ask(kind, failure), init.signal) : null
     if (key === null) throw failed(failure, path)
     response = await send(path, init, key)
   }
@@ -43,8 +47,8 @@ export async function request(path: string, init: RequestInit = {}): Promise<Res
   return response
 }
 
-export async function getJson<T>(path: string, signal?: AbortSignal): Promise<T> {
-  return (await readJson(await request(path, { signal }), path)) as T
+export async function getJson<T>(path: string, signal?: AbortSignal, options?: RequestOptions): Promise<T> {
+  return (await readJson(await request(path, { signal }, options), path)) as T
 }
 
 export async function postJson<T>(path: string, body: unknown, signal?: AbortSignal): Promise<T> {

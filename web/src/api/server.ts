@@ -40,8 +40,8 @@ export async function gaveUp(): Promise<boolean> {
   }
 }
 
-export async function listModels(): Promise<{ names: string[]; maxModelLen: number | null }> {
-  const { data } = await getJson<ModelList>('/v1/models')
+export async function listModels(askForKey: boolean): Promise<{ names: string[]; maxModelLen: number | null }> {
+  const { data } = await getJson<ModelList>('/v1/models', undefined, { askForKey })
   return { names: data.map((model) => model.id), maxModelLen: data[0]?.max_model_len ?? null }
 }
 

@@ -1,4 +1,4 @@
-import { watchEffect } from 'vue'
+import { computed, watchEffect } from 'vue'
 import { useI18n } from 'vue-i18n'
 import { useRoute } from 'vue-router'
 import { useSettings } from '@/stores/settings'
@@ -6,7 +6,7 @@ import { useSettings } from '@/stores/settings'
 const TAGS = { en: 'en', zh: 'zh-CN' }
 
 /** The page's language follows the settings, its title the route; for the root of the page. */
-export function useDocumentWords(): void {
+export function useDocumentWords() {
   const settings = useSettings()
   const route = useRoute()
   const { t, locale } = useI18n({ useScope: 'global' })
@@ -18,7 +18,7 @@ export function useDocumentWords(): void {
     },
     { flush: 'sync' }, // before anything is drawn
   )
-  watchEffect(() => {
-    document.title = route.meta.title ? `${t(route.meta.title)} · flashweb` : 'flashweb'
-  })
+  const title = computed(() => (route.meta.title ? t(route.meta.title) : ''))
+  watchEffect(() => (document.title = title.value ? `${title.value} · flashweb` : 'flashweb'))
+  return { title } // a page that is changed without being loaded is announced by nobody else
 }

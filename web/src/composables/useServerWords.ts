@@ -41,5 +41,5 @@ export function useServerNotice() {
         return { tone: 'warn', key: 'key-needed', detail: '', action: 'key' }
     }
   })
-  return { notice, stage }
+  return { notice, stage, state: computed(() => server.state) }
 }

@@ -87,6 +87,19 @@ describe('server', () => {
     expect(server).toMatchObject({ state: 'ready', models: ['nano'] })
   })
 
+  it('says that a key is needed, without asking, when the key was forgotten', async () => {
+    const ask = vi.fn(async () => null)
+    const settings = useSettings()
+    settings.apiKey = 'right'
+    setKeyDesk({ current: () => settings.apiKey, ask })
+    const server = await looked()
+    answers.set('/v1/models', json({ error: { message: 'needs a key', code: 'invalid_api_key' } }, 401))
+    settings.apiKey = null
+    await flushPromises()
+    expect(server.state).toBe('key-needed')
+    expect(ask).not.toHaveBeenCalled()
+  })
+
   it('is looked at at once when a request could not reach it', async () => {
     const server = await looked()
     answers.clear()

@@ -53,11 +53,11 @@ export const useServer = defineStore('server', () => {
   }
 
   let loading = false
-  async function loadModels(): Promise<void> {
+  async function loadModels(askForKey = true): Promise<void> {
     if (loading) return
     loading = true
     try {
-      const list = await listModels()
+      const list = await listModels(askForKey)
       models.value = list.names
       maxModelLen.value = list.maxModelLen
       keyNeeded.value = false
@@ -73,17 +73,12 @@ export const useServer = defineStore('server', () => {
     version.value = await serverVersion().catch(() => '')
   }
 
-  /** After the user gave or forgot a key, or wants to be asked again. */
-  async function retryKey(): Promise<void> {
-    keyNeeded.value = false
-    await loadModels()
-  }
-
-  watch(() => settings.apiKey, () => void retryKey())
+  // Given: does it open the door? Forgotten: was it needed? Whoever has just forgotten it is not asked for it at once.
+  watch(() => settings.apiKey, () => void loadModels(false))
   watchFailures((failure, path) => {
     if (failure.status === 401 && keyKindOf(path) === 'user') keyNeeded.value = true
     else if (failure.code === 'unreachable' || failure.status === 503) void check()
   })
 
-  return { state, detail, model, modelLoaded, givenUp, models, maxModelLen, version, canSend, check, loadModels, loadVersion, retryKey }
+  return { state, detail, model, modelLoaded, givenUp, models, maxModelLen, version, canSend, check, loadModels, loadVersion }
 })
