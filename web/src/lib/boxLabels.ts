@@ -51,14 +51,15 @@ function shortened(words: string, fontSize: number): string {
 function spots(rect: Rect, text: string, stage: Size, fontSize: number): PlacedLabel[] {
   const width = Math.ceil(textWidth(text, fontSize) + fontSize * 0.9)
   const height = Math.ceil(fontSize * 1.6)
+  const gap = fontSize / 4 // for the line around the box
   const [right, bottom] = [rect.x + rect.width, rect.y + rect.height]
   const corners = [
-    [rect.x, rect.y - height],
-    [rect.x, bottom],
-    [right - width, rect.y - height],
-    [right - width, bottom],
-    [right, rect.y],
-    [rect.x - width, rect.y],
+    [rect.x, rect.y - height - gap],
+    [rect.x, bottom + gap],
+    [right - width, rect.y - height - gap],
+    [right - width, bottom + gap],
+    [right + gap, rect.y],
+    [rect.x - width - gap, rect.y],
     ...(rect.width > width * 1.5 && rect.height > height * 2 ? [[rect.x, rect.y], [right - width, bottom - height]] : []),
   ] as [number, number][]
   const inStage = ([x, y]: [number, number]): PlacedLabel => ({ x: clamp(x, stage.width - width), y: clamp(y, stage.height - height), width, height, text })
