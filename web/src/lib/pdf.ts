@@ -4,7 +4,6 @@ export interface PdfFacts {
   pages: number | null // null: could not be told
   width: number // points of the first page that says so; A4 otherwise
   height: number
-  encrypted: boolean
 }
 
 const A4 = { width: 595, height: 842 }
@@ -18,7 +17,7 @@ async function inflate(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
     const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream('deflate'))
     return latin(new Uint8Array(await new Response(stream).arrayBuffer()))
   } catch {
-    return '' // an object stream in another form; the count is then unknown, which is allowed
+    return '' // encrypted, or an object stream in another form; the count is then unknown, which is allowed
   }
 }
 
@@ -62,8 +61,7 @@ export async function readPdf(blob: Blob): Promise<PdfFacts> {
   const [x0, y0, x1, y1] = (box?.slice(1) ?? []).map(Number)
   const width = Math.abs((x1 ?? 0) - (x0 ?? 0))
   const height = Math.abs((y1 ?? 0) - (y0 ?? 0))
-  const encrypted = /\/Encrypt\s+\d+\s+\d+\s+R/.test(plain)
-  return { pages: countPages(text), ...(width > 0 && height > 0 ? { width, height } : A4), encrypted }
+  return { pages: countPages(text), ...(width > 0 && height > 0 ? { width, height } : A4) }
 }
 
 /** Pixels of a page as the server draws it. */
