@@ -12,7 +12,8 @@ function shared(): IntersectionObserver | null {
     (entries) => {
       for (const { isIntersecting, target } of entries) if (isIntersecting) waiting.get(target)?.()
     },
-    { rootMargin: MARGIN },
+    // `rootMargin` does not reach into a scrolled element; browsers without `scrollMargin` look when it comes into sight.
+    { rootMargin: MARGIN, scrollMargin: MARGIN } as IntersectionObserverInit,
   )
   return observer
 }
