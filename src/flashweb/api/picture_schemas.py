@@ -159,7 +159,7 @@ class SceneOut(BaseModel):
     sample: str | None = Field(description="file name of a picture to try it with (examples/)")
     show: dict[str, str] = Field(
         description="result key (Q* stands for Q1, Q2, ...) -> how a page may show it: flag, tags, verdict, check, "
-        "table, boxes, marks, score, amounts, total, list, text"
+        "table, boxes, marks, score, amounts, total, list, notes, text"
     )
     labels: dict[str, dict[str, str]] = Field(description="what keys and short values are called, by language")
     judge: dict[str, dict[str, Literal["pass", "review", "violation"]]] = Field(

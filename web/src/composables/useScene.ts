@@ -1,7 +1,7 @@
 import { computed, onScopeDispose, ref, watch, type Ref } from 'vue'
 import { sampleFile } from '@/api/scenes'
 import { csvBlob, download, toCsv } from '@/lib/csv'
-import { keep, kept } from '@/lib/kept'
+import { keep, kept, keyOfFile } from '@/lib/kept'
 import { columnsOf, exportOf, rowOf, type Outcome } from '@/lib/sceneRows'
 import type { Scene } from '@/lib/scenes'
 import { useSettings } from '@/stores/settings'
@@ -22,7 +22,7 @@ export function useScene(scene: Ref<Scene>) {
   watch(form, (now) => void keep(`form.${name}`, now), { deep: true })
 
   const atOnce = ref('2')
-  const question = () => ({ question: form.value.question, rules: form.value.rules, language: form.value.answerIn, model: settings.model ?? undefined })
+  const question = () => ({ question: form.value.question, rules: form.value.rules, language: form.value.answerIn || (scene.value.translates ? '' : settings.language), model: settings.model ?? undefined })
   const batch = useSceneBatch(name, question, computed(() => Number(atOnce.value)))
   onScopeDispose(batch.cancel) // nobody is left to read the answers
   const chosenId = ref<number | null>(null)
@@ -43,9 +43,11 @@ export function useScene(scene: Ref<Scene>) {
     fetching.value = true
     sampleFailure.value = undefined
     try {
-      const added = add([await sampleFile(scene.value.sample)])
-      chosenId.value = added[0]?.id ?? null
-      if (!batch.running.value) void batch.run(added)
+      const file = await sampleFile(scene.value.sample)
+      const there = batch.items.find((item) => keyOfFile(name, item.file) === keyOfFile(name, file))
+      const [item] = there ? [there] : add([file])
+      chosenId.value = item?.id ?? null
+      if (item && !batch.running.value) void batch.run([item])
     } catch (error) {
       sampleFailure.value = failureOf(error)
     } finally {
@@ -72,7 +74,7 @@ export function useScene(scene: Ref<Scene>) {
     download(file, csvBlob(toCsv(rows, columnsOf(scene.value, rows))))
   }
 
-  return { form, atOnce, batch, chosen, chosenId, fetching, sampleFailure, add, trySample, remove, step, save }
+  return { question, form, atOnce, batch, chosen, chosenId, fetching, sampleFailure, add, trySample, remove, step, save }
 }
 
 function outcomeOf({ file, answer, edited, failure, decisions }: SceneItem): Outcome {

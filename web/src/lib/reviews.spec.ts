@@ -45,6 +45,14 @@ describe('findings', () => {
   })
 })
 
+describe('the place of a finding', () => {
+  it('can be asked for when its words may stand on the picture: neither a word of few nor the model\'s own', () => {
+    const scene = { show: { notes: 'notes' }, judge: { ...audit.judge, notes: { some: 'review' } } } as unknown as Scene
+    const found = findingsOf(scene, { ...clean, price: true, seal: 'missing', words: ['best'], notes: ['the seal is missing'] })
+    expect(found.filter(({ onPicture }) => onPicture).map(({ id }) => id)).toEqual(['words:best'])
+  })
+})
+
 describe('a reviewer', () => {
   const found = findingsOf(audit, { ...clean, price: true, words: ['best'] })
 

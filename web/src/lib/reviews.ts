@@ -10,6 +10,7 @@ export interface Finding {
   value: string // as `judge` names it
   gravity: Exclude<Gravity, 'pass'>
   box?: Box
+  onPicture: boolean // its words may stand there: the place can be asked for
 }
 
 export interface Decision {
@@ -21,10 +22,10 @@ export interface Decision {
 export type Decisions = Record<string, Decision>
 
 export function findingsOf(scene: Scene, result: Result): Finding[] {
-  return Object.entries(scene.judge ?? {}).flatMap(([key, meanings]) => findingsAt(key, result[key], meanings))
+  return Object.entries(scene.judge ?? {}).flatMap(([key, meanings]) => findingsAt(key, result[key], meanings, scene.show?.[key] !== 'notes'))
 }
 
-function findingsAt(key: string, value: unknown, meanings: Record<string, Gravity>): Finding[] {
+function findingsAt(key: string, value: unknown, meanings: Record<string, Gravity>, quotes: boolean): Finding[] {
   const entries = Array.isArray(value) && value.length ? value : [value]
   return entries.flatMap((entry: unknown) => {
     const word = valueWord(entry)
@@ -33,7 +34,8 @@ function findingsAt(key: string, value: unknown, meanings: Record<string, Gravit
     const gravity = meanings[name]
     if (!gravity || gravity === 'pass') return []
     const text = textOf(entry)
-    return [{ id: `${key}:${text || word}`, key, text, value: word, gravity, box: isRecord(entry) ? boxOf(entry.box) : undefined }]
+    const box = isRecord(entry) ? boxOf(entry.box) : undefined
+    return [{ id: `${key}:${text || word}`, key, text, value: word, gravity, box, onPicture: quotes && name === 'some' && text !== '' }]
   })
 }
 

@@ -78,7 +78,7 @@ export default messages({
       more: 'Further instruction (optional)',
       moreHint: 'What to look at besides',
       answerIn: 'Language of the answer',
-      own: 'As the scene is set',
+      own: 'As on this page',
       translate: 'Translate into',
       noTranslation: 'No translation',
     },
@@ -118,6 +118,7 @@ export default messages({
       previous: 'Previous picture',
       next: 'Next picture',
     },
+    code: 'View as code',
     facts: { request: 'Request', cached: 'from the cache' },
   },
   zh: {
@@ -197,7 +198,7 @@ export default messages({
       more: '补充说明（可选）',
       moreHint: '还要注意什么',
       answerIn: '答案语言',
-      own: '按场景设置',
+      own: '与本页相同',
       translate: '翻译成',
       noTranslation: '不翻译',
     },
@@ -237,6 +238,7 @@ export default messages({
       previous: '上一张',
       next: '下一张',
     },
+    code: '查看代码',
     facts: { request: '请求', cached: '来自缓存' },
   },
 })

@@ -20,6 +20,7 @@ const BY_HINT: Record<string, Component> = {
   total: FieldText,
   tags: FieldTags,
   list: FieldList,
+  notes: FieldList,
   amounts: FieldAmounts,
   boxes: FieldBoxes,
   marks: FieldMarks,
@@ -34,6 +35,7 @@ const FITS: Record<string, (value: unknown) => boolean> = {
   total: isPlain,
   tags: Array.isArray,
   list: Array.isArray,
+  notes: Array.isArray,
   amounts: Array.isArray,
 }
 
