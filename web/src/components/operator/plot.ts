@@ -53,9 +53,13 @@ const POWERS = Array.from({ length: 41 }, (_, power) => 2 ** power) // steps tha
 
 /** Some air above the highest line; a line of zeros lies at the bottom, not in the middle. */
 function room(most: number | null, unit: Unit): number {
-  if (most === null || !(most > 0)) return unit === 'seconds' ? 0.1 : unit === 'bytes' ? 1 << 20 : 1
-  return unit === 'count' ? Math.max(2, Math.ceil(1.15 * most)) : 1.15 * most
+  const least = LEAST[unit] ?? 1
+  const air = 1.15 * (most ?? 0)
+  return Math.max(least, unit === 'count' ? Math.ceil(air) : air)
 }
+
+/** A smaller scale would make a mountain of nothing. */
+const LEAST: Partial<Record<Unit, number>> = { count: 2, seconds: 0.05, bytes: 1 << 20, cores: 0.1 }
 
 function clock(seconds: number): string {
   return new Date(1000 * seconds).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit', hour12: false })
