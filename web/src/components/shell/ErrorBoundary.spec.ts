@@ -24,11 +24,11 @@ async function boundary() {
   return { wrapper, router, heard }
 }
 
-enableAutoUnmount(afterEach)
 afterEach(() => {
   vi.restoreAllMocks()
   broken.value = true
 })
+enableAutoUnmount(afterEach) // hooks run last to first: nothing is drawn when the next test begins
 
 describe('ErrorBoundary', () => {
   it('shows a note instead of a part that cannot be drawn, and draws it again when asked', async () => {
