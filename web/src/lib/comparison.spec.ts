@@ -29,13 +29,22 @@ describe('a comparison', () => {
   })
 
   it('shows measures that one side has, and marks the one that is clearly faster', () => {
-    const found = measures({ totalMs: 2000, tokensPerSecond: 50, firstTokenMs: 100 }, { totalMs: 1000, tokensPerSecond: 20, firstTokenMs: 104, imageTokens: 7 })
+    const found = measures(
+      { totalMs: 2000, tokensPerSecond: 50, firstTokenMs: 100, completionTokens: 40 },
+      { totalMs: 1000, tokensPerSecond: 20, firstTokenMs: 104, completionTokens: 40, imageTokens: 7 },
+    )
     expect(found).toEqual([
       { name: 'first', values: ['100 ms', '104 ms'] },
       { name: 'total', values: ['2.00 s', '1.00 s'], better: 1 },
+      { name: 'tokens', values: ['40', '40'] },
       { name: 'speed', values: ['50.0', '20.0'], better: 0 },
       { name: 'image', values: ['–', '7'] },
     ])
+  })
+
+  it('calls no short answer fast', () => {
+    const [one] = measures({ tokensPerSecond: 230, completionTokens: 15 }, { tokensPerSecond: 56, completionTokens: 40 }).filter(({ name }) => name === 'speed')
+    expect(one).toEqual({ name: 'speed', values: ['230.0', '56.0'] })
   })
 
   it('calls neither faster whose prompt was kept from before', () => {

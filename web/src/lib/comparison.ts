@@ -58,6 +58,7 @@ const MEASURES: [Measure['name'], keyof RunStats, (value: number) => string, 'lo
   ['cached', 'cachedTokens', COUNT, null],
 ]
 const CLEARLY = 1.1 // less than a tenth is chance
+const ENOUGH = 32 // tokens of an answer that has a speed worth telling
 
 /** A prompt that one side had to read and the other found kept: then the first token says nothing of the settings. */
 export function unevenCache(left: RunStats | undefined, right: RunStats | undefined): boolean {
@@ -69,9 +70,10 @@ export function measures(left: RunStats | undefined, right: RunStats | undefined
   return MEASURES.flatMap(([name, key, show, good]): Measure[] => {
     const [one, other] = [left?.[key], right?.[key]]
     if (typeof one !== 'number' && typeof other !== 'number') return []
+    const short = good === 'high' && Math.min(left?.completionTokens ?? 0, right?.completionTokens ?? 0) < ENOUGH
     const text = (value: unknown) => (typeof value === 'number' ? show(value) : '–')
     const measure: Measure = { name, values: [text(one), text(other)] }
-    if (!good || (good === 'low' && unevenCache(left, right)) || typeof one !== 'number' || typeof other !== 'number' || Math.min(one, other) <= 0) return [measure]
+    if (!good || short || (good === 'low' && unevenCache(left, right)) || typeof one !== 'number' || typeof other !== 'number' || Math.min(one, other) <= 0) return [measure]
     if (Math.max(one, other) / Math.min(one, other) < CLEARLY) return [measure]
     return [{ ...measure, better: one < other === (good === 'low') ? 0 : 1 }]
   })

@@ -40,7 +40,7 @@ export async function comparisonHtml(comparison: Comparison, words: FileWords): 
   const [left, right] = comparison.sides
   const row = ([name = '', ...cells]: string[]) => `<tr><th>${escaped(name)}</th>${cells.map((cell) => `<td>${escaped(cell)}</td>`).join('')}</tr>`
   const table = (head: string, rows: string[][]) =>
-    `<table><tr><th>${[head, words.left, words.right].map(escaped).join('</th><th>')}</th></tr>${rows.map(row).join('')}</table>`
+    rows.length === 0 ? '' : `<table><tr><th>${[head, words.left, words.right].map(escaped).join('</th><th>')}</th></tr>${rows.map(row).join('')}</table>`
   const tags = { same: ['', ''], left: ['<del>', '</del>'], right: ['<ins>', '</ins>'] } as const
   const diff = wordDiff(left.answer.text, right.answer.text).map(({ kind, text }) => tags[kind][0] + escaped(text) + tags[kind][1])
   const pictures = (await picturesOf(comparison)).map(({ name, kind, data, url }) =>
