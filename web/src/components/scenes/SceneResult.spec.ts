@@ -22,7 +22,7 @@ describe('a result on the page', () => {
   it('names its fields and values in words', () => {
     const page = show(scene({ show: { seal: 'check' }, labels: { seal: { en: 'Seal' }, missing: { en: 'not there' } }, judge: { seal: { missing: 'violation' } } }), { seal: 'missing', other: 'x' })
     expect(page.text()).toContain('Seal')
-    expect(page.find('.check .danger').text()).toBe('not there')
+    expect(page.find('.check.danger').text()).toBe('not there')
   })
 
   it.each([true, false, null])('shows a flag of %s as a word, not as code', (value) => {
