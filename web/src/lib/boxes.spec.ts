@@ -84,6 +84,8 @@ describe('what a box is called', () => {
     ['[{"bbox_2d": [10,810,254,918], "label": "dog"}, {"bbox_2d": [20,30,54,318], "label": "a \\"cat\\""}]', ['dog', 'a "cat"']],
     ['{"Q4": {"error_type": "未作答", "box": [62,627,193,661]}, "summary": {"right": 5}}', ['Q4: 未作答']],
     ['<|begin_of_box|>[10,810,254,918]<|end_of_box|>', [undefined]],
+    ['Picture 2: cup [10,810,254,918]', ['cup']],
+    ['图2 [10,810,254,918]', [undefined]],
     ['[10,810,254,918]', [undefined]],
   ])('%j', (text, labels) => {
     expect(labelsOf(text)).toEqual(labels)

@@ -47,12 +47,13 @@ export function findBoxes(text: string, pictureCount = 1): FoundBox[] {
     found.push({ id: `b${found.length}`, box, picture: 0, start, end })
     if (found.length === MAX_BOXES) break
   }
-  found.forEach((box, i) => describe(text, box, found[i - 1], found[i + 1], pictureCount))
+  const objects = text.includes('{')
+  found.forEach((box, i) => describe(text, box, found[i - 1], found[i + 1], objects, pictureCount))
   return found
 }
 
-function describe(text: string, found: FoundBox, previous: FoundBox | undefined, next: FoundBox | undefined, pictureCount: number): void {
-  const object = objectAround(text, found.start)
+function describe(text: string, found: FoundBox, previous: FoundBox | undefined, next: FoundBox | undefined, objects: boolean, pictureCount: number): void {
+  const object = objects ? objectAround(text, found.start) : null
   const label = object ? quotedValue(object) : labelOf(text, found, previous, next)
   if (label) found.label = label
   found.picture = pictureOf(text, found, previous, next, object, pictureCount)
@@ -77,14 +78,20 @@ function contextOf(plain: string, at: Candidate, before: { end: number; context:
   if (inside(marks, at.start)) return 'told'
   // A list of lists has one key for all of them: what held for the neighbour holds here.
   if (before && /^[\s,[\]]*$/.test(plain.slice(before.end, at.start)) && plain.slice(before.end, at.start).includes(',')) return before.context
-  const line = plain.slice(Math.max(0, at.start - 120), at.start)
+  const line = plain.slice(Math.max(0, at.start - 70), at.start)
   const nested = /\[\s*\[*$/.test(line)
-  const key = /["']([^"'\n]{1,60})["']\s*:\s*[[\s]*$/.exec(line) ?? /([\w.]{1,60})\s*=\s*[[\s]*$/.exec(line)
-  if (key) return BOX_NAME.test(key[1] as string) ? 'told' : nested && plain.charAt(at.end) === ']' ? 'open' : 'denied'
+  const key = keyBefore(line.replace(/[\s[]+$/, ''))
+  if (key) return BOX_NAME.test(key) ? 'told' : nested && plain.charAt(at.end) === ']' ? 'open' : 'denied'
   if (/\b(?:b?box|bounding box|coordinates?)\b[^\n[(]{0,24}$|(?:位置|坐标|框)[^\n[(]{0,12}$/i.test(line)) return 'told'
   if (inside(code, at.start)) return 'denied'
   if (plain.charAt(at.start) === '(' && /[\w)\]]$/.test(line)) return 'denied' // a call: rgba(1, 2, 3, 4)
   return OTHER_NAME.test(line.replace(/[[\s]*$/, ' ')) ? 'denied' : 'open'
+}
+
+/** `"key":` or `name =` at the end of a line. */
+function keyBefore(line: string): string | undefined {
+  if (line.endsWith(':')) return /["']([^"'\n]{1,60})["']\s*:$/.exec(line)?.[1]
+  return line.endsWith('=') ? /([\w.]+)\s*=$/.exec(line)?.[1] : undefined
 }
 
 function asBox(numbers: string[], context: Context): Box | null {

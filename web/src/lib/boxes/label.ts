@@ -6,21 +6,22 @@ export interface Span {
 }
 
 const LONGEST = 60
+const REACH = 400 // characters of a line that are looked at
 const MARKS = /<\|(?:begin|end)_of_box\|>|<\/?(?:b?box|ref)>/gi
 /** "is located at", "的位置是" and the like lead to the box and name nothing. */
 const LEADING_TO = /(?:\s*(?:\b(?:is|are|was|which|that|located|found|placed|visible|shown|seen|stands?|lies|at|in|on|with|its|the|bounding|box|bbox|coordinates?|position|location|region)\b|位于|位置|坐标|边界框|在|的|是|为|框)\s*[:：=]?)+\s*$/i
+/** "Picture 2:" says where, not what. */
+const PICTURE = /^(?:(?:in|on)\s+)?(?:picture|image|photo)\s*#?\d{1,2}\s*(?:[:：,，-]|$)\s*|^(?:在)?(?:图片?\s*\d{1,2}|第\s*[\d一二三四五六七八九十]{1,2}\s*[张幅](?:图片?)?)\s*[:：中,，]?\s*/i
 const FOLLOWING = /^(?:\s*(?:\b(?:is|are|shows?|contains?|the|a|an)\b|是|为))+\s*/i
 
 export function labelOf(text: string, box: Span, previous?: Span, next?: Span): string | undefined {
   const lineStart = text.lastIndexOf('\n', box.start - 1) + 1
   const lineEnd = endOfLine(text, box.end)
-  const onLine = previous && previous.end > lineStart ? previous.end : lineStart
-  const until = next && next.start < lineEnd ? next.start : lineEnd
-  const before = text.slice(onLine, box.start)
-  const firstBefore = firstWords(text, lineStart, box, previous)
-  const behind = text.slice(box.end, until)
-  if (!firstBefore) return tidyAfter(behind) ?? headingOf(text, lineStart)
-  return tidyBefore(before) ?? tidyAfter(behind)
+  const sharesLine = previous !== undefined && previous.end > lineStart
+  const before = tidyBefore(text.slice(Math.max(sharesLine ? previous.end : lineStart, box.start - REACH), box.start))
+  const behind = () => tidyAfter(text.slice(box.end, Math.min(box.end + REACH, next && next.start < lineEnd ? next.start : lineEnd)))
+  if (sharesLine ? beginsWithWords(text.slice(lineStart, box.start)) : before) return before ?? behind()
+  return behind() ?? headingOf(text, lineStart)
 }
 
 function endOfLine(text: string, from: number): number {
@@ -28,11 +29,9 @@ function endOfLine(text: string, from: number): number {
   return end < 0 ? text.length : end
 }
 
-/** Whether the line begins with words rather than with a box. */
-function firstWords(text: string, lineStart: number, box: Span, previous?: Span): boolean {
-  const upToBox = text.slice(lineStart, box.start)
-  if (!previous || previous.end <= lineStart) return tidyBefore(upToBox) !== undefined
-  return tidyBefore(upToBox.replace(/[[(［（【][\d\s.,，]*[\])］）】][\s\S]*$/, '')) !== undefined
+/** Whether a line of several boxes names them before ("cup [..], plate [..]") or behind ("[..] cup, [..] plate"). */
+function beginsWithWords(line: string): boolean {
+  return tidyBefore(line.slice(0, Math.max(0, line.search(/[[(［（【]\s*[\d０-９]/)))) !== undefined
 }
 
 /** "Prices:" alone on the line above. */
@@ -43,7 +42,7 @@ function headingOf(text: string, lineStart: number): string | undefined {
 
 function tidyBefore(words: string): string | undefined {
   const cell = cells(words).at(-1) ?? ''
-  const bare = strip(cell.replace(/^\s*(?:[-*+•]|#{1,6}|\d{1,3}[.)、])\s+/, ''))
+  const bare = strip(cell.replace(/^\s*(?:[-*+•]|#{1,6}|\d{1,3}[.)、])\s+/, '')).replace(PICTURE, '')
   const named = strip(bare.replace(LEADING_TO, '')) || (LEADING_TO.test(bare) ? '' : bare)
   return shorten(named, 'end')
 }
