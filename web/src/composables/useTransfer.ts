@@ -55,7 +55,7 @@ export function useTransfer() {
     try {
       const kept = await readExport(file)
       const saved = await store.addSnapshots(kept)
-      show(saved ? t('chat.import.done', { count: kept.length }) : t('chat.import.notSaved'), saved ? 'ok' : 'warn')
+      show(saved ? t('chat.import.done', kept.length) : t('chat.import.notSaved'), saved ? 'ok' : 'warn')
     } catch (error) {
       if (!(error instanceof ImportError)) throw error
       show(t(`chat.import.${error.problem}`, error.values), 'danger')

@@ -47,7 +47,7 @@ export default messages({
       failed: 'The export did not work: {reason}',
     },
     import: {
-      done: '{count} conversations imported.',
+      done: 'One conversation imported. | {count} conversations imported.',
       noJson: 'This is no JSON file.',
       noExport: 'This file is no export of conversations.',
       tooLarge: 'This file is too large: {size} MB, at most {limit} MB.',
