@@ -28,12 +28,29 @@ export function placeLabels(wishes: readonly LabelWish[], stage: Size, fontSize 
   for (const i of order) {
     const wish = wishes[i] as LabelWish
     if (!overlaps(wish.rect, { x: 0, y: 0, ...stage })) continue // out of sight
-    const label = tries(wish, fontSize).flatMap((text) => spots(wish.rect, text, stage, fontSize)).find((spot) => !taken.some((other) => overlaps(spot, other)))
+    const others = wishes.filter((other) => other !== wish && !contains(other.rect, wish.rect)).map(({ rect }) => rect)
+    const label = best(tries(wish, fontSize).map((text) => spots(wish.rect, text, stage, fontSize)), taken, others, wish.first ?? false)
     if (!label) continue
     taken.push(label)
     placed[i] = label
   }
   return placed
+}
+
+/** Of the spots that are free: beside the box, over no other box, and with words rather than the number alone, in this order of worth. */
+function best(texts: Spot[][], taken: readonly Rect[], others: readonly Rect[], whole: boolean): PlacedLabel | undefined {
+  let found: PlacedLabel | undefined
+  let least = Infinity
+  texts.forEach((spotsOfText, short) => {
+    if (short && whole && found) return
+    spotsOfText.forEach(({ label, pushed }, i) => {
+      const price = i * 0.1 + short * 5 + (pushed ? 4 : 0)
+      if (price >= least || taken.some((other) => overlaps(label, other))) return
+      const total = price + 8 * Math.min(3, others.filter((other) => overlaps(label, other)).length)
+      if (total < least) [found, least] = [label, total]
+    })
+  })
+  return found
 }
 
 /** With its words where there is room, else the number alone. */
@@ -47,8 +64,13 @@ function shortened(words: string, fontSize: number): string {
   return text === words ? words : `${text.trimEnd()}…`
 }
 
-/** Above, below, inside, beside; pushed back where the stage ends. */
-function spots(rect: Rect, text: string, stage: Size, fontSize: number): PlacedLabel[] {
+interface Spot {
+  label: PlacedLabel
+  pushed: boolean // back onto the stage, over its own box perhaps
+}
+
+/** Above, below, beside, inside. */
+function spots(rect: Rect, text: string, stage: Size, fontSize: number): Spot[] {
   const width = Math.ceil(textWidth(text, fontSize) + fontSize * 0.9)
   const height = Math.ceil(fontSize * 1.6)
   const gap = fontSize / 4 // for the line around the box
@@ -62,14 +84,18 @@ function spots(rect: Rect, text: string, stage: Size, fontSize: number): PlacedL
     [rect.x - width - gap, rect.y],
     ...(rect.width > width * 1.5 && rect.height > height * 2 ? [[rect.x, rect.y], [right - width, bottom - height]] : []),
   ] as [number, number][]
-  const inStage = ([x, y]: [number, number]): PlacedLabel => ({ x: clamp(x, stage.width - width), y: clamp(y, stage.height - height), width, height, text })
-  // Where a label may stay beside its box come first, those that the stage's edge pushes over it last.
-  const pushed = (label: PlacedLabel, i: number) => Math.abs(label.x - (corners[i] as [number, number])[0]) + Math.abs(label.y - (corners[i] as [number, number])[1])
-  return corners.map(inStage).map((label, i) => ({ label, by: pushed(label, i) })).sort((a, b) => Number(a.by > 0.5) - Number(b.by > 0.5)).map(({ label }) => label)
+  return corners.map(([wantedX, wantedY]) => {
+    const [x, y] = [clamp(wantedX, stage.width - width), clamp(wantedY, stage.height - height)]
+    return { label: { x, y, width, height, text }, pushed: Math.abs(x - wantedX) + Math.abs(y - wantedY) > 0.5 }
+  })
 }
 
 function clamp(value: number, most: number): number {
   return Math.max(0, Math.min(most, value))
+}
+
+function contains(outer: Rect, inner: Rect): boolean {
+  return outer.x <= inner.x && outer.y <= inner.y && outer.x + outer.width >= inner.x + inner.width && outer.y + outer.height >= inner.y + inner.height
 }
 
 export function overlaps(a: Rect, b: Rect): boolean {

@@ -102,6 +102,12 @@ describe('names of boxes', () => {
     expect(placeLabels(crowd, room)[40]?.text).toBe('41 stamp')
   })
 
+  it('leave other boxes free where they can, if need be as a number', () => {
+    const row = [0, 1, 2, 3].map((i) => ({ rect: { x: 100, y: 60 + i * 24, width: 40, height: 16 }, number: String(i + 1), words: 'a long name of it' }))
+    const placed = placeLabels(row, room)
+    placed.forEach((label, i) => row.forEach(({ rect }, j) => i !== j && expect(label && overlaps(label, rect), `${i} ${j}`).toBe(false)))
+  })
+
   it('are left out with their box when that is out of sight', () => {
     expect(placeLabels([{ rect: { x: 700, y: 0, width: 10, height: 10 }, number: '1', words: '' }], room)).toEqual([null])
   })
