@@ -57,6 +57,8 @@ export interface Place {
   next: string | null
 }
 
+export const ALONE: Place = { index: 0, count: 1, previous: null, next: null }
+
 /** Where a message stands among its siblings. */
 export function placeOf(family: Family, message: Message): Place {
   const own = family.get(message.parentId)
