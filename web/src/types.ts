@@ -15,6 +15,7 @@ export interface Attachment {
   originalBytes?: number // before shrinking
   visualTokens?: number // estimate for one picture or page
   pages?: string // PDF: "1-3,5"; all when absent
+  password?: string // PDF: kept in memory only, never stored or exported
 }
 
 export type Role = 'user' | 'assistant'
@@ -38,6 +39,7 @@ export interface Failure {
   hint?: string
   status?: number
   requestId?: string
+  retryAt?: number // ms since 1970: the server asked to wait until then (Retry-After)
 }
 
 export type FinishReason = 'stop' | 'length' | 'tool_calls' | 'content_filter' | 'stopped' | 'error'

@@ -55,6 +55,23 @@ describe('request', () => {
     expect(fetchMock.mock.calls[1]?.[1]?.body).toBe('{"a":1}')
   })
 
+  it.each([
+    ['seconds', '30', 30],
+    ['a date', new Date(1_000_000 + 90_000).toUTCString(), 90],
+    ['far too long', '999999', 3600],
+  ])('tells when the server wants to be asked again, said in %s', async (_how, said, seconds) => {
+    vi.spyOn(Date, 'now').mockReturnValue(1_000_000)
+    fetchMock.mockImplementation(async () => json(refusal('server_is_overloaded', 'full'), 503, { 'retry-after': said }))
+    const { retryAt } = await failureFrom(request('/v1/models'))
+    vi.restoreAllMocks()
+    expect(retryAt).toBe(1_000_000 + 1000 * seconds)
+  })
+
+  it.each(['', 'soon', '0', '-3'])('waits for nothing when Retry-After says %j', async (said) => {
+    fetchMock.mockImplementation(async () => json(refusal('x', 'no'), 503, said ? { 'retry-after': said } : {}))
+    expect(await failureFrom(request('/v1/models'))).not.toHaveProperty('retryAt')
+  })
+
   it('does not ask twice for one request', async () => {
     fetchMock.mockImplementation(async () => json(refusal('invalid_api_key', 'no'), 401))
     const ask = vi.fn(async () => 'wrong')

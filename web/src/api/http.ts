@@ -86,7 +86,17 @@ const requestIdOf = (response: Response): string | undefined => response.headers
 /** The failure that an answer tells: OpenAI's envelope, `{code, msg}` of the infer paths, or whatever a proxy says. */
 export async function failureOf(response: Response): Promise<Failure> {
   const text = await response.text().catch(() => '')
-  return { ...failureIn(text, response.status), status: response.status, requestId: requestIdOf(response) }
+  return { ...failureIn(text, response.status), status: response.status, requestId: requestIdOf(response), ...waitOf(response) }
+}
+
+const LONGEST_WAIT_S = 3600
+
+/** When the server wants to be asked again: seconds, or a date as a proxy may write it. */
+function waitOf(response: Response): Pick<Failure, 'retryAt'> {
+  const said = response.headers.get('retry-after')?.trim()
+  if (!said) return {}
+  const seconds = /^\d+$/.test(said) ? Number(said) : (Date.parse(said) - Date.now()) / 1000
+  return seconds > 0 ? { retryAt: Date.now() + Math.min(seconds, LONGEST_WAIT_S) * 1000 } : {}
 }
 
 function failureIn(text: string, status: number): Failure {

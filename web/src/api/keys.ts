@@ -1,6 +1,7 @@
 import type { Failure } from '@/types'
 
-/** The operator's key opens `/api/admin` and is never sent elsewhere, nor is the other one sent there. */
+/** The operator's key goes to `/api/admin`, and to `/metrics` while the operator looks at its numbers (admin.ts); questions
+ * never carry it, and the user's key is never sent to `/api/admin`. */
 export type KeyKind = 'user' | 'admin'
 
 /** Who keeps the keys and asks the user for them; `api/` itself remembers nothing. */

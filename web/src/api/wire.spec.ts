@@ -45,6 +45,12 @@ describe('the body of a request', () => {
     ])
   })
 
+  it('has the password of a PDF where it is sent, and not where it is shown as code', async () => {
+    const request = asked([file('pdf', { blob: new Blob(['x']), password: 'secret' }), file('url', { url: 'https://e.org/a.pdf', password: 'secret' })], '')
+    expect((await toWire(request)).messages[0]!.content).toMatchObject([{ password: 'secret' }, { password: 'secret' }])
+    expect(JSON.stringify(await toWire(request, { pictures: 'placeholder' }))).not.toContain('secret')
+  })
+
   it('needs no bytes where placeholders do', async () => {
     const { messages } = await toWire(asked([file('image', { name: 'receipt.png' })]), { pictures: 'placeholder' })
     expect(messages[0]!.content).toContainEqual({ type: 'image_url', image_url: { url: 'data:image/png;base64,<receipt.png>' } })

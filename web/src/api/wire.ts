@@ -6,7 +6,7 @@ export type WirePart =
   | { type: 'text'; text: string }
   | { type: 'image_url'; image_url: { url: string } }
   | { type: 'video_url'; video_url: { url: string } }
-  | { type: 'file'; file: { file_data?: string; file_url?: string; filename?: string }; pages?: string }
+  | { type: 'file'; file: { file_data?: string; file_url?: string; filename?: string }; pages?: string; password?: string }
 
 export interface WireMessage {
   role: 'system' | 'user' | 'assistant'
@@ -41,7 +41,8 @@ export async function toWire(request: ChatRequest, options: WireOptions = {}): P
   const dataOf = options.pictures === 'placeholder' ? async (file: Attachment) => placeholderFor(file) : bytesOf
   const messages: WireMessage[] = []
   if (request.systemPrompt.trim()) messages.push({ role: 'system', content: request.systemPrompt })
-  for (const turn of request.turns) messages.push(await messageOf(turn, dataOf))
+  const turns = options.pictures === 'placeholder' ? request.turns.map(unsaid) : request.turns
+  for (const turn of turns) messages.push(await messageOf(turn, dataOf))
   return {
     ...(request.model ? { model: request.model } : {}),
     messages,
@@ -56,6 +57,12 @@ export async function toWire(request: ChatRequest, options: WireOptions = {}): P
     timings: true,
   }
 }
+
+/** Code is shown, copied and handed on: a password is not in it. */
+const unsaid = (turn: Turn): Turn => ({
+  ...turn,
+  attachments: turn.attachments.map((file) => (file.password ? { ...file, password: '<password>' } : file)),
+})
 
 async function bytesOf(file: Attachment): Promise<string> {
   if (!file.blob) throw new MissingFile(file.name)
@@ -79,20 +86,21 @@ async function messageOf(turn: Turn, dataOf: (file: Attachment) => Promise<strin
 
 async function partOf(file: Attachment, dataOf: (file: Attachment) => Promise<string>): Promise<WirePart> {
   const pages = file.pages?.trim() ? { pages: file.pages.trim() } : {}
+  const password = file.password ? { password: file.password } : {}
   switch (file.kind) {
     case 'image':
       return { type: 'image_url', image_url: { url: await dataOf(file) } }
     case 'video':
       return { type: 'video_url', video_url: { url: await dataOf(file) } }
     case 'pdf':
-      return { type: 'file', file: { file_data: await dataOf(file), filename: file.name }, ...pages }
+      return { type: 'file', file: { file_data: await dataOf(file), filename: file.name }, ...pages, ...password }
     case 'url':
-      return linked(file.url ?? '', pages)
+      return linked(file.url ?? '', { ...pages, ...password })
   }
 }
 
 /** A link tells by its end what kind of part it must be; without a known end it is a picture. */
-function linked(url: string, pages: { pages?: string }): WirePart {
+function linked(url: string, pages: { pages?: string; password?: string }): WirePart {
   const path = url.split(/[?#]/, 1)[0]!.toLowerCase()
   if (path.endsWith('.pdf')) return { type: 'file', file: { file_url: url }, ...pages }
   if (/\.(mp4|mov|webm|mkv|avi)$/.test(path)) return { type: 'video_url', video_url: { url } }

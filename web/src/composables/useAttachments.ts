@@ -3,6 +3,7 @@ import { detailOf, picture, Refused, take, type Detail } from '@/lib/attachments
 import type { Edit, Wishes } from '@/lib/image'
 import type { Note } from '@/lib/limits'
 import { moved } from '@/lib/list'
+import { withoutPassword } from '@/lib/secrets'
 import { useSettings } from '@/stores/settings'
 import type { Attachment } from '@/types'
 import { usePictureTokens } from './usePictureTokens'
@@ -22,6 +23,7 @@ export interface Attachments {
   edit(id: string, edit: Edit): Promise<void>
   asClip(id: string, clip: boolean): Promise<void>
   choosePages(id: string, pages: string): void
+  setPassword(id: string, password: string): void // an empty one takes it back
   detail(attachment: Attachment): Promise<Detail | null>
   dismiss(problemId: number): void
 }
@@ -124,6 +126,7 @@ export function useAttachments(
           })
         : redraw(id, (known) => known),
     choosePages: (id, pages) => change(id, ({ pages: _old, ...item }) => (pages ? { ...item, pages } : item)),
+    setPassword: (id, password) => change(id, (item) => (password ? { ...item, password } : withoutPassword(item))),
     dismiss: (problemId) => (problems.value = problems.value.filter((problem) => problem.id !== problemId)),
   }
 

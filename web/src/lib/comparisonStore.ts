@@ -2,6 +2,7 @@
 
 import Dexie, { type EntityTable } from 'dexie'
 import type { Comparison } from './comparison'
+import { withoutPassword } from './secrets'
 
 const MOST = 30 // pictures take room; the oldest makes place
 
@@ -22,7 +23,7 @@ export async function keptComparisons(): Promise<Comparison[]> {
 
 export async function keepComparison(comparison: Comparison): Promise<void> {
   await database.transaction('rw', database.comparisons, async () => {
-    await database.comparisons.put(comparison)
+    await database.comparisons.put({ ...comparison, pictures: comparison.pictures.map(withoutPassword) })
     const old = await database.comparisons.orderBy('createdAt').reverse().offset(MOST).primaryKeys()
     await database.comparisons.bulkDelete(old)
   })

@@ -115,6 +115,15 @@ describe('the history of this browser', () => {
     expect(await history.db.drafts.count()).toBe(0)
   })
 
+  it('never keeps the password of a PDF, neither in a draft nor in a message', async () => {
+    const locked: Attachment = { ...picture(), kind: 'pdf', pages: '1', password: 'secret' }
+    await history.putDraft('c', 'q', [locked])
+    await history.putMessages([message('m', 'q', [locked])])
+    await history.updateMessage(message('m', 'q', [locked]))
+    expect(JSON.stringify([await history.db.drafts.toArray(), await history.db.messages.toArray()])).not.toContain('secret')
+    expect((await history.draft('c')).attachments[0]).toMatchObject({ kind: 'pdf', pages: '1' })
+  })
+
   it('says in plain words that there is no room, also where Dexie wraps the error', () => {
     const wrapped = { name: 'AbortError', inner: { name: 'QuotaExceededError' } }
     expect(storageFailure(wrapped).code).toBe('storage_full')

@@ -1,6 +1,7 @@
 /** Conversations in IndexedDB. Files stand once in `files`, whichever messages name them; messages carry their ids.
  * Rows are only ever added, or changed field by field inside a transaction, so that two tabs do not undo each other. */
 import Dexie, { type EntityTable, type Table } from 'dexie'
+import { withoutPassword } from './secrets'
 import type { Attachment, Conversation, Failure, Message } from '@/types'
 
 type StoredAttachment = Omit<Attachment, 'blob'> & { fileId?: string }
@@ -107,7 +108,7 @@ export class History {
   /** An empty draft is none. */
   async putDraft(key: string, text: string, attachments: readonly Attachment[]): Promise<void> {
     if (!text && attachments.length === 0) await this.db.drafts.delete(key)
-    else await this.db.drafts.put({ key, text, attachments: attachments.map((file) => ({ ...file })) })
+    else await this.db.drafts.put({ key, text, attachments: attachments.map(withoutPassword) })
   }
 
   async putSnapshots(snapshots: readonly Snapshot[]): Promise<void> {
@@ -133,6 +134,11 @@ export class History {
         if (at >= 0) hits.set(conversationId, snippetAround(text, at, needle.length))
       })
     return [...hits].map(([conversationId, snippet]) => ({ conversationId, snippet }))
+  }
+
+  /** The message that a request of the server's log was for. */
+  async messageOf(requestId: string): Promise<Pick<Message, 'id' | 'conversationId'> | undefined> {
+    return this.db.messages.filter(({ stats, failure }) => [stats?.requestId, failure?.requestId].includes(requestId)).first()
   }
 
   /** Drops files that no message names. Young ones stay: another tab may be about to undo a deletion. */
@@ -181,7 +187,7 @@ export class History {
   }
 
   private toRow(message: Message): StoredMessage {
-    const attachments = message.attachments.map(({ blob, ...rest }) => (blob ? { ...rest, fileId: this.fileId(blob) } : rest))
+    const attachments = message.attachments.map(withoutPassword).map(({ blob, ...rest }) => (blob ? { ...rest, fileId: this.fileId(blob) } : rest))
     const fileIds = attachments.flatMap((file: StoredAttachment) => file.fileId ?? [])
     return plain({ ...message, attachments, fileIds: [...new Set(fileIds)] })
   }

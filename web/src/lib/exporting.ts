@@ -2,6 +2,7 @@
 import { pathTo } from './tree'
 import { toBase64, toDataUrl } from './dataUrl'
 import { safeType } from './fileTypes'
+import { withoutPassword } from './secrets'
 import type { Attachment, Conversation, Message } from '@/types'
 
 export interface Kept {
@@ -44,7 +45,7 @@ export async function toJson(kept: readonly Kept[]): Promise<Blob> {
     ...conversation,
     messages: messages.map((message) => ({
       ...message,
-      attachments: message.attachments.map(({ blob, ...rest }) => (blob ? { ...rest, file: keyOf(blob) } : rest)),
+      attachments: message.attachments.map(withoutPassword).map(({ blob, ...rest }) => (blob ? { ...rest, file: keyOf(blob) } : rest)),
     })),
   }))
   const head = JSON.stringify({ format: FORMAT, version: VERSION, exportedAt: new Date().toISOString(), conversations }, null, 1)

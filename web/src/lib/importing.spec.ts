@@ -54,6 +54,12 @@ describe('an export that is imported again', () => {
     expect(new Uint8Array(await messages[0]!.attachments[0]!.blob!.arrayBuffer())).toEqual(new Uint8Array([1, 2, 3]))
   })
 
+  it('has no passwords', async () => {
+    const one = kept()
+    one.messages[0]!.attachments[0]!.password = 'secret'
+    expect(await (await toJson([one])).text()).not.toContain('secret')
+  })
+
   it('may be imported twice: nothing is written over', async () => {
     const file = await toJson([kept()])
     const ids = [await readExport(file), await readExport(file)].flatMap(([one]) => one!.messages.map(({ id }) => id))

@@ -5,6 +5,7 @@ export default messages({
     close: 'Close',
     cancel: 'Cancel',
     retry: 'Try again',
+    retryIn: 'Again in {seconds} s',
     notes: 'Notes',
     skip: 'Skip to the content',
     home: 'flashweb, to the start',
@@ -219,6 +220,14 @@ export default messages({
           cause: 'A picture is too large',
           hint: 'Turn on the shrinking of pictures in the settings, or take a smaller one.',
         },
+        encrypted_document: {
+          cause: 'The PDF is locked',
+          hint: 'Give its password: here, or in the menu of the file where it is attached.',
+        },
+        wrong_document_password: {
+          cause: 'The password does not open the PDF',
+          hint: 'Capital and small letters differ. Type it once more.',
+        },
         out_of_memory: {
           cause: 'The device ran out of memory',
           hint: 'Take fewer or smaller pictures, or a shorter question.',
@@ -251,6 +260,7 @@ export default messages({
     close: '关闭',
     cancel: '取消',
     retry: '重试',
+    retryIn: '{seconds} 秒后重试',
     notes: '提示',
     skip: '跳到正文',
     home: 'flashweb，回到首页',
@@ -464,6 +474,14 @@ export default messages({
         image_too_large: {
           cause: '图片太大',
           hint: '请在设置中打开图片压缩，或换一张小一点的图片。',
+        },
+        encrypted_document: {
+          cause: 'PDF 已加密',
+          hint: '请在这里，或在已添加文件的菜单中输入密码。',
+        },
+        wrong_document_password: {
+          cause: '密码不能打开此 PDF',
+          hint: '密码区分大小写，请重新输入。',
         },
         out_of_memory: {
           cause: '设备内存不足',

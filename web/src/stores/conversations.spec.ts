@@ -104,4 +104,14 @@ describe('conversations', () => {
     await store.refresh(id)
     expect(store.current).toBeNull()
   })
+
+  it('are found by a request of theirs, answered or failed, and by no other', async () => {
+    const { id } = store.create({ title: 'T', systemPrompt: '' })
+    const answered: Message = { ...message(null, 'a', 'assistant'), stats: { requestId: 'req_answered' } }
+    const failed: Message = { ...message(answered.id, '', 'assistant'), failure: { code: 'x', message: '', requestId: 'req_failed' } }
+    store.add(id, [answered, failed])
+    const found = await Promise.all(['req_answered', 'req_failed', 'req_other'].map(store.placeOf))
+    expect(found.map((place) => place?.id)).toEqual([answered.id, failed.id, undefined])
+    expect(found[0]?.conversationId).toBe(id)
+  })
 })

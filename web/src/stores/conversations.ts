@@ -217,6 +217,11 @@ export const useConversations = defineStore('conversations', () => {
     }
   }
 
+  /** Where a request of the server's log stands in this browser; null when it was not asked here, or storage cannot be read. */
+  async function placeOf(requestId: string): Promise<Pick<Message, 'id' | 'conversationId'> | null> {
+    return (await queue.then(() => history.messageOf(requestId)).catch(() => undefined)) ?? null
+  }
+
   async function refresh(conversationId: string | undefined): Promise<void> {
     await queue
     await readList()
@@ -229,6 +234,6 @@ export const useConversations = defineStore('conversations', () => {
 
   return {
     list, current, currentId, messages, family, path, loaded, opening, failure, removed,
-    load, open, create, patch, add, save, showBranch, removeMessage, clear, remove, undo, addSnapshots, snapshot, search, refresh, draft, keepDraft,
+    load, open, create, patch, add, save, showBranch, removeMessage, clear, remove, undo, addSnapshots, snapshot, search, placeOf, refresh, draft, keepDraft,
   }
 })

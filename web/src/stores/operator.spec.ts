@@ -1,8 +1,6 @@
-import 'fake-indexeddb/auto'
 import { createPinia, setActivePinia } from 'pinia'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { nextTick } from 'vue'
-import { PageDatabase } from '@/lib/db'
 import { accessOf, useOperator } from './operator'
 import { useSettings } from './settings'
 
@@ -70,15 +68,5 @@ describe('the operator’s store', () => {
     const asked = answering(404, error('it may be over'))
     expect((await useOperator().end('req_1'))?.message).toBe('it may be over')
     expect(asked).toHaveBeenCalledTimes(2)
-  })
-
-  it('finds the conversation of this browser that a request came from, answered or failed, and none for others', async () => {
-    const message = { id: 'm1', conversationId: 'c1', parentId: null, role: 'assistant' as const, text: '', attachments: [], fileIds: [], createdAt: 1 }
-    await new PageDatabase().messages.bulkPut([
-      { ...message, stats: { requestId: 'req_answered' } },
-      { ...message, id: 'm2', conversationId: 'c2', failure: { code: 'x', message: '', requestId: 'req_failed' } },
-    ])
-    const operator = useOperator()
-    expect(await Promise.all(['req_answered', 'req_failed', 'req_other'].map(operator.conversationOf))).toEqual(['c1', 'c2', null])
   })
 })

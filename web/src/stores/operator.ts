@@ -3,7 +3,6 @@ import { defineStore } from 'pinia'
 import { ref, shallowRef, watch } from 'vue'
 import { adminRequests, adminStatus, endRequest } from '@/api/admin'
 import { ApiError } from '@/api/http'
-import { PageDatabase } from '@/lib/db'
 import type { LoggedRequest } from '@/lib/requestLog'
 import type { AdminStatus } from '@/lib/serverStatus'
 import type { Failure } from '@/types'
@@ -26,7 +25,6 @@ export const useOperator = defineStore('operator', () => {
   const statusTime = ref<number | null>(null)
   const requests = shallowRef<LoggedRequest[] | null>(null)
   const failure = shallowRef<Failure | null>(null)
-  let database: PageDatabase | null = null
 
   watch(() => settings.adminKey, (key) => {
     access.value = key === null ? 'needed' : 'unknown'
@@ -68,16 +66,5 @@ export const useOperator = defineStore('operator', () => {
     }
   }
 
-  /** The conversation of this browser that a request came from; null when there is none, or storage cannot be read. */
-  async function conversationOf(requestId: string): Promise<string | null> {
-    try {
-      database ??= new PageDatabase()
-      const found = await database.messages.filter((one) => [one.stats?.requestId, one.failure?.requestId].includes(requestId)).first()
-      return found?.conversationId ?? null
-    } catch {
-      return null
-    }
-  }
-
-  return { access, status, statusTime, requests, failure, loadStatus, loadRequests, end, conversationOf }
+  return { access, status, statusTime, requests, failure, loadStatus, loadRequests, end }
 })

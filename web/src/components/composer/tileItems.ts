@@ -2,7 +2,7 @@ import type { IconName } from '@/components/ui'
 import type { Attachment } from '@/types'
 
 export interface TileItem {
-  id: 'edit' | 'rotate' | 'clip' | 'still' | 'replace' | 'left' | 'right' | 'remove'
+  id: 'edit' | 'rotate' | 'clip' | 'still' | 'password' | 'replace' | 'left' | 'right' | 'remove'
   icon: IconName
   danger?: boolean
 }
@@ -12,6 +12,7 @@ export function tileItems(of: { kind: Attachment['kind']; editable: boolean; mov
   const items: TileItem[] = []
   if (of.editable) items.push({ id: 'edit', icon: 'crop' }, { id: 'rotate', icon: 'rotate' })
   if (of.moving) items.push(of.kind === 'video' ? { id: 'still', icon: 'image' } : { id: 'clip', icon: 'play' })
+  if (of.kind === 'pdf') items.push({ id: 'password', icon: 'lock' })
   if (of.kind !== 'url') items.push({ id: 'replace', icon: 'refresh' })
   if (of.index > 0) items.push({ id: 'left', icon: 'chevron-left' })
   if (of.index < of.count - 1) items.push({ id: 'right', icon: 'chevron-right' })
