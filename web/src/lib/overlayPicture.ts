@@ -1,6 +1,6 @@
 /** The picture with its boxes as a PNG, at the picture's own size. */
 import { placeLabels } from './boxLabels'
-import { lookOf, rectOf, type Tone } from './overlay'
+import { lookOf, rectOf, type Rect, type Tone } from './overlay'
 import type { Box } from '@/types'
 
 export interface Drawn {
@@ -27,7 +27,8 @@ function draw(context: CanvasRenderingContext2D, boxes: readonly Drawn[], size: 
   const fontSize = Math.max(11, Math.round(longest / 70))
   const rects = boxes.map(({ box }) => rectOf(box, size))
   boxes.forEach(({ number }, i) => {
-    const { x, y, width, height } = rects[i] as { x: number; y: number; width: number; height: number }
+    const rect = rects[i] as Rect
+    const [x, y, width, height] = [rect.x - line, rect.y - line, rect.width + 2 * line, rect.height + 2 * line] // around what was found, not over it
     const look = lookOf(number - 1, tone)
     context.setLineDash([])
     context.strokeStyle = 'rgb(255 255 255 / 85%)'
@@ -40,7 +41,7 @@ function draw(context: CanvasRenderingContext2D, boxes: readonly Drawn[], size: 
   })
   context.font = `600 ${fontSize}px sans-serif`
   context.textBaseline = 'middle'
-  placeLabels(boxes.map(({ number, label }, i) => ({ rect: rects[i] as never, number: String(number), words: label ?? '' })), size, fontSize).forEach((placed, i) => {
+  placeLabels(boxes.map(({ number, label }, i) => ({ rect: rects[i] as Rect, number: String(number), words: label ?? '' })), size, fontSize).forEach((placed, i) => {
     if (!placed) return
     const look = lookOf((boxes[i] as Drawn).number - 1, tone)
     context.fillStyle = look.line
