@@ -1,8 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { fileURLToPath, URL } from 'node:url'
 import vue from '@vitejs/plugin-vue'
-import type { Plugin } from 'vite'
-import { defineConfig } from 'vitest/config'
+import { defineConfig, type Plugin } from 'vite'
 import { sourceDigest, woff2Only } from './tools/plugins.ts'
 
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url))
@@ -52,5 +51,4 @@ export default defineConfig({
       ['/v1', '/api', '/health', '/metrics', '/tokenize', '/static', '/samples', '/docs', '/openapi.json'].map((path) => [path, server]),
     ),
   },
-  test: { environment: 'happy-dom', include: ['src/**/*.spec.ts'] },
 })

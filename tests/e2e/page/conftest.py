@@ -51,7 +51,9 @@ def browser() -> Iterator[Browser]:
     sync_api = pytest.importorskip("playwright.sync_api")
     with sync_api.sync_playwright() as playwright:
         # Containers run tests as root, where Chromium has no sandbox of its own; it sees nothing but our page here.
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        # Its camera is a drawn one.
+        camera = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", *camera])
         yield browser
         browser.close()
 
@@ -60,7 +62,7 @@ def browser() -> Iterator[Browser]:
 class Watch:
     """What went wrong in a browser, in the order in which it did."""
 
-    host: str
+    hosts: set[str]
     problems: list[str] = field(default_factory=list)
     allowed: list[re.Pattern[str]] = field(default_factory=list)
 
@@ -73,7 +75,7 @@ class Watch:
 
     def on_request(self, request: Request) -> None:
         address = urlsplit(request.url)
-        if address.scheme not in ("data", "blob") and address.netloc != self.host:
+        if address.scheme not in ("data", "blob") and address.netloc not in self.hosts:
             self._note(f"a request to another host: {request.url}")
 
     def allow(self, pattern: str) -> None:
@@ -87,7 +89,7 @@ class Watch:
 
 @pytest.fixture
 def watch(page_server: str) -> Watch:
-    return Watch(urlsplit(page_server).netloc)
+    return Watch({urlsplit(page_server).netloc})
 
 
 OpenPage = Callable[..., "Page"]
@@ -95,12 +97,21 @@ OpenPage = Callable[..., "Page"]
 
 @pytest.fixture
 def open_page(browser: Browser, page_server: str, watch: Watch) -> Iterator[OpenPage]:
-    """A browser of its own (empty storage) at a path of the page: `open_page("/scenes", size=PHONE, scheme="dark")`."""
+    """A browser of its own (empty storage) at a path of the page: `open_page("/scenes", size=PHONE, scheme="dark")`;
+    `server` is another one than the bundled model's."""
     contexts: list[BrowserContext] = []
 
-    def go(path: str = "/", *, size: tuple[int, int] = WIDE, scheme: str = "light", locale: str = "en-US") -> Page:
+    def go(
+        path: str = "/",
+        *,
+        size: tuple[int, int] = WIDE,
+        scheme: str = "light",
+        locale: str = "en-US",
+        server: str = page_server,
+    ) -> Page:
+        watch.hosts.add(urlsplit(server).netloc)
         context = browser.new_context(
-            base_url=page_server,
+            base_url=server,
             viewport={"width": size[0], "height": size[1]},
             color_scheme="dark" if scheme == "dark" else "light",
             locale=locale,

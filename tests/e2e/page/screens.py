@@ -28,6 +28,15 @@ class Shell:
     def go_to(self, name: str) -> None:
         self.page.get_by_role("navigation", name="Pages").get_by_role("link", name=name, exact=True).click()
 
+    def open_each(self) -> int:
+        """Everything that the header's buttons open, one after the other; how many there were."""
+        buttons = self.page.get_by_role("banner").get_by_role("button").all()
+        for button in buttons:
+            button.click()
+            self.page.wait_for_timeout(200)  # what opens may be a dialog, a menu, or another language
+            self.page.keyboard.press("Escape")
+        return len(buttons)
+
 
 class Chat:
     def __init__(self, page: Page) -> None:
@@ -39,7 +48,9 @@ class Chat:
 
     def attach(self, *files: Path) -> None:
         self.question.wait_for()
-        self.page.locator("input[type=file]").first.set_input_files(files)
+        self.page.locator("main input[type=file][accept*=image]").first.set_input_files(files)
+        for file in files:
+            self.page.get_by_role("main").get_by_role("img", name=file.name).first.wait_for()
 
     def ask(self, words: str) -> None:
         self.question.fill(words)
@@ -47,4 +58,4 @@ class Chat:
 
     def shows(self, words: str) -> None:
         """In the conversation, once the answer is there."""
-        self.page.get_by_role("log").get_by_text(words).wait_for()
+        self.page.get_by_role("main").get_by_text(words).first.wait_for()

@@ -42,9 +42,7 @@ def running(server: str) -> dict[str, float]:
 
 
 @pytest.mark.parametrize(("locale", "size"), BOTH, ids=BOTH_NAMES)
-def test_a_picture_is_dropped_asked_about_and_answered(
-    open_page: OpenPage, locale: str, size: tuple[int, int]
-) -> None:
+def test_a_picture_is_dropped_asked_about_and_answered(open_page: OpenPage, locale: str, size: tuple[int, int]) -> None:
     talk = Talk(open_page("/", locale=locale, size=size), chinese=locale == "zh-CN")
     talk.drop(EXAMPLES / "receipt.png")
     talk.has_tiles(1)
@@ -313,7 +311,9 @@ def test_a_conversation_leaves_in_three_forms_and_comes_back(open_page: OpenPage
     talk.attach(EXAMPLES / "receipt.png")
     talk.asks("list the amounts")
     talk.open_list()
-    files = {form: talk.saves(menu=talk.actions_of("list the amounts"), item=form) for form in ("markdown", "json", "html")}
+    files = {
+        form: talk.saves(menu=talk.actions_of("list the amounts"), item=form) for form in ("markdown", "json", "html")
+    }
     texts = {}
     for form, file in files.items():
         path = tmp_path / file.suggested_filename
