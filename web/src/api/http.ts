@@ -51,13 +51,14 @@ export async function getJson<T>(path: string, signal?: AbortSignal, options?: R
   return (await readJson(await request(path, { signal }, options), path)) as T
 }
 
-export async function postJson<T>(path: string, body: unknown, signal?: AbortSignal): Promise<T> {
-  const response = await request(path, {
+export async function postJson<T>(path: string, body: unknown, signal?: AbortSignal, options?: RequestOptions): Promise<T> {
+  const init = {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify(body),
     signal,
-  })
+  }
+  const response = await request(path, init, options)
   return (await readJson(response, path)) as T
 }
 

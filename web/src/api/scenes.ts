@@ -3,7 +3,7 @@
 import { findBoxes } from '@/lib/boxes'
 import type { Result, Scene } from '@/lib/scenes'
 import type { Box } from '@/types'
-import { getJson, request } from './http'
+import { getJson, request, type RequestOptions } from './http'
 
 export interface SceneList {
   scenes: Scene[]
@@ -26,7 +26,7 @@ export interface SceneAnswer {
   cached: boolean // answered without asking the model again
 }
 
-export const listScenes = () => getJson<SceneList>('/api/scenes')
+export const listScenes = (options?: RequestOptions) => getJson<SceneList>('/api/scenes', undefined, options)
 
 export function formOf(file: File, fields: object): FormData {
   const form = new FormData()

@@ -10,8 +10,9 @@ interface Counted {
 
 type Content = string | { type: 'image_url'; image_url: { url: string } }[]
 
+// Counting is no reason to ask for a key: sending is.
 const count = async (content: Content, signal?: AbortSignal) =>
-  (await postJson<Counted>('/tokenize', { messages: [{ role: 'user', content }] }, signal)).count
+  (await postJson<Counted>('/tokenize', { messages: [{ role: 'user', content }] }, signal, { askForKey: false })).count
 
 /** The marks before and behind a picture in the prompt. */
 export const PICTURE_FRAME = 2

@@ -9,7 +9,7 @@ import { useConversations } from '@/stores/conversations'
 import type { Attachment, ChatRequest } from '@/types'
 import type { useChat } from './useChat'
 
-export function useActs(chat: Pick<ReturnType<typeof useChat>, 'edit' | 'regenerate' | 'goOn'>) {
+export function useActs(chat: Pick<ReturnType<typeof useChat>, 'edit' | 'regenerate' | 'goOn' | 'unlock'>) {
   const store = useConversations()
   const router = useRouter()
   const code = shallowRef<ChatRequest | null>(null) // shown as code
@@ -24,6 +24,8 @@ export function useActs(chat: Pick<ReturnType<typeof useChat>, 'edit' | 'regener
         return void chat.goOn(what.id)
       case 'edit':
         return void chat.edit(what.id, what)
+      case 'unlock':
+        return void chat.unlock(what.id, what.password)
       case 'remove':
         return store.removeMessage(what.id)
       case 'show':

@@ -4,6 +4,7 @@ import { shallowReactive } from 'vue'
 import { ApiError } from '@/api/http'
 import { streamChat } from '@/api/chat'
 import { tellTabs } from '@/lib/tabs'
+import { dropTail, leaveTail } from '@/lib/tails'
 import type { ChatRequest, Delta, Failure, Message, RunStats } from '@/types'
 import { framePacer } from './framePacer'
 
@@ -43,7 +44,8 @@ async function answer({ request, message, save }: Answering): Promise<Message> {
     if (growing.changedSinceSave()) void save(growing.message()).then((wanted) => wanted || abort.abort())
   }
   const timer = setInterval(keep, SAVE_EVERY_MS)
-  addEventListener('pagehide', keep)
+  const leave = () => leaveTail(growing.message())
+  addEventListener('pagehide', leave)
   show()
   try {
     for await (const delta of streamChat(request, abort.signal)) {
@@ -55,7 +57,8 @@ async function answer({ request, message, save }: Answering): Promise<Message> {
   } finally {
     pacer.cancel()
     clearInterval(timer)
-    removeEventListener('pagehide', keep)
+    removeEventListener('pagehide', leave)
+    dropTail(message.id) // a page that came back has it all
   }
   const whole = growing.message()
   const saved = save(whole) // into memory at once, so that nothing flickers when the live one goes

@@ -2,6 +2,7 @@
 import { computed } from 'vue'
 import { keptRequest, requestFor, titleFrom, turnsOf } from '@/lib/asking'
 import { newId } from '@/lib/db'
+import { isPdf } from '@/lib/fileTypes'
 import { pathTo } from '@/lib/tree'
 import { useConversations } from '@/stores/conversations'
 import { useSettings } from '@/stores/settings'
@@ -64,11 +65,19 @@ export function useChat(told: (answer: Message) => void = () => undefined) {
     told(await answering.answer({ request, message, save: store.save }))
   }
 
+  /** Asks again, with the password of the PDFs above; it stays in memory. */
+  async function unlock(answerId: string, password: string): Promise<void> {
+    for (const message of pathTo(store.messages, answerId)) {
+      if (message.attachments.some(isPdf)) void store.save({ ...message, attachments: message.attachments.map((file) => (isPdf(file) ? { ...file, password } : file)) })
+    }
+    await regenerate(answerId)
+  }
+
   function stop(): void {
     if (store.currentId !== null) answering.stop(store.currentId)
   }
 
-  return { live, busy, send, edit, regenerate, goOn, stop }
+  return { live, busy, send, edit, regenerate, goOn, unlock, stop }
 }
 
 let last = 0

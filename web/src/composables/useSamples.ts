@@ -1,5 +1,5 @@
 /** Sample pictures with a question each, for whoever is here for the first time. */
-import { onMounted, onScopeDispose, shallowRef } from 'vue'
+import { onMounted, onScopeDispose, shallowRef, watch } from 'vue'
 import { sampleNames, samplePicture } from '@/api/samples'
 import { newId } from '@/lib/db'
 import type { Attachment } from '@/types'
@@ -20,20 +20,27 @@ export interface Sample {
   height: number
 }
 
-export function useSamples() {
+/** `wanted`: when it changes (the server is there, a key is given), they are looked for again. */
+export function useSamples(wanted: () => unknown = () => true) {
   const samples = shallowRef<Sample[]>([])
   let gone = false
   onScopeDispose(() => (gone = true))
 
-  // Without a server there are no samples; the page says elsewhere that it is not reached.
-  onMounted(async () => {
+  // Without a server, or without its key, there are no samples; the page says elsewhere what is missing.
+  let filling = false
+  async function fill(): Promise<void> {
+    if (filling || samples.value.length > 0) return
+    filling = true
     const offered = await sampleNames().catch((): string[] => [])
     for (const known of KNOWN.filter(({ file }) => offered.includes(file))) {
       const sample = await load(known).catch(() => null)
       if (gone) return
       if (sample) samples.value = [...samples.value, sample]
     }
-  })
+    filling = false
+  }
+  onMounted(fill)
+  watch(wanted, fill)
 
   return { samples }
 }

@@ -14,6 +14,7 @@ export function useShellShortcuts(): void {
   useShortcuts([
     { keys: '?', label: () => t('shell.help.open'), run: openHelp },
     { keys: 'mod+,', label: () => t('shell.settings.open'), run: () => openSettings() },
+    { keys: 'mod+shift+o', label: () => t('chat.sidebar.new'), run: () => void router.push({ name: 'home' }) },
     { keys: 'mod+shift+l', label: () => t('shell.theme.label'), run: toggle },
     ...places.map((place, index) => ({
       keys: `mod+alt+${index + 1}`,

@@ -13,3 +13,6 @@ const TYPES: Record<Attachment['kind'], readonly string[]> = {
 export function safeType(kind: Attachment['kind'], type: string): string {
   return TYPES[kind].includes(type) ? type : 'application/octet-stream'
 }
+
+/** Also a link whose end says so: the server fetches it, and may need its password. */
+export const isPdf = ({ kind, url }: Pick<Attachment, 'kind' | 'url'>): boolean => kind === 'pdf' || (kind === 'url' && /\.pdf$/i.test((url ?? '').split(/[?#]/, 1)[0]!))

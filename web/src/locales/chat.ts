@@ -18,6 +18,7 @@ export default messages({
     picture: 'Show {name} larger',
     attached: 'Attached files',
     missing: '{name} is no longer in this browser',
+    keys: { sidebar: 'Show or hide the conversations', write: 'To the question', stop: 'Stop the answer' },
     sidebar: {
       title: 'Conversations',
       open: 'Show conversations',
@@ -156,6 +157,7 @@ export default messages({
     picture: '放大查看 {name}',
     attached: '附件',
     missing: '{name} 已不在此浏览器中',
+    keys: { sidebar: '显示或隐藏对话列表', write: '到输入框', stop: '停止回答' },
     sidebar: {
       title: '对话列表',
       open: '显示对话列表',

@@ -67,7 +67,7 @@ export default messages({
     password: {
       title: 'Password of {name}',
       label: 'Password of the PDF',
-      hint: 'Sent with the question, and kept until this page is closed. It is never stored.',
+      hint: 'Sent with the question and never stored, so it may be asked for again.',
       keep: 'Use it',
       open: 'Open and ask again',
       given: 'A password was given',
@@ -203,7 +203,7 @@ export default messages({
     password: {
       title: '{name} 的密码',
       label: 'PDF 的密码',
-      hint: '随问题一起发送，关闭此页面前有效，不会被保存。',
+      hint: '随问题一起发送，不会被保存，以后可能需要重新输入。',
       keep: '使用',
       open: '打开并重新提问',
       given: '已输入密码',

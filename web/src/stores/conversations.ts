@@ -4,6 +4,7 @@ import { defineStore } from 'pinia'
 import { computed, ref, shallowRef } from 'vue'
 import { History, newId, storageFailure, type Hit, type Snapshot } from '@/lib/db'
 import { tellTabs } from '@/lib/tabs'
+import { dropTail, withTail } from '@/lib/tails'
 import { familyOf, leafWithout, newestLeaf, pathTo, subtree } from '@/lib/tree'
 import type { Attachment, Conversation, Failure, Message } from '@/types'
 
@@ -78,7 +79,14 @@ export const useConversations = defineStore('conversations', () => {
     const kept = unsaved.get(id)
     if (kept) return kept
     await queue
-    return new Map((await history.messages(id)).map((message) => [message.id, message]))
+    return new Map((await history.messages(id)).map((message) => [message.id, mended(message)]))
+  }
+
+  /** With the words that came after the last save, where the page was closed over an answer; they are saved now. */
+  function mended(message: Message): Message {
+    const whole = withTail(message)
+    if (whole) void write(() => history.updateMessage(whole)).then(() => dropTail(message.id))
+    return whole ?? message
   }
 
   /** False when there is no such conversation. */

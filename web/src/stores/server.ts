@@ -48,8 +48,8 @@ export const useServer = defineStore('server', () => {
     givenUp.value = next === 'dead' && (await gaveUp())
     const cameBack = next === 'ready' && healthState.value !== 'ready'
     healthState.value = next
-    // Not awaited: it may wait for the user's key.
-    if (next === 'ready' && !keyNeeded.value && (cameBack || models.value.length === 0 || !maxModelLen.value)) void loadModels()
+    // Not awaited: the state is known. Nobody is asked for a key who has only opened the page (the operator has another).
+    if (next === 'ready' && !keyNeeded.value && (cameBack || models.value.length === 0 || !maxModelLen.value)) void loadModels(false)
   }
 
   let loading = false
