@@ -44,7 +44,10 @@ async function answer({ request, message, save }: Answering): Promise<Message> {
     if (growing.changedSinceSave()) void save(growing.message()).then((wanted) => wanted || abort.abort())
   }
   const timer = setInterval(keep, SAVE_EVERY_MS)
-  const leave = () => leaveTail(growing.message())
+  const leave = () => {
+    leaveTail(growing.message())
+    keep()
+  }
   addEventListener('pagehide', leave)
   show()
   try {
