@@ -960,6 +960,24 @@ export interface components {
         CompletionTokensDetails: {
             reasoning_tokens: number;
         };
+        DayUsageOut: {
+            completion_tokens: number;
+            day: string;
+            errors: number;
+            key: string | null;
+            pictures: number;
+            prompt_tokens: number;
+            requests: number;
+        };
+        DefaultSamplingOut: {
+            max_tokens: number;
+            max_tokens_long: number;
+            min_p: number;
+            repetition_penalty: number;
+            temperature: number;
+            top_k: number;
+            top_p: number;
+        };
         DeltaOut: {
             /** @default null */
             boxes: components["schemas"]["BoxOut"][] | null;
@@ -1137,6 +1155,7 @@ export interface components {
             detail: string;
             model: string;
             model_loaded: boolean;
+            progress?: number | null;
             /** @enum {string} */
             status: "ok" | "loading" | "draining" | "stalled" | "dead" | "stopped";
         };
@@ -1239,6 +1258,18 @@ export interface components {
             /** @default null */
             max_pixels: number | null;
         };
+        ModelLimitsOut: {
+            max_aspect_ratio: number;
+            max_body_bytes: number;
+            max_document_pages: number;
+            max_image_bytes: number;
+            max_image_pixels: number;
+            max_image_side: number;
+            max_images: number;
+            max_video_bytes: number;
+            max_video_seconds: number;
+            max_videos: number;
+        };
         ModelList: {
             data: components["schemas"]["ModelOut"][];
             /** @constant */
@@ -1246,7 +1277,9 @@ export interface components {
         };
         ModelOut: {
             created: number;
+            default_sampling: components["schemas"]["DefaultSamplingOut"];
             id: string;
+            limits: components["schemas"]["ModelLimitsOut"];
             max_model_len: number | null;
             /** @constant */
             object: "model";
@@ -1452,12 +1485,16 @@ export interface components {
             model: components["schemas"]["ModelStatusOut"];
             prefix_cache: components["schemas"]["CacheOut"];
             ready: boolean;
+            settings: {
+                [key: string]: string;
+            };
             start_seconds: {
                 [key: string]: number;
             };
             /** @enum {string} */
             status: "ok" | "loading" | "draining" | "stalled" | "dead" | "stopped";
             usage: components["schemas"]["KeyUsageOut"][];
+            usage_by_day: components["schemas"]["DayUsageOut"][];
             versions: {
                 [key: string]: string;
             };
