@@ -208,6 +208,22 @@ async def test_a_running_request_is_seen_and_can_be_ended() -> None:
             assert (late.status_code, late.json()["error"]["code"]) == (404, "request_not_found")
 
 
+async def test_a_running_request_tells_whose_it_is() -> None:
+    gate = asyncio.Event()
+    gate.set()
+    user = "sk-a-user-key-of-some-length"
+    async with open_house(ScriptedEngine(gate=gate), auth__admin_key=KEY, auth__api_keys=(f"shop:{user}",)) as house:
+        gate.clear()
+        body = {"messages": [{"role": "user", "content": "hi"}]}
+        asking = asyncio.create_task(
+            house.client.post("/v1/chat/completions", json=body, headers={"authorization": f"Bearer {user}"})
+        )
+        running = await running_one(house)
+        gate.set()
+        await asyncio.wait_for(asking, 5)
+    assert (running.state, running.key) == ("running", "shop")
+
+
 async def test_a_request_whose_body_is_still_coming_can_be_ended_too() -> None:
     async with open_house(ScriptedEngine(), auth__admin_key=KEY) as house:
         app = make_app(house.pipeline)

@@ -26,6 +26,25 @@ async def test_the_models_are_the_own_name_and_the_aliases() -> None:
     assert (missing.status_code, missing.json()["error"]["code"]) == (404, "model_not_found")
 
 
+async def test_a_model_tells_its_defaults_and_the_limits_that_are_in_force() -> None:
+    async with open_house(ScriptedEngine(), media__max_images=3, media__max_upload_size=2048) as house:
+        model = ModelList.model_validate((await house.client.get("/v1/models")).json()).data[0]
+        await house.chat("hi")
+        params = house.engine.asked[-1][1]
+    assert (model.limits.max_images, model.limits.max_image_bytes) == (3, 2048)
+    told = model.default_sampling
+    for name in ("temperature", "top_p", "top_k", "min_p", "repetition_penalty", "max_tokens"):
+        assert getattr(told, name) == getattr(params, name), name
+
+
+async def test_health_tells_how_far_loading_is_and_nothing_of_it_otherwise() -> None:
+    async with open_house(ScriptedEngine()) as house:
+        assert "progress" not in (await house.client.get("/health")).json()
+        house.engine.phase = "loading"
+        body = HealthOut.model_validate((await house.client.get("/health")).json())
+    assert body.status == "loading" and body.progress is not None and 0 <= body.progress <= 1
+
+
 @pytest.mark.parametrize("name", [None, "flashweb-nano", *ALIASES])
 async def test_the_answer_echoes_the_name_asked_for(name: str | None) -> None:
     async with open_house(ScriptedEngine()) as house:

@@ -85,7 +85,7 @@ def create_app(
     app.include_router(files_router(background.files, settings.storage))
     app.include_router(batches_router(background.queue, background.files, background.batches, hooks))
     app.include_router(jobs_router(background.queue))
-    app.include_router(ops_router(pipeline, names))
+    app.include_router(ops_router(pipeline, names, settings))
     app.include_router(metrics_router(pipeline))
     app.include_router(admin_router(pipeline, names, settings, ledger, peers or NoPeers()))
     app.include_router(pages_router(names, page))

@@ -45,8 +45,8 @@ class Exchange:
     per token, they need not go through every layer."""
 
     __slots__ = (
-        "before_head", "caller", "direct_send", "fields", "head", "headers", "is_quiet", "last_words", "record",
-        "refused_by", "scope", "status", "_given",
+        "before_head", "direct_send", "fields", "head", "headers", "is_quiet", "last_words", "record",
+        "refused_by", "scope", "status", "_caller", "_given",
     )  # fmt: skip
 
     def __init__(self, scope: Scope, send: Send, record: Record) -> None:
@@ -54,7 +54,7 @@ class Exchange:
         self.record = record
         self.direct_send = send
         self.is_quiet = scope["path"].startswith(QUIET_PATHS)
-        self.caller: Caller | None = None
+        self._caller: Caller | None = None
         self.refused_by: str | None = None  # the limit it met
         self.fields: dict[str, Any] = {}  # what the endpoint wants in the log
         self.headers: list[tuple[bytes, bytes]] = []  # for the answer's head
@@ -64,6 +64,16 @@ class Exchange:
         self.status = NOBODY_LEFT
         # Of equal names the first counts, as for starlette.
         self._given: dict[bytes, bytes] = dict(reversed(scope["headers"]))
+
+    @property
+    def caller(self) -> Caller | None:
+        """Whose key it came with, once the guard knows it."""
+        return self._caller
+
+    @caller.setter
+    def caller(self, caller: Caller | None) -> None:
+        self._caller = caller
+        self.record.key = self.caller_name  # at once: the operator sees whose request is running
 
     @property
     def caller_name(self) -> str | None:
@@ -143,7 +153,6 @@ class Exchanges:
             finally:
                 record.status = exchange.status
                 record.usage = add_usages(work.usages)
-                record.key = exchange.caller_name
                 for tell in self._told:
                     tell(exchange)
                 if is_kept:
