@@ -61,15 +61,16 @@ async function answer({ request, message, save }: Answering): Promise<Message> {
     pacer.cancel()
     clearInterval(timer)
     removeEventListener('pagehide', leave)
-    dropTail(message.id) // a page that came back has it all
   }
   const whole = growing.message()
+  leaveTail(whole) // a page that is being closed loses its connection first, and may not live to see it saved
   const saved = save(whole) // into memory at once, so that nothing flickers when the live one goes
   if (aborts.get(key) === abort) {
     aborts.delete(key)
     live.delete(key)
   }
   await saved
+  dropTail(message.id)
   return whole
 }
 
