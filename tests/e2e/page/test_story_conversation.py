@@ -215,7 +215,7 @@ def test_words_appear_before_the_answer_is_whole(open_page: OpenPage) -> None:
         }"""
     )
     talk.asks(MARK_ALL)
-    assert talk.page.evaluate("window.lengths.size") > 10
+    assert talk.page.evaluate("window.lengths.size") >= 5
 
 
 def test_a_thought_is_folded_and_timed(open_page: OpenPage) -> None:
@@ -266,9 +266,14 @@ def test_a_cut_answer_goes_on(open_page: OpenPage) -> None:
     cut = talk.asks("list the amounts")
     talk.answers.last.get_by_text("Cut off").wait_for()
     assert AMOUNTS.startswith(cut) and cut != AMOUNTS
-    set_settings(talk.page, "Sampling", Longest_answer="200")
-    talk.answers.last.get_by_role("button", name="Continue", exact=True).click()
-    talk.answers.last.get_by_text(AMOUNTS).wait_for()
+    go_on = talk.answers.last.get_by_role("button", name="Continue", exact=True)
+    text = talk.answers.last.locator(".markdown")
+    while go_on.is_visible():  # eight tokens at a time, as it was asked
+        before = text.inner_text()
+        go_on.click()
+        expect(text).not_to_have_text(before)
+        talk.answered(1)
+    assert text.inner_text().strip() == AMOUNTS
     assert talk.answers.count() == 1
 
 
@@ -297,8 +302,8 @@ def test_conversations_are_found_renamed_deleted_and_brought_back(
     talk.list.get_by_role("link", name="Birds of the coast").wait_for()
     talk.choose(talk.actions_of("Birds of the coast"), "delete")
     talk.list.get_by_role("link", name="Birds of the coast").wait_for(state="hidden")
-    if talk.button("hide-list").is_visible() and size == PHONE:
-        talk.page.keyboard.press("Escape")
+    if size == PHONE:
+        talk.page.keyboard.press("Escape")  # the list lies over the page
     talk.button("undo").click()
     talk.page.wait_for_url(re.compile(r"/chat/"))
     talk.open_list()
@@ -410,15 +415,14 @@ def test_enter_that_confirms_a_chinese_word_does_not_send(open_page: OpenPage) -
     talk.question.click()
     session = talk.page.context.new_cdp_session(talk.page)
     session.send("Input.imeSetComposition", {"text": "jine", "selectionStart": 4, "selectionEnd": 4})
-    session.send(
-        "Input.dispatchKeyEvent",
-        {"type": "rawKeyDown", "key": "Process", "code": "Enter", "windowsVirtualKeyCode": 229},
-    )
-    talk.question.press("Enter")  # the key as the page sees it while the word is open
-    assert talk.answers.count() == 0
+    # Enter as it arrives while a word is open: first with the composition's own mark, then as Safari has it, after its end.
+    for mark in ("isComposing: true", "keyCode: 229"):
+        talk.question.evaluate(
+            f"(field) => field.dispatchEvent(new KeyboardEvent('keydown', {{ key: 'Enter', bubbles: true, {mark} }}))"
+        )
     session.send("Input.insertText", {"text": "金额"})
-    talk.page.wait_for_timeout(100)
-    assert talk.question.input_value() == "金额" and talk.answers.count() == 0
+    expect(talk.question).to_have_value("金额")
+    assert talk.answers.count() == 0
     talk.question.press("Enter")
     talk.answered(1)
     assert "金额" in talk.questions.first.inner_text()
@@ -427,14 +431,23 @@ def test_enter_that_confirms_a_chinese_word_does_not_send(open_page: OpenPage) -
 def test_a_reload_in_the_middle_of_an_answer_loses_nothing(open_page: OpenPage) -> None:
     talk = Talk(open_page("/"))
     talk.attach(EXAMPLES / "worksheet.png")
+    # Reloaded by itself as soon as a word is there: from here it would come too late.
+    talk.page.evaluate(
+        """() => {
+          const look = () => {
+            const seen = document.querySelector('article[data-answer] .markdown')?.innerText ?? ''
+            if (!seen.includes('Q2')) return requestAnimationFrame(look)
+            sessionStorage.setItem('seen', seen)
+            location.reload()
+          }
+          look()
+        }"""
+    )
     talk.ask(MARK_ALL)
-    text = talk.answers.last.locator(".markdown")
-    text.get_by_text("Q2").wait_for()
-    seen = text.inner_text()
-    talk.page.reload()
     talk.main.get_by_text("Interrupted").wait_for()
     kept = talk.answers.last.locator(".markdown").inner_text()
-    assert kept.startswith(seen.rstrip()[:-1]), (seen, kept)
+    seen = talk.page.evaluate("sessionStorage.getItem('seen')")
+    assert kept.startswith(seen.rstrip()), (seen, kept)
     talk.answers.last.get_by_role("button", name="Continue", exact=True).click()
     talk.answers.last.get_by_text("8题对5题").wait_for()
 
