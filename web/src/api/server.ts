@@ -1,5 +1,7 @@
 import { failureOf, getJson } from './http'
 import { keyKindOf, type KeyKind } from './keys'
+import type { components } from './schema'
+import type { Limits } from '@/lib/limits'
 import type { Failure } from '@/types'
 
 export type HealthStatus = 'ok' | 'loading' | 'draining' | 'stalled' | 'dead' | 'stopped'
@@ -9,10 +11,18 @@ export interface Health {
   model_loaded: boolean
   model: string
   detail?: string
+  progress?: number | null // of the stage of loading that `detail` names, 0 to 1
 }
 
-interface ModelList {
-  data: { id: string; max_model_len: number | null }[]
+type WireModel = components['schemas']['ModelOut']
+export type DefaultSampling = components['schemas']['DefaultSamplingOut']
+
+/** What the server tells of its model; a server of another version may tell less. */
+export interface ModelFacts {
+  names: string[]
+  maxModelLen: number | null
+  defaults: DefaultSampling | null
+  limits: Limits | null
 }
 
 const STATUSES: readonly string[] = ['ok', 'loading', 'draining', 'stalled', 'dead', 'stopped']
@@ -40,10 +50,22 @@ export async function gaveUp(): Promise<boolean> {
   }
 }
 
-export async function listModels(askForKey: boolean): Promise<{ names: string[]; maxModelLen: number | null }> {
-  const { data } = await getJson<ModelList>('/v1/models', undefined, { askForKey })
-  return { names: data.map((model) => model.id), maxModelLen: data[0]?.max_model_len ?? null }
+export async function listModels(askForKey: boolean): Promise<ModelFacts> {
+  const { data } = await getJson<{ data: (Pick<WireModel, 'id'> & Partial<WireModel>)[] }>('/v1/models', undefined, { askForKey })
+  const { max_model_len = null, default_sampling = null, limits } = data[0] ?? {}
+  return { names: data.map((model) => model.id), maxModelLen: max_model_len, defaults: default_sampling, limits: limits ? limitsOf(limits) : null }
 }
+
+const limitsOf = (told: components['schemas']['ModelLimitsOut']): Limits => ({
+  pictures: told.max_images,
+  clips: told.max_videos,
+  pages: told.max_document_pages,
+  pictureBytes: told.max_image_bytes,
+  clipBytes: told.max_video_bytes,
+  bodyBytes: told.max_body_bytes,
+  pixels: told.max_image_pixels,
+  side: told.max_image_side,
+})
 
 export async function serverVersion(): Promise<string> {
   const { info } = await getJson<{ info: { version: string } }>('/openapi.json')

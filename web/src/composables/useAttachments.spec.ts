@@ -1,11 +1,12 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { effectScope, ref } from 'vue'
 import type { Wishes } from '@/lib/image'
+import { USUAL } from '@/lib/limits'
 import { tokensOf } from '@/lib/visualTokens'
 import type { Attachment } from '@/types'
 import { nameOfUrl, useAttachments } from './useAttachments'
 
-const wishes: Wishes = { shrink: true, maxSide: 2048, tokensOf: async (size) => tokensOf(size) }
+const wishes: Wishes = { shrink: true, maxSide: 2048, limits: USUAL, tokensOf: async (size) => tokensOf(size) }
 const png = (name: string) => new File([Uint8Array.from('\x89PNG\r\n\x1a\n0000', (c) => c.charCodeAt(0))], name)
 
 function setup(options: Parameters<typeof useAttachments>[3] = {}, first: Attachment[] = []) {

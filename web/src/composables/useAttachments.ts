@@ -1,9 +1,11 @@
 import { reactive, ref, shallowRef, watch, type Ref } from 'vue'
 import { detailOf, picture, Refused, take, type Detail } from '@/lib/attachments'
 import type { Edit, Wishes } from '@/lib/image'
-import type { Note } from '@/lib/limits'
+import { USUAL, type Note } from '@/lib/limits'
 import { moved } from '@/lib/list'
+import { choosePages } from '@/lib/pdf'
 import { withoutPassword } from '@/lib/secrets'
+import { useServer } from '@/stores/server'
 import { useSettings } from '@/stores/settings'
 import type { Attachment } from '@/types'
 import { usePictureTokens } from './usePictureTokens'
@@ -34,8 +36,9 @@ let lastProblem = 0
 
 export function wishesOfSettings(): () => Wishes {
   const settings = useSettings()
+  const server = useServer()
   const tokensOf = usePictureTokens()
-  return () => ({ shrink: settings.shrinkPictures, maxSide: settings.maxSide, tokensOf })
+  return () => ({ shrink: settings.shrinkPictures, maxSide: settings.maxSide, limits: server.limits ?? USUAL, tokensOf })
 }
 
 /** Adds, changes and orders attachments. The list belongs to the caller; `update` gets every new one. */
@@ -155,4 +158,9 @@ export function nameOfUrl(url: string): string {
 
 /** Pages of a PDF in the list, as far as its bytes told. */
 export const pagesKnown = (id: string): number | null => details.get(id)?.pdf?.pages ?? null
+/** Pages of it that are asked about, as far as its bytes told. */
+export function pagesAsked({ id, pages = '' }: Attachment): number | null {
+  const choice = choosePages(pages, pagesKnown(id))
+  return choice.ok ? choice.count : null
+}
 export const isMoving = (id: string): boolean => details.get(id)?.animated ?? false

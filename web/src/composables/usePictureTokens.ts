@@ -1,5 +1,5 @@
 import { countPicture } from '@/api/tokens'
-import { LIMITS } from '@/lib/limits'
+import { USUAL } from '@/lib/limits'
 import { GLM_GEOMETRY, LONGEST_RATIO, tokensOf, withinSide, type Size } from '@/lib/visualTokens'
 import { useServer } from '@/stores/server'
 
@@ -7,8 +7,8 @@ const PATIENCE_MS = 3_000
 const known = new Map<string, Promise<number>>()
 
 /** The server refuses to count what it would refuse to read; such a picture is asked about as it will be sent. */
-function countable(size: Size): Size {
-  const over = Math.sqrt((size.width * size.height) / LIMITS.pixels)
+function countable(size: Size, mostPixels: number): Size {
+  const over = Math.sqrt((size.width * size.height) / mostPixels)
   return over <= 1 ? size : withinSide(size, Math.floor(Math.max(size.width, size.height) / over))
 }
 
@@ -19,7 +19,7 @@ function countable(size: Size): Size {
 export function usePictureTokens(): (size: Size) => Promise<number> {
   const server = useServer()
   return (size) => {
-    const asked = countable(size)
+    const asked = countable(size, (server.limits ?? USUAL).pixels)
     const ratio = Math.max(asked.width, asked.height) / Math.min(asked.width, asked.height)
     if (ratio > LONGEST_RATIO) return Promise.resolve(0)
     const byRule = () => tokensOf(asked, GLM_GEOMETRY)

@@ -41,5 +41,7 @@ export function useServerNotice() {
         return { tone: 'warn', key: 'key-needed', detail: '', action: 'key' }
     }
   })
-  return { notice, stage, state: computed(() => server.state) }
+  /** Steps that are done, the one at hand in part. */
+  const done = computed(() => (stage.value ? stage.value.step - 1 + (server.progress ?? 0) : 0))
+  return { notice, stage, done, state: computed(() => server.state) }
 }

@@ -1,13 +1,14 @@
 import { describe, expect, it } from 'vitest'
+import { USUAL } from './limits'
 import { partOf, placement, sizeToSend, turnedEdit, typeToSend, UNTOUCHED } from './image'
 import { tokensOf } from './visualTokens'
 
-const wishes = { shrink: true, maxSide: 2048 }
+const wishes = { shrink: true, maxSide: 2048, limits: USUAL }
 const photo = { width: 6000, height: 4000 }
 
 describe('the size to send', () => {
   it('of a large photo is what the model uses and a little more', () => {
-    const sent = sizeToSend(photo, tokensOf(photo), { shrink: true, maxSide: 0 })
+    const sent = sizeToSend(photo, tokensOf(photo), { shrink: true, maxSide: 0, limits: USUAL })
     expect(sent.width).toBeGreaterThanOrEqual(2044)
     expect(sent.width).toBeLessThan(2044 * 1.12)
   })
@@ -17,15 +18,17 @@ describe('the size to send', () => {
   })
 
   it("keeps to the user's own bound", () => {
-    expect(sizeToSend(photo, tokensOf(photo), { shrink: true, maxSide: 1024 })).toEqual({ width: 1024, height: 683 })
+    expect(sizeToSend(photo, tokensOf(photo), { shrink: true, maxSide: 1024, limits: USUAL })).toEqual({ width: 1024, height: 683 })
   })
 
   it('is its own when shrinking is off', () => {
-    expect(sizeToSend(photo, tokensOf(photo), { shrink: false, maxSide: 1024 })).toEqual(photo)
+    expect(sizeToSend(photo, tokensOf(photo), { shrink: false, maxSide: 1024, limits: USUAL })).toEqual(photo)
   })
 
   it('is never over the pixels that a server refuses, whatever is wished', () => {
-    const sent = sizeToSend({ width: 12_000, height: 9000 }, 5000, { shrink: false, maxSide: 0 })
+    const small = sizeToSend({ width: 6000, height: 5000 }, 3000, { shrink: false, maxSide: 0, limits: { ...USUAL, pixels: 1_000_000 } })
+    expect(small.width * small.height).toBeLessThanOrEqual(1_000_000)
+    const sent = sizeToSend({ width: 12_000, height: 9000 }, 5000, { shrink: false, maxSide: 0, limits: USUAL })
     expect(sent.width * sent.height).toBeLessThanOrEqual(50_000_000)
     expect(sent.width * sent.height).toBeGreaterThan(49_000_000)
   })

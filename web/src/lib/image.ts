@@ -1,7 +1,7 @@
 /** Makes a picture ready to be sent: turned and cropped as asked, and no larger than the model's eye. */
 
 import type { Box } from '@/types'
-import { LIMITS } from './limits'
+import type { Limits } from './limits'
 import { pixelsOf, turned, type Rect } from './region'
 import { MIME, type FileKind } from './sniff'
 import { sizeWorthSending, withinSide, type Size } from './visualTokens'
@@ -17,6 +17,7 @@ export const UNTOUCHED: Edit = { turns: 0, crop: null }
 export interface Wishes {
   shrink: boolean
   maxSide: number // 0: no bound of the user's own
+  limits: Pick<Limits, 'pixels' | 'pictureBytes'> // over these the server would refuse a picture
   tokensOf: (size: Size) => Promise<number>
 }
 
@@ -54,10 +55,10 @@ export function partOf(size: Size, edit: Edit): Rect {
 }
 
 /** The size to send a picture in; the same size when it is best left alone. */
-export function sizeToSend(size: Size, tokens: number, wishes: Pick<Wishes, 'shrink' | 'maxSide'>): Size {
+export function sizeToSend(size: Size, tokens: number, wishes: Omit<Wishes, 'tokensOf'>): Size {
   let best = wishes.shrink ? withinSide(sizeWorthSending(size, tokens) ?? size, wishes.maxSide) : size
-  const pixels = best.width * best.height
-  if (pixels > LIMITS.pixels) best = withinSide(best, Math.floor(Math.max(best.width, best.height) * Math.sqrt(LIMITS.pixels / pixels)))
+  const over = (best.width * best.height) / wishes.limits.pixels
+  if (over > 1) best = withinSide(best, Math.floor(Math.max(best.width, best.height) / Math.sqrt(over)))
   return best
 }
 
@@ -143,14 +144,14 @@ function toBlob(made: HTMLCanvasElement, type: string): Promise<Blob> {
   )
 }
 
-async function draw(drawn: Drawn, edit: Edit, size: Size, type: string): Promise<Blob> {
+async function draw(drawn: Drawn, edit: Edit, size: Size, type: string, mostBytes: number): Promise<Blob> {
   const part = partOf(drawn.size, edit)
   const small = halved(drawn, Math.max(size.width / part.width, size.height / part.height))
   const [made, context] = canvas(size)
   context.setTransform(...placement(small.size, edit.turns, partOf(small.size, edit), size))
   context.drawImage(small.source, 0, 0, small.size.width, small.size.height)
   const blob = await toBlob(made, type)
-  return blob.size > LIMITS.pictureBytes ? toBlob(made, type === 'image/jpeg' ? type : 'image/webp') : blob
+  return blob.size > mostBytes ? toBlob(made, type === 'image/jpeg' ? type : 'image/webp') : blob
 }
 
 /** Shows the part that would be sent, for the eye: at most `most` wide and high. */
@@ -168,6 +169,7 @@ export function paint(drawn: Drawn, edit: Edit, onto: HTMLCanvasElement, most: n
 
 /** Throws Undrawable when the browser has no decoder for it. */
 export async function prepare(original: Blob, kind: FileKind, edit: Edit, wishes: Wishes): Promise<Prepared> {
+  const { limits } = wishes
   const drawn = await decode(original, kind)
   try {
     const { width, height } = partOf(drawn.size, edit)
@@ -175,10 +177,10 @@ export async function prepare(original: Blob, kind: FileKind, edit: Edit, wishes
     const size = sizeToSend({ width, height }, before, wishes)
     const asked = edit.turns !== 0 || edit.crop !== null || kind === 'svg' || kind === 'tiff'
     const smaller = size.width !== width
-    if (!asked && !smaller && original.size <= LIMITS.pictureBytes) return { blob: original, width, height, tokens: before, changed: false }
-    const blob = await draw(drawn, edit, size, typeToSend(kind))
+    if (!asked && !smaller && original.size <= limits.pictureBytes) return { blob: original, width, height, tokens: before, changed: false }
+    const blob = await draw(drawn, edit, size, typeToSend(kind), limits.pictureBytes)
     // Few colours compress better at full size than smoothed ones at half: then nothing is gained.
-    const must = asked || width * height > LIMITS.pixels || original.size > LIMITS.pictureBytes
+    const must = asked || width * height > limits.pixels || original.size > limits.pictureBytes
     if (!must && blob.size >= original.size) return { blob: original, width, height, tokens: before, changed: false }
     return { blob, ...size, tokens: smaller ? await wishes.tokensOf(size) : before, changed: true }
   } finally {

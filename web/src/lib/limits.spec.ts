@@ -1,11 +1,12 @@
 import { expect, it } from 'vitest'
 import { moved } from './list'
 import { linkTrouble } from './link'
-import { bytesText, overLimits } from './limits'
+import { bytesText, overLimits as over, USUAL, type Limits } from './limits'
 import type { Attachment } from '@/types'
 
 const some = (count: number, kind: Attachment['kind'], blob?: Blob): Attachment[] =>
   Array.from({ length: count }, (_, index) => ({ id: `${kind}${index}`, kind, name: `${kind} ${index}`, blob }))
+const overLimits = (files: Attachment[], limits: Partial<Limits> = {}) => over(files, { ...USUAL, ...limits })
 const large = (size: number) => ({ size }) as Blob
 
 it('counts links with the pictures and tells which limit is passed', () => {
@@ -23,6 +24,19 @@ it('tells the file that is too large, clips having a limit of their own', () => 
 
 it('adds up the request as it travels, which is larger than its files', () => {
   expect(overLimits(some(5, 'image', large(9.9 * 1024 * 1024))).map(({ key }) => key)).toEqual(['largeBody'])
+})
+
+it('goes by the limits that the server told', () => {
+  expect(overLimits(some(3, 'image'), { pictures: 2 })).toEqual([{ key: 'manyPictures', values: { count: 3, most: 2 } }])
+  const photo: Attachment = { ...some(1, 'image')[0]!, width: 6000, height: 5000 }
+  expect(overLimits([photo])).toEqual([])
+  expect(overLimits([photo], { pixels: 25_000_000 })).toEqual([{ key: 'manyPixels', values: { name: 'image 0', size: '30', most: '25' } }])
+})
+
+it('adds up the pages of all documents, one for those whose pages are not known', () => {
+  const pages = (file: Attachment) => (file.id === 'pdf0' ? 49 : null)
+  expect(over(some(2, 'pdf'), USUAL, pages)).toEqual([])
+  expect(over(some(3, 'pdf'), USUAL, pages)).toEqual([{ key: 'manyPages', values: { count: 51, most: 50 } }])
 })
 
 it('writes bytes for people', () => {

@@ -120,6 +120,8 @@ export default messages({
       sampling: {
         text: 'How the model chooses its words. Empty fields leave it to the server.',
         resetAll: 'Reset all',
+        own: "{value} (the model's own)",
+        either: '{short}, or {long}',
         reset: "{name}: the server's default",
         range: 'A number from {min} to {max}.',
         whole: 'A whole number from {min} to {max}.',
@@ -128,7 +130,8 @@ export default messages({
         shrink: 'Shrink large pictures before sending',
         hint: 'The model looks at pictures in a bounded size anyway. Shrinking them here saves time on slow connections, and photos over the limits of the server become small enough.',
         side: 'Longest side, in pixels',
-        sideHint: '2048 is what the server uses unless told otherwise. Small print may need more; fewer pixels cost fewer tokens.',
+        sideHint: 'Small print needs more; fewer pixels cost fewer tokens.',
+        sideOfServer: 'This server shows the model {side} at most.',
       },
       storage: {
         text: 'Conversations, pictures, drafts, settings and keys are kept in this browser, and only here: the server has no copy.',
@@ -153,7 +156,7 @@ export default messages({
       repetition_penalty: { label: 'Repetition penalty', hint: 'Over 1: words that were used come less often.', default: "the model's own" },
       presence_penalty: { label: 'Presence penalty', hint: 'Over 0: new words rather than used ones.', default: '0' },
       frequency_penalty: { label: 'Frequency penalty', hint: 'Over 0: the more often used, the less likely.', default: '0' },
-      max_tokens: { label: 'Longest answer', hint: 'In tokens, the thinking included. The server gives 4096 when thinking or for JSON, else 512.', default: '512, or 4096' },
+      max_tokens: { label: 'Longest answer', hint: 'In tokens, the thinking included. When thinking and for JSON the server gives more by itself.', default: '512, or 4096' },
       seed: { label: 'Seed', hint: 'The same number, the same answer.', default: 'random' },
       stop: {
         label: 'Stop texts',
@@ -375,6 +378,8 @@ export default messages({
       sampling: {
         text: '模型如何选择用词。留空则由服务器决定。',
         resetAll: '全部重置',
+        own: '{value}（模型自带）',
+        either: '{short} 或 {long}',
         reset: '{name}：恢复服务器默认值',
         range: '请输入 {min} 到 {max} 之间的数。',
         whole: '请输入 {min} 到 {max} 之间的整数。',
@@ -383,7 +388,8 @@ export default messages({
         shrink: '发送前压缩大图片',
         hint: '模型看到的图片尺寸本来就有上限。在这里压缩可以节省上传时间，超出服务器限制的照片也能发送。',
         side: '最长边（像素）',
-        sideHint: '服务器默认为 2048。小字可能需要更大；像素越少，消耗的 token 越少。',
+        sideHint: '小字需要更大；像素越少，消耗的 token 越少。',
+        sideOfServer: '此服务器最多让模型看到 {side} 像素。',
       },
       storage: {
         text: '对话、图片、草稿、设置和密钥都只保存在此浏览器中，服务器没有副本。',
@@ -408,7 +414,7 @@ export default messages({
       repetition_penalty: { label: '重复惩罚', hint: '大于 1 时，用过的词更少出现。', default: '模型自带' },
       presence_penalty: { label: '存在惩罚', hint: '大于 0 时，更愿意用新词。', default: '0' },
       frequency_penalty: { label: '频率惩罚', hint: '大于 0 时，用得越多的词越少出现。', default: '0' },
-      max_tokens: { label: '最长回答', hint: '以 token 计，包括思考。服务器默认 512，思考或 JSON 时为 4096。', default: '512 或 4096' },
+      max_tokens: { label: '最长回答', hint: '以 token 计，包括思考。思考或 JSON 时服务器默认给得更多。', default: '512 或 4096' },
       seed: { label: '随机种子', hint: '相同的数得到相同的回答。', default: '随机' },
       stop: {
         label: '停止文本',

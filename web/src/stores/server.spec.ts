@@ -44,6 +44,21 @@ describe('server', () => {
     expect(await looked()).toMatchObject({ state: 'ready', canSend: true, models: ['nano', 'alias'], maxModelLen: 4096, model: 'nano' })
   })
 
+  it('knows what it would do by itself and what it takes, and neither of a server that does not tell', async () => {
+    expect(await looked()).toMatchObject({ defaults: null, limits: null })
+    const limits = { max_images: 3, max_videos: 1, max_document_pages: 5, max_image_bytes: 7, max_video_bytes: 8, max_body_bytes: 9, max_image_pixels: 10, max_image_side: 11 }
+    answers.set('/v1/models', json({ data: [{ id: 'nano', max_model_len: 4096, default_sampling: { temperature: 0.8 }, limits }] }))
+    const server = useServer()
+    await server.loadModels()
+    expect(server.defaults).toMatchObject({ temperature: 0.8 })
+    expect(server.limits).toEqual({ pictures: 3, clips: 1, pages: 5, pictureBytes: 7, clipBytes: 8, bodyBytes: 9, pixels: 10, side: 11 })
+  })
+
+  it('tells how far loading is', async () => {
+    answers.set('/health', health('loading', { detail: 'weights', progress: 0.4 }))
+    expect((await looked()).progress).toBe(0.4)
+  })
+
   it.each([
     ['loading', 'loading', 'weights'],
     ['draining', 'draining', 'the server is shutting down'],

@@ -1,8 +1,9 @@
 import { defineStore } from 'pinia'
-import { computed, ref, watch } from 'vue'
+import { computed, ref, shallowRef, watch } from 'vue'
 import { ApiError, watchFailures } from '@/api/http'
 import { keyKindOf } from '@/api/keys'
-import { gaveUp, health, listModels, serverVersion, type HealthStatus } from '@/api/server'
+import { gaveUp, health, listModels, serverVersion, type DefaultSampling, type HealthStatus } from '@/api/server'
+import type { Limits } from '@/lib/limits'
 import { useSettings } from './settings'
 
 export type ServerState = 'checking' | 'ready' | 'loading' | 'draining' | 'stalled' | 'dead' | 'unreachable' | 'key-needed'
@@ -27,6 +28,9 @@ export const useServer = defineStore('server', () => {
   const givenUp = ref(false) // with state 'dead': the engine is not started again
   const models = ref<string[]>([])
   const maxModelLen = ref<number | null>(null)
+  const defaults = shallowRef<DefaultSampling | null>(null) // of sampling
+  const limits = shallowRef<Limits | null>(null)
+  const progress = ref<number | null>(null) // of the stage of loading, 0 to 1
   const version = ref('')
 
   const state = computed<ServerState>(() => (healthState.value === 'ready' && keyNeeded.value ? 'key-needed' : healthState.value))
@@ -45,6 +49,7 @@ export const useServer = defineStore('server', () => {
       modelLoaded.value = now.model_loaded
     }
     detail.value = now?.detail ?? ''
+    progress.value = now?.progress ?? null
     givenUp.value = next === 'dead' && (await gaveUp())
     const cameBack = next === 'ready' && healthState.value !== 'ready'
     healthState.value = next
@@ -60,6 +65,8 @@ export const useServer = defineStore('server', () => {
       const list = await listModels(askForKey)
       models.value = list.names
       maxModelLen.value = list.maxModelLen
+      defaults.value = list.defaults
+      limits.value = list.limits
       keyNeeded.value = false
     } catch (error) {
       if (!(error instanceof ApiError)) throw error // else the watcher below has heard it
@@ -80,5 +87,5 @@ export const useServer = defineStore('server', () => {
     else if (failure.code === 'unreachable' || failure.status === 503) void check()
   })
 
-  return { state, detail, model, modelLoaded, givenUp, models, maxModelLen, version, canSend, check, loadModels, loadVersion }
+  return { state, detail, model, modelLoaded, givenUp, models, maxModelLen, defaults, limits, progress, version, canSend, check, loadModels, loadVersion }
 })

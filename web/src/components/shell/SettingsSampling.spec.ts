@@ -2,6 +2,7 @@ import { mount } from '@vue/test-utils'
 import { createPinia, setActivePinia } from 'pinia'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { i18n } from '@/locales'
+import { useServer } from '@/stores/server'
 import { useSettings } from '@/stores/settings'
 import SettingsSampling from './SettingsSampling.vue'
 
@@ -26,6 +27,18 @@ describe('SettingsSampling', () => {
     await wrapper.get('[aria-label="Temperature: the server\'s default"]').trigger('click')
     expect(useSettings().sampling).toEqual({})
     expect((field(wrapper, 'Temperature').element as HTMLInputElement).value).toBe('')
+  })
+
+  it('shows what the server does by itself, once that is known', async () => {
+    const server = useServer()
+    const wrapper = panel()
+    const shown = (label: string) => field(wrapper, label).attributes('placeholder')
+    expect(shown('Temperature')).toBe("the model's own")
+    server.defaults = { temperature: 0.8, top_p: 0.6, top_k: 2, min_p: 0, repetition_penalty: 1.1, max_tokens: 512, max_tokens_long: 4096 }
+    await wrapper.vm.$nextTick()
+    expect([shown('Temperature'), shown('Repetition penalty'), shown('Longest answer'), shown('Seed')]).toEqual([
+      "0.8 (the model's own)", "1.1 (the model's own)", '512, or 4096', 'random',
+    ])
   })
 
   it.each([
