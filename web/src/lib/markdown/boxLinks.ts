@@ -4,7 +4,7 @@ export interface BoxMark {
   id: string
   raw: string // as it stands in the answer
   number: number // as it is shown on the picture
-  name: string // for a screen reader
+  name: string // what it does, in words
 }
 
 const BOX_MARK = /<\|(?:begin|end)_of_box\|>/g
@@ -71,8 +71,7 @@ function buttonFor(mark: BoxMark, words: string): HTMLButtonElement {
   button.className = 'box-link'
   button.dataset.box = mark.id
   button.dataset.number = String(mark.number)
-  button.title = mark.name
-  button.setAttribute('aria-label', mark.name)
+  button.title = mark.name // its description; its name is what is seen, so that it can be called by voice
   button.textContent = words
   return button
 }
