@@ -1,39 +1,25 @@
-/** Which answer the reader looks at: the one across a line two fifths down. */
+/** Which answer the reader looks at: the one two fifths down. Asked when there was a scroll: to watch every answer of a
+ * long conversation would cost something in every frame. */
 import { onScopeDispose, shallowRef, watch, type Ref } from 'vue'
 
 export function useAnswerInView(scroller: Ref<HTMLElement | null>) {
   const inView = shallowRef<string | null>(null)
-  const known = new Map<string, Element>()
-  let observer: IntersectionObserver | null = null
+  let frame = 0
 
-  watch(scroller, (root) => {
-    observer?.disconnect()
-    observer = null
-    if (!root || typeof IntersectionObserver === 'undefined') return
-    observer = new IntersectionObserver(
-      (entries) => {
-        for (const { isIntersecting, target } of entries) {
-          const id = (target as HTMLElement).dataset.answer
-          if (isIntersecting && id) inView.value = id
-        }
-      },
-      { root, rootMargin: '-40% 0px -59% 0px' },
-    )
-    for (const element of known.values()) observer.observe(element)
-  }, { immediate: true, flush: 'post' })
-
-  function track(id: string, element: Element | null): void {
-    const before = known.get(id)
-    if (before === element) return
-    if (before) observer?.unobserve(before)
-    if (element) {
-      known.set(id, element)
-      observer?.observe(element)
-    } else {
-      known.delete(id)
-    }
+  function look(): void {
+    frame = 0
+    const box = scroller.value?.getBoundingClientRect()
+    if (!box || !document.elementFromPoint) return
+    const there = document.elementFromPoint(box.left + box.width / 2, box.top + box.height * 0.4)
+    const answer = there?.closest<HTMLElement>('[data-answer]')
+    if (answer && scroller.value?.contains(answer)) inView.value = answer.dataset.answer ?? null // between two answers it stays
   }
 
-  onScopeDispose(() => observer?.disconnect())
-  return { inView, track }
+  const ask = () => (frame ||= requestAnimationFrame(look))
+  watch(scroller, (element, _, onCleanup) => {
+    element?.addEventListener('scroll', ask, { passive: true })
+    onCleanup(() => element?.removeEventListener('scroll', ask))
+  }, { immediate: true, flush: 'post' })
+  onScopeDispose(() => cancelAnimationFrame(frame))
+  return inView
 }

@@ -1,21 +1,18 @@
 /** A long list is put together from its end: the last ones at once, the earlier ones while the browser has nothing to do. */
 import { computed, onScopeDispose, ref, watch } from 'vue'
 
-const AT_ONCE = 30
-const STEP = 6 // a few milliseconds each, so that no step is felt
-
 // Safari has no idle callbacks.
 const whenIdle = (work: () => void): number =>
   typeof requestIdleCallback === 'undefined' ? window.setTimeout(work, 50) : requestIdleCallback(work, { timeout: 500 })
 const forget = (id: number): void => (typeof cancelIdleCallback === 'undefined' ? clearTimeout(id) : cancelIdleCallback(id))
 
-export function useGradual<T>(items: () => readonly T[]) {
-  const shown = ref(AT_ONCE)
+export function useGradual<T>(items: () => readonly T[], atOnce: number) {
+  const shown = ref(atOnce)
   let waiting = 0
 
   function more(): void {
     waiting = 0
-    shown.value += STEP
+    shown.value++
     ask()
   }
 
