@@ -3,7 +3,8 @@ skipped without it; the rest needs only Python."""
 
 from __future__ import annotations
 
-import filecmp
+import gzip
+import hashlib
 import importlib.util
 import json
 import re
@@ -54,25 +55,36 @@ def test_the_first_load_is_small() -> None:
 
 
 def test_the_server_has_a_type_for_every_file_and_finds_every_one_that_is_named() -> None:
-    assert {path.name for path in PAGE.iterdir()} == {"index.html", "assets", "source.sha256"}
-    assets = {path.name for path in (PAGE / "assets").iterdir()}
+    assert {path.name for path in PAGE.iterdir()} == {"index.html.gz", "assets", "source.sha256"}
+    assets = set(built.asset_names())
     assert {Path(name).suffix for name in assets} <= TYPES.keys() - {".html"}
-    text = (PAGE / "index.html").read_text(encoding="utf-8")
-    assert set(re.findall(r"/assets/([^\"']+)", text)) <= assets
-    for path in (PAGE / "assets").glob("*.js"):
-        assert set(built.STATIC_IMPORT.findall(path.read_text(encoding="utf-8"))) <= assets, path.name
+    assert set(re.findall(r"/assets/([^\"']+)", built.text_of("index.html"))) <= assets
+    for name in assets:
+        if name.endswith(".js"):
+            assert set(built.STATIC_IMPORT.findall(built.text_of(f"assets/{name}"))) <= assets, name
+
+
+def test_text_lies_packed_only_and_its_packing_tells_neither_when_nor_where() -> None:
+    for path in PAGE.rglob("*"):
+        if path.is_dir() or path.name == "source.sha256":
+            continue
+        assert (path.suffix == ".gz") == (path.suffix not in {".woff2", ".webp", ".png"}), path.name
+        if path.suffix == ".gz":
+            # RFC 1952: no flags (so no name and no comment), no time, best compression, no system.
+            assert path.read_bytes()[:10] == b"\x1f\x8b\x08\0" + b"\0" * 4 + b"\x02\xff", path.name
+            gzip.decompress(path.read_bytes())  # raises when its sum is wrong
 
 
 def test_index_html_has_nothing_inline_and_nothing_from_elsewhere() -> None:
-    text = (PAGE / "index.html").read_text(encoding="utf-8")
+    text = built.text_of("index.html")
     assert not re.search(r"<style|\sstyle=|\son\w+=|https?://|<script(?![^>]*\ssrc=)", text)
 
 
 def test_styles_load_nothing_from_elsewhere_and_fonts_come_once() -> None:
-    for path in (PAGE / "assets").glob("*.css"):
-        for address in re.findall(r"url\(([^)]*)\)", path.read_text(encoding="utf-8")):
-            assert address.strip("\"'").startswith("/assets/"), f"{path.name}: {address}"
-    fonts = {path.suffix for path in (PAGE / "assets").iterdir()} & {".woff", ".woff2", ".ttf", ".otf", ".eot"}
+    for name in built.asset_names():
+        for address in re.findall(r"url\(([^)]*)\)", built.text_of(f"assets/{name}") if name.endswith(".css") else ""):
+            assert address.strip("\"'").startswith("/assets/"), f"{name}: {address}"
+    fonts = {Path(name).suffix for name in built.asset_names()} & {".woff", ".woff2", ".ttf", ".otf", ".eot"}
     assert fonts <= {".woff2"}
 
 
@@ -98,7 +110,7 @@ def test_schema_d_ts_is_made_from_the_shapes(tmp_path: Path) -> None:
     assert (tmp_path / "schema.d.ts").read_text() == (WEB / "src/api/schema.d.ts").read_text(), "make web"
 
 
-def test_building_the_page_elsewhere_gives_the_same_bytes(tmp_path: Path) -> None:
+def test_building_the_page_elsewhere_gives_the_same_page(tmp_path: Path) -> None:
     """In a folder of another name: nothing of where it was built, or when, is in it. So is the build's own note of its
     sources, which the first test above makes anew in Python."""
     needs_node()
@@ -106,10 +118,18 @@ def test_building_the_page_elsewhere_gives_the_same_bytes(tmp_path: Path) -> Non
     shutil.copytree(WEB, copy, ignore=shutil.ignore_patterns("node_modules"))
     (copy / "node_modules").symlink_to(WEB / "node_modules")
     run_node("vite", "build", "--outDir", str(tmp_path / "page"), folder=copy)
-    again = sorted(path.relative_to(tmp_path / "page") for path in (tmp_path / "page").rglob("*") if path.is_file())
-    assert again == sorted(path.relative_to(PAGE) for path in PAGE.rglob("*") if path.is_file())
-    _, different, unread = filecmp.cmpfiles(PAGE, tmp_path / "page", list(map(str, again)), shallow=False)
-    assert not different and not unread, "web/ gives another page: make web"
+    assert content_of(tmp_path / "page") == content_of(PAGE), "web/ gives another page: make web"
+
+
+def content_of(folder: Path) -> dict[str, str]:
+    """What each file holds; packed ones unpacked, as versions of zlib pack the same text into other bytes."""
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    return {path.relative_to(folder).as_posix(): sha256_of(path) for path in files}
+
+
+def sha256_of(path: Path) -> str:
+    stored = path.read_bytes()
+    return hashlib.sha256(gzip.decompress(stored) if path.suffix == ".gz" else stored).hexdigest()
 
 
 def test_a_changed_source_changes_the_digest_and_a_changed_test_does_not(tmp_path: Path) -> None:
@@ -128,16 +148,19 @@ def test_a_changed_source_changes_the_digest_and_a_changed_test_does_not(tmp_pat
 
 
 def test_first_scripts_follow_what_is_imported_at_once_and_not_what_comes_later(tmp_path: Path) -> None:
-    assets = tmp_path / "assets"
-    assets.mkdir()
-    (tmp_path / "index.html").write_text('<script type="module" crossorigin src="/assets/index-A.js"></script>')
-    later = 'const l=()=>import("./view-D.js");'
-    (assets / "index-A.js").write_text('import{a as b}from"./vue-B.js";import"./side-C.js";' + later)
-    (assets / "vue-B.js").write_text('export*from"./deep-E.js";')
-    for name in ("side-C", "view-D", "deep-E"):
-        (assets / f"{name}.js").write_text("x".join(map(str, range(500))))
+    scripts = {
+        "index-A": 'import{a as b}from"./vue-B.js";import"./side-C.js";const l=()=>import("./view-D.js");',
+        "vue-B": 'export*from"./deep-E.js";',
+        **{name: "x".join(map(str, range(500))) for name in ("side-C", "view-D", "deep-E")},
+    }
+    files = {f"assets/{name}.js": text for name, text in scripts.items()}
+    files["index.html"] = '<script type="module" crossorigin src="/assets/index-A.js"></script>'
+    (tmp_path / "assets").mkdir()
+    for name, text in files.items():
+        (tmp_path / f"{name}.gz").write_bytes(gzip.compress(text.encode()))
     assert sorted(built.first_scripts(tmp_path)) == ["deep-E.js", "index-A.js", "side-C.js", "vue-B.js"]
-    assert built.first_load(tmp_path) > 2 * built.packed_size(assets / "side-C.js")
+    packed = {path.name: path.stat().st_size for path in (tmp_path / "assets").iterdir()}
+    assert built.first_load(tmp_path) == sum(packed.values()) - packed["view-D.js.gz"]
 
 
 def lock_of(folder: Path, packages: dict[str, object], *, installed: dict[str, object] | None = None) -> Path:

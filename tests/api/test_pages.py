@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from tests.house import House, ScriptedEngine, open_house
 
 SCRIPT = "console.log('a script that is long enough to be packed')\n" * 100
 INDEX = '<!doctype html><script type="module" src="/assets/index-B1.js"></script><div id="app"></div>'
+TEXTS = {"index-B1.js": SCRIPT, "small-C2.css": "a{}", "i-G6.svg": "<svg/>"}
+AS_THEY_ARE = ("f-D3.woff2", "p-E4.png", "p-F5.webp")
 ROUTES = ["/", "/chat/0c9d", "/scenes", "/scenes/audit", "/scenes/一", "/compare", "/structured", "/operator"]
 
 
@@ -22,11 +25,10 @@ def page(tmp_path: Path) -> Path:
     """A folder as `make web` leaves it."""
     assets = tmp_path / "page" / "assets"
     assets.mkdir(parents=True)
-    (assets.parent / "index.html").write_text(INDEX)
     (assets.parent / "source.sha256").write_text("secret of nobody, and no file of the page\n")
-    (assets / "index-B1.js").write_text(SCRIPT)
-    (assets / "small-C2.css").write_text("a{}")
-    for name in ("f-D3.woff2", "p-E4.png", "p-F5.webp", "i-G6.svg"):
+    for name, text in {"index.html": INDEX, **{f"assets/{name}": text for name, text in TEXTS.items()}}.items():
+        (assets.parent / f"{name}.gz").write_bytes(gzip.compress(text.encode(), 9, mtime=0))
+    for name in AS_THEY_ARE:
         (assets / name).write_bytes(name.encode() * 200)
     (tmp_path / "outside.js").write_text("never served")
     return assets.parent
@@ -77,13 +79,13 @@ async def test_an_asset_has_its_type_and_is_kept_for_a_year(page: Path, name: st
     answer = await get(page, f"/assets/{name}")
     assert (answer.status_code, answer.headers["content-type"]) == (200, kind)
     assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
-    assert answer.content == (page / "assets" / name).read_bytes()
+    assert answer.text == TEXTS[name] if name in TEXTS else answer.content == (page / "assets" / name).read_bytes()
 
 
 @pytest.mark.parametrize("name", [
     "../index.html", "..%2findex.html", "%2e%2e/index.html", "..%5cindex.html", "../../outside.js", "index-B1.js/",
-    "%2fetc%2fpasswd", "index.html", "source.sha256", "..%2fsource.sha256", "index-B1.js%00", "INDEX-B1.JS",
-    "old-A0.js", "",
+    "%2fetc%2fpasswd", "index.html", "source.sha256", "..%2fsource.sha256", "index-B1.js.gz", "index-B1.js%00",
+    "INDEX-B1.JS", "old-A0.js", "",
 ])  # fmt: skip
 async def test_a_name_that_is_no_asset_is_a_404_that_is_not_kept_for_a_year(page: Path, name: str) -> None:
     async with open_house(ScriptedEngine(), options={"page": page}) as house:
@@ -99,12 +101,29 @@ async def test_a_script_is_packed_for_who_takes_it_under_a_tag_of_its_own(page: 
     assert "content-encoding" not in plain.headers and packed.headers["content-encoding"] == "gzip"
     assert int(packed.headers["content-length"]) < len(SCRIPT) / 10 and packed.text == plain.text == SCRIPT
     assert plain.headers["etag"] != packed.headers["etag"]
+    assert packed.headers["content-type"] == plain.headers["content-type"]
     assert all("Accept-Encoding" in answer.headers["vary"] for answer in (plain, packed))
 
 
-@pytest.mark.parametrize("name", ["f-D3.woff2", "p-E4.png", "p-F5.webp", "small-C2.css"])
-async def test_what_is_packed_already_or_tiny_is_sent_as_it_is(page: Path, name: str) -> None:
-    assert "content-encoding" not in (await get(page, f"/assets/{name}", accept_encoding="gzip")).headers
+async def test_who_takes_gzip_gets_the_very_bytes_of_the_file_and_who_does_not_their_content(page: Path) -> None:
+    stored = (page / "assets" / "index-B1.js.gz").read_bytes()
+    async with open_house(ScriptedEngine(), options={"page": page}) as house:
+        for coding, body in [("identity", SCRIPT.encode()), ("gzip", stored), ("identity", SCRIPT.encode())]:
+            headers = {"accept-encoding": coding}
+            async with house.client.stream("GET", "/assets/index-B1.js", headers=headers) as answer:
+                assert b"".join([piece async for piece in answer.aiter_raw()]) == body
+                assert answer.headers["content-length"] == str(len(body))
+
+
+async def test_a_range_is_answered_with_the_whole_file(page: Path) -> None:
+    answer = await get(page, "/assets/index-B1.js", range="bytes=0-9")
+    assert (answer.status_code, answer.text) == (200, SCRIPT) and "content-range" not in answer.headers
+
+
+@pytest.mark.parametrize("name", AS_THEY_ARE)
+async def test_fonts_and_pictures_are_sent_as_they_are(page: Path, name: str) -> None:
+    answer = await get(page, f"/assets/{name}", accept_encoding="gzip")
+    assert "content-encoding" not in answer.headers and "Accept-Encoding" not in answer.headers.get("vary", "")
 
 
 @pytest.mark.parametrize("path", ["/", "/assets/index-B1.js"])
@@ -154,8 +173,8 @@ async def test_a_copy_without_the_page_says_how_to_build_it(tmp_path: Path) -> N
 
 async def test_a_page_that_is_built_anew_shows_at_the_next_start_and_harms_no_running_one(page: Path) -> None:
     async with open_house(ScriptedEngine(), options={"page": page}) as house:
-        (page / "assets" / "index-B1.js").unlink()
-        (page / "index.html").write_text("half a")
+        (page / "assets" / "index-B1.js.gz").unlink()
+        (page / "index.html.gz").write_bytes(b"half a")
         assert (await house.client.get("/")).text == INDEX
         assert (await house.client.get("/assets/index-B1.js")).text == SCRIPT
 

@@ -34,43 +34,60 @@ def source_digest(web: Path = WEB) -> str:
     return whole.hexdigest()
 
 
+def asset_names(page: Path = PAGE) -> list[str]:
+    """As a browser asks for them."""
+    return sorted(path.name.removesuffix(".gz") for path in (page / "assets").iterdir())
+
+
+def bytes_of(name: str, page: Path = PAGE) -> bytes:
+    """Of a file of the page by the name that it is asked for with; text lies packed."""
+    packed = page / f"{name}.gz"
+    return gzip.decompress(packed.read_bytes()) if packed.is_file() else (page / name).read_bytes()
+
+
+def text_of(name: str, page: Path = PAGE) -> str:
+    return bytes_of(name, page).decode("utf-8")
+
+
+def size_on_the_way(name: str, page: Path = PAGE) -> int:
+    """As the server sends it: as it lies there."""
+    packed = page / f"{name}.gz"
+    return (packed if packed.is_file() else page / name).stat().st_size
+
+
 def first_scripts(page: Path = PAGE) -> list[str]:
     """Names of the scripts that index.html needs before anything is shown: its own, and what they import at once."""
-    waiting = SCRIPT.findall((page / "index.html").read_text(encoding="utf-8"))
+    waiting = SCRIPT.findall(text_of("index.html", page))
     found: list[str] = []
     while waiting:
         name = waiting.pop()
         if name not in found:
             found.append(name)
-            waiting += STATIC_IMPORT.findall((page / "assets" / name).read_text(encoding="utf-8"))
+            waiting += STATIC_IMPORT.findall(text_of(f"assets/{name}", page))
     return found
-
-
-def packed_size(path: Path) -> int:
-    """Bytes on the way, as the server sends it."""
-    return len(gzip.compress(path.read_bytes(), 9, mtime=0))
 
 
 def first_load(page: Path = PAGE) -> int:
     """Packed bytes of all first scripts."""
-    return sum(packed_size(page / "assets" / name) for name in first_scripts(page))
+    return sum(size_on_the_way(f"assets/{name}", page) for name in first_scripts(page))
 
 
 def table(page: Path = PAGE) -> Iterator[str]:
-    first = set(first_scripts(page)) | set(STYLE.findall((page / "index.html").read_text(encoding="utf-8")))
-    files = sorted((page / "assets").iterdir(), key=lambda path: (path.name not in first, -path.stat().st_size))
+    first = set(first_scripts(page)) | set(STYLE.findall(text_of("index.html", page)))
+    packed = {name: size_on_the_way(f"assets/{name}", page) for name in asset_names(page)}
     yield f"{'file':44} {'bytes':>9} {'packed':>9}  first"
-    for path in files:
-        if path.suffix in (".js", ".css"):
-            mark = "yes" if path.name in first else ""
-            yield f"{path.name:44} {path.stat().st_size:9,} {packed_size(path):9,}  {mark}".rstrip()
-    others = [path.stat().st_size for path in files if path.suffix not in (".js", ".css")]
+    for name in sorted(packed, key=lambda name: (name not in first, -packed[name])):
+        if name.endswith((".js", ".css")):
+            mark = "yes" if name in first else ""
+            yield f"{name:44} {len(bytes_of(f'assets/{name}', page)):9,} {packed[name]:9,}  {mark}".rstrip()
+    others = [size for name, size in packed.items() if not name.endswith((".js", ".css"))]
     yield f"{f'{len(others)} fonts and pictures':44} {sum(others):9,}"
+    yield f"all assets, as they lie there: {sum(packed.values()):,} bytes"
     yield f"scripts of the first load: {first_load(page):,} of {MAX_FIRST_SCRIPT_BYTES:,} bytes, packed"
 
 
 def main() -> int:
-    if not (PAGE / "index.html").is_file():
+    if not (PAGE / "index.html.gz").is_file():
         print("the page is not built: make web")
         return 1
     print("\n".join(table()))

@@ -1,4 +1,7 @@
-"""Files of ours as browsers want them: known types, packed with gzip once, an ETag, and how long they may be kept.
+"""Files of ours as browsers want them: known types, packed with gzip, an ETag, and how long they may be kept.
+
+Text is stored packed (`index.html.gz`), is asked for without the `.gz`, sent as it lies there, and unpacked for the few
+who do not take gzip. What is stored unpacked (fonts, pictures) is sent so: it is packed in its own way.
 
 A folder is listed and read when the app is made, so no path is ever made from a request, and a folder that is built
 anew under a running server changes nothing until the next start: an index.html never names files that are gone.
@@ -26,52 +29,55 @@ TYPES = {
     ".webp": "image/webp",
     ".png": "image/png",
 }
-PACKED_ALREADY = {".woff2", ".webp", ".png"}
-LEAST_TO_PACK = 1024  # bytes; below, a packet is a packet
+PACKED = ".gz"
 KEPT_FOR_A_YEAR = "public, max-age=31536000, immutable"  # names that say what is in the file
 ASKED_AGAIN = "no-cache"  # kept, and asked for by its ETag each time
 NOT_MODIFIED = 304
 
 
 class StaticFile:
-    def __init__(self, suffix: str, body: bytes, lifetime: str) -> None:
-        self.body = body
+    def __init__(self, suffix: str, stored: bytes, lifetime: str, *, packed: bool) -> None:
+        self._stored = stored
+        self._packed = packed
         self._media_type = TYPES[suffix]
         self._lifetime = lifetime
-        self._tag = hashlib.sha256(body).hexdigest()[:32]
-        self._packs = suffix not in PACKED_ALREADY and len(body) >= LEAST_TO_PACK
-        self._packed: bytes | None = None
+        self._tag = hashlib.sha256(stored).hexdigest()[:32]
+        self._plain: bytes | None = None if packed else stored
 
     async def answer(self, request: Request, headers: Mapping[str, str] | None = None) -> Response:
         """The file, packed for who takes that, or 304 for who has it. Another site cannot show or read it."""
-        body, tag = self.body, self._tag
+        tag = self._tag
         more: dict[str, str] = {}
-        if self._packs:
+        gzipped = self._packed and takes_gzip(request.headers.get("accept-encoding", ""))
+        if self._packed:
             more["vary"] = "Accept-Encoding"
-            if takes_gzip(request.headers.get("accept-encoding", "")):
-                # Another representation, so another tag; a cache must not confuse the two.
-                body, tag, more["content-encoding"] = await self._gzip(), f"{self._tag}-gz", "gzip"
+        if gzipped:
+            # Another representation, so another tag; a cache must not confuse the two.
+            tag, more["content-encoding"] = f"{tag}-gz", "gzip"
         more |= {"etag": f'"{tag}"', "cache-control": self._lifetime, "cross-origin-resource-policy": "same-origin"}
         more |= headers or {}
         if names_tag(request.headers.get("if-none-match", ""), tag):
             more.pop("content-encoding", None)
             return Response(status_code=NOT_MODIFIED, headers=more)
-        return Response(body, media_type=self._media_type, headers=more)
+        return Response(self._stored if gzipped else await self._unpacked(), media_type=self._media_type, headers=more)
 
-    async def _gzip(self) -> bytes:
+    async def _unpacked(self) -> bytes:
         """Once, at the first request for it, on a thread: streams get their tokens meanwhile."""
-        if self._packed is None:
-            self._packed = await asyncio.to_thread(gzip.compress, self.body, 9, mtime=0)
-        return self._packed
+        if self._plain is None:
+            self._plain = await asyncio.to_thread(gzip.decompress, self._stored)
+        return self._plain
 
 
 @cache
 def read_folder(folder: Path, lifetime: str) -> Mapping[str, StaticFile]:
     """The folder's files of known types by name, its subfolders left out; nothing where there is no folder."""
-    if not folder.is_dir():
-        return {}
-    found = sorted(path for path in folder.iterdir() if path.is_file() and path.suffix in TYPES)
-    return {path.name: StaticFile(path.suffix, path.read_bytes(), lifetime) for path in found}
+    found: dict[str, StaticFile] = {}
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        name = path.name.removesuffix(PACKED)
+        suffix = Path(name).suffix
+        if suffix in TYPES and path.is_file():
+            found[name] = StaticFile(suffix, path.read_bytes(), lifetime, packed=name != path.name)
+    return found
 
 
 def takes_gzip(accepted: str) -> bool:

@@ -39,7 +39,7 @@ def chromium() -> str:
 
 @pytest.fixture(scope="session")
 def page_server() -> Iterator[str]:
-    assert (PAGE / "index.html").is_file(), "the page is not built: make web"
+    assert (PAGE / "index.html.gz").is_file(), "the page is not built: make web"
     with serving() as url:
         yield url
 
