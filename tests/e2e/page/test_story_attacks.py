@@ -34,7 +34,7 @@ ATTACKS = [
     f"<input autofocus onfocus={HARM}>",
     f"<math><mtext><table><mglyph><style><img src=x onerror={HARM}></style></mglyph></table></mtext></math>",
     f'<noscript><p title="</noscript><img src=x onerror={HARM}>">',
-    '<style>body{display:none}</style><link rel=stylesheet href=https://elsewhere.example/x.css>',
+    "<style>body{display:none}</style><link rel=stylesheet href=https://elsewhere.example/x.css>",
     '<div style="background:url(https://elsewhere.example/x)">x</div>',
     '<base href="https://elsewhere.example/"><meta http-equiv=refresh content="0;url=https://elsewhere.example">',
     "<img src=https://elsewhere.example/pixel.gif srcset='https://elsewhere.example/2 2x'>",
@@ -63,7 +63,9 @@ def is_unharmed(talk: Talk) -> None:
     main = page.get_by_role("main")
     assert main.locator("script, iframe, object, embed, base, link, meta, form[action]").count() == 0
     assert main.locator("img[src^=http]:not([src*='127.0.0.1'])").count() == 0
-    assert main.locator("[onclick], [onerror], [onload], [onfocus], [onmouseover], a[href^='javascript' i]").count() == 0
+    assert (
+        main.locator("[onclick], [onerror], [onload], [onfocus], [onmouseover], a[href^='javascript' i]").count() == 0
+    )
 
 
 def test_nothing_in_an_answer_comes_alive(open_page: OpenPage, tmp_path: Path) -> None:
@@ -129,7 +131,14 @@ def test_names_of_files_and_links_are_text(open_page: OpenPage, tmp_path: Path) 
     is_unharmed(talk)
 
 
-@pytest.mark.parametrize("path", ["/chat/%3Cimg%20src=x%20onerror=window.harmed=1%3E", "/scenes/%3Csvg%20onload=window.harmed=1%3E", "/%22%3E%3Cscript%3Ewindow.harmed=1%3C/script%3E"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/chat/%3Cimg%20src=x%20onerror=window.harmed=1%3E",
+        "/scenes/%3Csvg%20onload=window.harmed=1%3E",
+        "/%22%3E%3Cscript%3Ewindow.harmed=1%3C/script%3E",
+    ],
+)
 def test_addresses_are_text(open_page: OpenPage, path: str, watch: Watch) -> None:
     watch.allow("status of 404")
     page = open_page(path)

@@ -11,8 +11,6 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-expect = pytest.importorskip("playwright.sync_api").expect
-
 from tests.e2e.page.conftest import PHONE, WIDE, OpenPage, Watch
 from tests.e2e.page.stories import (
     AMOUNTS,
@@ -24,6 +22,8 @@ from tests.e2e.page.stories import (
     set_settings,
 )
 from tests.pdfs import pdf, picture
+
+expect = pytest.importorskip("playwright.sync_api").expect
 
 pytestmark = pytest.mark.slow
 
@@ -415,7 +415,7 @@ def test_enter_that_confirms_a_chinese_word_does_not_send(open_page: OpenPage) -
     talk.question.click()
     session = talk.page.context.new_cdp_session(talk.page)
     session.send("Input.imeSetComposition", {"text": "jine", "selectionStart": 4, "selectionEnd": 4})
-    # Enter as it arrives while a word is open: first with the composition's own mark, then as Safari has it, after its end.
+    # Enter as it arrives while a word is open: with the composition's own mark, then as Safari has it.
     for mark in ("isComposing: true", "keyCode: 229"):
         talk.question.evaluate(
             f"(field) => field.dispatchEvent(new KeyboardEvent('keydown', {{ key: 'Enter', bubbles: true, {mark} }}))"

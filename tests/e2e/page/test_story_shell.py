@@ -85,10 +85,10 @@ def test_the_language_changes_without_a_reload(open_page: OpenPage) -> None:
 def test_the_appearance_changes_and_stays(open_page: OpenPage) -> None:
     page = open_page("/")
     Shell(page).is_ready()
-    light = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    light = page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
     page.get_by_role("button", name="Dark appearance").click()
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")
-    assert page.evaluate("getComputedStyle(document.body).backgroundColor") != light
+    assert page.evaluate("getComputedStyle(document.documentElement).backgroundColor") != light
     page.reload()
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")
 
@@ -136,6 +136,7 @@ def focused(page) -> str:  # type: ignore[no-untyped-def]
     return str(
         page.evaluate(
             "(() => { const e = document.activeElement;"
+            " if (!e.matches('a, button, input, select, textarea, summary')) return e.tagName;"
             " return e.getAttribute('aria-label') || e.innerText || e.getAttribute('placeholder') || e.tagName })()"
         )
     ).strip()
