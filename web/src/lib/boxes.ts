@@ -6,7 +6,7 @@
 import type { Box } from '@/types'
 import { objectAround, quotedValue } from './boxes/json'
 import { labelOf } from './boxes/label'
-import { pictureOf } from './boxes/picture'
+import { pictureTeller } from './boxes/picture'
 
 export interface FoundBox {
   id: string
@@ -48,15 +48,14 @@ export function findBoxes(text: string, pictureCount = 1): FoundBox[] {
     if (found.length === MAX_BOXES) break
   }
   const objects = text.includes('{')
-  found.forEach((box, i) => describe(text, box, found[i - 1], found[i + 1], objects, pictureCount))
+  const pictureOf = pictureTeller(text, pictureCount)
+  found.forEach((box, i) => {
+    const object = objects ? objectAround(text, box.start) : null
+    const label = object ? quotedValue(object) : labelOf(text, box, found[i - 1], found[i + 1])
+    if (label) box.label = label
+    box.picture = pictureOf(box.start)
+  })
   return found
-}
-
-function describe(text: string, found: FoundBox, previous: FoundBox | undefined, next: FoundBox | undefined, objects: boolean, pictureCount: number): void {
-  const object = objects ? objectAround(text, found.start) : null
-  const label = object ? quotedValue(object) : labelOf(text, found, previous, next)
-  if (label) found.label = label
-  found.picture = pictureOf(text, found, previous, next, object, pictureCount)
 }
 
 interface Candidate {
@@ -100,10 +99,9 @@ function asBox(numbers: string[], context: Context): Box | null {
   if (!told && numbers.every((number) => /\.\d\d$/.test(number)) && numbers.some((number) => Number(number) > 1)) return null // prices
   let values = numbers.map(Number)
   const share = values.every((value) => value >= 0 && value <= 1) && numbers.some((number) => number.includes('.'))
-  if (share) values = values.map((value) => value * 1000) // of width and height, not per mille
-  if (values.some((value) => value > 1000 || value < (told ? -20 : 0))) return null
-  const [a, b, c, d] = values.map((value) => Math.min(999, Math.max(0, value))) as [number, number, number, number]
-  const box: Box = [Math.min(a, c), Math.min(b, d), Math.max(a, c), Math.max(b, d)]
+  if (share) values = values.map((value) => Math.min(999, value * 1000)) // of width and height, not per mille
+  if (values.some((value) => value > 999 || value < 0)) return null
+  const box = values as unknown as Box
   // Nothing that a person would look for is 3 per mille wide: [1, 2, 3, 4] is a list.
   const least = told ? Number.EPSILON : 4
   return box[2] - box[0] >= least && box[3] - box[1] >= least ? box : null

@@ -6,15 +6,28 @@ export interface JsonObject {
 }
 
 const REACH = 4000
+const DEEPEST = 8
 const LABEL_KEYS = ['label', 'name', 'text', 'text_content', 'title', 'category', 'class', 'object', 'item', 'content', 'description', 'desc', 'error_type', 'type', '标签', '名称', '文字', '内容', '类别', '错误类型']
 const PLAIN_KEYS = /^(?:objects?|items?|results?|data|boxes|bbox(?:es)?|detections?|answer|output|annotations?|location|position)$/i
 
 export function objectAround(text: string, at: number): JsonObject | null {
   const open = braceBefore(text, at)
-  if (open < 0 || !/^\{\s*["']/.test(text.slice(open, open + 40))) return null
+  return open < 0 ? null : objectAt(text, open)
+}
+
+/** From the innermost outwards. */
+export function* objectsAround(text: string, at: number): Generator<JsonObject> {
+  for (let open = braceBefore(text, at), depth = 0; open >= 0 && depth < DEEPEST; open = braceBefore(text, open), depth++) {
+    const object = objectAt(text, open)
+    if (object) yield object
+  }
+}
+
+function objectAt(text: string, open: number): JsonObject | null {
+  if (!/^\{\s*["']/.test(text.slice(open, open + 40))) return null
   const close = braceAfter(text, open + 1)
   const key = /["']([^"'\n]{1,60})["']\s*:\s*$/.exec(text.slice(Math.max(0, open - 80), open))?.[1]
-  const body = text.slice(open + 1, close).replace(/\{[^{}]*\}/g, '')
+  const body = withoutObjects(text.slice(open + 1, close))
   return key === undefined ? { text: body } : { text: body, key }
 }
 
@@ -29,9 +42,9 @@ export function quotedValue(object: JsonObject): string | undefined {
   return parts.filter(Boolean).join(': ') || undefined
 }
 
-export function numberIn(object: JsonObject): number | undefined {
-  const match = /["'](?:image|picture|photo|图|图片)(?:_?(?:id|index|no))?["']\s*:\s*["']?(\d{1,2})\b/i.exec(object.text)
-  return match ? Number(match[1]) : undefined
+function withoutObjects(body: string): string {
+  for (let before = ''; before !== body; ) [before, body] = [body, body.replace(/\{[^{}]*\}/g, '')]
+  return body
 }
 
 function unescaped(value: string): string {

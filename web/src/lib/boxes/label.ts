@@ -56,7 +56,7 @@ function cells(words: string): string[] {
 }
 
 function strip(words: string): string {
-  return words.replace(/^[\s*_`"'“”‘’「」:：,，;；。.\-–—=→>()（）[\]{}]+/, '').replace(/[\s*_`"'“”‘’「」:：,，;；。\-–—=→<([{（【［]+$/, '')
+  return words.replace(/\*\*|__|`/g, '').replace(/^[\s*_`"'“”‘’「」:：,，;；。.\-–—=→>()（）[\]{}]+/, '').replace(/[\s*_`"'“”‘’「」:：,，;；。\-–—=→<([{（【［]+$/, '')
 }
 
 function shorten(words: string, keep: 'start' | 'end'): string | undefined {
