@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { fileURLToPath, URL } from 'node:url'
 import vue from '@vitejs/plugin-vue'
 import { defineConfig, type Plugin } from 'vite'
-import { sourceDigest, textPacked, woff2Only } from './tools/plugins.ts'
+import { oneLanguage, sourceDigest, textPacked, woff2Only } from './tools/plugins.ts'
 
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url))
 
@@ -31,11 +31,12 @@ function themeStart(): Plugin {
 }
 
 export default defineConfig({
-  plugins: [vue(), themeStart(), woff2Only(), sourceDigest(here('.')), textPacked()],
+  plugins: [vue(), themeStart(), oneLanguage(), woff2Only(), sourceDigest(here('.')), textPacked()],
   resolve: { alias: { '@': here('./src') } },
   define: {
     __VUE_I18N_LEGACY_API__: false,
     __VUE_I18N_FULL_INSTALL__: false,
+    __INTLIFY_PROD_DEVTOOLS__: false,
   },
   build: {
     outDir: here('../src/flashweb/page'),

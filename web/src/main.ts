@@ -2,8 +2,9 @@ import { createPinia } from 'pinia'
 import { createApp } from 'vue'
 import App from './App.vue'
 import { useToasts } from './components/ui'
-import { i18n } from './locales'
+import { i18n, speak } from './locales'
 import { router } from './router'
+import { useSettings } from './stores/settings'
 import './styles/tokens.css'
 import './styles/base.css'
 
@@ -23,4 +24,5 @@ addEventListener('vite:preloadError', (event) => {
   show(say('shell.outdated'), 'warn')
 })
 
-app.mount('#app')
+// Not in one language first and in another a moment later; in English when the words do not come.
+void speak(useSettings().language).catch(console.error).finally(() => app.mount('#app'))

@@ -3,7 +3,9 @@ import { createHash } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { constants, gzipSync } from 'node:zlib'
-import type { Plugin } from 'vite'
+import type { Plugin, Rolldown } from 'vite'
+
+type Program = ReturnType<Rolldown.PluginContext['parse']>
 
 const OLDER_FORMATS = /,\s*url\([^)]*\.(?:woff|ttf)["']?\)\s*format\(["'](?:woff|truetype)["']\)/g
 
@@ -40,6 +42,30 @@ export function packed(content: Uint8Array): Buffer {
   const whole = gzipSync(content, { level: constants.Z_BEST_COMPRESSION })
   whole[SYSTEM] = 255 // unknown
   return whole
+}
+
+/** `chat.ts?only=zh` is a file of words (`export default messages({ en, zh })`) with that language's alone: a translation
+ * stands beside what it translates, and a browser loads one language. */
+export function oneLanguage(): Plugin {
+  return {
+    name: 'one-language',
+    enforce: 'pre',
+    transform(code, id) {
+      const only = /\/locales\/\w+\.ts\?only=(\w+)$/.exec(id)?.[1]
+      return only ? { code: withoutOthers(code, this.parse(code, { lang: 'ts' }), only), map: null } : undefined
+    },
+  }
+}
+
+function withoutOthers(code: string, program: Program, only: string): string {
+  const exported = program.body.find((one) => one.type === 'ExportDefaultDeclaration')?.declaration
+  const words = exported?.type === 'CallExpression' ? exported.arguments[0] : undefined
+  if (words?.type !== 'ObjectExpression') throw new Error('words are exported as messages({ en: ..., zh: ... })')
+  for (const one of words.properties.toReversed()) {
+    const isOther = one.type === 'Property' && one.key.type === 'Identifier' && one.key.name !== only
+    if (isOther) code = `${code.slice(0, one.value.start)}{}${code.slice(one.value.end)}`
+  }
+  return code
 }
 
 /** What a build is made from. Tests, types and what they need change nothing in it. tools/built.py knows the same list. */

@@ -1,18 +1,12 @@
 import { createI18n } from 'vue-i18n'
-import type { Tree } from './messages'
+import en from './languages/en'
+import type { Area, Tree } from './messages'
 
 export const languages = ['en', 'zh'] as const
 export type Language = (typeof languages)[number]
 
-interface Area {
-  default: Record<Language, Tree>
-}
-
-// Every file of this folder is an area and its name the first part of its keys.
-const areas = import.meta.glob<Area>(['./*.ts', '!./index.ts', '!./messages.ts', '!./*.spec.ts'], { eager: true })
-
-function wordsIn(language: Language): Tree {
-  return Object.fromEntries(Object.entries(areas).map(([path, area]) => [path.slice(2, -3), area.default[language]]))
+function wordsIn(language: Language, areas: Record<string, Area>): Tree {
+  return Object.fromEntries(Object.entries(areas).map(([path, area]) => [path.slice(3, -3), area.default[language] ?? {}]))
 }
 
 /** The language of a browser that has chosen none here. */
@@ -25,5 +19,17 @@ export const i18n = createI18n({
   legacy: false,
   locale: 'en' as Language,
   fallbackLocale: 'en' as Language,
-  messages: { en: wordsIn('en'), zh: wordsIn('zh') },
+  messages: { en: wordsIn('en', en) } as Record<Language, Tree>,
 })
+
+const others = { zh: () => import('./languages/zh') }
+let wanted: Language = 'en'
+
+/** Shows the page in a language as soon as its words have come; of two that are asked for, the later one stays. */
+export async function speak(language: Language): Promise<void> {
+  wanted = language
+  if (language !== 'en' && !(language in i18n.global.messages.value)) {
+    i18n.global.setLocaleMessage(language, wordsIn(language, (await others[language]()).default))
+  }
+  if (wanted === language) i18n.global.locale.value = language
+}

@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from 'vitest'
-import { firstLanguage, i18n, languages } from '.'
+import { firstLanguage, i18n, languages, speak } from '.'
 import type { Tree } from './messages'
 
 const leaves = (tree: Tree, path = ''): [string, string][] =>
@@ -10,7 +10,17 @@ const leaves = (tree: Tree, path = ''): [string, string][] =>
 const placeholders = (text: string) => [...new Set(text.match(/\{\w+\}/g))].sort()
 
 describe('words', () => {
-  it('are there in both languages, with the same values to fill in', () => {
+  it('of Chinese come when they are wanted, and what is wanted last stays', async () => {
+    expect(i18n.global.availableLocales).toEqual(['en'])
+    await Promise.all([speak('zh'), speak('en')])
+    expect(i18n.global.locale.value).toBe('en')
+    await speak('zh')
+    expect(i18n.global.t('shell.close')).toBe('关闭')
+    await speak('en')
+  })
+
+  it('are there in both languages, with the same values to fill in', async () => {
+    await speak('zh')
     const en = new Map(leaves(i18n.global.messages.value.en as Tree))
     const zh = new Map(leaves(i18n.global.messages.value.zh as Tree))
     expect(en.size).toBeGreaterThan(50)
@@ -19,7 +29,8 @@ describe('words', () => {
     expect(different.map(([key]) => key)).toEqual([])
   })
 
-  it.each(languages)('can all be read by vue-i18n in %s', (language) => {
+  it.each(languages)('can all be read by vue-i18n in %s', async (language) => {
+    await speak(language)
     const complaints: string[] = []
     const spy = vi.spyOn(console, 'warn').mockImplementation((...words) => void complaints.push(words.join(' ')))
     const bad: string[] = []

@@ -4,6 +4,11 @@ export interface Tree {
   [key: string]: string | Tree
 }
 
+/** What a file of words exports. */
+export interface Area {
+  default: Record<string, Tree>
+}
+
 /** The same keys, other words. */
 export type Translated<T> = { [K in keyof T]: T[K] extends string ? string : Translated<T[K]> }
 

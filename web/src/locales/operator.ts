@@ -288,7 +288,7 @@ export default messages({
         prefix: '前缀缓存', encoder: '图片特征', kept: '保留的特征',
         uptime: '已运行 {time}', since: '自 {time}', runningHere: '{count} 个运行中', total: '合计',
       },
-      tokens: '{count} 个 token', blocksUsed: '{all} 中的 {used}({share})', hits: '{queries} 中的 {hits}({share})', entries: '{count} 张图片，{bytes}',
+      tokens: '{count} 个 token', blocksUsed: '{all} 中的 {used}（{share}）', hits: '{queries} 中的 {hits}（{share}）', entries: '{count} 张图片，{bytes}',
     },
     check: {
       ok: '正常', warn: '请留意', danger: '需要修复', info: '须知',

@@ -239,6 +239,34 @@ export default messages({
           cause: 'The answer took too long',
           hint: 'Ask for less at a time, or try again when the server is less busy.',
         },
+        connection_lost: {
+          cause: 'The connection broke off',
+          hint: 'What came before is kept. Continue the answer, or ask again.',
+        },
+        stream_cut: {
+          cause: 'The answer broke off',
+          hint: 'Something between this page and the server ended it early. Continue it, or ask again.',
+        },
+        stream_unreadable: {
+          cause: 'The answer could not be read',
+          hint: 'Something between this page and the server may have changed it. Try again; else ask whoever runs the server.',
+        },
+        file_missing: {
+          cause: 'A file is no longer in this browser',
+          hint: 'Edit the question and attach the file again.',
+        },
+        storage_full: {
+          cause: 'This browser has no room left',
+          hint: 'Delete old conversations, or export what you want to keep.',
+        },
+        storage_unavailable: {
+          cause: 'This browser keeps no conversations',
+          hint: 'A private window or a setting may forbid it. Export what you want to keep before you close the page.',
+        },
+        page_error: {
+          cause: 'The page made a mistake',
+          hint: 'Try again. If it stays, reload the page.',
+        },
         cancelled_by_operator: {
           cause: 'Whoever runs the server ended this request',
           hint: 'Ask them why, before you try again.',
@@ -496,6 +524,34 @@ export default messages({
         timeout: {
           cause: '回答超时',
           hint: '一次少问一点，或等服务器空闲时再试。',
+        },
+        connection_lost: {
+          cause: '连接中断',
+          hint: '已收到的内容仍在。请继续回答，或重新提问。',
+        },
+        stream_cut: {
+          cause: '回答中断',
+          hint: '页面与服务器之间的环节提前结束了回答。请继续回答，或重新提问。',
+        },
+        stream_unreadable: {
+          cause: '无法读取服务器的回答',
+          hint: '页面与服务器之间的环节可能改动了内容。请重试，或联系服务器管理员。',
+        },
+        file_missing: {
+          cause: '文件已不在此浏览器中',
+          hint: '请编辑问题，重新添加文件。',
+        },
+        storage_full: {
+          cause: '此浏览器的存储空间已满',
+          hint: '请删除旧对话，或导出要保留的内容。',
+        },
+        storage_unavailable: {
+          cause: '此浏览器不保存对话',
+          hint: '可能是无痕窗口或浏览器设置所致。关闭页面前，请导出要保留的内容。',
+        },
+        page_error: {
+          cause: '页面出错了',
+          hint: '请重试；若仍然出错，请刷新页面。',
         },
         cancelled_by_operator: {
           cause: '服务器管理员终止了这次请求',

@@ -1,7 +1,7 @@
 import { mount } from '@vue/test-utils'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { findBoxes } from '@/lib/boxes'
-import { i18n } from '@/locales'
+import { i18n, speak } from '@/locales'
 import MarkdownView from './MarkdownView.vue'
 
 const show = (props: InstanceType<typeof MarkdownView>['$props']) => mount(MarkdownView, { props, global: { plugins: [i18n] }, attachTo: document.body })
@@ -54,14 +54,14 @@ describe('MarkdownView', () => {
   it('copies code and says so in the language of the page', async () => {
     const writeText = vi.spyOn(navigator.clipboard, 'writeText').mockResolvedValue()
     const view = show({ text: '```\nx = 1\n```' })
-    i18n.global.locale.value = 'zh'
+    await speak('zh')
     await settled()
     expect(view.find('[data-copy]').text()).toBe('复制')
     await view.find('[data-copy]').trigger('click')
     await settled()
     expect(writeText).toHaveBeenCalledWith('x = 1\n')
     expect(view.find('[data-copy]').text()).toBe('已复制')
-    i18n.global.locale.value = 'en'
+    await speak('en')
     writeText.mockRestore()
   })
 })
