@@ -8,7 +8,6 @@ The figures are those of a machine; what else it was doing meanwhile is told by 
 
 from __future__ import annotations
 
-import gzip
 import os
 import shutil
 import sys
@@ -43,10 +42,8 @@ def cpu_times() -> tuple[int, int]:
     return numbers[3] + numbers[4], sum(numbers)
 
 
-def weight(url: str) -> dict[str, Any]:
-    names = built.first_scripts()
-    sizes = {name: len(gzip.compress((built.PAGE / "assets" / name).read_bytes(), 9, mtime=0)) for name in names}
-    return {"first_scripts_gzip_bytes": sum(sizes.values()), "scripts": len(sizes)}
+def weight() -> dict[str, Any]:
+    return {"first_scripts_gzip_bytes": built.first_load(), "scripts": len(built.first_scripts())}
 
 
 def opened(browser: Browser, url: str) -> Page:
@@ -166,7 +163,7 @@ def main() -> int:
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
         found["browser"] = browser.version
         with running(flashweb_command(port, "--engine", "echo"), url, log):
-            found["weight"] = weight(url)
+            found["weight"] = weight()
             found["start"] = start_time(browser, url)
             found["scroll"] = scrolling(browser, url)
         os.environ["STUB_STEP_MS"] = str(STEP_MS)
