@@ -19,7 +19,10 @@ from flashweb.observe.ledger import Ledger, Record
 from flashweb.observe.work import open_work
 
 # Probes and the page's files would drown the lines that matter: they are told neither to the log nor to the ledger.
-QUIET_PATHS = ("/health", "/v1/health", "/static/", "/assets/", "/samples/", "/favicon.ico", "/metrics")
+QUIET_PATHS = (
+    "/health", "/v1/health", "/static/", "/assets/", "/samples/", "/favicon.ico", "/metrics",
+    "/chat/", "/scenes", "/compare", "/structured", "/operator",
+)  # fmt: skip
 ADMIN = "/api/admin"
 NOBODY_LEFT = 499  # the status of an answer that never began
 # The pages load only our own files, and show pictures and clips that a person has just picked (blob:); nothing may
@@ -53,7 +56,7 @@ class Exchange:
         self.scope = scope
         self.record = record
         self.direct_send = send
-        self.is_quiet = scope["path"].startswith(QUIET_PATHS)
+        self.is_quiet = scope["path"] == "/" or scope["path"].startswith(QUIET_PATHS)
         self._caller: Caller | None = None
         self.refused_by: str | None = None  # the limit it met
         self.fields: dict[str, Any] = {}  # what the endpoint wants in the log

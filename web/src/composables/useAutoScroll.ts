@@ -1,15 +1,16 @@
-/** Keeps a growing text's end in view while the reader is there, and leaves the reader alone otherwise. */
+/** Keeps a growing text's end in view while the reader is there, and leaves the reader alone otherwise. `wanted`: not for a
+ * text that is read from its beginning. */
 import { onScopeDispose, ref, watch, type Ref } from 'vue'
 
 const NEAR_PX = 64
 
-export function useAutoScroll(scroller: Ref<HTMLElement | null>, content: Ref<HTMLElement | null>) {
+export function useAutoScroll(scroller: Ref<HTMLElement | null>, content: Ref<HTMLElement | null>, wanted: () => boolean = () => true) {
   const atEnd = ref(true)
   let expected = -1 // where we put it: a scroll to there is not the reader's
 
   function toEnd(): void {
     const element = scroller.value
-    if (!element) return
+    if (!element || !wanted()) return
     atEnd.value = true
     element.scrollTop = element.scrollHeight
     expected = element.scrollTop

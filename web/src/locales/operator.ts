@@ -105,8 +105,8 @@ export default messages({
       replayNone: 'The server keeps no questions, pictures or answers, so it cannot ask this again. A request that was sent from this browser could be opened in its conversation; this one was not, or its conversation was deleted.',
     },
     usage: {
-      since: 'Since the server was started ({time})',
-      sinceMany: 'Since the web processes were started (the first {time})',
+      since: 'Since the server was started ({time}).',
+      sinceMany: 'Since the web processes were started (the first {time}).',
       byKey: 'By key', byDay: 'By day', day: 'Day', total: 'Together',
       dayNote: 'Days are UTC’s; the last {days} are kept, until the server is started again.',
       column: {
@@ -211,7 +211,7 @@ export default messages({
       },
       value: {
         running: '运行中', waiting: '等待中', kv: 'KV 缓存占用', prefixHits: '前缀缓存命中', pictureHits: '预处理图片命中',
-        encoderHits: '图片特征命中', ttft50: '首个 token，中位数', ttft95: '首个 token,95 %', token50: '每个 token，中位数',
+        encoderHits: '图片特征命中', ttft50: '首个 token，中位数', ttft95: '首个 token，95 %', token50: '每个 token，中位数',
         token95: '每个 token,95 %', whole50: '整个回答，中位数', whole95: '整个回答，95 %', generated: '生成', prompted: '提示',
         pictures: '图片', good: '已回答', refused: '被拒绝（4xx）', failed: '失败（5xx）', engineMemory: '引擎', webMemory: 'Web',
         peakMemory: '引擎峰值', engineCpu: '引擎', webCpu: 'Web', webhooks: '待发送的 webhook',
@@ -259,8 +259,8 @@ export default messages({
       replayNone: '服务器不保存问题、图片和回答，所以无法重新提问。从此浏览器发出的请求可以在其对话中打开；这个请求不是从这里发出的，或者对话已被删除。',
     },
     usage: {
-      since: '自服务器启动（{time}）',
-      sinceMany: '自各 Web 进程启动（最早 {time}）',
+      since: '自服务器启动（{time}）。',
+      sinceMany: '自各 Web 进程启动（最早 {time}）。',
       byKey: '按密钥', byDay: '按天', day: '日期', total: '合计',
       dayNote: '日期为 UTC；保留最近 {days} 天，直到服务器重启。',
       column: {
