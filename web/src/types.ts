@@ -67,7 +67,6 @@ export interface Conversation {
   titleIsOwn: boolean // false: taken from the first question
   systemPrompt: string
   leafId: string | null // the end of the path that is shown
-  draft?: { text: string; attachments: Attachment[] }
   createdAt: number
   updatedAt: number
 }

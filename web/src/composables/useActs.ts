@@ -13,7 +13,7 @@ export function useActs(chat: Pick<ReturnType<typeof useChat>, 'edit' | 'regener
   const store = useConversations()
   const router = useRouter()
   const code = shallowRef<ChatRequest | null>(null) // shown as code
-  const zoomed = shallowRef<Attachment | null>(null) // shown large
+  const zoomed = shallowRef<{ attachments: Attachment[]; first: string } | null>(null) // shown large
 
   function act(what: Act): void {
     const asked = () => requestOf(pathTo(store.messages, what.id))
@@ -31,7 +31,7 @@ export function useActs(chat: Pick<ReturnType<typeof useChat>, 'edit' | 'regener
       case 'show':
         return store.showBranch(what.id)
       case 'zoom':
-        zoomed.value = store.messages.get(what.id)?.attachments.find(({ id }) => id === what.picture) ?? null
+        zoomed.value = { attachments: store.messages.get(what.id)?.attachments ?? [], first: what.picture }
         return
       case 'code':
         code.value = asked()

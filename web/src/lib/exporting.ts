@@ -29,7 +29,7 @@ export interface JsonExport {
   format: typeof FORMAT
   version: typeof VERSION
   exportedAt: string
-  conversations: (Omit<Conversation, 'draft'> & { messages: (Omit<Message, 'attachments'> & { attachments: JsonAttachment[] })[] })[]
+  conversations: (Conversation & { messages: (Omit<Message, 'attachments'> & { attachments: JsonAttachment[] })[] })[]
   files: Record<string, { type: string; base64: string }>
 }
 
@@ -41,7 +41,7 @@ export async function toJson(kept: readonly Kept[]): Promise<Blob> {
     if (key === undefined) keys.set(blob, (key = `f${keys.size}`))
     return key
   }
-  const conversations = kept.map(({ conversation: { draft: _, ...conversation }, messages }) => ({
+  const conversations = kept.map(({ conversation, messages }) => ({
     ...conversation,
     messages: messages.map((message) => ({
       ...message,
