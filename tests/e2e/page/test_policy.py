@@ -8,6 +8,8 @@ import pytest
 from tests.e2e.page.conftest import PHONE, WIDE, OpenPage
 from tests.e2e.page.screens import Chat, Shell
 
+pytestmark = pytest.mark.slow  # `make test` opens every page under the policy as well, in test_smoke.py
+
 # The echo engine says it back.
 ANSWER = r"""
 Sum $$\frac{a}{\sqrt{b}} + \sum_{i=1}^n x_i$$ and \(y^2\)

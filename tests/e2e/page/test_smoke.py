@@ -60,3 +60,4 @@ def test_a_chinese_browser_is_answered_in_chinese(open_page: OpenPage) -> None:
     page = open_page("/", locale="zh-CN")
     page.get_by_role("main").wait_for()
     assert (page.locator("html").get_attribute("lang") or "").startswith("zh")
+    page.get_by_role("link", name="场景").wait_for()  # its words are a file of their own
