@@ -90,7 +90,7 @@ def test_every_direct_dependency_is_pinned_in_the_constraints(root: Path) -> Non
     assert names <= pinned, f"not pinned: {sorted(names - pinned)}"
 
 
-def test_the_wheel_carries_the_bundled_model_and_all_data_files(root: Path, tmp_path: Path) -> None:
+def test_the_wheel_carries_the_bundled_model_the_page_and_all_data_files(root: Path, tmp_path: Path) -> None:
     subprocess.run(
         [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)],
         cwd=root, check=True, capture_output=True, timeout=120,
@@ -101,5 +101,7 @@ def test_the_wheel_carries_the_bundled_model_and_all_data_files(root: Path, tmp_
     wanted = {p for p in tracked(root) if p.is_relative_to(package)}
     missing = {p.relative_to(root / "src").as_posix() for p in wanted} - inside
     assert not missing
+    samples = {f"flashweb/samples/{path.name}" for path in (root / "examples").glob("*.png")}
+    assert samples and samples <= inside, "the page's pictures"
     outside = {name.split("/")[0] for name in inside} - {"flashweb"}
     assert all(name.endswith(".dist-info") for name in outside), f"not of the package: {outside}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import calendar
 import os
 import time
 from typing import Any
@@ -107,6 +108,31 @@ async def test_the_status_has_engine_limits_versions_and_usage() -> None:
     assert (usage.prompt_tokens, usage.completion_tokens) == (used["prompt_tokens"], used["completion_tokens"])
 
 
+async def test_the_status_tells_usage_by_day_as_usage_in_all() -> None:
+    async with open_house(ScriptedEngine("one two"), auth__admin_key=KEY) as house:
+        await house.chat("what is it?")
+        status = StatusOut.model_validate((await house.client.get(STATUS, headers=ADMIN)).json())
+    (day,) = status.usage_by_day
+    assert abs(time.time() - calendar.timegm(time.strptime(day.day, "%Y-%m-%d"))) < 2 * 86400
+    assert [day.model_dump(exclude={"day"})] == [used.model_dump() for used in status.usage]
+
+
+async def test_the_status_tells_what_was_set_and_no_secret() -> None:
+    users = "a-users-key-that-nobody-sees"
+    changed = {
+        "auth__admin_key": KEY, "auth__api_keys": (f"shop:{users}",), "server__limit_concurrency": 7,
+        "webhooks__webhook_url": "https://hooks.example/a-token", "webhooks__webhook_secret": ("whsec_" + "a" * 40,),
+    }  # fmt: skip
+    async with open_house(ScriptedEngine(), **changed) as house:
+        answer = await house.client.get(STATUS, headers=ADMIN)
+    told = StatusOut.model_validate(answer.json()).settings
+    assert told["--limit-concurrency"] == "7"
+    assert {"--admin-key", "--api-keys", "--webhook-url", "--webhook-secret"} <= set(told)
+    assert "--max-images" not in told and "--max-body-size" not in told
+    for secret in (KEY, users, "shop", "a-token", "aaaa"):
+        assert secret not in answer.text
+
+
 async def test_requests_are_listed_with_facts_and_without_content() -> None:
     picture = png(112, 56, grey=42)
     async with open_house(ScriptedEngine("a private answer"), auth__admin_key=KEY, log__access_log=True) as house:
@@ -180,6 +206,22 @@ async def test_a_running_request_is_seen_and_can_be_ended() -> None:
         for gone in (running.id, "req_nobody"):
             late = await cancel(house, gone)
             assert (late.status_code, late.json()["error"]["code"]) == (404, "request_not_found")
+
+
+async def test_a_running_request_tells_whose_it_is() -> None:
+    gate = asyncio.Event()
+    gate.set()
+    user = "sk-a-user-key-of-some-length"
+    async with open_house(ScriptedEngine(gate=gate), auth__admin_key=KEY, auth__api_keys=(f"shop:{user}",)) as house:
+        gate.clear()
+        body = {"messages": [{"role": "user", "content": "hi"}]}
+        asking = asyncio.create_task(
+            house.client.post("/v1/chat/completions", json=body, headers={"authorization": f"Bearer {user}"})
+        )
+        running = await running_one(house)
+        gate.set()
+        await asyncio.wait_for(asking, 5)
+    assert (running.state, running.key) == ("running", "shop")
 
 
 async def test_a_request_whose_body_is_still_coming_can_be_ended_too() -> None:

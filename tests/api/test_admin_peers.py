@@ -57,6 +57,7 @@ async def test_usage_and_requests_are_those_of_all_web_processes_together() -> N
             assert len(status.web_processes) == 2 and status.web_process == status.web_processes[0]
             (usage,) = status.usage
             assert (usage.key, usage.requests, usage.completion_tokens) == ("shop", 3, 3 * 7)
+            assert [(day.key, day.requests) for day in status.usage_by_day] == [("shop", 3)]
             body = (await asked.client.get(REQUESTS, headers=ADMIN)).json()
             found = RequestsOut.model_validate(body).requests
             assert len({request.id for request in found}) == 3

@@ -6,19 +6,23 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from flashweb.api.pages import PAGE_ROUTES
 from tests.api.routes import all_routes, description
 
 # Not for programs: the alias is a slip in the API guide's own sample, kept for it, the others are the page's files.
 HIDDEN = {
     ("POST", "/v1/multimodal/completions-multipart-multipart"), ("GET", "/static/{}"), ("GET", "/favicon.ico"),
+    ("GET", "/assets/{}"),
 }  # fmt: skip
-PAGES = {("GET", "/"), ("GET", "/docs"), ("GET", "/openapi.json")}
 METHODS = {"GET", "POST", "DELETE", "PUT", "PATCH"}
 
 
 def plain(path: str) -> str:
     """Without the names of what varies: /v1/files/{file_id} -> /v1/files/{}."""
     return re.sub(r"\{[^}]*\}", "{}", path)
+
+
+PAGES = {("GET", plain(path)) for path in (*PAGE_ROUTES, "/docs", "/openapi.json", "/samples/{name}")}
 
 
 def served() -> set[tuple[str, str]]:

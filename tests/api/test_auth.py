@@ -12,6 +12,7 @@ from fastapi.routing import APIRoute
 
 from flashweb.api import app as app_module
 from flashweb.api import auth
+from flashweb.api.pages import PAGE_ROUTES
 from flashweb.errors import ConfigError
 from flashweb.keys import KeyRing
 from flashweb.settings import AuthSettings
@@ -19,7 +20,10 @@ from tests.house import ScriptedEngine, make_app, make_pipeline, open_house, use
 
 KEY, OTHER, ADMIN = "sk-first-0123456789abcdef", "sk-second-0123456789abcdef", "sk-admin-0123456789abcdef"
 KEYS: dict[str, Any] = {"auth__api_keys": [f"shop:{KEY}", OTHER], "auth__admin_key": ADMIN}
-OPEN = {"/", "/docs", "/openapi.json", "/health", "/health/live", "/health/ready", "/v1/health", "/static/{name}"}
+OPEN = {
+    *PAGE_ROUTES, "/docs", "/openapi.json", "/health", "/health/live", "/health/ready", "/v1/health",
+    "/static/{name}", "/assets/{name}", "/samples/{name}",
+}  # fmt: skip
 
 
 def bearer(key: str) -> dict[str, str]:
@@ -65,7 +69,8 @@ async def test_every_route_of_the_app_is_guarded_but_those_the_contract_opens(mo
 
 @pytest.mark.parametrize("path", [
     "/nope", "http://127.0.0.1:8080//docs", "/docs/", "/docs/../v1/models", "/static", "/health/x",
-    "/v1/health/..", "/HEALTH", "/metrics", "/v1/models", "/static%2f..%2fv1/models", "/docs%3f", "/api/admin/status",
+    "/v1/health/..", "/HEALTH", "/metrics", "/v1/models", "/static%2f..%2fv1/models", "/assets/../v1/models",
+    "/chat/../v1/models", "/scenesx", "/operator/x", "/docs%3f", "/api/admin/status",
 ])  # fmt: skip
 async def test_a_path_nobody_opened_is_guarded_also_when_it_does_not_exist(path: str) -> None:
     async with open_house(ScriptedEngine(), **KEYS) as house:

@@ -15,6 +15,7 @@ import pytest_asyncio
 
 from flashweb.api import picture_schemas, schemas
 from flashweb.api.error_shapes import INFER_PATHS
+from flashweb.api.pages import PAGE_ROUTES
 from tests.api.routes import all_routes, send
 from tests.house import House, ScriptedEngine, data_url, events_of, open_house, png, user
 
@@ -257,7 +258,8 @@ async def test_there_is_no_route_that_the_table_does_not_have(house: House) -> N
         "/health", "/health/live", "/health/ready", "/v1/models", "/v1/models/{model_id:path}", "/docs", "/metrics",
         "/api/scenes", "/api/scenes/{name}", "/api/audit-image", "/api/admin/status", "/api/admin/requests",
     }  # fmt: skip
-    ours = {"/", "/static/{name}", "/api/admin/requests/{request_id}"}  # the page; ending a request
+    files = {"/static/{name}", "/assets/{name}", "/samples/{name}"}
+    ours = {*PAGE_ROUTES, *files, "/api/admin/requests/{request_id}"}  # the page; ending a request
     # Not rows of the table: section 9 promises them by name, as the work "documents, video, jobs".
     documents_and_jobs = {
         "/v1/responses", "/v1/responses/input_tokens", "/v1/responses/{response_id}",

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from flashweb.api.error_shapes import INFER_PATHS, MESSAGES_PATHS
+from flashweb.api.pages import PAGE_ROUTES
 from flashweb.errors import EngineDied, FlashwebError
 from tests.api.routes import COUNTING, TAKING_A_PLACE, TEXT_ONLY, all_routes, send, ways_into, words_of
 from tests.house import CountingLoader, House, ScriptedEngine, events_of, open_house, png
@@ -239,7 +240,8 @@ async def test_past_its_deadline_a_begun_stream_ends_with_an_error_event_in_its_
 
 
 async def test_without_its_key_every_route_that_is_not_open_is_a_401() -> None:
-    open_paths = {"/", "/docs", "/static/{name}", "/health", "/v1/health", "/health/ready", "/health/live"}
+    files = {"/docs", "/static/{name}", "/assets/{name}", "/samples/{name}"}
+    open_paths = {*PAGE_ROUTES, *files, "/health", "/v1/health", "/health/ready", "/health/live"}
     async with open_house(ScriptedEngine(), auth__api_keys=("shop:sk-0123456789abcdef",)) as house:
         for route in all_routes():
             (method,) = route.methods

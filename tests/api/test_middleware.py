@@ -22,6 +22,9 @@ EVERY_PATH = [
     "/v1/models/nope",
     "/nope",
     "/static/x.js",
+    "/assets/x.js",
+    "/samples/receipt.png",
+    "/chat/1",
 ]
 
 

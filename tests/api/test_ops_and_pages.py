@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,6 +24,25 @@ async def test_the_models_are_the_own_name_and_the_aliases() -> None:
             assert (await house.client.get(f"/v1/models/{name}")).json()["id"] == name
         missing = await house.client.get("/v1/models/gpt-4o")
     assert (missing.status_code, missing.json()["error"]["code"]) == (404, "model_not_found")
+
+
+async def test_a_model_tells_its_defaults_and_the_limits_that_are_in_force() -> None:
+    async with open_house(ScriptedEngine(), media__max_images=3, media__max_upload_size=2048) as house:
+        model = ModelList.model_validate((await house.client.get("/v1/models")).json()).data[0]
+        await house.chat("hi")
+        params = house.engine.asked[-1][1]
+    assert (model.limits.max_images, model.limits.max_image_bytes) == (3, 2048)
+    told = model.default_sampling
+    for name in ("temperature", "top_p", "top_k", "min_p", "repetition_penalty", "max_tokens"):
+        assert getattr(told, name) == getattr(params, name), name
+
+
+async def test_health_tells_how_far_loading_is_and_nothing_of_it_otherwise() -> None:
+    async with open_house(ScriptedEngine()) as house:
+        assert "progress" not in (await house.client.get("/health")).json()
+        house.engine.phase = "loading"
+        body = HealthOut.model_validate((await house.client.get("/health")).json())
+    assert body.status == "loading" and body.progress is not None and 0 <= body.progress <= 1
 
 
 @pytest.mark.parametrize("name", [None, "flashweb-nano", *ALIASES])
@@ -132,8 +152,8 @@ class Links(HTMLParser):
 
 
 @pytest.mark.parametrize("page", ["/", "/docs"])
-async def test_a_page_loads_only_our_own_files_and_works_under_the_strict_policy(page: str) -> None:
-    async with open_house(ScriptedEngine()) as house:
+async def test_a_page_loads_only_our_own_files_and_works_under_the_strict_policy(page: str, tmp_path: Path) -> None:
+    async with open_house(ScriptedEngine(), options={"page": tmp_path}) as house:  # a copy without the built page
         answer = await house.client.get(page)
         links = Links()
         links.feed(answer.text)
@@ -144,13 +164,14 @@ async def test_a_page_loads_only_our_own_files_and_works_under_the_strict_policy
         assert "flashweb-nano" in answer.text and "http://127.0.0.1:8080" in answer.text
 
 
-async def test_a_page_shows_a_strange_host_as_text_only() -> None:
-    async with open_house(ScriptedEngine(), server__allowed_hosts=["*"]) as house:
+async def test_a_page_shows_a_strange_host_as_text_only(tmp_path: Path) -> None:
+    options = {"page": tmp_path}
+    async with open_house(ScriptedEngine(), options=options, server__allowed_hosts=["*"]) as house:
         answer = await house.client.get("/", headers={"host": '"><script>alert(1)</script>'})
     assert "<script>alert" not in answer.text
 
 
-@pytest.mark.parametrize("name", ["..%2f..%2fsettings.py", "x.html", "index.html", "docs", ".js", "%00.js", "a/b.js"])
+@pytest.mark.parametrize("name", ["..%2f..%2fsettings.py", "x.html", "landing.html", "docs", ".js", "%00.js", "a/b.js"])
 async def test_only_the_pages_own_files_are_served(name: str) -> None:
     async with open_house(ScriptedEngine()) as house:
         assert (await house.client.get(f"/static/{name}")).status_code == 404

@@ -37,7 +37,7 @@ async def test_the_list_tells_a_page_all_it_needs(house: House) -> None:
     assert list(scenes) == ["audit", "service", "receipt", "marking", "contract", "inspection", "ocr"]
     assert listed["errors"] == [] and not any(scene["own"] for scene in scenes.values())
     assert all(set(scene["title"]) == {"zh", "en"} and scene["show"] for scene in scenes.values())
-    assert scenes["marking"]["show"] == {"summary": "verdict", "Q*": "boxes"} and scenes["ocr"]["translates"]
+    assert scenes["marking"]["show"] == {"summary": "score", "Q*": "marks"} and scenes["ocr"]["translates"]
     for scene in scenes.values():
         assert (Path(__file__).parents[2] / "examples" / scene["sample"]).is_file()
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from flashweb.observe.ledger import MAX_KEYS, MAX_PATH_CHARS, MAX_RECENT, OTHERS, Ledger, Record
+import time
+
+import pytest
+
+from flashweb.observe.ledger import MAX_DAYS, MAX_KEYS, MAX_PATH_CHARS, MAX_RECENT, OTHERS, Ledger, Record
 from flashweb.observe.work import Work
 from flashweb.types import Usage
 
@@ -37,6 +41,21 @@ def test_usage_is_summed_by_key_and_keys_without_end_are_one() -> None:
     assert (nobody.prompt_tokens, nobody.completion_tokens) == (10, 4)
     assert ledger.usage["shop"].requests == 1
     assert len(ledger.usage) == MAX_KEYS + 1 and ledger.usage[OTHERS].requests == 12
+
+
+def test_usage_is_summed_by_day_too_and_old_days_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    ledger = Ledger()
+    for day in range(MAX_DAYS + 2):
+        today = time.struct_time((2026, 1 + day // 28, 1 + day % 28, *6 * [0]))
+        monkeypatch.setattr(time, "gmtime", lambda today=today: today)
+        for one in (record(f"a{day}"), record(f"b{day}", "shop", status=500)):
+            ledger.begin(one)
+            ledger.end(one)
+    assert len(ledger.days) == MAX_DAYS
+    assert list(ledger.days)[0] == "2026-01-03" and list(ledger.days)[-1] == "2026-02-05"
+    last = ledger.days["2026-02-05"]
+    assert (last[None].requests, last[None].errors, last["shop"].errors) == (1, 0, 1)
+    assert ledger.usage["shop"].requests == MAX_DAYS + 2
 
 
 def test_only_what_runs_can_be_ended() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,6 +14,7 @@ from flashweb.output import find_boxes
 
 ONE = [(500, 1000)]  # height, width
 TWO = [(1000, 1000), (100, 200)]
+SHARED = Path(__file__).resolve().parents[2] / "web" / "src" / "lib" / "boxes" / "shared.json"
 
 
 @pytest.mark.parametrize(
@@ -67,3 +70,9 @@ def test_of_several_pictures_the_one_named_before_the_box_is_meant(answer: str, 
 
 def test_without_pictures_there_are_no_boxes() -> None:
     assert find_boxes("[1, 2, 3, 4]", []) == ()
+
+
+@pytest.mark.parametrize("answer", json.loads(SHARED.read_text(encoding="utf-8"))["answers"], ids=lambda it: it["text"])
+def test_the_page_reads_the_same_boxes(answer: dict[str, Any]) -> None:
+    found = find_boxes(answer["text"], [(500, 1000)] * answer["pictures"])
+    assert [[box.image, *box.corners] for box in found] == answer["boxes"]

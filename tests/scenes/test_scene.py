@@ -92,6 +92,8 @@ def test_normalising_changes_spelling_and_leaves_other_shapes_alone() -> None:
         (JSON + 'schema = \'{"type": "object", "required": 5}\'', "no JSON Schema"),
         (JSON + SCHEMA + 'normalise = ["magic"]', "amounts, marks"),
         (JSON + SCHEMA + 'show = { a = "hologram" }', "hologram"),
+        (JSON + SCHEMA + 'judge = { a = { some = "perhaps" } }', "perhaps"),
+        (JSON + SCHEMA + 'labels = { a = { en = "plate" } }', "zh"),
         (HEAD + 'answer = "text"\n' + SCHEMA, "json"),
         (HEAD + 'answer = "text"\ntranslate = { zh = "译", en = "translate" }', "{language}"),
     ],
@@ -132,3 +134,16 @@ def test_the_documents_example_is_a_scene_and_its_table_has_every_key(root: Path
     keys = set(re.findall(r"`(\w+)`", rows))
     assert {field.name for field in msgspec.structs.fields(SceneFile)} | set(NORMALISERS) <= keys
     assert set(ORDER) <= keys
+
+
+@pytest.mark.parametrize("name", ORDER)
+def test_every_key_of_ours_has_a_hint_and_a_name_and_what_is_judged_is_a_key(name: str) -> None:
+    told = SceneBook().find(name).described()
+    keys = set(told["schema"]["properties"])
+    assert keys <= set(told["show"]), "a page shows it as meant, not as a table"
+    assert set(told["judge"]) <= keys
+    if told["answer"] == "json":
+        assert keys <= set(told["labels"])
+    for key, meanings in told["judge"].items():
+        words = told["schema"]["properties"][key].get("enum", ["true", "false", "null", "some", "empty"])
+        assert set(meanings) <= set(words)

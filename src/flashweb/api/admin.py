@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -22,11 +22,12 @@ from flashweb.api.error_handlers import json_response
 from flashweb.api.exchange import ADMIN
 from flashweb.errors import RequestNotFound
 from flashweb.names import ModelNames
-from flashweb.observe.ledger import MAX_RECENT, Ledger, Record
+from flashweb.observe.ledger import MAX_RECENT, KeyUsage, Ledger, Record
 from flashweb.observe.peers import Peers
 from flashweb.pipeline import Pipeline
-from flashweb.settings import Settings
+from flashweb.settings import Settings, format_value, options
 
+HIDDEN = '"**********"'  # as `format_value` writes it
 _NO_STORE = {"cache-control": "no-store"}
 _LIBRARIES = ("torch", "triton", "numpy", "pillow")
 _LIMITS = {
@@ -65,6 +66,7 @@ RequestId = Annotated[str, Path(description="its x-request-id", examples=["req_5
 def admin_router(pipeline: Pipeline, names: ModelNames, settings: Settings, ledger: Ledger, peers: Peers) -> APIRouter:
     router = APIRouter(prefix=ADMIN, tags=["admin"])  # `auth.Guard` lets in only the admin key
     started = time.time()
+    in_force = _changed(settings)
 
     def own_status() -> dict[str, Any]:
         web_process = {
@@ -74,8 +76,10 @@ def admin_router(pipeline: Pipeline, names: ModelNames, settings: Settings, ledg
             "uptime_seconds": round(time.time() - started, 1),
             "requests_running": ledger.num_running,
         }
-        usage = [{"key": key, **asdict(used)} for key, used in ledger.usage.items()]
-        return {"web_process": web_process, "usage": usage, "inside": pipeline.num_inside}
+        days = {day: _by_key(usage) for day, usage in ledger.days.items()}
+        return {
+            "web_process": web_process, "usage": _by_key(ledger.usage), "days": days, "inside": pipeline.num_inside,
+        }  # fmt: skip
 
     def own_requests(status: str | None, path: str | None, since: float | None, limit: int) -> list[dict[str, Any]]:
         asked = _filter(status, path, since)
@@ -99,7 +103,9 @@ def admin_router(pipeline: Pipeline, names: ModelNames, settings: Settings, ledg
             "web_processes": processes,
             **_state(pipeline, names),
             "usage": added_up(one["usage"] for one in found),
+            "usage_by_day": _by_day([one["days"] for one in found]),
             "limits": _limits(pipeline, settings, sum(one["inside"] for one in found)),
+            "settings": in_force,
             "versions": _versions(),
         }
         return json_response(body, 200, _NO_STORE)
@@ -225,6 +231,26 @@ def _state(pipeline: Pipeline, names: ModelNames) -> dict[str, Any]:
             "bytes": stats.encoder_bytes,
         },
         "start_seconds": {stage: round(seconds, 3) for stage, seconds in pipeline.start_seconds},
+    }
+
+
+def _by_key(usage: Mapping[str | None, KeyUsage]) -> list[dict[str, Any]]:
+    return [{"key": key, **asdict(used)} for key, used in usage.items()]
+
+
+def _by_day(processes: Sequence[Mapping[str, list[dict[str, Any]]]]) -> list[dict[str, Any]]:
+    """Of all processes together, newest day first."""
+    days = sorted({day for process in processes for day in process}, reverse=True)
+    return [{"day": day, **used} for day in days for used in added_up(process.get(day, []) for process in processes)]
+
+
+def _changed(settings: Settings) -> dict[str, str]:
+    """The options that are not at their default, by their flag; secrets are hidden, and what may hold one is."""
+    values = ((opt, getattr(getattr(settings, opt.section), opt.name)) for opt in options())
+    return {
+        opt.flag: HIDDEN if opt.name == "webhook_url" else format_value(value)  # a receiver's URL may carry its token
+        for opt, value in values
+        if value != opt.info.default
     }
 
 

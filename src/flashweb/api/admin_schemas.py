@@ -102,6 +102,12 @@ class KeyUsageOut(BaseModel):
     pictures: int = Field(description="that became part of a prompt")
 
 
+class DayUsageOut(KeyUsageOut):
+    """The same of one day."""
+
+    day: str = Field(description="of UTC, on which the requests ended", examples=["2026-01-31"])
+
+
 class StatusOut(BaseModel):
     status: Literal["ok", "loading", "draining", "stalled", "dead", "stopped"] = Field(description="as /health says")
     ready: bool = Field(description="a request would be answered now")
@@ -119,7 +125,12 @@ class StatusOut(BaseModel):
         description="limits in force by the name of their option; null: none",
         examples=[{"requests_inside": 3, "capacity": 40, "max_body_size": 67108864, "max_images": 16}],
     )
+    settings: dict[str, str] = Field(
+        description="options that are not at their default, by flag, written as in a TOML file; secrets are hidden",
+        examples=[{"--port": "8081", "--admin-key": '"**********"'}],
+    )
     usage: list[KeyUsageOut] = Field(description="by key, of all web processes since they began")
+    usage_by_day: list[DayUsageOut] = Field(description="the same by day, newest first, for at most 31 days")
 
 
 class RecordUsageOut(BaseModel):

@@ -27,6 +27,15 @@ _TIMINGS = {
 _MODEL = {
     "id": "glm-4.6v-flash", "object": "model", "created": 1764325801, "owned_by": "flashweb", "root": "flashweb-nano",
     "max_model_len": 8192,
+    "default_sampling": {
+        "temperature": 0.8, "top_p": 0.6, "top_k": 2, "min_p": 0.0, "repetition_penalty": 1.1, "max_tokens": 512,
+        "max_tokens_long": 4096,
+    },
+    "limits": {
+        "max_body_bytes": 67108864, "max_images": 16, "max_image_bytes": 10485760, "max_image_pixels": 50000000,
+        "max_image_side": 2048, "max_aspect_ratio": 200.0, "max_document_pages": 50, "max_videos": 4,
+        "max_video_bytes": 33554432, "max_video_seconds": 300.0,
+    },
 }  # fmt: skip
 _TEXT = {
     "id": "cmpl-9a1c", "object": "text_completion", "created": 1764325801, "model": "glm-4.6v-flash",
@@ -112,6 +121,8 @@ ANSWERS: dict[str, dict[str, Any]] = {
                 "schema": {"type": "object", "properties": {"contains_price": {"type": "boolean"}}},
                 "sample": "poster.png",
                 "show": {"contains_price": "flag"},
+                "labels": {"contains_price": {"zh": "出现价格", "en": "Shows a price"}},
+                "judge": {"contains_price": {"true": "review"}},
                 "own": False,
             }
         ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
 
 from fastapi import FastAPI
 from starlette.types import ASGIApp
@@ -24,7 +25,7 @@ from flashweb.api.middleware import layers
 from flashweb.api.multimodal import multimodal_router
 from flashweb.api.openapi import install_openapi
 from flashweb.api.ops import ops_router
-from flashweb.api.pages import pages_router
+from flashweb.api.pages import PAGE_FOLDER, pages_router
 from flashweb.api.responses.routes import Responses, responses_router
 from flashweb.api.scenes import scenes_router
 from flashweb.api.tokens import tokens_router
@@ -47,13 +48,15 @@ def create_app(
     own_origins: Sequence[str] = (),
     limiter: RateLimiter | None = None,
     peers: Peers | None = None,
+    page: Path = PAGE_FOLDER,
 ) -> ASGIApp:
     """The whole HTTP face over one pipeline. Its lifespan starts the pipeline (in the background, so that health can
     be asked meanwhile) and stops it; draining comes before and is the server's business.
 
     `own_origins` are the addresses of the server's own pages, which may call every port of it. `limiter` counts
     requests where several web processes count together; by default this one counts for itself. `peers` are those
-    other web processes, whom the operator's questions are put to as well. Raises ConfigError.
+    other web processes, whom the operator's questions are put to as well. `page` is the folder of the built web page.
+    Raises ConfigError.
     """
     keys, limiter = KeyRing(settings.auth), limiter or build_limiter(settings.server)
     background = Background(settings, pipeline)
@@ -82,10 +85,10 @@ def create_app(
     app.include_router(files_router(background.files, settings.storage))
     app.include_router(batches_router(background.queue, background.files, background.batches, hooks))
     app.include_router(jobs_router(background.queue))
-    app.include_router(ops_router(pipeline, names))
+    app.include_router(ops_router(pipeline, names, settings))
     app.include_router(metrics_router(pipeline))
     app.include_router(admin_router(pipeline, names, settings, ledger, peers or NoPeers()))
-    app.include_router(pages_router(names))
+    app.include_router(pages_router(names, page))
     install_error_handlers(app)
     install_openapi(app, keys_required=keys.required)
     chats = StraightToChat(app, chat)

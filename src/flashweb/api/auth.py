@@ -16,9 +16,22 @@ from flashweb.keys import Caller, KeyRing
 
 # What needs no key: probes, the page's files, the docs (contract, section 3). Every OPTIONS is open too.
 OPEN_PATHS = frozenset(
-    {"/", "/docs", "/openapi.json", "/favicon.ico", "/health", "/health/live", "/health/ready", "/v1/health"}
+    {
+        "/",
+        "/scenes",
+        "/compare",
+        "/structured",
+        "/operator",
+        "/docs",
+        "/openapi.json",
+        "/favicon.ico",
+        "/health",
+        "/health/live",
+        "/health/ready",
+        "/v1/health",
+    }  # fmt: skip
 )
-OPEN_PREFIXES = ("/static/", "/assets/")
+OPEN_PREFIXES = ("/chat/", "/scenes/", "/assets/", "/samples/", "/static/")
 ADMIN_PREFIX = "/api/admin/"
 _HOW = "send it as `Authorization: Bearer KEY` (api_key=KEY in the OpenAI clients)"
 

@@ -19,13 +19,18 @@ from flashweb.observe.ledger import Ledger, Record
 from flashweb.observe.work import open_work
 
 # Probes and the page's files would drown the lines that matter: they are told neither to the log nor to the ledger.
-QUIET_PATHS = ("/health", "/v1/health", "/static/", "/favicon.ico", "/metrics")
+QUIET_PATHS = (
+    "/health", "/v1/health", "/static/", "/assets/", "/samples/", "/favicon.ico", "/metrics",
+    "/chat/", "/scenes", "/compare", "/structured", "/operator",
+)  # fmt: skip
 ADMIN = "/api/admin"
 NOBODY_LEFT = 499  # the status of an answer that never began
-# The pages load only our own files; nothing may frame them, and no answer is sniffed into another type.
+# The pages load only our own files, and show pictures and clips that a person has just picked (blob:); nothing may
+# frame them, and no answer is sniffed into another type.
 CONTENT_SECURITY_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
-    "font-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; "
+    "connect-src 'self'; font-src 'self'; worker-src 'self'; manifest-src 'self'; form-action 'self'; "
+    "frame-ancestors 'none'; base-uri 'none'"
 )
 SECURITY_HEADERS = (
     (b"server", b"flashweb"),  # also how a second start recognises that the port is already ours
@@ -43,16 +48,16 @@ class Exchange:
     per token, they need not go through every layer."""
 
     __slots__ = (
-        "before_head", "caller", "direct_send", "fields", "head", "headers", "is_quiet", "last_words", "record",
-        "refused_by", "scope", "status", "_given",
+        "before_head", "direct_send", "fields", "head", "headers", "is_quiet", "last_words", "record",
+        "refused_by", "scope", "status", "_caller", "_given",
     )  # fmt: skip
 
     def __init__(self, scope: Scope, send: Send, record: Record) -> None:
         self.scope = scope
         self.record = record
         self.direct_send = send
-        self.is_quiet = scope["path"].startswith(QUIET_PATHS)
-        self.caller: Caller | None = None
+        self.is_quiet = scope["path"] == "/" or scope["path"].startswith(QUIET_PATHS)
+        self._caller: Caller | None = None
         self.refused_by: str | None = None  # the limit it met
         self.fields: dict[str, Any] = {}  # what the endpoint wants in the log
         self.headers: list[tuple[bytes, bytes]] = []  # for the answer's head
@@ -62,6 +67,16 @@ class Exchange:
         self.status = NOBODY_LEFT
         # Of equal names the first counts, as for starlette.
         self._given: dict[bytes, bytes] = dict(reversed(scope["headers"]))
+
+    @property
+    def caller(self) -> Caller | None:
+        """Whose key it came with, once the guard knows it."""
+        return self._caller
+
+    @caller.setter
+    def caller(self, caller: Caller | None) -> None:
+        self._caller = caller
+        self.record.key = self.caller_name  # at once: the operator sees whose request is running
 
     @property
     def caller_name(self) -> str | None:
@@ -141,7 +156,6 @@ class Exchanges:
             finally:
                 record.status = exchange.status
                 record.usage = add_usages(work.usages)
-                record.key = exchange.caller_name
                 for tell in self._told:
                     tell(exchange)
                 if is_kept:

@@ -9,14 +9,17 @@ from starlette.responses import Response
 
 from flashweb.api import schemas
 from flashweb.api.error_handlers import json_response
+from flashweb.api.sampling import default_sampling
 from flashweb.names import ModelNames
 from flashweb.pipeline import Pipeline
+from flashweb.settings import Settings
 
 ModelId = Annotated[str, Path(description="one of the names of /v1/models", examples=["glm-4.6v-flash"])]
 
 
-def ops_router(pipeline: Pipeline, names: ModelNames) -> APIRouter:
+def ops_router(pipeline: Pipeline, names: ModelNames, settings: Settings) -> APIRouter:
     router = APIRouter()
+    limits = _limits(settings)
     red: dict[int | str, dict[str, Any]] = {
         503: {
             "model": schemas.HealthOut,
@@ -35,6 +38,8 @@ def ops_router(pipeline: Pipeline, names: ModelNames) -> APIRouter:
             "owned_by": "flashweb",
             "root": names.own,
             "max_model_len": pipeline.engine.state.max_model_len or None,
+            "default_sampling": default_sampling(pipeline.generation_defaults),
+            "limits": limits,
         }
 
     @router.get("/v1/models", operation_id="listModels", tags=["models"], response_model=schemas.ModelList)
@@ -55,9 +60,12 @@ def ops_router(pipeline: Pipeline, names: ModelNames) -> APIRouter:
     async def health() -> Response:
         """200 while the server can answer (also before a lazy load); 503 while loading, draining, stalled or dead."""
         now = pipeline.health()
-        body = {"status": now.status, "model_loaded": now.model_loaded, "model": names.own}
+        body: dict[str, Any] = {"status": now.status, "model_loaded": now.model_loaded, "model": names.own}
         if now.detail:
             body["detail"] = now.detail
+        state = pipeline.engine.state
+        if now.status == "loading" and state.phase == "loading":
+            body["progress"] = round(state.progress, 3)
         return json_response(body, 200 if now.ready else 503, {} if now.ready else {"retry-after": "2"})
 
     for path, operation in (("/health", "health"), ("/v1/health", "healthV1"), ("/health/ready", "healthReady")):
@@ -81,3 +89,19 @@ def ops_router(pipeline: Pipeline, names: ModelNames) -> APIRouter:
         return json_response({"status": "ok"})
 
     return router
+
+
+def _limits(settings: Settings) -> dict[str, Any]:
+    media = settings.media
+    return {
+        "max_body_bytes": settings.server.max_body_size,
+        "max_images": media.max_images,
+        "max_image_bytes": media.max_upload_size,
+        "max_image_pixels": media.max_image_pixels,
+        "max_image_side": media.max_image_size,
+        "max_aspect_ratio": media.max_aspect_ratio,
+        "max_document_pages": media.max_document_pages,
+        "max_videos": media.max_videos,
+        "max_video_bytes": media.max_video_size,
+        "max_video_seconds": media.max_video_seconds,
+    }

@@ -158,7 +158,12 @@ class SceneOut(BaseModel):
     json_schema: dict[str, Any] = Field(alias="schema", description="what every result is valid against")
     sample: str | None = Field(description="file name of a picture to try it with (examples/)")
     show: dict[str, str] = Field(
-        description="result key -> how a page may show it: flag, tags, verdict, table, boxes, text"
+        description="result key (Q* stands for Q1, Q2, ...) -> how a page may show it: flag, tags, verdict, check, "
+        "table, boxes, marks, score, amounts, total, list, notes, text"
+    )
+    labels: dict[str, dict[str, str]] = Field(description="what keys and short values are called, by language")
+    judge: dict[str, dict[str, Literal["pass", "review", "violation"]]] = Field(
+        description="result key -> value (or true, false, null, some, empty) -> what it means; absent: pass"
     )
     own: bool = Field(description="from the operator's folder")
 

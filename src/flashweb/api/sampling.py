@@ -36,15 +36,6 @@ def to_params(request: schemas.ChatRequest, defaults: Mapping[str, Any], num_tok
             "stream_options is only allowed together with stream: true; leave it out, or stream.",
             param="stream_options",
         )
-    given: dict[str, Any] = {}
-    for name in _GENERATION_DEFAULTS:
-        value = getattr(request, name)
-        if value is None:
-            value = defaults.get(name)
-        if value is not None:
-            given[name] = value
-    if given.get("top_k") == -1:
-        given["top_k"] = 0
     return SamplingParams(
         max_tokens=max_tokens,
         min_tokens=min_tokens,
@@ -60,8 +51,31 @@ def to_params(request: schemas.ChatRequest, defaults: Mapping[str, Any], num_tok
         structure=structure,
         keep_control=request.skip_special_tokens is False,
         thinking_budget=thinking_budget(request),
-        **given,
+        **_given_by(defaults, request),
     )
+
+
+def default_sampling(defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """What a request gets that names nothing."""
+    chosen = SamplingParams(max_tokens=DEFAULT_MAX_TOKENS, **_given_by(defaults))
+    return {name: getattr(chosen, name) for name in _GENERATION_DEFAULTS} | {
+        "max_tokens": DEFAULT_MAX_TOKENS,
+        "max_tokens_long": DEFAULT_MAX_TOKENS_LONG,
+    }
+
+
+def _given_by(defaults: Mapping[str, Any], request: schemas.ChatRequest | None = None) -> dict[str, Any]:
+    """Of what both may set, the request's before the checkpoint's; what neither sets is left out."""
+    given: dict[str, Any] = {}
+    for name in _GENERATION_DEFAULTS:
+        value = None if request is None else getattr(request, name)
+        if value is None:
+            value = defaults.get(name)
+        if value is not None:
+            given[name] = value
+    if given.get("top_k") == -1:
+        given["top_k"] = 0
+    return given
 
 
 def _structure(request: schemas.ChatRequest) -> Structure | None:

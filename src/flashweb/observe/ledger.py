@@ -1,4 +1,4 @@
-"""`Ledger`: the requests of one web process, running and recent, and what each key has used since the start.
+"""`Ledger`: the requests of one web process, running and recent, and what each key has used since the start and by day.
 
 Bounded in every direction. Holds facts only: no prompt, answer, picture, header or key; of a key the operator's name
 for it. Knows nothing of HTTP but a method, a path and a status.
@@ -16,6 +16,7 @@ from flashweb.types import Usage
 
 MAX_RECENT = 500
 MAX_KEYS = 256
+MAX_DAYS = 31
 OTHERS = "(others)"  # keys beyond MAX_KEYS, together
 MAX_PATH_CHARS = 200
 
@@ -63,6 +64,7 @@ class Ledger:
 
     def __init__(self) -> None:
         self.usage: dict[str | None, KeyUsage] = {}
+        self.days: dict[str, dict[str | None, KeyUsage]] = {}  # by the day of UTC on which a request ended
         self._running: dict[str, Record] = {}
         self._recent: deque[Record] = deque(maxlen=MAX_RECENT)
 
@@ -77,6 +79,15 @@ class Ledger:
         self._recent.append(record)
         key = record.key if record.key in self.usage or len(self.usage) < MAX_KEYS else OTHERS
         self.usage.setdefault(key, KeyUsage()).add(record)
+        self._today().setdefault(key, KeyUsage()).add(record)
+
+    def _today(self) -> dict[str | None, KeyUsage]:
+        day = time.strftime("%Y-%m-%d", time.gmtime())
+        if day not in self.days:
+            self.days[day] = {}
+            while len(self.days) > MAX_DAYS:
+                del self.days[next(iter(self.days))]
+        return self.days[day]
 
     def newest_first(self) -> Iterator[Record]:
         """The running ones, then the recent ones."""

@@ -21,7 +21,11 @@ from flashweb.types import Enhancement, FinishReason, Structure
 
 LANGUAGES = ("zh", "en")
 MAX_RULES_CHARS = 8000
-Show = Literal["flag", "tags", "verdict", "table", "boxes", "text"]
+Show = Literal[
+    "flag", "tags", "verdict", "check", "table", "boxes", "marks", "score", "amounts", "total", "list", "notes",
+    "text",
+]
+Judgement = Literal["pass", "review", "violation"]
 TEXT_SCHEMA = {
     "type": "object",
     "properties": {"text": {"type": "string"}},
@@ -72,6 +76,9 @@ class SceneFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sample: str | None = None
     text: str = ""  # the key whose list is the answer as plain text
     show: dict[str, Show] = {}
+    labels: dict[str, InBoth] = {}  # what keys, and values of few words, are called on a page
+    # key -> value -> what that means: the value itself, true, false, null, "some" (not empty), "empty"
+    judge: dict[str, dict[str, Judgement]] = {}
 
 
 class Scene:
@@ -210,6 +217,8 @@ class Scene:
             "schema": self.schema,
             "sample": file.sample,
             "show": file.show or ({"text": "text"} if file.answer == "text" else {}),
+            "labels": {key: label.as_dict() for key, label in file.labels.items()},
+            "judge": file.judge,
             "own": self.own,
         }
 

@@ -1,0 +1,89 @@
+"""Pictures of the page for README and docs, made by the story that they show: `PAGE_PICTURES=docs/page pytest ...`
+writes them there; without it they are drawn and thrown away, so that the story keeps working."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from tests.e2e.page.conftest import PHONE, OpenPage
+from tests.e2e.page.stories import EXAMPLES, Talk
+
+expect = pytest.importorskip("playwright.sync_api").expect
+
+pytestmark = pytest.mark.slow
+
+SIZE = (1280, 800)
+MOST_BYTES = 60_000
+
+
+def keep(talk: Talk, name: str, folder: Path) -> None:
+    """As WebP, as good as it can be in MOST_BYTES."""
+    with Image.open(io.BytesIO(talk.page.screenshot(animations="disabled", caret="hide"))) as shot:
+        for quality in (90, 80, 65, 50, 35):
+            packed = io.BytesIO()
+            shot.convert("RGB").save(packed, "WEBP", quality=quality, method=6)
+            if packed.tell() <= MOST_BYTES:
+                break
+    assert packed.tell() <= MOST_BYTES
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.webp").write_bytes(packed.getvalue())
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return Path(os.environ.get("PAGE_PICTURES") or tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "locale", "scheme", "size"),
+    [
+        ("chat-light", "en-US", "light", SIZE),
+        ("chat-dark-zh", "zh-CN", "dark", SIZE),
+        ("chat-phone", "en-US", "light", PHONE),
+    ],
+)
+def test_a_receipt_with_its_boxes(
+    open_page: OpenPage, folder: Path, name: str, locale: str, scheme: str, size: tuple[int, int]
+) -> None:
+    talk = Talk(open_page("/", locale=locale, scheme=scheme, size=size), chinese=locale == "zh-CN")
+    talk.attach(EXAMPLES / "receipt.png")
+    talk.asks("提取图中所有金额数字及其坐标" if talk.chinese else "List every amount with its box.")
+    talk.page.wait_for_timeout(500)
+    keep(talk, name, folder)
+
+
+@pytest.mark.parametrize(
+    ("scene", "scheme", "locale", "size"),
+    [("marking", "light", "zh-CN", SIZE), ("audit", "dark", "en-US", SIZE), ("receipt", "light", "en-US", PHONE)],
+)
+def test_a_scene_at_work(
+    open_page: OpenPage, folder: Path, scene: str, scheme: str, locale: str, size: tuple[int, int]
+) -> None:
+    talk = Talk(open_page(f"/scenes/{scene}", scheme=scheme, locale=locale, size=size), chinese=locale == "zh-CN")
+    talk.button("sample").click()
+    detail = talk.page.locator("article.detail[aria-busy=false]")
+    detail.get_by_text(re.compile("^(Request|请求)")).first.wait_for(timeout=60_000)
+    detail.evaluate("(article) => article.scrollIntoView({ block: 'start' })")
+    talk.page.wait_for_timeout(300)
+    keep(talk, f"scene-{scene}", folder)
+
+
+def test_two_settings_beside_each_other(open_page: OpenPage, folder: Path) -> None:
+    talk = Talk(open_page("/compare", size=SIZE))
+    talk.main.locator("input[type=file][multiple]").first.set_input_files(EXAMPLES / "receipt.png")
+    talk.main.get_by_role("list", name="Attached files").get_by_role("listitem").first.wait_for()
+    talk.page.get_by_label("Question for both").fill("List every amount with its box.")
+    talk.main.locator("details").first.get_by_label("Picture size").nth(1).select_option(index=3)
+    talk.page.get_by_role("button", name="Ask both").click()
+    talk.page.get_by_role("heading", name="Difference").wait_for()
+    tokens = talk.page.get_by_role("row").filter(has_text="Picture tokens").get_by_role("cell")
+    expect(tokens.nth(1)).not_to_have_text("–", timeout=60_000)
+    talk.main.locator("figure").first.evaluate("(figure) => figure.scrollIntoView({ block: 'start' })")
+    talk.page.wait_for_timeout(300)
+    keep(talk, "compare", folder)

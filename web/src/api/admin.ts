@@ -1,0 +1,26 @@
+/** The operator's endpoints, and /metrics. */
+import { parseMetrics, type Scrape } from '@/lib/prometheus'
+import type { LoggedRequest } from '@/lib/requestLog'
+import type { AdminStatus } from '@/lib/serverStatus'
+import { getJson, request } from './http'
+
+/** Most that the server lists at once. */
+export const ALL_REQUESTS = 500
+
+export async function adminStatus(): Promise<AdminStatus> {
+  return getJson<AdminStatus>('/api/admin/status')
+}
+
+export async function adminRequests(limit = ALL_REQUESTS): Promise<LoggedRequest[]> {
+  return (await getJson<{ requests: LoggedRequest[] }>(`/api/admin/requests?limit=${limit}`)).requests
+}
+
+export async function endRequest(id: string): Promise<void> {
+  await request(`/api/admin/requests/${encodeURIComponent(id)}`, { method: 'DELETE' })
+}
+
+/** Where the user has no key for asking, the operator's will do: the server takes it for every path. */
+export async function metrics(adminKey: string | null): Promise<Scrape> {
+  const response = await request('/metrics', adminKey ? { headers: { authorization: `Bearer ${adminKey}` } } : {})
+  return parseMetrics(await response.text())
+}

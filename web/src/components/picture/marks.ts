@@ -1,0 +1,17 @@
+import type { FoundBox } from '@/lib/boxes'
+import type { Look, Rect } from '@/lib/overlay'
+
+export interface PanePicture {
+  id: string
+  src: string
+  name: string
+}
+
+/** A box as the pane shows it. */
+export interface Mark {
+  found: FoundBox
+  number: number
+  name: string // "Box 3: stamp"
+  look: Look
+  rect: Rect // on the stage, in its pixels
+}

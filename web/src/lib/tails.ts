@@ -1,0 +1,44 @@
+/** What an answer had grown to when its page was closed. IndexedDB cannot be waited for at that moment, and what it was given
+ * last is up to a second old; this is written at once, and found by the next page. */
+import type { Message } from '@/types'
+
+type Tail = Pick<Message, 'text' | 'thinking' | 'thinkingMs'>
+
+const KEY = 'flashweb.tails'
+
+function read(): Record<string, Tail> {
+  try {
+    const kept: unknown = JSON.parse(localStorage.getItem(KEY) ?? '{}')
+    return typeof kept === 'object' && kept !== null ? (kept as Record<string, Tail>) : {}
+  } catch {
+    return {} // forbidden, or not ours
+  }
+}
+
+function write(tails: Record<string, Tail>): void {
+  try {
+    if (Object.keys(tails).length > 0) localStorage.setItem(KEY, JSON.stringify(tails))
+    else localStorage.removeItem(KEY)
+  } catch {
+    // full or forbidden: the answer is as IndexedDB has it
+  }
+}
+
+export function leaveTail({ id, text, thinking, thinkingMs }: Message): void {
+  write({ ...read(), [id]: { text, thinking, thinkingMs } })
+}
+
+export function dropTail(id: string): void {
+  const { [id]: gone, ...others } = read()
+  if (gone) write(others)
+}
+
+/** The message with what was left of it; undefined when nothing was, or less than it has. */
+export function withTail(message: Message): Message | undefined {
+  const tail = message.finish === undefined ? read()[message.id] : undefined
+  if (typeof tail?.text !== 'string') return undefined
+  const { text, thinking, thinkingMs } = tail
+  const grown = text.length + (thinking?.length ?? 0) > message.text.length + (message.thinking?.length ?? 0)
+  if (!grown) return undefined
+  return { ...message, text, ...(typeof thinking === 'string' ? { thinking, thinkingMs: thinkingMs ?? 0 } : {}) }
+}
