@@ -14,10 +14,11 @@ import io
 import json
 import re
 import sys
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from PIL import Image
 
@@ -147,54 +148,38 @@ def _webp(picture: Image.Image) -> bytes:
 ROBUST = "robust"
 
 
-def _worn(picture: Image.Image, wear: str, index: int) -> tuple[str, bytes]:
-    """(ending, file) of a picture after JPEG at quality 40, turning by 5 degrees, or scaling by 30 %."""
-    if wear == "jpeg":
-        buffer = io.BytesIO()
-        picture.save(buffer, "JPEG", quality=40)
-        return "jpg", buffer.getvalue()
-    if wear == "turned":
-        ground = ((255, 255, 255), (120, 112, 100))[index // 2 % 2]
-        turned = picture.rotate(5 if index % 2 else -5, Image.Resampling.BICUBIC, expand=True, fillcolor=ground)
-        return "webp", _webp(turned)
-    factor = 0.7 if index % 2 else 1.3
-    sides = (round(picture.width * factor), round(picture.height * factor))
-    return "webp", _webp(picture.resize(sides, Image.Resampling.LANCZOS))
+# The pages, chosen once among those that compress well.
+_SOURCES = {
+    "amounts-unseen": (1, 9, 11, 14, 16, 19, 27, 29),
+    "amounts-decorated": (0, 2, 5, 6, 7, 9, 10),
+    "reading": (2, 4, 8, 9, 10, 11, 13, 14, 15, 17, 20, 21, 22, 23, 24),
+}
+# The kinds of wear, each by the page's place in the list above.
+_WEAR: dict[str, tuple[str, ...]] = {
+    "jpeg": ("jpeg 40",),
+    "turned": ("turned -5 white", "turned 5 white", "turned -5 table", "turned 5 table"),
+    "scaled": ("scaled 1.3", "scaled 0.7"),
+}
 
 
-def _worn_size(picture: Path) -> int:
-    """Bytes of a picture's largest worn copy."""
-    with Image.open(picture) as opened:
-        return max(len(_worn(opened.convert("RGB"), wear, 0)[1]) for wear in ("turned", "scaled"))
-
-
-def _worn_cases(folder: Path) -> Iterator[tuple[dict[str, object], bytes]]:
-    """The rows and pictures of "robust": fifteen pages of amounts, fifteen of reading, after each kind of wear."""
-    rows = [json.loads(line) for line in (folder / "cases.jsonl").read_text("utf-8").splitlines()]
-    sources = []
-    for names in (("amounts-unseen", "amounts-decorated"), ("reading",)):
-        found = [
-            row
-            for name in names
-            for row in rows
-            if row["set"] == name and (folder / row["picture"]).stat().st_size <= 16_000
-        ]
-        sources += [row for row in found if _worn_size(folder / row["picture"]) <= 36_000][:15]
-    for wear in ("jpeg", "turned", "scaled"):
+def worn_rows(rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Those of "robust": fifteen pages of amounts, fifteen of reading, after each kind of wear. The picture named is
+    the page's: `flashweb.evaluate.wear` makes the worn copy when it is read.
+    """
+    known = {row["name"]: row for row in rows}
+    sources = [known[f"{name}-{index:03d}"] for name, chosen in _SOURCES.items() for index in chosen]
+    for kind, wears in _WEAR.items():
         for index, source in enumerate(sources):
-            with Image.open(folder / source["picture"]) as picture:
-                ending, data = _worn(picture.convert("RGB"), wear, index)
-            name = f"robust-{wear}-{index:03d}"
-            row = {**source, "name": name, "set": ROBUST, "picture": f"{name}.{ending}", "source": source["name"]}
-            yield row, data
+            more = {"source": source["name"], "wear": wears[index % len(wears)]}
+            yield {**source, "name": f"robust-{kind}-{index:03d}", "set": ROBUST, **more}
 
 
-def _drawn_cases(name: str, seed: int) -> Iterator[tuple[dict[str, object], bytes]]:
+def _drawn_cases(name: str, seed: int) -> Iterator[tuple[dict[str, Any], bytes]]:
     """The rows and pictures of one of `KINDS`."""
     pages = sample(name, KINDS[name].count, seed, max_bytes=SMALL_BYTES if name in UNSEEN else MAX_BYTES)
     for index, page in enumerate(pages):
         qa, case = page.qa[0], f"{name}-{index:03d}"
-        row: dict[str, object] = {"name": case, "set": name, "task": qa.task, "language": qa.language}
+        row: dict[str, Any] = {"name": case, "set": name, "task": qa.task, "language": qa.language}
         row |= {"question": qa.question, "answer": qa.answer, "picture": f"{case}.webp"}
         row |= {"layout": page.kind, "decorations": list(page.decorations)}
         yield row, encode(page)
@@ -203,16 +188,18 @@ def _drawn_cases(name: str, seed: int) -> Iterator[tuple[dict[str, object], byte
 def write(sets: Collection[str], folder: Path = FOLDER, seed: int = SEED) -> int:
     """Write the named fixed sets, the others stay as they are; gives the bytes written."""
     folder.mkdir(parents=True, exist_ok=True)
-    size, new = 0, list[str]()
-    for name in sets:
-        for row, data in _worn_cases(folder) if name == ROBUST else _drawn_cases(name, seed):
-            (folder / str(row["picture"])).write_bytes(data)
-            size += len(data)
-            new.append(json.dumps(row, ensure_ascii=False))
-    table = folder / "cases.jsonl"
+    size, table = 0, folder / "cases.jsonl"
     before = table.read_text("utf-8").splitlines() if table.is_file() else []
-    kept = [row for row in before if json.loads(row)["set"] not in sets]
-    table.write_text("\n".join(kept + new) + "\n", "utf-8")
+    rows = [row for row in map(json.loads, before) if row["set"] not in sets]
+    for name in sets:
+        if name != ROBUST:
+            for row, data in _drawn_cases(name, seed):
+                (folder / row["picture"]).write_bytes(data)
+                size += len(data)
+                rows.append(row)
+    if ROBUST in sets:
+        rows += worn_rows(rows)
+    table.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8")
     return size
 
 

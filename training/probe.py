@@ -20,6 +20,7 @@ from PIL import Image
 
 from flashweb.evaluate import scoring
 from flashweb.evaluate.heldout import Case, load
+from flashweb.evaluate.wear import WEAR
 from training.verify import Reader
 
 Picture = Image.Image
@@ -31,24 +32,16 @@ UNANSWERABLE = (
 ADMITS = ("不", "无", "没", "cannot", "can only", "no ", "not ", "nothing")
 
 
-def jpeg(picture: Picture) -> Picture:
-    stream = io.BytesIO()
-    picture.save(stream, "JPEG", quality=40)
-    return Image.open(stream).convert("RGB")
+def after(wear: str) -> Callable[[Picture], Picture]:
+    return lambda picture: Image.open(io.BytesIO(WEAR[wear](picture))).convert("RGB")
 
 
-def scaled(factor: float) -> Callable[[Picture], Picture]:
-    return lambda picture: picture.resize(
-        (round(picture.width * factor), round(picture.height * factor)), Image.LANCZOS
-    )
-
-
-WEAR: dict[str, Callable[[Picture], Picture]] = {
+WORN: dict[str, Callable[[Picture], Picture]] = {
     "as drawn": lambda picture: picture,
-    "JPEG quality 40": jpeg,
-    "turned by 5 degrees": lambda picture: picture.rotate(5, Image.BICUBIC, expand=True, fillcolor=(255, 255, 255)),
-    "scaled by 0.7": scaled(0.7),
-    "scaled by 1.3": scaled(1.3),
+    "JPEG quality 40": after("jpeg 40"),
+    "turned by 5 degrees": after("turned 5 white"),
+    "scaled by 0.7": after("scaled 0.7"),
+    "scaled by 1.3": after("scaled 1.3"),
 }
 
 
@@ -70,7 +63,7 @@ def amounts_right(given: str, case: Case) -> bool:
 def worn(reader: Reader, cases: list[Case]) -> dict[str, list[int]]:
     """Amounts on the same pages after each kind of wear."""
     table = {}
-    for name, wear in WEAR.items():
+    for name, wear in WORN.items():
         right = [amounts_right(reader.answer(case.question, wear(opened(case))), case) for case in cases]
         table[name] = [sum(right), len(right)]
     return table
@@ -129,7 +122,7 @@ def large_pages(reader: Reader, side: int, count: int) -> dict[str, Any]:
 
 
 def opened(case: Case) -> Picture:
-    with Image.open(case.picture) as picture:
+    with Image.open(io.BytesIO(case.picture_bytes())) as picture:
         return picture.convert("RGB")
 
 

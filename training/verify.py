@@ -10,6 +10,7 @@ per kind (these need the font pack).
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -46,8 +47,8 @@ def fixed_cases() -> Iterable[Case]:
     """The cases that ship with the package, tools included."""
     for case in load():
         pictures = []
-        for path in case.shown:
-            with Image.open(path) as picture:
+        for file in case.shown:
+            with Image.open(io.BytesIO(file.read_bytes())) as picture:
                 pictures.append(picture.convert("RGB"))
         yield Case(
             case.set, case.question, case.answer, case.score, case.conversation, pictures, case.tools, case.thinking

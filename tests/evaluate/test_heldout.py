@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import io
+import json
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from flashweb.evaluate import SETS, load, score
+from flashweb.evaluate import SETS, load, load_folder, score
 from flashweb.evaluate.heldout import FOLDER
 from flashweb.evaluate.scoring import amounts, boxes, json_value, yes_no
+from flashweb.evaluate.wear import WEAR, Worn
+from training import heldout
 
 SIZES = {"amounts-plain": 60, "amounts-decorated": 60, "amounts-unseen": 30, "reading": 40, "audit": 30, "boxes": 30}
 SIZES |= {
@@ -40,8 +44,8 @@ def test_every_true_answer_scores_one_and_an_empty_one_zero() -> None:
 
 def test_every_picture_opens_and_has_an_ordinary_size() -> None:
     for case in load():
-        for path in case.shown:
-            with Image.open(io.BytesIO(path.read_bytes())) as picture:
+        for file in case.shown:
+            with Image.open(io.BytesIO(file.read_bytes())) as picture:
                 assert picture.format == ("JPEG" if case.name.startswith("robust-jpeg") else "WEBP")
                 least, most = (140, 910) if case.set == "robust" else (200, 700)
                 assert least <= min(picture.size) <= max(picture.size) <= most, case.name
@@ -77,7 +81,7 @@ def test_a_case_is_the_chat_it_stands_for() -> None:
     assert plain.chat().images[0].data == plain.picture_bytes()
     for case in load(["turns", "two-pictures", "json", "rules", "thinking", "tools"]):
         chat = case.chat()
-        assert [image.data for image in chat.images] == [path.read_bytes() for path in case.shown], case.name
+        assert [image.data for image in chat.images] == [file.read_bytes() for file in case.shown], case.name
         assert chat.enable_thinking == (case.set == "thinking") and bool(chat.tools) == (case.set == "tools")
         assert chat.messages[-1].role in ("user", "tool")
     assert all(len(case.shown) == 2 for case in load(["two-pictures"]))
@@ -114,3 +118,56 @@ def test_the_robust_set_shows_pages_of_other_sets_after_three_kinds_of_wear() ->
     assert {case.task for case in cases} == {"amounts", "read"}
     for wear in ("jpeg", "turned", "scaled"):
         assert sum(case.name.startswith(f"robust-{wear}-") for case in cases) == 30
+
+
+def test_a_robust_case_asks_what_its_page_is_asked_and_shows_that_page_worn() -> None:
+    pages = {case.name: case for case in load(["amounts-unseen", "amounts-decorated", "reading"])}
+    used = set()
+    for case in load(["robust"]):
+        assert isinstance(case.picture, Worn) and case.shown == (case.picture,)
+        page = pages[case.picture.page.stem]
+        assert (page.question, page.answer, page.task) == (case.question, case.answer, case.task)
+        assert case.picture.page == page.picture and case.picture.name == f"{page.name}.webp"
+        assert case.picture.wear.split()[0] == case.name.split("-")[1]
+        used.add(case.picture.wear)
+    assert used == set(WEAR)
+
+
+def test_wear_turns_on_its_ground_scales_and_blurs(tmp_path: Path) -> None:
+    page = Image.new("RGB", (200, 100), (10, 200, 30))
+    page.putpixel((0, 0), (255, 0, 255))
+    page.save(tmp_path / "page.png")
+    made = {}
+    for wear in WEAR:
+        with Image.open(io.BytesIO(Worn(tmp_path / "page.png", wear).read_bytes())) as picture:
+            made[wear] = picture.convert("RGB")
+    assert made["jpeg 40"].size == (200, 100) and made["jpeg 40"].getpixel((0, 0)) != (255, 0, 255)
+    assert made["scaled 0.7"].size == (140, 70) and made["scaled 1.3"].size == (260, 130)
+    for ground, colour in (("white", (255, 255, 255)), ("table", (120, 112, 100))):
+        left, right = made[f"turned 5 {ground}"], made[f"turned -5 {ground}"]
+        assert left.size == right.size and left.getpixel((0, 0)) == right.getpixel((0, 0)) == colour
+        assert left.getpixel((20, 9)) == colour and right.getpixel((20, 9)) == (10, 200, 30)
+
+
+def test_anybodys_cases_may_be_worn_and_an_unknown_wear_is_named_with_the_known_ones(tmp_path: Path) -> None:
+    row = {"picture": "page.png", "question": "?", "answer": "1", "task": "amounts", "wear": "scaled 0.7"}
+    (tmp_path / "cases.jsonl").write_text(json.dumps(row))
+    with pytest.raises(FileNotFoundError, match=r"line 1: there is no .*page\.png"):
+        load_folder(tmp_path)
+    Image.new("RGB", (100, 100)).save(tmp_path / "page.png")
+    with Image.open(io.BytesIO(load_folder(tmp_path)[0].picture_bytes())) as picture:
+        assert picture.size == (70, 70)
+    (tmp_path / "cases.jsonl").write_text(json.dumps(row | {"wear": "burnt"}))
+    with pytest.raises(ValueError, match=r"line 1: .*unknown wear 'burnt': choose from jpeg 40, turned"):
+        load_folder(tmp_path)
+
+
+def test_the_rows_of_the_robust_set_are_those_that_training_would_write_again() -> None:
+    rows = [json.loads(line) for line in (FOLDER / "cases.jsonl").read_text("utf-8").splitlines()]
+    before = [row for row in rows if row["set"] != "robust"]
+    assert list(heldout.worn_rows(before)) == [row for row in rows if row["set"] == "robust"]
+
+
+def test_every_file_of_the_held_out_sets_is_shown_by_a_case() -> None:
+    shown = {file.name for case in load() for file in case.shown}
+    assert {path.name for path in FOLDER.iterdir()} == shown | {"cases.jsonl", "PHOTOGRAPHS.md"}

@@ -17,6 +17,8 @@ from pathlib import Path
 
 from PIL import Image
 
+from flashweb.evaluate.wear import Worn
+
 SHORTEST, LONGEST = 0.1, 120.0  # seconds between two pictures; what a frame's header can say
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
@@ -39,10 +41,10 @@ def _last(seconds: Sequence[float]) -> float:
     return seconds[-1] - seconds[-2] if len(seconds) > 1 else 2.0
 
 
-def animated_png(pictures: Sequence[Path], seconds: Sequence[float]) -> bytes:
+def animated_png(pictures: Sequence[Path | Worn], seconds: Sequence[float]) -> bytes:
     """The clip. Raises what `check_seconds` does, ValueError where sizes differ, OSError for what is no picture."""
     check_seconds(seconds, len(pictures))
-    shown = [_picture(path) for path in pictures]
+    shown = [_opened(picture) for picture in pictures]
     if len({picture.size for picture in shown}) > 1:
         raise ValueError(f"the pictures of a clip have sizes {sorted({picture.size for picture in shown})}")
     starts = [round(1000 * second) for second in seconds]
@@ -65,8 +67,8 @@ def animated_png(pictures: Sequence[Path], seconds: Sequence[float]) -> bytes:
     return b"".join((_SIGNATURE, *chunks, _chunk(b"IEND", b"")))
 
 
-def _picture(path: Path) -> Image.Image:
-    with Image.open(path) as picture:
+def _opened(file: Path | Worn) -> Image.Image:
+    with Image.open(io.BytesIO(file.read_bytes())) as picture:
         return picture.convert("RGB")
 
 

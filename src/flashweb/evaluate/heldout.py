@@ -12,6 +12,7 @@ from typing import Any
 
 from flashweb.evaluate.animated import animated_png, check_seconds
 from flashweb.evaluate.scoring import Score, refuses, score, thought_and_answer
+from flashweb.evaluate.wear import Worn
 from flashweb.types import Chat, ImagePart, Message, Part, TextPart, VideoPart
 
 FOLDER = Path(__file__).parent / "heldout"
@@ -38,20 +39,20 @@ class Case:
     language: str
     question: str
     answer: str
-    picture: Path  # the first one
-    pictures: tuple[Path, ...] = ()
+    picture: Path | Worn  # the first one
+    pictures: tuple[Path | Worn, ...] = ()
     messages: tuple[Mapping[str, Any], ...] = ()
     tools: tuple[Mapping[str, Any], ...] = ()
     thinking: bool = False
     seconds: tuple[float, ...] = ()  # of the clip, one of each picture; empty: still pictures
 
     def picture_bytes(self) -> bytes:
-        """The first picture's file (WebP)."""
+        """The first picture's file (WebP or JPEG)."""
         return self.picture.read_bytes()
 
     @property
-    def shown(self) -> tuple[Path, ...]:
-        """All pictures in order."""
+    def shown(self) -> tuple[Path | Worn, ...]:
+        """All pictures in order: files, or what is made from one when its bytes are read."""
         return self.pictures or (self.picture,)
 
     @property
@@ -68,7 +69,7 @@ class Case:
             clip = VideoPart(data=animated_png(self.shown, self.seconds), max_frames=2 * len(self.seconds))
             shown: Iterator[Part] = iter((clip,))
         else:
-            shown = (ImagePart(data=path.read_bytes()) for path in self.shown)
+            shown = (ImagePart(data=picture.read_bytes()) for picture in self.shown)
         messages = tuple(_message(message, shown) for message in self.conversation)
         return Chat(messages, self.thinking, self.tools)
 
@@ -113,7 +114,7 @@ def load(sets: Iterable[str] = SETS, folder: Path = FOLDER) -> list[Case]:
 
 def load_folder(folder: Path) -> list[Case]:
     """Anybody's cases: lines of `picture`, `question`, `answer` and `task` in FOLDER/cases.jsonl, pictures beside it;
-    `pictures` and `seconds` instead of `picture` are a clip.
+    `pictures` and `seconds` instead of `picture` are a clip, `wear` is what is done to them (`flashweb.evaluate.wear`).
 
     Raises OSError where a file is missing, ValueError for a line that is not such a case.
     """
@@ -127,13 +128,16 @@ def load_folder(folder: Path) -> list[Case]:
             raise ValueError(f"cases.jsonl, line {number}: {error!r}") from error
         for picture in case.shown:
             if not picture.is_file():
-                raise FileNotFoundError(f"cases.jsonl, line {number}: there is no {picture}")
+                raise FileNotFoundError(f"cases.jsonl, line {number}: there is no {folder / picture.name}")
         cases.append(case)
     return cases
 
 
 def _case(row: Mapping[str, Any], folder: Path) -> Case:
-    pictures = tuple(folder / name for name in (row["pictures"] if "pictures" in row else (row["picture"],)))
+    names = row["pictures"] if "pictures" in row else (row["picture"],)
+    pictures: tuple[Path | Worn, ...] = tuple(folder / name for name in names)
+    if "wear" in row:
+        pictures = tuple(Worn(folder / name, row["wear"]) for name in names)
     seconds = tuple(float(second) for second in row.get("seconds", ()))
     if seconds:
         check_seconds(seconds, len(pictures))
