@@ -74,10 +74,16 @@ const NOT_BUILT = /\.spec\.ts$|\.d\.ts$|(^|\/)fixtures\//
 
 /** source.sha256 beside index.html: a test without Node compares it with the checkout. */
 export function sourceDigest(root: string): Plugin {
+  let begun = ''
   return {
     name: 'source-digest',
+    apply: 'build',
+    buildStart() {
+      begun = digestOf(root)
+    },
     generateBundle() {
-      this.emitFile({ type: 'asset', fileName: 'source.sha256', source: `${digestOf(root)}\n` })
+      if (digestOf(root) !== begun) throw new Error('a source changed while the page was built: build it again')
+      this.emitFile({ type: 'asset', fileName: 'source.sha256', source: `${begun}\n` })
     },
   }
 }
