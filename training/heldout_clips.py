@@ -19,7 +19,7 @@ from training import clips, conversations
 from training.batches import Budget
 from training.clip_frames import Board
 from training.conversations import Talk
-from training.heldout import SEED, encode
+from training.heldout import SEED, lossless
 from training.page import Page
 
 COUNT = 60
@@ -43,7 +43,7 @@ def write(folder: Path, number: int = COUNT, seed: int = SEED) -> int:
     for index, (board, pages, talk) in enumerate(sample(number, seed)):
         files = []
         for page in pages:
-            data = encode(page)
+            data = lossless(page)
             files.append(f"{hashlib.sha256(data).hexdigest()[:16]}.webp")
             (folder / files[-1]).write_bytes(data)
             sizes[files[-1]] = len(data)
