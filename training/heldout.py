@@ -193,6 +193,11 @@ def _drawn_cases(name: str, seed: int) -> Iterator[tuple[dict[str, Any], bytes]]
         yield row, encode(page.image)
 
 
+def table_of(rows: Iterable[dict[str, Any]]) -> str:
+    """The text of `cases.jsonl`."""
+    return "".join(json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n" for row in rows)
+
+
 def write(sets: Collection[str], folder: Path = FOLDER, seed: int = SEED) -> int:
     """Write the named fixed sets, the others stay as they are; gives the bytes written."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -207,7 +212,7 @@ def write(sets: Collection[str], folder: Path = FOLDER, seed: int = SEED) -> int
                 rows.append(row)
     if ROBUST in sets:
         rows += worn_rows(rows)
-    table.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8")
+    table.write_text(table_of(rows), "utf-8")
     return size
 
 

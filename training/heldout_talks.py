@@ -23,7 +23,7 @@ from training import conversations, photos, refusals, turns
 from training.conversations import Talk
 from training.draw import Pixels
 from training.encoding import call_text
-from training.heldout import FOLDER, SEED, _legible, encode, lossless, webp
+from training.heldout import FOLDER, SEED, _legible, encode, lossless, table_of, webp
 from training.page import QA, Page
 from training.recipe import Wish, compose
 
@@ -259,7 +259,7 @@ def _encoded(image: Pixels, photograph: bool) -> bytes:
 
 def write(folder: Path = FOLDER, seed: int = SEED, only: tuple[str, ...] = tuple(TALKS)) -> int:
     """Write these sets again, behind all others; gives the bytes of their pictures."""
-    size, lines, sources = 0, list[str](), dict[str, str]()
+    size, rows, sources = 0, list[dict[str, Any]](), dict[str, str]()
     for name in only:
         for old in folder.glob(f"{name}-[0-9]*.webp"):
             old.unlink()
@@ -272,10 +272,10 @@ def write(folder: Path = FOLDER, seed: int = SEED, only: tuple[str, ...] = tuple
                 size += len(data)
                 if at in held.photographs:
                     sources[files[-1]] = held.photographs[at]
-            lines.append(json.dumps(row(held, f"{name}-{index:03d}", files), ensure_ascii=False))
+            rows.append(row(held, f"{name}-{index:03d}", files))
     path = folder / "cases.jsonl"
-    others = [line for line in path.read_text("utf-8").splitlines() if json.loads(line)["set"] not in only]
-    path.write_text("\n".join([*others, *lines]) + "\n", "utf-8")
+    before = map(json.loads, path.read_text("utf-8").splitlines())
+    path.write_text(table_of([*(row for row in before if row["set"] not in only), *rows]), "utf-8")
     _write_sources(folder / "PHOTOGRAPHS.md", sources)
     return size
 

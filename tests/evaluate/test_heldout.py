@@ -164,7 +164,9 @@ def test_anybodys_cases_may_be_worn_and_an_unknown_wear_is_named_with_the_known_
 
 
 def test_the_rows_of_the_robust_set_are_those_that_training_would_write_again() -> None:
-    rows = [json.loads(line) for line in (FOLDER / "cases.jsonl").read_text("utf-8").splitlines()]
+    text = (FOLDER / "cases.jsonl").read_text("utf-8")
+    rows = [json.loads(line) for line in text.splitlines()]
+    assert heldout.table_of(rows) == text
     before = [row for row in rows if row["set"] != "robust"]
     assert list(heldout.worn_rows(before)) == [row for row in rows if row["set"] == "robust"]
 
