@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +18,7 @@ from training import clips, conversations
 from training.batches import Budget
 from training.clip_frames import Board
 from training.conversations import Talk
-from training.heldout import SEED, encode
+from training.heldout import SEED, lossless, table_of
 from training.page import Page
 
 COUNT = 60
@@ -39,16 +38,16 @@ def sample(number: int, seed: int = SEED) -> Iterator[tuple[Board, list[Page], T
 def write(folder: Path, number: int = COUNT, seed: int = SEED) -> int:
     """Write the cases and their pictures (lossless WebP, one file of pictures that are alike); gives their bytes."""
     folder.mkdir(parents=True, exist_ok=True)
-    lines, sizes = list[str](), dict[str, int]()
+    rows, sizes = list[dict[str, Any]](), dict[str, int]()
     for index, (board, pages, talk) in enumerate(sample(number, seed)):
         files = []
         for page in pages:
-            data = encode(page)
+            data = lossless(page)
             files.append(f"{hashlib.sha256(data).hexdigest()[:16]}.webp")
             (folder / files[-1]).write_bytes(data)
             sizes[files[-1]] = len(data)
-        lines.append(json.dumps(row(board, talk, files, f"clip-{index:03d}"), ensure_ascii=False))
-    (folder / "cases.jsonl").write_text("\n".join(lines) + "\n", "utf-8")
+        rows.append(row(board, talk, files, f"clip-{index:03d}"))
+    (folder / "cases.jsonl").write_text(table_of(rows), "utf-8")
     return sum(sizes.values())
 
 

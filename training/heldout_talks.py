@@ -8,7 +8,6 @@ photographs whose licence allows it are shipped; `PHOTOGRAPHS.md` beside them na
 from __future__ import annotations
 
 import argparse
-import io
 import json
 import sys
 from collections.abc import Callable, Iterator
@@ -18,14 +17,13 @@ from random import Random
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from flashweb.evaluate.heldout import Case
 from training import conversations, photos, refusals, turns
 from training.conversations import Talk
 from training.draw import Pixels
 from training.encoding import call_text
-from training.heldout import FOLDER, SEED, _legible, encode
+from training.heldout import FOLDER, SEED, _legible, encode, lossless, table_of, webp
 from training.page import QA, Page
 from training.recipe import Wish, compose
 
@@ -62,7 +60,7 @@ def _page(r: Random, kind: str, low: int = 220, high: int = 430) -> Page:
     while True:
         wish = Wish("unseen_fonts", 1.0, 1, kinds=(kind,), unreadable=False)
         page = compose(Random(r.getrandbits(62)), r.randint(low, high), r.randint(low, high), wish)
-        if page.plan is not None and page.plan.kind == kind and _legible(page) and len(encode(page)) <= MAX_BYTES:
+        if page.plan is not None and page.plan.kind == kind and _legible(page) and len(lossless(page)) <= MAX_BYTES:
             return page
 
 
@@ -149,7 +147,7 @@ def _refusals(r: Random, index: int) -> Held:
                 "unseen_fonts", 1.0, 1, kinds=("receipt", "label", "lines", "paragraph", "menu"), unreadable=False
             )
             page = conversations.small_page(r, r.randint(220, 330), r.randint(220, 330), wish)
-            if page is not None and len(encode(page)) <= MAX_BYTES:
+            if page is not None and len(lossless(page)) <= MAX_BYTES:
                 asked = refusals.about_small_text(r, heldout)
                 return Held(Talk(conversations.shown(r, asked), asked, kind="small"), [page.image])
     if kind in (1, 5):
@@ -256,17 +254,12 @@ def case(held: Held, name: str) -> Case:
 
 
 def _encoded(image: Pixels, photograph: bool) -> bytes:
-    buffer = io.BytesIO()
-    if photograph:
-        Image.fromarray(image).save(buffer, "WEBP", quality=PHOTO_QUALITY, method=5)
-    else:
-        Image.fromarray(image).save(buffer, "WEBP", lossless=True, quality=75, method=3)
-    return buffer.getvalue()
+    return webp(image, quality=PHOTO_QUALITY, method=5) if photograph else encode(image)
 
 
 def write(folder: Path = FOLDER, seed: int = SEED, only: tuple[str, ...] = tuple(TALKS)) -> int:
     """Write these sets again, behind all others; gives the bytes of their pictures."""
-    size, lines, sources = 0, list[str](), dict[str, str]()
+    size, rows, sources = 0, list[dict[str, Any]](), dict[str, str]()
     for name in only:
         for old in folder.glob(f"{name}-[0-9]*.webp"):
             old.unlink()
@@ -279,10 +272,10 @@ def write(folder: Path = FOLDER, seed: int = SEED, only: tuple[str, ...] = tuple
                 size += len(data)
                 if at in held.photographs:
                     sources[files[-1]] = held.photographs[at]
-            lines.append(json.dumps(row(held, f"{name}-{index:03d}", files), ensure_ascii=False))
+            rows.append(row(held, f"{name}-{index:03d}", files))
     path = folder / "cases.jsonl"
-    others = [line for line in path.read_text("utf-8").splitlines() if json.loads(line)["set"] not in only]
-    path.write_text("\n".join([*others, *lines]) + "\n", "utf-8")
+    before = map(json.loads, path.read_text("utf-8").splitlines())
+    path.write_text(table_of([*(row for row in before if row["set"] not in only), *rows]), "utf-8")
     _write_sources(folder / "PHOTOGRAPHS.md", sources)
     return size
 

@@ -6,6 +6,7 @@ import io
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -163,9 +164,25 @@ def test_anybodys_cases_may_be_worn_and_an_unknown_wear_is_named_with_the_known_
 
 
 def test_the_rows_of_the_robust_set_are_those_that_training_would_write_again() -> None:
-    rows = [json.loads(line) for line in (FOLDER / "cases.jsonl").read_text("utf-8").splitlines()]
+    text = (FOLDER / "cases.jsonl").read_text("utf-8")
+    rows = [json.loads(line) for line in text.splitlines()]
+    assert heldout.table_of(rows) == text
     before = [row for row in rows if row["set"] != "robust"]
     assert list(heldout.worn_rows(before)) == [row for row in rows if row["set"] == "robust"]
+
+
+def test_a_flat_picture_ships_without_loss_and_a_grainy_one_smaller_and_almost_the_same() -> None:
+    flat = np.full((64, 96, 3), 230, np.uint8)
+    flat[20:30, 10:80] = (200, 0, 30)
+    soft = np.linspace(0, 8, 96)[None, :, None] + np.linspace(60, 160, 64)[:, None, None]
+    grainy = (soft + np.random.default_rng(3).normal(0, 3, (64, 96, 3))).astype(np.uint8)
+    for image, farthest in ((flat, 0), (grainy, 40)):
+        data = heldout.encode(image)
+        assert data == heldout.encode(image)
+        with Image.open(io.BytesIO(data)) as picture:
+            assert np.abs(np.asarray(picture.convert("RGB")).astype(int) - image).max() <= farthest
+        lossless = heldout.webp(image, lossless=True, quality=100, method=6)
+        assert (len(data) == len(lossless)) if farthest == 0 else (len(data) <= 0.8 * len(lossless))
 
 
 def test_every_file_of_the_held_out_sets_is_shown_by_a_case() -> None:
