@@ -21,6 +21,7 @@ export function useTransfer() {
     made: t('chat.file.made'),
     untitled: t('chat.untitled'),
     language: locale.value,
+    markdown: { copy: '', code: t('markdown.code'), table: t('markdown.table'), done: t('markdown.done'), open: t('markdown.open') },
   })
 
   async function guarded(work: () => Promise<void>): Promise<void> {

@@ -3,6 +3,7 @@ import { pathTo } from './tree'
 import { toBase64, toDataUrl } from './dataUrl'
 import { safeType } from './fileTypes'
 import { withoutPassword } from './secrets'
+import type { Words as MarkdownWords } from './markdown/render'
 import type { Attachment, Conversation, Message } from '@/types'
 
 export interface Kept {
@@ -19,6 +20,7 @@ export interface ExportWords {
   made: string
   untitled: string
   language: string
+  markdown: MarkdownWords
 }
 
 export const FORMAT = 'flashweb-conversations'
@@ -98,9 +100,16 @@ export async function toHtml(kept: Kept, words: ExportWords): Promise<Blob> {
 async function body(message: Message, words: ExportWords): Promise<string> {
   const files = await Promise.all(message.attachments.map(figure))
   const thought = message.thinking ? `<details><summary>${escapeHtml(words.thinking)}</summary>${paragraph('text', message.thinking)}</details>` : ''
-  const text = message.text ? paragraph('text', message.text) : ''
+  const text = message.text ? await written(message, words) : ''
   const failure = message.failure ? paragraph('failure', message.failure.message) : ''
   return files.join('') + thought + text + failure
+}
+
+/** Questions stand as they were typed, as on the page. */
+async function written({ role, text }: Message, words: ExportWords): Promise<string> {
+  if (role === 'user') return paragraph('text', text)
+  const { answerHtml } = await import('./exportMarkdown')
+  return `<div class="answer">${await answerHtml(text, words.markdown)}</div>`
 }
 
 async function figure(file: Attachment): Promise<string> {
@@ -132,9 +141,18 @@ section { margin: 1rem 0; padding: .75rem 1rem; border: 1px solid #8885; border-
 .user { background: #8881; }
 h1 { font-size: 1.4rem; } h2 { margin: 0 0 .5rem; font-size: .85rem; opacity: .7; }
 .text { white-space: pre-wrap; overflow-wrap: anywhere; }
+.answer { overflow-wrap: anywhere; } .answer > :first-child { margin-top: 0; } .answer > :last-child { margin-bottom: 0; }
+.answer h3, .answer h4, .answer h5, .answer h6 { margin: 1rem 0 .4rem; font-size: 1.05rem; }
+.answer pre { margin: 0; padding: .6rem .75rem; overflow-x: auto; font: .85rem/1.5 ui-monospace, monospace; white-space: pre; overflow-wrap: normal; }
+.answer code { font-family: ui-monospace, monospace; } .answer :not(pre) > code { padding: 0 .25em; background: #8882; border-radius: 4px; }
+.code { margin: .75rem 0; border: 1px solid #8885; border-radius: 8px; } .code-head { padding: .25rem .75rem; font-size: .8rem; opacity: .7; border-bottom: 1px solid #8885; }
+.table-scroll { overflow-x: auto; } table { border-collapse: collapse; } th, td { padding: .3rem .6rem; text-align: start; border: 1px solid #8885; }
+.to-right { text-align: right; } .to-center { text-align: center; } .to-left { text-align: left; }
+blockquote { margin: .75rem 0; padding-inline-start: .75rem; border-inline-start: 3px solid #8885; } .task-item { list-style: none; }
+div.math { margin: .75rem 0; overflow-x: auto; text-align: center; }
 .failure { color: #c33; }
 figure { margin: 0 0 .75rem; } img { max-width: 100%; max-height: 24rem; } figcaption, .file, footer { font-size: .8rem; opacity: .7; }
-@media print { body { margin: 0; max-width: none; } section { border: 0; padding: .25rem 0; } figure { break-inside: avoid; } }
+@media print { body { margin: 0; max-width: none; } section { border: 0; padding: .25rem 0; } figure, tr, .code { break-inside: avoid; } .answer pre { white-space: pre-wrap; overflow-wrap: anywhere; } }
 `
 
 /** A name that every file system takes. */

@@ -51,6 +51,20 @@ export function setFormula(element: HTMLElement, engineNow: Engine): void {
   element.replaceChildren(...holder.childNodes)
 }
 
+/** For a file that has neither the fonts nor the sheet; null where it cannot be set. */
+export function mathMlOf(element: HTMLElement, engineNow: Engine): Node | null {
+  const tex = element.dataset.tex ?? ''
+  if (tex.length > LONGEST) return null
+  try {
+    const built = engineNow.__renderToDomTree(tex, { ...OPTIONS, output: 'mathml', displayMode: element.dataset.math === 'display' })
+    putStylesAside(built)
+    const node = built.toNode()
+    return node instanceof Element && !node.classList.contains('katex-error') ? node : null
+  } catch {
+    return null
+  }
+}
+
 function putStylesAside(built: Built): void {
   const { attributes } = built
   if (attributes?.style !== undefined) {
