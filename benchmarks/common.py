@@ -55,17 +55,78 @@ def _commit() -> str:
 
 
 def as_text(value: Any, depth: int = 0) -> str:
-    """JSON to be read and compared: what fits into a line stands in one. Ends without a line break."""
+    """JSON to be read and compared: what fits into a line stands in one, of plain values as many as fit. Ends without
+    a line break.
+    """
     line = json.dumps(value, ensure_ascii=False)
     if len(line) + depth <= LINE or not value or not isinstance(value, dict | list):
         return line
     left = " " * (depth + 1)
     if isinstance(value, list):
         parts, (first, last) = [as_text(one, depth + 1) for one in value], "[]"
+        if not any(isinstance(one, dict | list) for one in value):
+            parts = _filled(parts, LINE - depth - 2)
     else:
         parts = [f"{json.dumps(key, ensure_ascii=False)}: {as_text(one, depth + 1)}" for key, one in value.items()]
         first, last = "{}"
     return f"{first}\n{left}" + f",\n{left}".join(parts) + f"\n{' ' * depth}{last}"
+
+
+def _filled(parts: Sequence[str], width: int) -> list[str]:
+    """The parts with as many in a line as fit."""
+    lines = [parts[0]]
+    for part in parts[1:]:
+        if len(lines[-1]) + 2 + len(part) <= width:
+            lines[-1] += f", {part}"
+        else:
+            lines.append(part)
+    return lines
+
+
+def packed(result: Mapping[str, Any]) -> dict[str, Any]:
+    """The same numbers in a third less text, for results of many rows; `unpacked` takes it back.
+
+    Rows with the same keys become {"columns": keys, "rows": values of each}, whole floats lose their ".0", and a
+    `setup` that many parts share stands once, in `setups`, the parts have its place there.
+    """
+    setups = list[Any]()
+
+    def pack(value: Any) -> Any:
+        if isinstance(value, float):
+            return int(value) if value.is_integer() else value
+        if isinstance(value, list):
+            keys = list(value[0]) if len(value) > 1 and isinstance(value[0], dict) else []
+            if len(keys) > 2 and all(isinstance(row, dict) and list(row) == keys for row in value):
+                return {"columns": keys, "rows": [[pack(one) for one in row.values()] for row in value]}
+            return [pack(one) for one in value]
+        if not isinstance(value, Mapping):
+            return value
+        found = {key: pack(one) for key, one in value.items()}
+        if isinstance(found.get("setup"), dict):
+            if found["setup"] not in setups:
+                setups.append(found["setup"])
+            found["setup"] = setups.index(found["setup"])
+        return found
+
+    done: dict[str, Any] = pack(result)
+    return {"setups": setups} | done if setups else done
+
+
+def unpacked(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """A result as it was before `packed`; one that was not packed is left as it is."""
+    setups = stored.get("setups", [])
+
+    def unpack(value: Any) -> Any:
+        if isinstance(value, list):
+            return [unpack(one) for one in value]
+        if not isinstance(value, Mapping):
+            return value
+        if value.keys() == {"columns", "rows"}:
+            return [dict(zip(value["columns"], map(unpack, row), strict=True)) for row in value["rows"]]
+        shared = {"setup": setups[value["setup"]]} if isinstance(value.get("setup"), int) else {}
+        return {key: unpack(one) for key, one in value.items()} | shared
+
+    return {key: unpack(one) for key, one in stored.items() if key != "setups"}
 
 
 def write_result(name: str, result: Mapping[str, Any]) -> None:

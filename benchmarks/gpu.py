@@ -39,7 +39,7 @@ from pathlib import Path
 from typing import Any
 
 import gpu_report
-from common import RESULTS, ROOT, as_text, flashweb_command, free_port, machine, running
+from common import RESULTS, ROOT, as_text, flashweb_command, free_port, machine, packed, running, unpacked
 from gpu_model import write_model
 from gpu_rows import GOALS, PROMPT, Point, rows
 
@@ -82,7 +82,7 @@ class Session:
         return time.monotonic() + seconds < self.deadline
 
     def save(self) -> None:
-        self.path.write_text(as_text(self.results) + "\n", encoding="utf-8")
+        self.path.write_text(as_text(packed(self.results)) + "\n", encoding="utf-8")
 
 
 # --- what to run ------------------------------------------------------------------------------------------------------
@@ -311,7 +311,7 @@ def load_results(path: Path, smoke: bool) -> dict[str, Any]:
     empty: dict[str, Any] = {"what": SMOKE_WHAT if smoke else WHAT, "starts": {}, "points": {}}
     if not path.exists() and not smoke:
         path = RESULTS / path.name
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else empty
+    found = unpacked(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else empty
     if found["what"] != empty["what"]:
         raise SystemExit(f"{path} holds {found['what']}; give another --out")
     return found

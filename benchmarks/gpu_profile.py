@@ -20,7 +20,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import torch
-from common import as_text
+from common import as_text, packed
 
 from flashweb.engine.config import EngineConfig
 from flashweb.engine.core import GREEDY, EngineCore
@@ -223,7 +223,7 @@ def main() -> None:
             print(json.dumps(rows[-1], indent=1), flush=True)
     setup = {"device": torch.cuda.get_device_name() if watch.on_gpu else "cpu", "torch": torch.__version__}
     if args.json:
-        args.json.write_text(as_text({"setup": setup, "rows": rows}) + "\n", "utf-8")
+        args.json.write_text(as_text(packed({"setup": setup, "rows": rows})) + "\n", "utf-8")
 
 
 if __name__ == "__main__":

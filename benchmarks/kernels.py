@@ -20,7 +20,7 @@ from typing import Any
 
 import torch
 import triton
-from common import as_text, machine
+from common import as_text, machine, packed
 from kernel_cases import LAUNCHES, Case
 
 # Read-only bandwidth measured with library kernels, GB/s. Of other cards a copy is timed.
@@ -45,7 +45,7 @@ def main() -> int:
             print(in_words(rows[-1]), flush=True)
     result = {**setup(), "limit_gb_per_s": round(limit), "launches_per_graph": LAUNCHES, "rows": rows}
     if arguments.json:
-        arguments.json.write_text(as_text(result) + "\n", encoding="utf-8")
+        arguments.json.write_text(as_text(packed(result)) + "\n", encoding="utf-8")
     return int(any("error" in row for row in rows) or not rows)
 
 

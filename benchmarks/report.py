@@ -19,6 +19,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from common import unpacked
 from gpu_rows import GOALS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -42,7 +43,7 @@ class Row:
 
 def load(name: str) -> dict[str, Any] | None:
     path = RESULTS / f"{name}.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() and path.name in tracked() else None
+    return unpacked(json.loads(path.read_text("utf-8"))) if path.exists() and path.name in tracked() else None
 
 
 @cache

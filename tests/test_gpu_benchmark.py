@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.common import as_text, packed, unpacked
 from flashweb.model.config import ModelConfig
 from flashweb.prompt import PromptProcessor
 from flashweb.types import Chat, ImagePart, Message, TextPart
@@ -32,6 +33,10 @@ def run(*args: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=timeout)
 
 
+def stored(path: Path) -> dict[str, Any]:
+    return unpacked(json.loads(path.read_text()))
+
+
 def measured(points: dict[Any, list[dict[str, Any]]], starts: list[float] | None = None) -> dict[str, Any]:
     """Results as the script keeps them, of the given runs."""
     setup = dict.fromkeys(
@@ -48,7 +53,7 @@ def test_a_smoke_run_goes_through_every_kind_of_row_and_writes_all_files(tmp_pat
     rows = ("start", "bf16-text-1", "bf16-448-8", "bf16-shared-64", "latency-streams", "fp8-448-128")
     done = run("--smoke", "--out", str(tmp_path), *rows)
     assert done.returncode == 0, done.stdout + done.stderr
-    results = json.loads((tmp_path / "gpu_table.json").read_text())
+    results = stored(tmp_path / "gpu_table.json")
     assert len(results["points"]) == 5 and len(results["starts"]["bf16"]["seconds"]) == 2
     check_smoke(results)
     streams = results["points"]["latency-1024px-16c-streams8"]["runs"][0]["streams"]
@@ -62,14 +67,14 @@ def test_a_smoke_run_goes_through_every_kind_of_row_and_writes_all_files(tmp_pat
     assert "give another --out" in run("--out", str(tmp_path), "bf16-text-1").stderr
     failing = run("--smoke", "--out", str(tmp_path), "--serve-flags=--port nonsense", "bf16-text-1", "start")
     assert failing.returncode == 1 and "not measured now: start, bf16-text-1c" in failing.stdout
-    assert json.loads((tmp_path / "gpu_table.json").read_text()) == results, "what was not run stays"
+    assert stored(tmp_path / "gpu_table.json") == results, "what was not run stays"
 
 
 @pytest.mark.slow
 def test_a_smoke_run_of_everything_ends_within_two_minutes_and_leaves_no_row_out(tmp_path: Path) -> None:
     done = run("--smoke", "--out", str(tmp_path))  # a minute on two quiet cores
     assert done.returncode == 0, done.stdout + done.stderr
-    results = json.loads((tmp_path / "gpu_table.json").read_text())
+    results = stored(tmp_path / "gpu_table.json")
     check_smoke(results)
     assert "ot measured" not in (tmp_path / "performance.md").read_text()
     for name in ("latency", "growth"):
@@ -94,7 +99,7 @@ def test_without_time_nothing_is_started_and_everything_is_named(tmp_path: Path)
 def test_the_same_rows_run_on_any_server(echo_server: str, tmp_path: Path) -> None:
     done = run("--url", echo_server, "--label", "other", "--out", str(tmp_path), "--runs", "2", "bf16-text-1")
     assert done.returncode == 0, done.stdout + done.stderr
-    results = json.loads((tmp_path / "gpu_table-other.json").read_text())
+    results = stored(tmp_path / "gpu_table-other.json")
     assert [row["requests"] for row in results["points"]["bf16-text-1c"]["runs"]] == [6, 6]
     assert not (tmp_path / "performance.md").exists()
     again = run(
@@ -191,3 +196,28 @@ def test_the_document_is_the_one_the_results_give(gpu: Any) -> None:
     text = (ROOT / "docs" / "performance.md").read_text()
     again = gpu.gpu_report.document(text, gpu.load_results(path, smoke=False))
     assert again == text, "run benchmarks/gpu.py --report"
+
+
+def test_results_of_many_rows_take_less_text_and_keep_every_number() -> None:
+    rows = [{"name": f"kernel {n}", "us": n / 8, "gb_per_s": 0.0, "calls": n} for n in range(20)]
+    runs = [{"requests": 6, "errors": 0, "streams": {"gap_ms": 1.5}}, {"requests": 6, "errors": 0, "streams": None}]
+    setups = [{"flags": ["--device", number], "rows": 1} for number in range(2)]
+    result = {
+        "what": "x",
+        "points": {f"{n}": {"point": {"side": 1.0}, "runs": runs, "setup": setups[n % 2]} for n in range(4)},
+        "rows": rows,
+        "uneven": [{"a": 1, "b": 2, "c": 3}, {"a": 1}, {}],
+        "short": [{"a": 1, "b": 2}, {"a": 3, "b": 4}],
+        "none": [],
+    }
+    text = as_text(packed(result))
+    assert len(text) < 0.7 * len(as_text(result)) and text.count("--device") == 2
+    assert unpacked(json.loads(text)) == result
+    assert list(unpacked(json.loads(text))["rows"][0]) == list(rows[0])
+    assert unpacked(result) == result, "what was never packed"
+
+
+def test_the_large_results_are_as_the_scripts_would_write_them() -> None:
+    for path in (ROOT / "benchmarks" / "results").glob("*.json"):
+        if path.stat().st_size > 10_000:
+            assert path.read_text("utf-8") == as_text(packed(stored(path))) + "\n", path.name

@@ -170,16 +170,15 @@ _WEAR: dict[str, tuple[str, ...]] = {
 }
 
 
-def worn_rows(rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Those of "robust": fifteen pages of amounts, fifteen of reading, after each kind of wear. The picture named is
-    the page's: `flashweb.evaluate.wear` makes the worn copy when it is read.
+def worn_rows() -> Iterator[dict[str, Any]]:
+    """Those of "robust": fifteen pages of amounts, fifteen of reading, after each kind of wear. What they do not say is
+    as in the row of their source; `flashweb.evaluate.wear` makes the worn copy of its picture when that is read.
     """
-    known = {row["name"]: row for row in rows}
-    sources = [known[f"{name}-{index:03d}"] for name, chosen in _SOURCES.items() for index in chosen]
+    sources = [f"{name}-{index:03d}" for name, chosen in _SOURCES.items() for index in chosen]
     for kind, wears in _WEAR.items():
         for index, source in enumerate(sources):
-            more = {"source": source["name"], "wear": wears[index % len(wears)]}
-            yield {**source, "name": f"robust-{kind}-{index:03d}", "set": ROBUST, **more}
+            wear = wears[index % len(wears)]
+            yield {"name": f"robust-{kind}-{index:03d}", "set": ROBUST, "source": source, "wear": wear}
 
 
 def _drawn_cases(name: str, seed: int) -> Iterator[tuple[dict[str, Any], bytes]]:
@@ -205,13 +204,13 @@ def write(sets: Collection[str], folder: Path = FOLDER, seed: int = SEED) -> int
     before = table.read_text("utf-8").splitlines() if table.is_file() else []
     rows = [row for row in map(json.loads, before) if row["set"] not in sets]
     for name in sets:
-        if name != ROBUST:
-            for row, data in _drawn_cases(name, seed):
-                (folder / row["picture"]).write_bytes(data)
-                size += len(data)
-                rows.append(row)
-    if ROBUST in sets:
-        rows += worn_rows(rows)
+        if name == ROBUST:
+            rows += worn_rows()
+            continue
+        for row, data in _drawn_cases(name, seed):
+            (folder / row["picture"]).write_bytes(data)
+            size += len(data)
+            rows.append(row)
     table.write_text(table_of(rows), "utf-8")
     return size
 

@@ -108,7 +108,9 @@ def load(sets: Iterable[str] = SETS, folder: Path = FOLDER) -> list[Case]:
         raise ValueError(f"unknown held-out set {', '.join(sorted(unknown))}: choose from {', '.join(SETS)}")
     with (folder / "cases.jsonl").open(encoding="utf-8") as lines:
         rows = [json.loads(line) for line in lines]
+    known = {row["name"]: row for row in rows}
     chosen = [row for row in rows if row["set"] in wanted]  # sets that were written again stand last in the file
+    chosen = [known[row["source"]] | row if "source" in row else row for row in chosen]
     return [_case(row, folder) for row in sorted(chosen, key=lambda row: SETS.index(row["set"]))]
 
 
