@@ -1,5 +1,5 @@
-"""Clips in front of the bundled model, which was shown up to eight pictures of one: the right second of a minute, and that
-bad clips beside an answer change nothing of it."""
+"""Clips in front of the bundled model, which was shown up to eight pictures of one: the right second of a minute, and
+that bad clips beside an answer change nothing of it."""
 
 from __future__ import annotations
 
