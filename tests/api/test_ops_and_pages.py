@@ -81,7 +81,8 @@ async def test_liveness_turns_red_only_when_the_engine_is_given_up() -> None:
 @pytest.mark.parametrize("path", ["/", "/docs", "/health", "/health/live", "/health/ready", "/v1/health", "/v1/models"])
 async def test_head_is_get_without_its_body(path: str) -> None:
     async with open_house(ScriptedEngine()) as house:
-        got, head = await house.client.get(path), await house.client.head(path)
+        plain = {"accept-encoding": "identity"}  # the client unpacks, and a length is of what is sent
+        got, head = await house.client.get(path, headers=plain), await house.client.head(path, headers=plain)
         document = (await house.client.get("/openapi.json")).json()
         lost = await house.client.head("/v1/nothing")
     assert (head.status_code, head.content) == (200, b"")
