@@ -427,7 +427,7 @@ async def test_a_scene_in_a_batch_and_a_window_that_is_over(tmp_path: Path, monk
 async def test_a_batch_goes_on_where_its_runner_died_and_every_request_has_one_answer(tmp_path: Path) -> None:
     engine = ScriptedEngine(answer="words", max_num_seqs=4)
     async with open_house(engine, storage__data_dir=str(tmp_path)) as house:
-        made = await batch_of(house, jsonl(*(line(f"r{n}") for n in range(30))))
+        made = await batch_of(house, jsonl(*(line(f"r{n}") for n in range(60))))
         for _ in range(3):
             asked = len(engine.asked)
             async with working(house):
@@ -436,9 +436,9 @@ async def test_a_batch_goes_on_where_its_runner_died_and_every_request_has_one_a
             engine.phase = "ready"
         async with working(house):
             done = await until(house, made["id"], "completed")
-            assert done["request_counts"] == {"total": 30, "completed": 30, "failed": 0}
+            assert done["request_counts"] == {"total": 60, "completed": 60, "failed": 0}
             answers = await lines_of(house, done["output_file_id"])
-            assert [one["custom_id"] for one in answers] == [f"r{n}" for n in range(30)]
+            assert [one["custom_id"] for one in answers] == [f"r{n}" for n in range(60)]
 
 
 # --- scenes that are answered later -------------------------------------------------------------------------------
