@@ -7,7 +7,7 @@ import { createApp, defineComponent, h, nextTick, ref } from 'vue'
 import '@/styles/tokens.css'
 import '@/styles/base.css'
 import MarkdownView from '@/components/markdown/MarkdownView.vue'
-import { findBoxes } from '@/lib/boxes'
+import { findBoxes } from '@/lib/boxes/boxes'
 import { i18n } from '@/locales'
 
 const TOKENS = 4000

@@ -1,7 +1,7 @@
 /** The operator's endpoints, and /metrics. */
-import { parseMetrics, type Scrape } from '@/lib/prometheus'
-import type { LoggedRequest } from '@/lib/requestLog'
-import type { AdminStatus } from '@/lib/serverStatus'
+import { parseMetrics, type Scrape } from '@/lib/operator/prometheus'
+import type { LoggedRequest } from '@/lib/operator/requestLog'
+import type { AdminStatus } from '@/lib/operator/serverStatus'
 import { getJson, request } from './http'
 
 /** Most that the server lists at once. */

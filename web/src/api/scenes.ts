@@ -1,7 +1,7 @@
 /** The business scenes: what is offered, and one picture asked. */
 
-import { findBoxes } from '@/lib/boxes'
-import type { Result, Scene } from '@/lib/scenes'
+import { findBoxes } from '@/lib/boxes/boxes'
+import type { Result, Scene } from '@/lib/scenes/scenes'
 import type { Box } from '@/types'
 import { getJson, request, type RequestOptions } from './http'
 

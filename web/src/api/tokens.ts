@@ -1,7 +1,7 @@
 /** What a picture or a text costs in tokens, as the server counts it: exactly, without an answer being made. */
 
 import { postJson } from './http'
-import { headerOfPng } from '@/lib/pngHeader'
+import { headerOfPng } from '@/lib/pictures/pngHeader'
 
 interface Counted {
   count: number

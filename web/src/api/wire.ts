@@ -1,5 +1,5 @@
 /** A ChatRequest as the JSON body of /v1/chat/completions: what is really sent, and what "view as code" shows. */
-import { toDataUrl } from '@/lib/dataUrl'
+import { toDataUrl } from '@/lib/pictures/dataUrl'
 import type { Attachment, ChatRequest, Sampling, Turn } from '@/types'
 
 export type WirePart =

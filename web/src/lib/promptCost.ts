@@ -1,7 +1,7 @@
 /** What a question with its files would take of the context. */
 
 import type { Attachment } from '@/types'
-import { choosePages } from './pdf'
+import { choosePages } from './pictures/pdf'
 
 export interface Cost {
   tokens: number

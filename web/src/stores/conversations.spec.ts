@@ -2,7 +2,7 @@
 import 'fake-indexeddb/auto'
 import { createPinia, setActivePinia } from 'pinia'
 import { beforeEach, describe, expect, it, vi } from 'vitest'
-import { History, newId, PageDatabase } from '@/lib/db'
+import { History, newId, PageDatabase } from '@/lib/history/db'
 import type { Message, Role } from '@/types'
 import { useConversations } from './conversations'
 

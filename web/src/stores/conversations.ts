@@ -2,10 +2,10 @@
  * memory, so that a full or missing storage costs the history but never the conversation at hand. */
 import { defineStore } from 'pinia'
 import { computed, ref, shallowRef } from 'vue'
-import { History, newId, storageFailure, type Hit, type Snapshot } from '@/lib/db'
-import { tellTabs } from '@/lib/tabs'
-import { dropTail, withTail } from '@/lib/tails'
-import { familyOf, leafWithout, newestLeaf, pathTo, subtree } from '@/lib/tree'
+import { History, newId, storageFailure, type Hit, type Snapshot } from '@/lib/history/db'
+import { tellTabs } from '@/lib/history/tabs'
+import { dropTail, withTail } from '@/lib/history/tails'
+import { familyOf, leafWithout, newestLeaf, pathTo, subtree } from '@/lib/history/tree'
 import type { Attachment, Conversation, Failure, Message } from '@/types'
 
 /** What was deleted last and can be put back. */

@@ -1,6 +1,6 @@
 import 'fake-indexeddb/auto'
 import { beforeEach, describe, expect, it } from 'vitest'
-import { History, PageDatabase } from '@/lib/db'
+import { History, PageDatabase } from '@/lib/history/db'
 import { forgetEverything } from './forget'
 
 const names = async () => (await indexedDB.databases()).map(({ name }) => name)

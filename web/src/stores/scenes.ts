@@ -2,7 +2,7 @@ import { defineStore } from 'pinia'
 import { ref } from 'vue'
 import { ApiError } from '@/api/http'
 import { listScenes } from '@/api/scenes'
-import type { Scene } from '@/lib/scenes'
+import type { Scene } from '@/lib/scenes/scenes'
 import type { Failure } from '@/types'
 
 /** What the server offers. Asked for anew whenever a page of scenes is opened: own scenes appear while it runs. */

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { ALONE } from '@/lib/tree'
+import { ALONE } from '@/lib/history/tree'
 import { grouped } from './groups'
 import { answer, question } from './testing'
 

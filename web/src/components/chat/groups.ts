@@ -1,6 +1,6 @@
 /** A long conversation in groups of a few turns: the browser leaves out a group that is off the screen as a whole, and has
  * a sixth of the things to watch. */
-import type { Place } from '@/lib/tree'
+import type { Place } from '@/lib/history/tree'
 import type { Message } from '@/types'
 import type { ShownPicture } from './pictures'
 

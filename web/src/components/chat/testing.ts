@@ -3,7 +3,7 @@ import { mount, type ComponentMountingOptions } from '@vue/test-utils'
 import { createPinia } from 'pinia'
 import { createMemoryHistory, createRouter } from 'vue-router'
 import type { Component } from 'vue'
-import { ALONE } from '@/lib/tree'
+import { ALONE } from '@/lib/history/tree'
 import { i18n } from '@/locales'
 import type { Message } from '@/types'
 

@@ -1,6 +1,6 @@
 import { mount } from '@vue/test-utils'
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { findBoxes } from '@/lib/boxes'
+import { findBoxes } from '@/lib/boxes/boxes'
 import { i18n, speak } from '@/locales'
 import MarkdownView from './MarkdownView.vue'
 

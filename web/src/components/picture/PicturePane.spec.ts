@@ -1,6 +1,6 @@
 import { mount } from '@vue/test-utils'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { findBoxes } from '@/lib/boxes'
+import { findBoxes } from '@/lib/boxes/boxes'
 import { i18n } from '@/locales'
 import PicturePane from './PicturePane.vue'
 

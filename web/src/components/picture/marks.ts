@@ -1,5 +1,5 @@
-import type { FoundBox } from '@/lib/boxes'
-import type { Look, Rect } from '@/lib/overlay'
+import type { FoundBox } from '@/lib/boxes/boxes'
+import type { Look, Rect } from '@/lib/boxes/overlay'
 
 export interface PanePicture {
   id: string

@@ -2,8 +2,8 @@ import { mount } from '@vue/test-utils'
 import { createPinia } from 'pinia'
 import { describe, expect, it } from 'vitest'
 import { i18n } from '@/locales'
-import { marksOf } from '@/lib/marks'
-import type { Result, Scene } from '@/lib/scenes'
+import { marksOf } from '@/lib/scenes/marks'
+import type { Result, Scene } from '@/lib/scenes/scenes'
 import SceneResult from './SceneResult.vue'
 
 const scene = (over: Partial<Scene>): Scene => ({

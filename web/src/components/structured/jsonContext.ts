@@ -1,5 +1,5 @@
 import type { InjectionKey } from 'vue'
-import type { Path } from '@/lib/jsonSchema'
+import type { Path } from '@/lib/structured/jsonSchema'
 
 /** What every cell of a table must know, however deep it stands. */
 export interface JsonContext {

@@ -1,5 +1,5 @@
 import { useI18n } from 'vue-i18n'
-import type { Mismatch } from '@/lib/jsonSchema'
+import type { Mismatch } from '@/lib/structured/jsonSchema'
 
 function shown(wanted: unknown): string {
   if (Array.isArray(wanted)) return wanted.map((one) => (typeof one === 'string' ? one : JSON.stringify(one))).join(', ')

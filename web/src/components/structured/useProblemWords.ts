@@ -1,5 +1,5 @@
 import { useI18n } from 'vue-i18n'
-import type { SchemaProblem } from '@/lib/schemaProblems'
+import type { SchemaProblem } from '@/lib/structured/schemaProblems'
 
 export function useProblemWords(): (problem: SchemaProblem) => string {
   const { t } = useI18n()

@@ -1,6 +1,6 @@
 /** The same answers as the server's test reads: what the API calls a box is one on the page, on the same picture. */
 import { describe, expect, it } from 'vitest'
-import { findBoxes } from '@/lib/boxes'
+import { findBoxes } from './boxes'
 import shared from './shared.json'
 
 interface Answer {

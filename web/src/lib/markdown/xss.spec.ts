@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { findBoxes } from '@/lib/boxes'
+import { findBoxes } from '@/lib/boxes/boxes'
 import { BlockStream } from './blocks'
 import { finish } from './render'
 import { page, pageAt } from './testing'

@@ -1,5 +1,5 @@
-import type { Field, Gravity, Language, Scene } from '@/lib/scenes'
-import type { Mark } from '@/lib/marks'
+import type { Field, Gravity, Language, Scene } from '@/lib/scenes/scenes'
+import type { Mark } from '@/lib/scenes/marks'
 
 /** What every field component is given, whether it needs all of it or not. */
 export interface FieldProps {

@@ -10,7 +10,7 @@ import FieldTable from './FieldTable.vue'
 import FieldTags from './FieldTags.vue'
 import FieldText from './FieldText.vue'
 import FieldWord from './FieldWord.vue'
-import type { Field } from '@/lib/scenes'
+import type { Field } from '@/lib/scenes/scenes'
 
 const BY_HINT: Record<string, Component> = {
   flag: FieldFlag,
