@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 PRODUCT = "src/flashweb"
+MAX_BYTES = 45_000_000  # the whole checkout is copied to a GPU machine at each call there, and is cloned by newcomers
 
 
 def tracked(root: Path) -> list[Path]:
@@ -48,6 +49,12 @@ def test_ci_runs_the_command_a_developer_types(root: Path) -> None:
     script = root / ".ci" / "run"
     assert "make test" in script.read_text()
     assert script.stat().st_mode & 0o111, ".ci/run has no run bit"
+
+
+def test_the_tracked_files_stay_small_enough_to_travel_whole(root: Path) -> None:
+    sizes = {path.relative_to(root): path.stat().st_size for path in tracked(root)}
+    largest = sorted(sizes.items(), key=lambda item: -item[1])[:8]
+    assert sum(sizes.values()) < MAX_BYTES, f"{sum(sizes.values()):,} bytes, limit {MAX_BYTES:,}; largest: {largest}"
 
 
 def test_no_tracked_file_names_a_path_of_one_machine_or_a_registry_host(root: Path) -> None:

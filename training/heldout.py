@@ -134,8 +134,8 @@ def _legible(page: Page) -> bool:
 
 
 def encode(image: Pixels) -> bytes:
-    """A shipped picture: WebP, lossless where that is not larger by a quarter than quality 90."""
-    exact, close = webp(image, lossless=True, quality=100, method=6), webp(image, quality=90, method=6)
+    """A shipped picture: WebP, lossless where that is not larger by a quarter than quality 75."""
+    exact, close = webp(image, lossless=True, quality=100, method=6), webp(image, quality=75, method=6)
     return close if 5 * len(close) <= 4 * len(exact) else exact
 
 

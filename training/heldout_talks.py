@@ -260,6 +260,7 @@ def _encoded(image: Pixels, photograph: bool) -> bytes:
 def write(folder: Path = FOLDER, seed: int = SEED, only: tuple[str, ...] = tuple(TALKS)) -> int:
     """Write these sets again, behind all others; gives the bytes of their pictures."""
     size, rows, sources = 0, list[dict[str, Any]](), dict[str, str]()
+    folder.mkdir(parents=True, exist_ok=True)
     for name in only:
         for old in folder.glob(f"{name}-[0-9]*.webp"):
             old.unlink()
@@ -274,7 +275,7 @@ def write(folder: Path = FOLDER, seed: int = SEED, only: tuple[str, ...] = tuple
                     sources[files[-1]] = held.photographs[at]
             rows.append(row(held, f"{name}-{index:03d}", files))
     path = folder / "cases.jsonl"
-    before = map(json.loads, path.read_text("utf-8").splitlines())
+    before = map(json.loads, path.read_text("utf-8").split("\n")[:-1]) if path.exists() else ()
     path.write_text(table_of([*(row for row in before if row["set"] not in only), *rows]), "utf-8")
     _write_sources(folder / "PHOTOGRAPHS.md", sources)
     return size
@@ -296,8 +297,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m training.heldout_talks", description=__doc__)
     parser.add_argument("--out", type=Path, default=FOLDER)
     parser.add_argument("--seed", type=int, default=SEED)
+    parser.add_argument("--only", choices=TALKS, nargs="+", default=tuple(TALKS))
     arguments = parser.parse_args()
-    print(f"{write(arguments.out, arguments.seed) / 2**20:.2f} MiB of pictures in {arguments.out}")
+    size = write(arguments.out, arguments.seed, tuple(arguments.only))
+    print(f"{size / 2**20:.2f} MiB of pictures in {arguments.out}")
     return 0
 
 
