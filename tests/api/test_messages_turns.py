@@ -10,8 +10,8 @@ import pytest
 
 from flashweb.api.convert import to_chat
 from flashweb.api.messages_in import chat_request
-from flashweb.api.messages_schemas import MessagesRequest
 from flashweb.api.parse import parse_document
+from flashweb.api.schemas.messages import MessagesRequest
 from flashweb.errors import InvalidRequest
 from flashweb.types import Chat, ImagePart, Message, TextPart
 from tests.house import ScriptedEngine, open_house, png, processor

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from flashweb.api.schemas import HealthOut, ModelList
+from flashweb.api.schemas.ops import HealthOut, ModelList
 from tests.house import ScriptedEngine, open_house
 
 ALIASES = ["glm-4.6v-flash", "glm-4v-flash-web", "glm-4.6v-flash-web"]

@@ -9,12 +9,12 @@ import msgspec
 from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
-from flashweb.api import job_schemas as wire
 from flashweb.api.answer_examples import ANSWERS
 from flashweb.api.caller import background_of, owner_of
 from flashweb.api.error_handlers import json_response
 from flashweb.api.exchange import exchange_of
 from flashweb.api.idempotency import new_id
+from flashweb.api.schemas import jobs as wire
 from flashweb.errors import Conflict, FlashwebError, ObjectNotFound
 from flashweb.jobs import Item, ItemState, Job, JobQueue, NewJob
 from flashweb.jobs.records import JobState
