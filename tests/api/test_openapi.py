@@ -297,3 +297,7 @@ async def test_a_schema_beside_pictures_is_the_one_that_was_sent(path: str) -> N
         (_, params, _) = house.engine.asked[-1]
     assert answer.status_code == 200 and params.structure is not None
     assert '"total"' in params.structure.source
+
+
+def test_no_model_is_called_after_the_file_it_stands_in() -> None:
+    assert not [name for name in description()["components"]["schemas"] if "__" in name], "two of one name"

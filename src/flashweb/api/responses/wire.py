@@ -197,7 +197,7 @@ class InputTokensRequest(Asked):
     """A prompt to be counted."""
 
 
-class StreamOptions(Wire):
+class ResponseStreamOptions(Wire):
     include_obfuscation: bool | None = Field(None, description="accepted, without effect: events are never padded")
 
 
@@ -205,7 +205,7 @@ class ResponseRequest(Asked):
     """An input, and how to answer it."""
 
     stream: bool | None = Field(None, description="send the answer as server-sent events")
-    stream_options: StreamOptions | None = Field(None, description="accepted")
+    stream_options: ResponseStreamOptions | None = Field(None, description="accepted")
     store: bool | None = Field(None, description="keep it, to be retrieved or continued; default true")
     background: bool | None = Field(None, description="answer at once with status queued, and go on by itself")
     max_output_tokens: TokenCount | None = Field(
