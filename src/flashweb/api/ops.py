@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from flashweb.api.error_handlers import json_response
 from flashweb.api.sampling import default_sampling
+from flashweb.api.schemas.chat import MAX_MESSAGES
 from flashweb.api.schemas.ops import HealthOut, LiveOut, ModelList, ModelOut
 from flashweb.names import ModelNames
 from flashweb.pipeline import Pipeline
@@ -93,6 +94,7 @@ def _limits(settings: Settings) -> dict[str, Any]:
     media = settings.media
     return {
         "max_body_bytes": settings.server.max_body_size,
+        "max_messages": MAX_MESSAGES,
         "max_images": media.max_images,
         "max_image_bytes": media.max_upload_size,
         "max_image_pixels": media.max_image_pixels,

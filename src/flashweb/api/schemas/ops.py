@@ -23,6 +23,7 @@ class ModelLimitsOut(BaseModel):
     """What this server takes in one request; its operator may have set it."""
 
     max_body_bytes: int = Field(description="of the whole request, base64 included")
+    max_messages: int = Field(description="of a conversation, system messages included")
     max_images: int = Field(description="pictures, without the pages of documents")
     max_image_bytes: int = Field(description="of a picture or document in a JSON body, decoded")
     max_image_pixels: int = Field(description="of a picture; more are refused")
