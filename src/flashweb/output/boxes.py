@@ -1,9 +1,9 @@
 """Boxes in an answer, `[x1, y1, x2, y2]` in thousandths of a picture's width and height -> pixels of that picture.
 
 Which picture a box lies on, when there are several: the one that the answer named last before the box ("picture 2",
-"image 2", "图2", "第2张", counted from 1; "第2题" is a question); where it has named none, the first. In a JSON answer only
-lists under a key with "box" in its name, or under no key at all, are boxes; in a text every list of four whole numbers
-is. What is no box (a corner beyond 0..999, no width, no height) is left out.
+"image 2", "图2", "第2张", counted from 1; "第2题" is a question); where it has named none, the first. In a JSON answer
+only lists under a key with "box" in its name, or under no key at all, are boxes; in a text every list of four whole
+numbers is. What is no box (a corner beyond 0..999, no width, no height) is left out.
 """
 
 from __future__ import annotations
