@@ -7,6 +7,7 @@ import errno
 import json
 import os
 import stat
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ import pytest
 from openai.types import Batch, FileDeleted, FileObject
 
 from flashweb.jobs import runner
+from flashweb.jobs.sql import SqlStore
 from flashweb.jobs.sqlite import sqlite_store
 from tests.house import House, ScriptedEngine, data_url, make_app, open_house, png, user
 
@@ -207,6 +209,15 @@ async def test_a_field_that_nobody_knows_is_named_and_decides_nothing(tmp_path: 
         made = await house.post(body, "/v1/batches", headers=ADA)
         assert made.status_code == 200 and made.headers["x-flashweb-warning"] == "ignored unknown fields: owner"
         assert (await house.client.get(f"/v1/batches/{made.json()['id']}", headers=BOB)).status_code == 404
+
+
+async def test_whose_a_file_is_tells_the_key_and_not_the_password_of_a_proxy(tmp_path: Path) -> None:
+    proxy = {"authorization": "Basic c2hvcDpzZXNhbWU="}  # one for everybody behind it
+    ada, bob = ({**proxy, "x-api-key": f"{name}-key-0123456789"} for name in ("ada", "bob"))
+    async with open_shop(tmp_path, runs=False, **KEYS) as house:
+        path = "/v1/files/" + (await upload(house, b"words", "user_data", headers=ada)).json()["id"]
+        found = [(await house.client.get(path, headers=headers)).status_code for headers in (ada, ADA, bob, BOB)]
+    assert found == [200, 200, 404, 404]
 
 
 async def test_a_callers_files_together_have_a_bound(tmp_path: Path) -> None:
