@@ -246,6 +246,21 @@ async def test_a_file_whose_time_is_over_is_gone(tmp_path: Path, monkeypatch: py
     await store.close()
 
 
+async def test_files_are_removed_in_their_time_where_nobody_ever_handed_in_a_job(tmp_path: Path) -> None:
+    from flashweb.jobs.files import FileStore
+    from tests.house import make_settings
+
+    store = FileStore(make_settings(storage__data_dir=str(tmp_path)).storage, lambda: time.time() - 120)
+    async with await store.receive("") as incoming:
+        incoming.take(b"words")
+        await incoming.finish("user_data", "a.txt", 60.0, "file-1")
+    await store.close()
+    async with asyncio.timeout(10), open_shop(tmp_path):
+        while list((tmp_path / "files").iterdir()):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    assert not (tmp_path / "jobs.sqlite").exists()
+
+
 async def test_a_full_disk_and_one_that_is_read_only_are_clear_errors_and_leave_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -64,6 +64,8 @@ class Background:
 
     async def _sweep(self) -> None:
         await self.files.sweep()
+        if not await self.queue.is_there():
+            return
         before = time.time() - self._keep_seconds
         for id in await self.queue.do(lambda store: store.purge(before)):
             await self.batches.forget(id)  # of one whose runner died when it had ended
