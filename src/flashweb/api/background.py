@@ -59,8 +59,8 @@ class Background:
     async def stop(self) -> None:
         if self._runner is not None:
             await self._runner.stop()
+        await self.files.close()  # first: what still writes a batch's files reads its answers in the queue
         await self.queue.close()
-        await self.files.close()
 
     async def _sweep(self) -> None:
         await self.files.sweep()
