@@ -261,6 +261,17 @@ async def test_files_are_removed_in_their_time_where_nobody_ever_handed_in_a_job
     assert not (tmp_path / "jobs.sqlite").exists()
 
 
+async def test_a_job_that_another_process_forgets_meanwhile_is_a_404(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_shop(tmp_path, runs=False) as house:
+        made = await house.post({"image_url": data_url(png())}, "/api/scenes/audit?async=true")
+        assert made.status_code == 202
+        monkeypatch.setattr(SqlStore, "items", lambda *_: [])  # deleted between the two questions
+        answer = await house.client.get(f"/api/jobs/{made.json()['id']}")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "job_not_found")
+
+
 async def test_a_full_disk_and_one_that_is_read_only_are_clear_errors_and_leave_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
