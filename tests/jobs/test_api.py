@@ -211,6 +211,12 @@ async def test_a_field_that_nobody_knows_is_named_and_decides_nothing(tmp_path: 
         assert (await house.client.get(f"/v1/batches/{made.json()['id']}", headers=BOB)).status_code == 404
 
 
+async def test_an_upload_that_is_far_too_large_is_told_the_limit_that_it_met(tmp_path: Path) -> None:
+    async with open_shop(tmp_path, runs=False, storage__max_file_size=2048, server__max_body_size=4096) as house:
+        refused = await upload(house, bytes(2 << 20), "user_data")
+    assert refused.status_code == 413 and "--max-file-size" in refused.json()["error"]["message"]
+
+
 async def test_whose_a_file_is_tells_the_key_and_not_the_password_of_a_proxy(tmp_path: Path) -> None:
     proxy = {"authorization": "Basic c2hvcDpzZXNhbWU="}  # one for everybody behind it
     ada, bob = ({**proxy, "x-api-key": f"{name}-key-0123456789"} for name in ("ada", "bob"))
