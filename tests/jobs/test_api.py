@@ -17,10 +17,13 @@ import httpx
 import pytest
 from openai.types import Batch, FileDeleted, FileObject
 
+from flashweb.api.background import asker
+from flashweb.errors import Overloaded
 from flashweb.jobs import runner
+from flashweb.jobs.runner import Call
 from flashweb.jobs.sql import SqlStore
 from flashweb.jobs.sqlite import sqlite_store
-from tests.house import House, ScriptedEngine, data_url, make_app, open_house, png, user
+from tests.house import House, ScriptedEngine, data_url, make_app, make_pipeline, open_house, png, user
 
 KEYS = {"auth__api_keys": ("ada:ada-key-0123456789", "bob:bob-key-0123456789")}
 ADA, BOB = ({"authorization": f"Bearer {name}-key-0123456789"} for name in ("ada", "bob"))
@@ -550,3 +553,17 @@ async def test_a_batch_is_background_work_in_the_engine_and_a_callers_request_is
         assert (await until(house, batch["id"], "completed"))["request_counts"]["completed"] == 2
         assert (await house.post({"messages": user("now")})).status_code == 200
     assert [params.background for _, params, _ in engine.asked] == [True, True, False]
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/multimodal/completions", "/infer"])
+async def test_the_runner_hears_that_the_engine_is_full_in_whatever_shape_an_endpoint_says_so(path: str) -> None:
+    """What is not the request's own fault must not cost it an attempt."""
+    engine = ScriptedEngine()
+    pipeline = make_pipeline(engine)
+    body = {"messages": user("a")} if path.endswith("chat/completions") else {"prompt": "a", "image": data_url(png())}
+    await pipeline.start()
+    await pipeline.wait_ready()
+    engine.answer, engine.error = "", Overloaded("full")
+    answer = await asker(make_app(pipeline))(Call(path, json.dumps(body).encode(), "me"), asyncio.Event())
+    await pipeline.stop()
+    assert (answer.status, answer.error_code) == (503, "server_is_overloaded")

@@ -62,20 +62,15 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`headers`: those of our own (`x-flashweb-*`)."""
+    """`headers`: those of our own (`x-flashweb-*`); `error_code`: the word for what went wrong, which not every
+    endpoint's body has."""
 
     status: int
     request_id: str
     body: bytes
     content_type: str
     headers: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def error_code(self) -> str | None:
-        with suppress(msgspec.DecodeError, AttributeError, TypeError):
-            code = msgspec.json.decode(self.body).get("error", {}).get("code")
-            return code if isinstance(code, str) else None
-        return None
+    error_code: str | None = None
 
     def encoded(self) -> bytes:
         """As it is kept: the body as JSON where it is JSON, else as text; headers where there are some."""
