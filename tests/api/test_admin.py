@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from flashweb.api.admin_schemas import CancelledOut, RequestOut, RequestsOut, StatusOut
+from flashweb.api.schemas.admin import CancelledOut, RequestOut, RequestsOut, StatusOut
 from flashweb.observe.ledger import MAX_RECENT
 from tests.api.routes import all_routes
 from tests.house import House, ScriptedEngine, Upload, events_of, make_app, make_pipeline, open_house, png

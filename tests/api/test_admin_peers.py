@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from flashweb.api.admin_peers import added_up, newest_first
-from flashweb.api.admin_schemas import RequestsOut, StatusOut
+from flashweb.api.schemas.admin import RequestsOut, StatusOut
 from tests.house import House, ScriptedEngine, open_house
 
 KEY = "an-admin-key-of-some-length"

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flashweb.api.parse import parse_body
-from flashweb.api.schemas import ErrorBody
+from flashweb.api.schemas.errors import ErrorBody
 from flashweb.errors import InvalidRequest
 from tests.house import House, data_url, open_house, png, user
 
@@ -268,7 +268,7 @@ FIELDS = [
 def test_any_json_is_parsed_or_refused_with_a_message(fields: dict[str, Any], with_messages: bool) -> None:
     from flashweb.api.convert import to_chat
     from flashweb.api.sampling import to_params
-    from flashweb.api.schemas import ChatRequest
+    from flashweb.api.schemas.chat import ChatRequest
 
     document = {**HI, **fields} if with_messages else fields
     try:
@@ -282,7 +282,7 @@ def test_any_json_is_parsed_or_refused_with_a_message(fields: dict[str, Any], wi
 @settings(max_examples=200)
 @given(st.binary(max_size=60))
 def test_any_bytes_are_refused_with_a_message(body: bytes) -> None:
-    from flashweb.api.schemas import ChatRequest
+    from flashweb.api.schemas.chat import ChatRequest
 
     with pytest.raises(InvalidRequest):
         parse_body(body, ChatRequest)

@@ -10,7 +10,7 @@ import re
 import httpx
 import pytest
 
-from flashweb.api.schemas import ChatCompletion, ChatCompletionChunk
+from flashweb.api.schemas.chat_answers import ChatCompletion, ChatCompletionChunk
 from flashweb.errors import EngineDied, Overloaded
 from tests.house import ScriptedEngine, Upload, data_url, events_of, make_app, open_house, png, user
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from openai.types import Completion
 
-from flashweb.api.completion_schemas import TextCompletion, TextCompletionChunk
 from flashweb.api.legacy_logprobs import LegacyLogprobs
+from flashweb.api.schemas.completions import TextCompletion, TextCompletionChunk
 from flashweb.types import TokenLogprob
 from tests.house import House, ScriptedEngine, events_of, open_house, processor
 

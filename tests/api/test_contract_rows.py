@@ -13,9 +13,10 @@ import jsonschema
 import pytest
 import pytest_asyncio
 
-from flashweb.api import picture_schemas, schemas
 from flashweb.api.error_shapes import INFER_PATHS
 from flashweb.api.pages import PAGE_ROUTES
+from flashweb.api.schemas.chat_answers import ChatCompletion, ChatCompletionChunk
+from flashweb.api.schemas.pictures import MultimodalCompletion
 from tests.api.routes import all_routes, send
 from tests.house import House, ScriptedEngine, data_url, events_of, open_house, png, user
 
@@ -81,13 +82,13 @@ async def test_row_chat_completions(house: House, content: Any) -> None:
     for messages in (turns[:1], turns):
         body = {"model": "glm-4.6v-flash", "messages": messages, **more}
         whole = await house.post(body)
-        schemas.ChatCompletion.model_validate(whole.json(), strict=True)
+        ChatCompletion.model_validate(whole.json(), strict=True)
         assert whole.json()["choices"][0]["finish_reason"] == "stop" and whole.json()["usage"]["completion_tokens"] > 0
         stream = await house.post({**body, "stream": True, "stream_options": {"include_usage": True}})
         *chunks, done = events_of(stream.text)
         assert done == "[DONE]" and chunks[-1]["usage"] == whole.json()["usage"]
         for chunk in chunks:
-            schemas.ChatCompletionChunk.model_validate(chunk, strict=True)
+            ChatCompletionChunk.model_validate(chunk, strict=True)
     cut = await house.post({"messages": turns[:1], "max_tokens": 1})
     assert cut.json()["choices"][0]["finish_reason"] == "length"
     assert (await house.post({"messages": turns[:1], "temperature": 2.1})).status_code == 400
@@ -114,7 +115,7 @@ async def test_row_multimodal_completions(house: House, pictures: Any) -> None:
     body = {"prompt": "What?", **pictures, "max_tokens": 99, "temperature": 0.1, "top_p": 0.5}
     answer = await house.post({**body, "response_format": {"type": "json_object"}}, COMPLETIONS)
     found = answer.json()
-    picture_schemas.MultimodalCompletion.model_validate(found, strict=True)
+    MultimodalCompletion.model_validate(found, strict=True)
     assert {"id", "object", "created", "model", "choices", "usage"} <= set(found)
     assert found["object"] == "multimodal.completion" and set(found["choices"][0]) >= {
         "index",
@@ -139,7 +140,7 @@ async def test_row_multimodal_completions_multipart_and_its_hidden_alias(house: 
     ]  # fmt: skip
     for order in (fields, fields[::-1]):
         answer = await house.client.post(path, files=order)
-        picture_schemas.MultimodalCompletion.model_validate(answer.json(), strict=True)
+        MultimodalCompletion.model_validate(answer.json(), strict=True)
         prompt, params, _ = house.engine.asked[-1]
         assert len(prompt.spans) == 2 and (params.max_tokens, params.temperature) == (99, 0.1)
     streamed = await house.client.post(path, files=[*fields, ("stream", (None, "true"))])

@@ -13,7 +13,7 @@ from anthropic.types import Message, MessageTokensCount, RawMessageStreamEvent
 from anthropic.types.shared import ErrorResponse
 from pydantic import TypeAdapter
 
-from flashweb.api.messages_out_schemas import MessageOut, MessagesError, MessageStreamEvent, TokenCountOut
+from flashweb.api.schemas.messages_answers import MessageOut, MessagesError, MessageStreamEvent, TokenCountOut
 from flashweb.errors import Overloaded
 from flashweb.types import Delta, FinishReason, ToolCallPiece
 from tests.api.test_tools import ARGUMENTS, CALL, END, SECOND

@@ -10,8 +10,8 @@ import pytest
 
 from flashweb.api.convert import to_chat
 from flashweb.api.messages_in import chat_request
-from flashweb.api.messages_schemas import MessagesRequest
 from flashweb.api.parse import parse_document
+from flashweb.api.schemas.messages import MessagesRequest
 from flashweb.errors import InvalidRequest
 from flashweb.types import Chat, ImagePart, Message, TextPart
 from tests.house import ScriptedEngine, open_house, png, processor
@@ -161,9 +161,23 @@ async def test_a_documents_bytes_decide_and_those_of_nothing_we_read_are_a_400_i
     assert nothing.status_code == 400 and nothing.json()["error"]["type"] == "invalid_request_error"
 
 
+async def test_a_clip_in_the_place_of_a_picture_is_a_400_that_says_where_clips_are_taken() -> None:
+    clip = base64.b64encode(b"\0\0\0\x20ftypisom" + bytes(40)).decode()
+    blocks = [{"type": kind, "source": {"type": "base64", "data": clip}} for kind in ("image", "document")]
+    async with open_house(ScriptedEngine()) as house:
+        asked = {"model": "glm-4.6v-flash", "max_tokens": 9}
+        answers = [await house.post({**asked, "messages": [turn("user", one)]}, "/v1/messages") for one in blocks]
+    for answer in answers:
+        assert answer.status_code == 400 and answer.json()["error"]["type"] == "invalid_request_error"
+        assert 'a clip (send it to /v1/chat/completions as a part of type "video_url")' in answer.text.replace("\\", "")
+
+
 BEGUN = turn("user", "q"), turn("assistant", "It is")
 WRONG: list[tuple[tuple[dict[str, Any], ...], dict[str, Any], str]] = [
-    ((turn("user", {"type": "video"}),), {}, "messages[0].content[0].type must be text, image"),
+    ((turn("user", {"type": "audio"}),), {}, "messages[0].content[0].type must be text, image"),
+    ((turn("user", {"type": []}),), {}, "thinking or redacted_thinking, got a list of 0."),
+    ((turn("user", {"type": "video"}),), {}, "clips; send it to /v1/chat/completions as video_url, or frames of it as"),
+    ((turn("user", text("q"), result(content=[{"type": "video_url"}])),), {}, "the Messages API has no clips"),
     ((turn("user", {"type": "image", "source": {"type": "path", "path": "f"}}),), {}, "must be base64, url or file"),
     ((turn("user", {"type": "image", "source": {"type": "base64"}}),), {}, "source.data is missing"),
     ((turn("user", use()),), {}, "messages[0].content[0]: tool_use blocks do not belong"),

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from flashweb.api import picture_schemas as wire
-from flashweb.api.schemas import TimingsOut
+from flashweb.api.schemas import pictures as wire
+from flashweb.api.schemas.chat_answers import TimingsOut
 from flashweb.errors import DeadlineExceeded, EngineDied, FlashwebError
 from flashweb.types import Enhancement
 from tests.house import House, ScriptedEngine, data_url, events_of, open_house, png

@@ -9,28 +9,35 @@ import jsonschema
 import pytest
 from fastapi.openapi.models import OpenAPI
 
-from flashweb.api import (
-    admin_schemas,
-    completion_schemas,
-    job_schemas,
-    messages_out_schemas,
-    messages_schemas,
-    picture_schemas,
-    schemas,
-    token_schemas,
-)
 from flashweb.api.answer_examples import ANSWERS
 from flashweb.api.dialect_examples import FIELDS
 from flashweb.api.examples import CHAT_FIELDS, CHAT_REQUESTS
 from flashweb.api.responses import told, wire
-from flashweb.api.schemas import MAX_TOKENS, ChatRequest
+from flashweb.api.schemas import (
+    admin,
+    chat,
+    chat_answers,
+    completions,
+    errors,
+    jobs,
+    messages,
+    messages_answers,
+    ops,
+    parts,
+    pictures,
+    structures,
+    tokens,
+    tools,
+)
+from flashweb.api.schemas.base import MAX_TOKENS
+from flashweb.api.schemas.chat import ChatRequest
 from tests.api.routes import description, framework
 from tests.house import ScriptedEngine, data_url, open_house, png
 
 NAMES_ENOUGH = {"type", "role", "object", "owned_by"}  # one fixed value each
 WIRE_MODELS = (
-    schemas, picture_schemas, admin_schemas, completion_schemas, messages_schemas, messages_out_schemas, token_schemas,
-    wire, told, job_schemas,
+    admin, chat, chat_answers, completions, errors, jobs, messages, messages_answers, ops, parts, pictures, structures,
+    tokens, tools, wire, told,
 )  # fmt: skip
 
 
@@ -197,7 +204,7 @@ def test_every_field_of_every_request_has_an_example_and_every_form_has_files(do
     for name in FIELDS:
         fields = models[name]["properties"]
         assert not [field for field, schema in fields.items() if not schema.get("examples")], name
-        if not issubclass(model_of(name), picture_schemas.PicturesIn):
+        if not issubclass(model_of(name), pictures.PicturesIn):
             continue
         form = models[name.replace("Request", "Form")]["properties"]
         assert form.keys() == fields.keys() | {"file"}
@@ -290,3 +297,7 @@ async def test_a_schema_beside_pictures_is_the_one_that_was_sent(path: str) -> N
         (_, params, _) = house.engine.asked[-1]
     assert answer.status_code == 200 and params.structure is not None
     assert '"total"' in params.structure.source
+
+
+def test_no_model_is_called_after_the_file_it_stands_in() -> None:
+    assert not [name for name in description()["components"]["schemas"] if "__" in name], "two of one name"

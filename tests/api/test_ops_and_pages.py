@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from flashweb.api.schemas import HealthOut, ModelList
+from flashweb.api.schemas.ops import HealthOut, ModelList
 from tests.house import ScriptedEngine, open_house
 
 ALIASES = ["glm-4.6v-flash", "glm-4v-flash-web", "glm-4.6v-flash-web"]
@@ -27,11 +27,17 @@ async def test_the_models_are_the_own_name_and_the_aliases() -> None:
 
 
 async def test_a_model_tells_its_defaults_and_the_limits_that_are_in_force() -> None:
-    async with open_house(ScriptedEngine(), media__max_images=3, media__max_upload_size=2048) as house:
+    async with open_house(
+        ScriptedEngine(max_model_len=8192), media__max_images=3, media__max_upload_size=2048
+    ) as house:
         model = ModelList.model_validate((await house.client.get("/v1/models")).json()).data[0]
         await house.chat("hi")
         params = house.engine.asked[-1][1]
+        turns = [{"role": "user", "content": "hi"}] * (model.limits.max_messages + 1)
+        taken, refused = [await house.post({"messages": some}) for some in (turns[1:], turns)]
     assert (model.limits.max_images, model.limits.max_image_bytes) == (3, 2048)
+    assert (taken.status_code, refused.status_code) == (200, 400)
+    assert f"at most {model.limits.max_messages} entries" in refused.json()["error"]["message"]
     told = model.default_sampling
     for name in ("temperature", "top_p", "top_k", "min_p", "repetition_penalty", "max_tokens"):
         assert getattr(told, name) == getattr(params, name), name
@@ -181,8 +187,12 @@ async def test_only_the_pages_own_files_are_served(name: str) -> None:
 @pytest.mark.parametrize(
     ("path", "allowed"),
     [
-        ("/v1/files", "GET, POST"), ("/v1/files/file-1", "DELETE, GET"), ("/v1/chat/completions", "POST"), ("/", "GET"),
-        ("/v1/responses/resp_1", "DELETE, GET"), ("/v1/responses/input_tokens", "POST"),
+        ("/v1/files", "GET, POST"),
+        ("/v1/files/file-1", "DELETE, GET"),
+        ("/v1/chat/completions", "POST"),
+        ("/", "GET"),
+        ("/v1/responses/resp_1", "DELETE, GET"),
+        ("/v1/responses/input_tokens", "POST"),
     ],  # fmt: skip
 )
 async def test_a_wrong_method_is_told_every_right_one(path: str, allowed: str) -> None:

@@ -16,13 +16,15 @@ import httpx
 import pytest
 from openai.types.responses import Response
 
+from flashweb.api.responses import routes
 from flashweb.errors import EngineDied
 from flashweb.jobs import runner, sql
 from flashweb.jobs.records import MAX_ATTEMPTS
 from flashweb.jobs.sqlite import sqlite_store
 from flashweb.stored import SqliteResponses
+from flashweb.types import TokenOut
 from tests.api.test_responses import PATH, read_events
-from tests.house import ScriptedEngine, data_url, make_app, make_pipeline, png, user
+from tests.house import ScriptedEngine, data_url, encode, make_app, make_pipeline, png, user
 
 Client = httpx.AsyncClient
 
@@ -240,6 +242,34 @@ async def test_what_a_crash_interrupts_is_answered_anew_once_and_nothing_of_the_
         assert (await client.get(f"{PATH}/{id}")).json() == body
     await crashed.close()
     queue.close()
+
+
+async def test_who_watches_while_it_is_answered_anew_hears_the_new_answer_from_its_beginning(tmp_path: Path) -> None:
+    engine, has_heard, num_runs = ScriptedEngine("whole answer"), asyncio.Event(), 0
+    whole = engine.generate
+
+    async def generate(prompt: Any, params: Any, request_id: str) -> AsyncIterator[Any]:
+        nonlocal num_runs
+        num_runs += not params.ignore_eos  # the warm-up has it
+        if num_runs == 1:
+            yield TokenOut(tuple(encode("half of it")))
+            await has_heard.wait()
+            raise EngineDied("gone")
+        async for out in whole(prompt, params, request_id):
+            yield out
+
+    engine.generate = generate  # type: ignore[method-assign]
+    async with server(tmp_path, engine) as client:
+        id = await submit(client)
+        watching = asyncio.create_task(watch(client, id, -1, "response.completed"))
+        await watch(client, id, -1, "response.output_text.delta")
+        await asyncio.sleep(2 * routes.POLL_SECONDS[1])  # the other one has heard as much
+        has_heard.set()
+        events = await watching
+    created = max(index for index, event in enumerate(events) if event["type"] == "response.created")
+    assert created > 0 and events[created]["sequence_number"] == 0
+    anew = [event["delta"] for event in events[created:] if event["type"] == "response.output_text.delta"]
+    assert "".join(anew) == "whole answer"
 
 
 async def test_a_response_whose_process_died_before_it_was_handed_in_is_answered_all_the_same(tmp_path: Path) -> None:

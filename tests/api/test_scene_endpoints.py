@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from flashweb.api import picture_schemas as wire
+from flashweb.api.schemas import pictures as wire
 from flashweb.types import Structure
 from tests.house import House, ScriptedEngine, open_house, png, processor
 

@@ -67,7 +67,7 @@ async def structure_of(**fields: Any) -> Structure | None:
 )
 async def test_each_field_asks_for_its_structure(fields: dict[str, Any], kind: str | None) -> None:
     from flashweb.api.parse import parse_body
-    from flashweb.api.schemas import ChatRequest
+    from flashweb.api.schemas.chat import ChatRequest
     from flashweb.api.structures import to_structure
 
     body = {"messages": [{"role": "user", "content": "hello"}], **fields}

@@ -8,7 +8,7 @@ import pytest
 from openai.types.chat import ChatCompletion
 
 from flashweb.api.parse import parse_body
-from flashweb.api.schemas import ChatRequest
+from flashweb.api.schemas.chat import ChatRequest
 from flashweb.api.thinking import thinking_budget, thinks
 from tests.house import ScriptedEngine, events_of, open_house
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from flashweb.api.schemas import ChatCompletion, ChatCompletionChunk
+from flashweb.api.schemas.chat_answers import ChatCompletion, ChatCompletionChunk
 from flashweb.errors import EngineDied
 from flashweb.observe.log import JsonFormatter
 from flashweb.observe.work import STAGES

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from flashweb.api.token_schemas import TokenizeOut
+from flashweb.api.schemas.tokens import TokenizeOut
 from tests.house import House, ScriptedEngine, data_url, open_house, png, processor, user
 
 TOOL = {"type": "function", "function": {"name": "now", "parameters": {"type": "object", "properties": {}}}}

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
-from flashweb.api.schemas import ChatCompletion as OurCompletion
-from flashweb.api.schemas import ChatCompletionChunk as OurChunk
+from flashweb.api.schemas.chat_answers import ChatCompletion as OurCompletion
+from flashweb.api.schemas.chat_answers import ChatCompletionChunk as OurChunk
 from tests.house import House, ScriptedEngine, events_of, open_house, png, processor
 
 PRICE: dict[str, Any] = {

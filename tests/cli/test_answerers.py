@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from flashweb.api.sampling import to_params
-from flashweb.api.schemas import ChatRequest
+from flashweb.api.schemas.chat import ChatRequest
 from flashweb.cli import main
 from flashweb.cli.answerers import EngineAnswerer, Options
 from flashweb.types import Chat, Delta, Message, SamplingParams, TextPart

@@ -138,6 +138,17 @@ def test_an_input_that_cannot_be_read_is_told_with_its_line(tmp_path: Path, text
         requests_of(path)
 
 
+def test_an_answer_stays_whatever_a_text_takes_for_the_end_of_a_line_stands_in_it(tmp_path: Path) -> None:
+    path = tmp_path / "out.jsonl"
+    output = batch_lines(path)
+    output.write(Request("a", "/infer", b"{}"), Reply(200, "req_1", {"text": "one\u2028two\x85three"}, None))
+    output.close()
+    before = path.read_bytes()
+    again = batch_lines(path)
+    again.close()
+    assert again.done == {"a"} and path.read_bytes() == before
+
+
 def test_a_folder_without_pictures_and_an_output_that_cannot_be_written_are_errors(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="holds no pictures"):
         pictures_of(tmp_path)

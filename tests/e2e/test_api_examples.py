@@ -18,7 +18,8 @@ import httpx
 import jsonschema
 import pytest
 
-from flashweb.api.schemas import AssistantMessage, ChatRequest, TimingsOut
+from flashweb.api.schemas.chat import ChatRequest
+from flashweb.api.schemas.chat_answers import AssistantMessage, TimingsOut
 from tests.house import data_url, open_house, png
 from tests.test_docs import DOCUMENTED_URL, ROOT
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import httpx
 import psutil
 
-from flashweb.api.admin_schemas import RequestsOut, StatusOut
+from flashweb.api.schemas.admin import RequestsOut, StatusOut
 from tests.e2e.conftest import Start
 from tests.house import png, user
 from tests.samples import Samples, read, value

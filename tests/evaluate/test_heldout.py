@@ -150,6 +150,13 @@ def test_wear_turns_on_its_ground_scales_and_blurs(tmp_path: Path) -> None:
         assert left.getpixel((20, 9)) == colour and right.getpixel((20, 9)) == (10, 200, 30)
 
 
+def test_anybodys_answers_may_hold_what_a_text_takes_for_the_end_of_a_line(tmp_path: Path) -> None:
+    row = {"picture": "page.png", "question": "?", "answer": "one\u2028two", "task": "ocr"}
+    (tmp_path / "cases.jsonl").write_text(json.dumps(row, ensure_ascii=False) + "\n", encoding="utf-8")
+    Image.new("RGB", (9, 9)).save(tmp_path / "page.png")
+    assert [case.answer for case in load_folder(tmp_path)] == ["one\u2028two"]
+
+
 def test_anybodys_cases_may_be_worn_and_an_unknown_wear_is_named_with_the_known_ones(tmp_path: Path) -> None:
     row = {"picture": "page.png", "question": "?", "answer": "1", "task": "amounts", "wear": "scaled 0.7"}
     (tmp_path / "cases.jsonl").write_text(json.dumps(row))

@@ -7,6 +7,7 @@ import errno
 import json
 import os
 import stat
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,9 +17,13 @@ import httpx
 import pytest
 from openai.types import Batch, FileDeleted, FileObject
 
+from flashweb.api.background import asker
+from flashweb.errors import Overloaded
 from flashweb.jobs import runner
+from flashweb.jobs.runner import Call
+from flashweb.jobs.sql import SqlStore
 from flashweb.jobs.sqlite import sqlite_store
-from tests.house import House, ScriptedEngine, data_url, make_app, open_house, png, user
+from tests.house import House, ScriptedEngine, data_url, make_app, make_pipeline, open_house, png, user
 
 KEYS = {"auth__api_keys": ("ada:ada-key-0123456789", "bob:bob-key-0123456789")}
 ADA, BOB = ({"authorization": f"Bearer {name}-key-0123456789"} for name in ("ada", "bob"))
@@ -209,6 +214,21 @@ async def test_a_field_that_nobody_knows_is_named_and_decides_nothing(tmp_path: 
         assert (await house.client.get(f"/v1/batches/{made.json()['id']}", headers=BOB)).status_code == 404
 
 
+async def test_an_upload_that_is_far_too_large_is_told_the_limit_that_it_met(tmp_path: Path) -> None:
+    async with open_shop(tmp_path, runs=False, storage__max_file_size=2048, server__max_body_size=4096) as house:
+        refused = await upload(house, bytes(2 << 20), "user_data")
+    assert refused.status_code == 413 and "--max-file-size" in refused.json()["error"]["message"]
+
+
+async def test_whose_a_file_is_tells_the_key_and_not_the_password_of_a_proxy(tmp_path: Path) -> None:
+    proxy = {"authorization": "Basic c2hvcDpzZXNhbWU="}  # one for everybody behind it
+    ada, bob = ({**proxy, "x-api-key": f"{name}-key-0123456789"} for name in ("ada", "bob"))
+    async with open_shop(tmp_path, runs=False, **KEYS) as house:
+        path = "/v1/files/" + (await upload(house, b"words", "user_data", headers=ada)).json()["id"]
+        found = [(await house.client.get(path, headers=headers)).status_code for headers in (ada, ADA, bob, BOB)]
+    assert found == [200, 200, 404, 404]
+
+
 async def test_a_callers_files_together_have_a_bound(tmp_path: Path) -> None:
     async with open_shop(tmp_path, runs=False, storage__file_quota=5000, **KEYS) as house:
         assert (await upload(house, b"x" * 3000, "user_data", headers=ADA)).status_code == 200
@@ -233,6 +253,32 @@ async def test_a_file_whose_time_is_over_is_gone(tmp_path: Path, monkeypatch: py
     await store.sweep()
     assert not list((tmp_path / "files").iterdir())
     await store.close()
+
+
+async def test_files_are_removed_in_their_time_where_nobody_ever_handed_in_a_job(tmp_path: Path) -> None:
+    from flashweb.jobs.files import FileStore
+    from tests.house import make_settings
+
+    store = FileStore(make_settings(storage__data_dir=str(tmp_path)).storage, lambda: time.time() - 120)
+    async with await store.receive("") as incoming:
+        incoming.take(b"words")
+        await incoming.finish("user_data", "a.txt", 60.0, "file-1")
+    await store.close()
+    async with asyncio.timeout(10), open_shop(tmp_path):
+        while list((tmp_path / "files").iterdir()):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    assert not (tmp_path / "jobs.sqlite").exists()
+
+
+async def test_a_job_that_another_process_forgets_meanwhile_is_a_404(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_shop(tmp_path, runs=False) as house:
+        made = await house.post({"image_url": data_url(png())}, "/api/scenes/audit?async=true")
+        assert made.status_code == 202
+        monkeypatch.setattr(SqlStore, "items", lambda *_: [])  # deleted between the two questions
+        answer = await house.client.get(f"/api/jobs/{made.json()['id']}")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "job_not_found")
 
 
 async def test_a_full_disk_and_one_that_is_read_only_are_clear_errors_and_leave_nothing(
@@ -507,3 +553,17 @@ async def test_a_batch_is_background_work_in_the_engine_and_a_callers_request_is
         assert (await until(house, batch["id"], "completed"))["request_counts"]["completed"] == 2
         assert (await house.post({"messages": user("now")})).status_code == 200
     assert [params.background for _, params, _ in engine.asked] == [True, True, False]
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/multimodal/completions", "/infer"])
+async def test_the_runner_hears_that_the_engine_is_full_in_whatever_shape_an_endpoint_says_so(path: str) -> None:
+    """What is not the request's own fault must not cost it an attempt."""
+    engine = ScriptedEngine()
+    pipeline = make_pipeline(engine)
+    body = {"messages": user("a")} if path.endswith("chat/completions") else {"prompt": "a", "image": data_url(png())}
+    await pipeline.start()
+    await pipeline.wait_ready()
+    engine.answer, engine.error = "", Overloaded("full")
+    answer = await asker(make_app(pipeline))(Call(path, json.dumps(body).encode(), "me"), asyncio.Event())
+    await pipeline.stop()
+    assert (answer.status, answer.error_code) == (503, "server_is_overloaded")

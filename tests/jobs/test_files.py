@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
 import os
+import shutil
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from flashweb.errors import StorageFull, TooLarge
 from flashweb.jobs.files import FileStore
 from flashweb.settings import StorageSettings
 from tests.power import Disk
@@ -60,3 +66,64 @@ async def test_a_file_that_comes_again_under_its_id_is_the_one_there_is(tmp_path
     await store.close()
     assert first == again == found.id == "file-1"
     assert [path.name for path in (tmp_path / "files").iterdir()] == ["file-1"]
+
+
+async def test_a_file_whose_time_is_over_takes_no_room_in_its_owners_quota(tmp_path: Path) -> None:
+    now = 1000.0
+    store = FileStore(StorageSettings(data_dir=str(tmp_path), file_quota=1024), lambda: now)
+
+    async def upload(id: str) -> None:
+        async with await store.receive("me") as incoming:
+            incoming.take(bytes(1000))
+            await incoming.finish("user_data", "a", 60.0, id)
+
+    await upload("file-1")
+    with pytest.raises(TooLarge, match="1,024 bytes together"):
+        await upload("file-2")
+    now += 60
+    await upload("file-3")
+    await store.close()
+
+
+async def test_a_copy_that_does_not_fit_on_the_disk_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = FileStore(StorageSettings(data_dir=str(tmp_path)))
+    await uploaded(store)
+
+    def no_link(*_: object) -> None:
+        raise PermissionError
+
+    def no_room(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "no room")
+
+    monkeypatch.setattr(os, "link", no_link)
+    monkeypatch.setattr(shutil, "copyfileobj", no_room)
+    with pytest.raises(StorageFull):
+        await store.copy_to("file-1", tmp_path / "batches" / "batch_1.jsonl")
+    await store.close()
+    assert [path.name for path in (tmp_path / "files").iterdir()] == ["file-1"]
+    assert not list((tmp_path / "batches").iterdir())
+
+
+async def test_an_upload_that_is_cancelled_while_its_first_bytes_are_written_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = FileStore(StorageSettings(data_dir=str(tmp_path)))
+    begun, goes_on, temporary = threading.Event(), threading.Event(), store._temporary
+
+    def slow() -> Any:
+        begun.set()
+        goes_on.wait(10)
+        return temporary()
+
+    monkeypatch.setattr(store, "_temporary", slow)
+    upload = asyncio.create_task(uploaded(store))
+    await asyncio.to_thread(begun.wait, 10)
+    upload.cancel()
+    asyncio.get_running_loop().call_later(0.1, goes_on.set)
+    with pytest.raises(asyncio.CancelledError):
+        await upload
+    await asyncio.sleep(0.3)
+    await store.close()
+    assert not list((tmp_path / "files").iterdir())

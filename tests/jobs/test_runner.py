@@ -51,7 +51,8 @@ class World:
         status, code = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         await asyncio.sleep(0)
         body = {"error": {"code": code, "message": "no"}} if status >= 400 else {"text": "yes"}
-        return Answer(status, f"req_{len(self.asked)}", json.dumps(body).encode(), "application/json")
+        told = json.dumps(body).encode()
+        return Answer(status, f"req_{len(self.asked)}", told, "application/json", error_code=code)
 
     def runner(self) -> Runner:
         return Runner(

@@ -71,11 +71,6 @@ def test_a_template_that_loses_a_picture_is_a_checkpoint_error(folder: Path, tmp
             PromptProcessor(target).build(Chat((user("a", None),)), [picture()])
 
 
-def test_header_sizes_tell_the_tokens(processor: PromptProcessor) -> None:
-    assert processor.num_image_tokens_from_header((336, 336)) == 144
-    assert processor.num_image_tokens_from_header((4000, 6000), max_image_size=2048) < 6144
-
-
 def write(folder: Path, name: str, content: Any) -> None:
     (folder / name).write_text(json.dumps(content))
 

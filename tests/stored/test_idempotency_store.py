@@ -58,6 +58,17 @@ async def test_a_key_is_claimed_once_and_then_has_its_answer_for_its_time(tmp_pa
     await store.close()
 
 
+async def test_a_key_whose_time_is_over_is_free_however_many_others_are(tmp_path: Path) -> None:
+    clock = Clock()
+    store = store_in(None, clock)
+    for number in range(120):
+        clock.now += 1
+        await kept(store, f"{number}")
+    clock.now += 3601
+    assert isinstance(await store.claim("me", PLACE, "119"), Claim)
+    await store.close()
+
+
 async def test_a_key_without_an_answer_is_free_again(tmp_path: Path) -> None:
     store = store_in(tmp_path, Clock())
     claim = await first(store)

@@ -162,15 +162,15 @@ async def test_a_run_begins_anew_and_an_earlier_one_is_not_heard_any_more(store:
     assert await store.add_events("a", 3, 0, [b"0", b"1"], {"id": "a", "status": "in_progress"})
     assert await store.add_events("a", 3, 2, [b"2"])
     assert (await store.get("a", "me")).status == "in_progress"
-    assert await store.events("a", "me", 0) == ([b"1", b"2"], True)
+    assert await store.events("a", "me", 0) == ([b"1", b"2"], True, 3)
     assert await store.begin("a", 3) is None and await store.begin("a", 2) is None
     assert await store.begin("a", 4) is not None
-    assert await store.events("a", "me", -1) == ([], True)
+    assert await store.events("a", "me", -1) == ([], True, 4)
     assert not await store.add_events("a", 3, 3, [b"3"])
     assert not await store.finish("a", 3, 3, [b"3"], {"id": "a", "status": "completed"})
     assert await store.running() == [("a", "me", 4)]
     assert await store.finish("a", 4, 0, [b"0"], {"id": "a", "status": "completed"})
-    assert await store.events("a", "me", -1) == ([b"0"], False)
+    assert await store.events("a", "me", -1) == ([b"0"], False, 4)
     assert await store.running() == []
     assert await store.begin("a", 5) is None, "an end is final"
     assert not await store.finish("a", 4, 1, [b"1"], {"id": "a", "status": "failed"})

@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from flashweb.media.fetch import Fetcher
 from flashweb.media.settings import MediaSettings
 from flashweb.observe.metrics import Metrics
 from flashweb.webhooks import Courier, JobEndings, courier
+from flashweb.webhooks.events import Event
 from tests.house import make_settings
 from tests.media.test_fetch import PRIVATE
 from tests.servers import free_port
@@ -179,6 +181,38 @@ async def test_receivers_that_are_slow_endless_or_down_harm_no_other(
                 await asyncio.sleep(0.01)
         assert all(one.num_open for one in mute[1:])  # all this while they kept us waiting
         assert mute[0].num_open <= courier.MAX_OF_URL
+
+
+async def test_events_of_all_stores_together_have_so_many_places(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(courier, "MAX_AT_ONCE", 6)
+    most_open = 0
+
+    @dataclass
+    class Store:
+        """Has as many ends to tell as are asked for; each claim waits for the others, as those of two disks do."""
+
+        name: str
+        num_told: int = 0
+
+        async def claim(self, limit: int, now: float, until: float) -> tuple[list[Event], int]:
+            await asyncio.sleep(0)
+            self.num_told += limit
+            urls = [f"http://127.0.0.1:{one.port}/{self.name}" for one in mute[:limit]]
+            return [Event(f"{url}/{self.num_told}", "job.completed", now, url, url) for url in urls], limit
+
+        async def settle(self, ready_at: Any) -> None: ...
+
+    async with receiving_many(6, b"") as mute:
+        world = World(tmp_path)
+        telling = Courier(world.settings, (Store("one"), Store("two")), world.metrics, clock=world.now)
+        telling.start()
+        for _ in range(50):
+            await asyncio.sleep(0.01)
+            most_open = max(most_open, sum(one.num_open for one in mute))
+        await telling.stop()
+    assert most_open == 6
 
 
 async def test_a_receiver_that_does_not_answer_is_not_tried_for_a_while_and_then_alone(

@@ -16,10 +16,10 @@ from fastapi import APIRouter, Path, Query
 from starlette.responses import Response
 
 from flashweb import __version__
-from flashweb.api import admin_schemas as schemas
 from flashweb.api.admin_peers import Everyone, added_up, newest_first
 from flashweb.api.error_handlers import json_response
 from flashweb.api.exchange import ADMIN
+from flashweb.api.schemas import admin as schemas
 from flashweb.errors import RequestNotFound
 from flashweb.names import ModelNames
 from flashweb.observe.ledger import MAX_RECENT, KeyUsage, Ledger, Record

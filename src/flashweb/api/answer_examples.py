@@ -32,9 +32,9 @@ _MODEL = {
         "max_tokens_long": 4096,
     },
     "limits": {
-        "max_body_bytes": 67108864, "max_images": 16, "max_image_bytes": 10485760, "max_image_pixels": 50000000,
-        "max_image_side": 2048, "max_aspect_ratio": 200.0, "max_document_pages": 50, "max_videos": 4,
-        "max_video_bytes": 33554432, "max_video_seconds": 300.0,
+        "max_body_bytes": 67108864, "max_messages": 256, "max_images": 16, "max_image_bytes": 10485760,
+        "max_image_pixels": 50000000, "max_image_side": 2048, "max_aspect_ratio": 200.0, "max_document_pages": 50,
+        "max_videos": 4, "max_video_bytes": 33554432, "max_video_seconds": 300.0,
     },
 }  # fmt: skip
 _TEXT = {

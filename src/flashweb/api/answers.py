@@ -1,7 +1,7 @@
 """Deltas -> OpenAI's answer: usage, log probabilities, choices.
 
-Built as plain dicts (their shape is documented in `schemas.py` and tested against it), because this runs once per
-token.
+Built as plain dicts (their shape is documented in `schemas/chat_answers.py` and tested against it), because this runs
+once per token.
 """
 
 from __future__ import annotations

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from flashweb.api.caller import background_of
+from flashweb.api.caller import background_of, key_of
 from flashweb.api.error_handlers import error_response
-from flashweb.api.exchange import Exchange, exchange_of
+from flashweb.api.exchange import exchange_of
 from flashweb.errors import FlashwebError, NotAllowed, NotAuthenticated
 from flashweb.keys import Caller, KeyRing
 
@@ -60,7 +60,7 @@ class Guard:
             await self.app(scope, receive, send)
             return
         exchange = exchange_of(scope)
-        key = _key_of(exchange)
+        key = key_of(exchange).encode("latin-1") or None
         caller = None if key is None else self.keys.caller(key)
         refusal = self._refusal(scope["path"], key, caller)
         if refusal is not None:
@@ -85,10 +85,3 @@ def _missing() -> NotAuthenticated:
 
 def _unknown() -> NotAuthenticated:
     return NotAuthenticated(f"This server does not know the API key it got; check it, and {_HOW}.")
-
-
-def _key_of(exchange: Exchange) -> bytes | None:
-    """The key of `Authorization: Bearer`, else of `x-api-key` (as Anthropic's clients send it)."""
-    scheme, _, value = exchange.header(b"authorization").strip().partition(" ")
-    key = value.strip() if scheme.lower() == "bearer" else exchange.header(b"x-api-key").strip()
-    return key.encode("latin-1") or None

@@ -12,6 +12,7 @@ from urllib.parse import quote
 from starlette.types import ASGIApp, Message, Scope
 
 from flashweb.api import caller
+from flashweb.api.exchange import exchange_of
 from flashweb.api.responses import runs
 from flashweb.api.responses.runs import Runs
 from flashweb.jobs import JobQueue, batches, open_queue, requests
@@ -59,11 +60,13 @@ class Background:
     async def stop(self) -> None:
         if self._runner is not None:
             await self._runner.stop()
+        await self.files.close()  # first: what still writes a batch's files reads its answers in the queue
         await self.queue.close()
-        await self.files.close()
 
     async def _sweep(self) -> None:
         await self.files.sweep()
+        if not await self.queue.is_there():
+            return
         before = time.time() - self._keep_seconds
         for id in await self.queue.do(lambda store: store.purge(before)):
             await self.batches.forget(id)  # of one whose runner died when it had ended
@@ -94,9 +97,9 @@ def asker(app: ASGIApp) -> Ask:
     """Requests to the app within this process: the way of every other request, without a key and outside of rates."""
 
     async def ask(call: Call, unwanted: asyncio.Event) -> Answer:
-        collected = _Collected(call.body, unwanted)
-        await app(_scope(call), collected.receive, collected.send)
-        return collected.answer()
+        collected, scope = _Collected(call.body, unwanted), _scope(call)
+        await app(scope, collected.receive, collected.send)
+        return collected.answer(exchange_of(scope).record.work.error_code)
 
     return ask
 
@@ -147,7 +150,7 @@ class _Collected:
         else:
             self._pieces.append(message.get("body", b""))
 
-    def answer(self) -> Answer:
+    def answer(self, error_code: str | None) -> Answer:
         headers = {name.lower(): value.decode("latin-1") for name, value in self._start["headers"]}
         return Answer(
             int(self._start["status"]),
@@ -155,4 +158,5 @@ class _Collected:
             b"".join(self._pieces),
             headers.get(b"content-type", ""),
             {name.decode(): value for name, value in headers.items() if name.startswith(b"x-flashweb-")},
+            error_code,
         )

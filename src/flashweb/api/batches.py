@@ -9,7 +9,6 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
-from flashweb.api import job_schemas as wire
 from flashweb.api.caller import owner_of
 from flashweb.api.chat import read_json_body
 from flashweb.api.error_handlers import json_response
@@ -18,6 +17,7 @@ from flashweb.api.files import NO_SUCH_AFTER, page
 from flashweb.api.idempotency import new_id
 from flashweb.api.openapi import json_body
 from flashweb.api.parse import read_document, validated
+from flashweb.api.schemas import jobs as wire
 from flashweb.api.unknown_fields import unknown_names, warning_headers
 from flashweb.errors import Conflict, InvalidRequest, ObjectNotFound
 from flashweb.jobs import Job, JobQueue, NewJob

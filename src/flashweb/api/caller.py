@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from starlette.requests import Request
 from starlette.types import Scope
 
+from flashweb.api.exchange import Exchange, exchange_of
 from flashweb.jobs import Lease
 from flashweb.keys import Caller
 
@@ -39,12 +40,19 @@ def lease_of(scope: Scope) -> Lease | None:
     return None if background is None else background.lease
 
 
+def key_of(exchange: Exchange) -> str:
+    """The key of `Authorization: Bearer`, else of `x-api-key` (as Anthropic's clients send it); empty: none."""
+    scheme, _, value = exchange.header(b"authorization").strip().partition(" ")
+    return value.strip() if scheme.lower() == "bearer" else exchange.header(b"x-api-key").strip()
+
+
 def owner_of(request: Request) -> str:
     """A name for the sender's key that is not the key: what one owner sent is found by the same owner only. Everyone
     who sends no key is one and the same."""
     background = background_of(request.scope)
     if background is not None:
         return background.owner
-    given = request.headers.get("authorization") or request.headers.get("x-api-key") or ""
-    key = given.rpartition(" ")[2]
+    exchange = exchange_of(request.scope)
+    # Beside a key, Authorization may be a proxy's, and its password everybody's.
+    key = key_of(exchange) or exchange.header(b"authorization").rpartition(" ")[2]
     return hashlib.blake2b(key.encode(), digest_size=16).hexdigest() if key else ""

@@ -19,7 +19,6 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from flashweb import __version__
-from flashweb.api import schemas
 from flashweb.api.answers import (
     AnswerForm,
     Collector,
@@ -38,6 +37,8 @@ from flashweb.api.exchange import exchange_of
 from flashweb.api.openapi import json_body, json_or_stream
 from flashweb.api.parse import read_document, validated
 from flashweb.api.sampling import to_params
+from flashweb.api.schemas.chat import ChatRequest
+from flashweb.api.schemas.chat_answers import ChatCompletion, ChatCompletionChunk
 from flashweb.api.sse import DONE, KEEP_ALIVE, ClientGone, EventStream, encode, event, until_gone
 from flashweb.api.unknown_fields import refuse_harmful, unknown_names, warning_headers
 from flashweb.errors import FlashwebError, UnsupportedMediaType
@@ -88,8 +89,8 @@ def chat_router(pipeline: Pipeline, names: ModelNames, settings: Settings) -> AP
         PATH,
         operation_id="createChatCompletion",
         summary="Answer a chat, with pictures",
-        openapi_extra=json_body(schemas.ChatRequest, CHAT_REQUESTS),
-        responses=json_or_stream(schemas.ChatCompletion, schemas.ChatCompletionChunk),
+        openapi_extra=json_body(ChatRequest, CHAT_REQUESTS),
+        responses=json_or_stream(ChatCompletion, ChatCompletionChunk),
         response_class=Response,
     )
     async def create_chat_completion(request: Request) -> Response:
@@ -101,8 +102,8 @@ def chat_router(pipeline: Pipeline, names: ModelNames, settings: Settings) -> AP
             ticket = place.enter_context(pipeline.admit())
             document = read_document(await read_json_body(request))
             refuse_harmful(document)
-            wire = validated(document, schemas.ChatRequest)
-            warnings = warning_headers(unknown_names(document, schemas.ChatRequest))
+            wire = validated(document, ChatRequest)
+            warnings = warning_headers(unknown_names(document, ChatRequest))
             del document
             job = make_job(wire, names, settings, pipeline, ticket, owner_of(request))
             return await respond(request, pipeline, names, settings, job, place, warnings)
@@ -191,7 +192,7 @@ def _fingerprint(*told: str) -> str:
 
 
 def make_job(
-    wire: schemas.ChatRequest,
+    wire: ChatRequest,
     names: ModelNames,
     settings: Settings,
     pipeline: Pipeline,

@@ -15,13 +15,13 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from flashweb.api import schemas
 from flashweb.api.answers import Collector, add_usages, usage_out
 from flashweb.api.chat import Dialect, Job, make_job, note_usage, read_json_body, respond
-from flashweb.api.completion_schemas import TextCompletion, TextCompletionChunk, TextCompletionRequest
 from flashweb.api.legacy_logprobs import LegacyLogprobs
 from flashweb.api.openapi import json_body, json_or_stream
 from flashweb.api.parse import parse_document, read_document, validated
+from flashweb.api.schemas.chat import ChatRequest
+from flashweb.api.schemas.completions import TextCompletion, TextCompletionChunk, TextCompletionRequest
 from flashweb.api.sse import DONE, event
 from flashweb.api.unknown_fields import refuse_harmful, unknown_names, warning_headers
 from flashweb.errors import ContextLengthExceeded, InvalidRequest
@@ -39,7 +39,7 @@ _NOT_HERE = frozenset({
     "enhance", "mm_processor_kwargs", "chat_template_kwargs", "thinking", "thinking_token_budget", "thinking_budget",
     "include_reasoning", "reasoning_effort", "add_generation_prompt", "continue_final_message",
 })  # fmt: skip
-_TAKEN = frozenset(schemas.ChatRequest.model_fields) - _NOT_HERE
+_TAKEN = frozenset(ChatRequest.model_fields) - _NOT_HERE
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,13 +105,13 @@ def _refuse(wire: TextCompletionRequest) -> None:
         )
 
 
-def _chat_request(wire: TextCompletionRequest) -> schemas.ChatRequest:
+def _chat_request(wire: TextCompletionRequest) -> ChatRequest:
     """The parameters as a chat has them; its one message is replaced by the prompts."""
     given = wire.model_dump(exclude_unset=True, exclude={"prompt"})
     document = {name: value for name, value in given.items() if name in _TAKEN}
     if wire.logprobs is not None:
         document |= {"logprobs": True, "top_logprobs": wire.logprobs}
-    return parse_document({**document, "messages": [{"role": "user", "content": ""}]}, schemas.ChatRequest)
+    return parse_document({**document, "messages": [{"role": "user", "content": ""}]}, ChatRequest)
 
 
 async def _tokens(wire: TextCompletionRequest, pipeline: Pipeline) -> list[list[int]]:

@@ -6,15 +6,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from flashweb.api import schemas
 from flashweb.api.parts import Parts
+from flashweb.api.schemas.chat import ChatMessage, ChatRequest
 from flashweb.api.thinking import thinks
 from flashweb.api.tools import history_calls, match_results, tool_use
 from flashweb.errors import InvalidRequest
 from flashweb.types import Chat, DocumentPart, ImagePart, Message, VideoPart
 
 
-def to_chat(request: schemas.ChatRequest, *, max_images: int, owner: str | None = None) -> Chat:
+def to_chat(request: ChatRequest, *, max_images: int, owner: str | None = None) -> Chat:
     """Raises InvalidRequest for what this edition does not offer and for too many pictures.
 
     `owner` is whose pictures a uuid means (`caller.owner_of`); None where pictures have no uuid.
@@ -41,7 +41,7 @@ def to_chat(request: schemas.ChatRequest, *, max_images: int, owner: str | None 
     return chat
 
 
-def _check_continued(request: schemas.ChatRequest, chat: Chat) -> None:
+def _check_continued(request: ChatRequest, chat: Chat) -> None:
     """An answer can go on only with an assistant's text, which comes after the thinking."""
     if request.add_generation_prompt:
         raise InvalidRequest(
@@ -65,7 +65,7 @@ def _check_continued(request: schemas.ChatRequest, chat: Chat) -> None:
         )
 
 
-def _message(index: int, message: schemas.ChatMessage, convert: Parts) -> Message:
+def _message(index: int, message: ChatMessage, convert: Parts) -> Message:
     where = f"messages[{index}]"
     calls = history_calls(message, where)
     if message.content is None and message.role != "assistant":

@@ -6,8 +6,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from flashweb.api import schemas
-from flashweb.api.picture_schemas import PicturesIn
+from flashweb.api.schemas import parts as wire
+from flashweb.api.schemas.pictures import PicturesIn
 from flashweb.errors import InvalidRequest
 from flashweb.types import DocumentPart, Enhancement, ImagePart, Part, TextPart
 
@@ -17,11 +17,11 @@ _RANGE = re.compile(r"\s*([1-9]\d{0,6})\s*(?:(-)\s*([1-9]\d{0,6})?)?\s*", re.ASC
 
 
 def document_part(
-    where: str, part: schemas.FilePart, owner: str | None, max_pixels: int, enhance: Enhancement | None
+    where: str, part: wire.FilePart, owner: str | None, max_pixels: int, enhance: Enhancement | None
 ) -> DocumentPart:
     """`owner`: whose uploaded file an id means (`caller.owner_of`); None where no file has one. Raises InvalidRequest
     that names the part by its path."""
-    holders = [one for one in (part.file, part.file_url) if isinstance(one, schemas.FileSource)]
+    holders = [one for one in (part.file, part.file_url) if isinstance(one, wire.FileSource)]
     names = [part.filename, *(one.filename for one in holders)]
     given: list[tuple[str, str | None]] = [
         ("file_data", part.file_data),
@@ -35,7 +35,7 @@ def document_part(
 
 
 def source_parts(
-    where: str, part: schemas.DocumentPart, owner: str | None, max_pixels: int, enhance: Enhancement | None
+    where: str, part: wire.DocumentPart, owner: str | None, max_pixels: int, enhance: Enhancement | None
 ) -> tuple[Part, ...]:
     """The same of Anthropic's part, whose texts stand beside the document. Raises InvalidRequest."""
     source, context = part.source, (TextPart(f"{part.context}\n"),) if part.context else ()
@@ -53,7 +53,7 @@ def _document(
     named: Sequence[tuple[str, str | None]],
     owner: str | None,
     name: str,
-    part: schemas.FilePart | schemas.DocumentPart,
+    part: wire.FilePart | wire.DocumentPart,
     max_pixels: int,
     enhance: Enhancement | None,
 ) -> DocumentPart:

@@ -7,12 +7,12 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import FileResponse, Response
 
-from flashweb.api import job_schemas as wire
 from flashweb.api.caller import owner_of
 from flashweb.api.error_handlers import json_response
 from flashweb.api.forms import Form, FormRules, is_form, read_form
 from flashweb.api.idempotency import new_id
 from flashweb.api.parse import parse_document
+from flashweb.api.schemas import jobs as wire
 from flashweb.api.unknown_fields import warning_headers
 from flashweb.api.uploads import PATH
 from flashweb.errors import InvalidRequest, UnsupportedMediaType

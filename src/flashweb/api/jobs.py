@@ -9,12 +9,12 @@ import msgspec
 from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
-from flashweb.api import job_schemas as wire
 from flashweb.api.answer_examples import ANSWERS
 from flashweb.api.caller import background_of, owner_of
 from flashweb.api.error_handlers import json_response
 from flashweb.api.exchange import exchange_of
 from flashweb.api.idempotency import new_id
+from flashweb.api.schemas import jobs as wire
 from flashweb.errors import Conflict, FlashwebError, ObjectNotFound
 from flashweb.jobs import Item, ItemState, Job, JobQueue, NewJob
 from flashweb.jobs.records import JobState
@@ -76,10 +76,10 @@ async def answer_later(request: Request, queue: JobQueue, webhook_url: str | Non
 
 async def _find(queue: JobQueue, id: str, owner: str) -> tuple[Job, Item]:
     job = await queue.do(lambda store: store.get(id, owner))
-    if job is None or job.kind != KIND:
+    items = await queue.do(lambda store: store.items(id, -1, 1))
+    if job is None or job.kind != KIND or not items:  # none: forgotten between the two questions
         raise ObjectNotFound(f"There is no job {id[:80]!r}.", param="id", code="job_not_found")
-    (item,) = await queue.do(lambda store: store.items(id, -1, 1))
-    return job, item
+    return job, items[0]
 
 
 def jobs_router(queue: JobQueue) -> APIRouter:

@@ -20,10 +20,10 @@ from flashweb.api.error_handlers import json_response
 from flashweb.api.error_shapes import MESSAGES_PATHS
 from flashweb.api.messages_answers import ANTHROPIC
 from flashweb.api.messages_in import chat_request
-from flashweb.api.messages_out_schemas import MessageOut, MessageStreamEvent, TokenCountOut
-from flashweb.api.messages_schemas import CountTokensRequest, MessagesRequest
 from flashweb.api.openapi import json_body, json_or_named_events
 from flashweb.api.parse import read_document, validated
+from flashweb.api.schemas.messages import CountTokensRequest, MessagesRequest
+from flashweb.api.schemas.messages_answers import MessageOut, MessageStreamEvent, TokenCountOut
 from flashweb.api.unknown_fields import refuse_harmful, unknown_names, warning_headers
 from flashweb.errors import InvalidRequest
 from flashweb.names import ModelNames

@@ -12,9 +12,9 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
-from flashweb.api import messages_schemas as wire
-from flashweb.api import schemas
 from flashweb.api.parse import parse_document
+from flashweb.api.schemas import messages as wire
+from flashweb.api.schemas.chat import ChatRequest
 from flashweb.errors import InvalidRequest
 
 # Who may say what.
@@ -26,11 +26,9 @@ _BLOCKS_OF: dict[str, tuple[str, ...]] = {
 _Located = tuple[str, Any]  # where in the request a block stands, and the block
 
 
-def chat_request(request: wire.CountTokensRequest) -> schemas.ChatRequest:
+def chat_request(request: wire.CountTokensRequest) -> ChatRequest:
     """Raises InvalidRequest for what does not fit together, and whatever a chat request's own check does."""
-    return parse_document(
-        {"model": request.model, "messages": _messages(request), **_parameters(request)}, schemas.ChatRequest
-    )
+    return parse_document({"model": request.model, "messages": _messages(request), **_parameters(request)}, ChatRequest)
 
 
 # --- turns --------------------------------------------------------------------------------------------------------

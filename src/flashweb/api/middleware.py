@@ -24,7 +24,7 @@ from flashweb.api.forwarded import Forwarded
 from flashweb.api.idempotency import Idempotency
 from flashweb.api.limits import Deadline, RateLimit
 from flashweb.api.metrics import count_http
-from flashweb.api.uploads import ByUpload, max_upload_body
+from flashweb.api.uploads import UPLOAD_WAY_OUT, ByUpload, max_upload_body
 from flashweb.errors import FlashwebError, InvalidRequest, TooLarge, UnsupportedMediaType
 from flashweb.keys import KeyRing
 from flashweb.observe.ledger import Ledger
@@ -63,7 +63,9 @@ def layers(
         lambda inner: HostCheck(inner, server),
         lambda inner: ByUpload(
             BodyLimit(inner, max_bytes=server.max_body_size, timeout_seconds=server.body_timeout),
-            BodyLimit(inner, max_bytes=max_upload_body(settings), timeout_seconds=server.body_timeout),
+            BodyLimit(
+                inner, max_bytes=max_upload_body(settings), timeout_seconds=server.body_timeout, way_out=UPLOAD_WAY_OUT
+            ),
         ),
         lambda inner: Guard(inner, keys),
         lambda inner: inner if limiter is None else RateLimit(inner, limiter, server.rate_limit_scope),
@@ -170,12 +172,22 @@ class BodyLimit:
     Many clients read no answer before they have sent everything, and lose one whose connection is closed meanwhile.
     So an early answer waits until the rest of the body was thrown away, within bounds; beyond those the connection
     is closed, or the HTTP server would go on reading whatever the client sends, for as long as it likes.
+
+    `way_out` ends what is said of a body that is too large.
     """
 
-    def __init__(self, app: ASGIApp, *, max_bytes: int, timeout_seconds: float) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        max_bytes: int,
+        timeout_seconds: float,
+        way_out: str = "Send smaller pictures, or start the server with a larger --max-body-size.",
+    ) -> None:
         self.app = app
         self.max_bytes = max_bytes
         self.timeout_seconds = timeout_seconds
+        self.way_out = way_out
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -243,8 +255,7 @@ class BodyLimit:
 
     def _too_large(self, size: int) -> TooLarge:
         return TooLarge(
-            f"The request body has {size} bytes or more; the limit is {self.max_bytes}. Send smaller pictures, or "
-            "start the server with a larger --max-body-size.",
+            f"The request body has {size} bytes or more; the limit is {self.max_bytes}. {self.way_out}",
             code="request_too_large",
         )
 

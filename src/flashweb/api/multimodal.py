@@ -12,13 +12,13 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from flashweb.api import picture_schemas as wire
 from flashweb.api.answers import Collector, usage_out
 from flashweb.api.chat import Job, gather, log_fields_of, make_job, respond
 from flashweb.api.error_handlers import CLIENT_CLOSED_REQUEST, json_response
 from flashweb.api.error_shapes import INFER_PATHS
 from flashweb.api.openapi import asked_body, json_or_stream
 from flashweb.api.pictures import Asked, chat_request, parameters_of, picture_chat, read_asked, warnings_of
+from flashweb.api.schemas import pictures as wire
 from flashweb.api.sse import ClientGone, until_gone
 from flashweb.errors import InvalidRequest
 from flashweb.names import ModelNames

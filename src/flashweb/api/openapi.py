@@ -11,49 +11,51 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from flashweb.api import (
-    completion_schemas,
-    job_schemas,
-    messages_out_schemas,
-    messages_schemas,
-    picture_schemas,
-    schemas,
-    token_schemas,
-)
 from flashweb.api.answer_examples import ANSWERS
 from flashweb.api.described_layers import describe_layers
 from flashweb.api.dialect_examples import BODIES, FIELDS
 from flashweb.api.examples import CHAT_FIELDS
 from flashweb.api.responses import told, wire
+from flashweb.api.schemas import (
+    chat,
+    chat_answers,
+    completions,
+    errors,
+    jobs,
+    messages,
+    messages_answers,
+    pictures,
+    tokens,
+)
 
 _REF = "#/components/schemas/{model}"
 _BODIES: tuple[type[BaseModel], ...] = (
-    schemas.ChatRequest,
-    picture_schemas.CompletionRequest,
-    picture_schemas.InferenceRequest,
-    picture_schemas.PromptRequest,
-    picture_schemas.SceneRequest,
-    completion_schemas.TextCompletionRequest,
-    messages_schemas.MessagesRequest,
-    messages_schemas.CountTokensRequest,
-    token_schemas.TokenizeRequest,
-    token_schemas.DetokenizeRequest,
+    chat.ChatRequest,
+    pictures.CompletionRequest,
+    pictures.InferenceRequest,
+    pictures.PromptRequest,
+    pictures.SceneRequest,
+    completions.TextCompletionRequest,
+    messages.MessagesRequest,
+    messages.CountTokensRequest,
+    tokens.TokenizeRequest,
+    tokens.DetokenizeRequest,
     wire.ResponseRequest,
     wire.InputTokensRequest,
-    job_schemas.BatchRequest,
+    jobs.BatchRequest,
 )
 _CHUNKS: tuple[type[BaseModel], ...] = (
-    schemas.ChatCompletionChunk,
-    schemas.ErrorBody,
-    picture_schemas.MultimodalCompletionChunk,
-    picture_schemas.InferError,
-    picture_schemas.DetailErrorBody,
-    completion_schemas.TextCompletionChunk,
-    messages_out_schemas.MessageStreamEvent,
-    messages_out_schemas.MessagesError,
+    chat_answers.ChatCompletionChunk,
+    errors.ErrorBody,
+    pictures.MultimodalCompletionChunk,
+    pictures.InferError,
+    pictures.DetailErrorBody,
+    completions.TextCompletionChunk,
+    messages_answers.MessageStreamEvent,
+    messages_answers.MessagesError,
     told.ResponseEvent,
 )
-_PICTURES = {"type": "array", "items": picture_schemas.FILE}
+_PICTURES = {"type": "array", "items": pictures.FILE}
 _FILES = {
     "image": {**_PICTURES, "description": "one picture or several; base64 is read too"},
     "file": {**_PICTURES, "description": "image under its other name"},
@@ -82,7 +84,7 @@ def json_body(
 
 def _event_of(chunk: type[BaseModel], words: str) -> dict[str, Any]:
     """One server-sent event of OpenAI's chats, in the way OpenAPI 3.2 describes those."""
-    piece = _json_text({"anyOf": [_ref(chunk), _ref(schemas.ErrorBody)]}, words)
+    piece = _json_text({"anyOf": [_ref(chunk), _ref(errors.ErrorBody)]}, words)
     end = {"type": "string", "const": "[DONE]", "description": "the last event's"}
     return {"type": "object", "title": "Event", "properties": {"data": {"anyOf": [piece, end]}}, "required": ["data"]}
 
@@ -118,7 +120,7 @@ def _form_of(model: type[BaseModel]) -> str:
 def _forms(models: dict[str, Any]) -> None:
     """The bodies as forms: the same fields, but a picture is a file."""
     for model in _BODIES:
-        if not issubclass(model, picture_schemas.PicturesIn):
+        if not issubclass(model, pictures.PicturesIn):
             continue
         form = deepcopy(models[model.__name__])
         form["title"] = _form_of(model)

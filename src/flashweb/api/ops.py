@@ -7,9 +7,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path
 from starlette.responses import Response
 
-from flashweb.api import schemas
 from flashweb.api.error_handlers import json_response
 from flashweb.api.sampling import default_sampling
+from flashweb.api.schemas.chat import MAX_MESSAGES
+from flashweb.api.schemas.ops import HealthOut, LiveOut, ModelList, ModelOut
 from flashweb.names import ModelNames
 from flashweb.pipeline import Pipeline
 from flashweb.settings import Settings
@@ -22,7 +23,7 @@ def ops_router(pipeline: Pipeline, names: ModelNames, settings: Settings) -> API
     limits = _limits(settings)
     red: dict[int | str, dict[str, Any]] = {
         503: {
-            "model": schemas.HealthOut,
+            "model": HealthOut,
             "description": "loading, draining, stalled or dead",
             "headers": {
                 "retry-after": {"description": "seconds until it is worth asking again", "schema": {"type": "integer"}}
@@ -42,7 +43,7 @@ def ops_router(pipeline: Pipeline, names: ModelNames, settings: Settings) -> API
             "limits": limits,
         }
 
-    @router.get("/v1/models", operation_id="listModels", tags=["models"], response_model=schemas.ModelList)
+    @router.get("/v1/models", operation_id="listModels", tags=["models"], response_model=ModelList)
     async def list_models() -> Response:
         """The loaded model and every name it answers to."""
         return json_response({"object": "list", "data": [model(name) for name in names.all]})
@@ -51,7 +52,7 @@ def ops_router(pipeline: Pipeline, names: ModelNames, settings: Settings) -> API
         "/v1/models/{model_id:path}",
         operation_id="retrieveModel",
         tags=["models"],
-        response_model=schemas.ModelOut,
+        response_model=ModelOut,
     )
     async def retrieve_model(model_id: ModelId) -> Response:
         """One of the names."""
@@ -69,17 +70,15 @@ def ops_router(pipeline: Pipeline, names: ModelNames, settings: Settings) -> API
         return json_response(body, 200 if now.ready else 503, {} if now.ready else {"retry-after": "2"})
 
     for path, operation in (("/health", "health"), ("/v1/health", "healthV1"), ("/health/ready", "healthReady")):
-        route = router.get(
-            path, operation_id=operation, tags=["health"], response_model=schemas.HealthOut, responses=red
-        )
+        route = router.get(path, operation_id=operation, tags=["health"], response_model=HealthOut, responses=red)
         route(health)
 
     @router.get(
         "/health/live",
         operation_id="healthLive",
         tags=["health"],
-        response_model=schemas.LiveOut,
-        responses={503: {"model": schemas.LiveOut, "description": "only a restart of the server can help"}},
+        response_model=LiveOut,
+        responses={503: {"model": LiveOut, "description": "only a restart of the server can help"}},
     )
     async def live() -> Response:
         """200 while the process answers; 503 when only a restart of the whole server can help: the engine has failed
@@ -95,6 +94,7 @@ def _limits(settings: Settings) -> dict[str, Any]:
     media = settings.media
     return {
         "max_body_bytes": settings.server.max_body_size,
+        "max_messages": MAX_MESSAGES,
         "max_images": media.max_images,
         "max_image_bytes": media.max_upload_size,
         "max_image_pixels": media.max_image_pixels,

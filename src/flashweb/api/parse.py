@@ -100,6 +100,11 @@ _UNKNOWN_PART = (
     'URL or bare base64, or "file" for a document ("input_text", "input_image", "image", "input_file", "file_url" and '
     '"document" are read too), or "video_url" for a clip.'
 )
+_CLIPS = {"video", "video_url", "input_video"}
+_NO_CLIPS = (
+    "{param}.type is {value}, and the Messages API has no clips; send it to /v1/chat/completions as video_url, or "
+    "frames of it as image blocks."
+)
 # Anthropic's unions: what a type may be.
 _KINDS = {
     "block_type": "text, image, document, tool_use, tool_result, thinking or redacted_thinking",
@@ -124,7 +129,9 @@ def _explained(error: ValidationError, document: dict[str, Any]) -> InvalidReque
         return InvalidRequest(_UNKNOWN_PART.format(param=param, value=_shown(name)), param=param)
     if kind in _KINDS:
         name = value.get("type") if isinstance(value, dict) else value
-        return InvalidRequest(f"{param}.type must be {_KINDS[kind]}, got {_shown(name)}.", param=f"{param}.type")
+        words = _NO_CLIPS if isinstance(name, str) and name in _CLIPS else "{param}.type must be {kinds}, got {value}."
+        told = words.format(param=param, kinds=_KINDS[kind], value=_shown(name))
+        return InvalidRequest(told, param=f"{param}.type")
     if kind in _TYPES:
         return InvalidRequest(f"{param} must be {_TYPES[kind]}, got {_shown(value)}.", param=param)
     return InvalidRequest(f"{param} {_limit_words(kind, context, value, problem['msg'])}", param=param)

@@ -7,8 +7,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from flashweb.api import schemas
 from flashweb.api.document_parts import document_part, source_parts
+from flashweb.api.schemas import parts as wire
+from flashweb.api.schemas.chat import ChatRequest
 from flashweb.api.video_parts import video_part
 from flashweb.errors import InvalidRequest
 from flashweb.types import ImagePart, Part, TextPart
@@ -21,13 +22,13 @@ class Parts:
     """Converts the contents of one request's messages, in their order: a picture's uuid may be given again, alone, in a
     later message of the same request."""
 
-    def __init__(self, request: schemas.ChatRequest, owner: str | None) -> None:
+    def __init__(self, request: ChatRequest, owner: str | None) -> None:
         self._owner = owner
         self._max_pixels = request.mm_processor_kwargs.max_pixels if request.mm_processor_kwargs else None
         self._enhance = request.enhance
         self._sources: dict[str, str] = {}  # uuid -> the picture it came with in this request
 
-    def __call__(self, where: str, role: str, content: schemas.Content | None) -> tuple[Part, ...]:
+    def __call__(self, where: str, role: str, content: wire.Content | None) -> tuple[Part, ...]:
         """Raises InvalidRequest that names the part by its path, which begins with `where`."""
         if content is None:
             return ()
@@ -39,13 +40,13 @@ class Parts:
 
     def _parts(self, where: str, role: str, part: Any) -> tuple[Part, ...]:
         """What one part of the request is: one of ours, but for a document with further texts."""
-        if isinstance(part, schemas.FilePart):
+        if isinstance(part, wire.FilePart):
             low = LOW_DETAIL_PIXELS if part.detail == "low" else None
             return (document_part(where, part, self._owner, self._area(low), part.enhance or self._enhance),)
-        if isinstance(part, schemas.DocumentPart):
+        if isinstance(part, wire.DocumentPart):
             return source_parts(where, part, self._owner, self._area(), part.enhance or self._enhance)
-        if isinstance(part, schemas.VideoPart):
-            link = part.video_url if isinstance(part.video_url, schemas.VideoUrl) else None
+        if isinstance(part, wire.VideoPart):
+            link = part.video_url if isinstance(part.video_url, wire.VideoUrl) else None
             detail = link.detail if link and link.detail else part.detail
             low = LOW_DETAIL_PIXELS if detail == "low" else None
             return (video_part(where, part, self._owner, self._area(low, link.max_pixels if link else None)),)
@@ -56,15 +57,15 @@ class Parts:
         return min((bound for bound in (self._max_pixels, *bounds) if bound), default=0)
 
     def _part(self, where: str, role: str, part: Any) -> Part:
-        if isinstance(part, schemas.TextPart):
+        if isinstance(part, wire.TextPart):
             return TextPart(part.text)
-        if isinstance(part, schemas.RefusalPart):
+        if isinstance(part, wire.RefusalPart):
             if role != "assistant":
                 raise InvalidRequest(f'{where}: a refusal is an assistant\'s; use type "text".', param=where)
             return TextPart(part.refusal)
-        if isinstance(part, schemas.ImagePart):
+        if isinstance(part, wire.ImagePart):
             link = part.image_url
-            given = link if isinstance(link, schemas.ImageUrl) else None
+            given = link if isinstance(link, wire.ImageUrl) else None
             url = given.url if given else link if isinstance(link, str) else None
             detail = given.detail if given and given.detail else part.detail
             file, max_pixels = part.image_file, given.max_pixels if given else None
@@ -72,7 +73,7 @@ class Parts:
             file_id = file.file_id if file else part.file_id
             picture = self._picture(where, url, part.uuid, detail, max_pixels, file_id)
         else:
-            assert isinstance(part, schemas.PlainImagePart)
+            assert isinstance(part, wire.PlainImagePart)
             file_id = part.source.file_id if part.source else None
             picture = self._picture(where, _plain_url(where, part), part.uuid, part.detail, None, file_id)
         return replace(picture, enhance=part.enhance or self._enhance)
@@ -119,7 +120,7 @@ class Parts:
         return url
 
 
-def _plain_url(where: str, part: schemas.PlainImagePart) -> str | None:
+def _plain_url(where: str, part: wire.PlainImagePart) -> str | None:
     """The one source of a part of type `image`. Raises InvalidRequest when there are two."""
     source = part.source
     given = {

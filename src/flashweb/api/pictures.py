@@ -13,14 +13,15 @@ from typing import Annotated, Any, Generic, TypeVar, get_args, get_origin
 import msgspec
 from starlette.requests import Request
 
-from flashweb.api import schemas
 from flashweb.api.caller import owner_of
 from flashweb.api.chat import read_json_body
 from flashweb.api.convert import to_chat
 from flashweb.api.document_parts import or_pages
 from flashweb.api.forms import Form, FormRules, is_form, read_form
 from flashweb.api.parse import parse_body, parse_document
-from flashweb.api.picture_schemas import PicturesIn, PromptRequest
+from flashweb.api.schemas.chat import ChatRequest
+from flashweb.api.schemas.parts import ImageUrl
+from flashweb.api.schemas.pictures import PicturesIn, PromptRequest
 from flashweb.api.unknown_fields import refuse_harmful, unknown_names, warning_headers
 from flashweb.api.video_parts import or_clip
 from flashweb.errors import InvalidRequest, UnsupportedMediaType
@@ -142,7 +143,7 @@ def _check_pictures(asked: Asked[Any]) -> None:
         )
 
 
-def chat_request(asked: Asked[Any], prompt: str, parameters: Mapping[str, Any]) -> schemas.ChatRequest:
+def chat_request(asked: Asked[Any], prompt: str, parameters: Mapping[str, Any]) -> ChatRequest:
     """The chat with this text behind the pictures that came as texts. `parameters` are a chat's own; those nobody
     knows are ignored."""
     content: list[dict[str, Any]] = [{"type": "image_url", "image_url": {"url": url}} for url in _urls(asked.wire)]
@@ -153,22 +154,21 @@ def chat_request(asked: Asked[Any], prompt: str, parameters: Mapping[str, Any]) 
     content.append({"type": "text", "text": prompt})
     document = {name: value for name, value in parameters.items() if name not in _NOT_HERE}
     document["messages"] = [{"role": "user", "content": content}]
-    return parse_document(document, schemas.ChatRequest)
+    return parse_document(document, ChatRequest)
 
 
 def _urls(wire: PicturesIn) -> list[str]:
     given = _listed(wire.image if wire.image is not None else wire.image_url)
-    return [one.url if isinstance(one, schemas.ImageUrl) else one for one in given]
+    return [one.url if isinstance(one, ImageUrl) else one for one in given]
 
 
 def _listed(given: Any) -> list[Any]:
     return [] if given is None else given if isinstance(given, list) else [given]
 
 
-def picture_chat(wire: schemas.ChatRequest, asked: Asked[Any], settings: Settings) -> Chat:
-    """What chats are made of, with the files' pictures before the text, and PDFs for what will be their pages, and
-    clips. Raises
-    what `to_chat` does."""
+def picture_chat(wire: ChatRequest, asked: Asked[Any], settings: Settings) -> Chat:
+    """What chats are made of: the files' pictures before the text, and in place of pictures the PDFs and clips that
+    some of them are. Raises what `to_chat` does."""
     chat = to_chat(wire, max_images=settings.media.max_images, owner=asked.owner)
     (message,) = chat.messages
     pictures = tuple(ImagePart(data=data, enhance=wire.enhance) for data in asked.files)
@@ -183,7 +183,7 @@ def warnings_of(wire: PicturesIn) -> dict[str, str]:
     known: Collection[str] = ()
     if isinstance(wire, PromptRequest):
         refuse_harmful(further)
-        known = schemas.ChatRequest.model_fields.keys() - _NOT_HERE
+        known = ChatRequest.model_fields.keys() - _NOT_HERE
     return warning_headers([name for name in unknown_names(further, type(wire)) if name not in known])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from flashweb.api import schemas
+from flashweb.api.schemas.chat import ChatRequest
 from flashweb.api.structures import to_structure
 from flashweb.api.thinking import thinking_budget, thinks
 from flashweb.api.tools import forced_calls
@@ -18,7 +18,7 @@ DEFAULT_MAX_TOKENS_LONG = 4096  # with thinking or tools, and for JSON, of which
 _GENERATION_DEFAULTS = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty")
 
 
-def to_params(request: schemas.ChatRequest, defaults: Mapping[str, Any], num_tokens: int) -> SamplingParams:
+def to_params(request: ChatRequest, defaults: Mapping[str, Any], num_tokens: int) -> SamplingParams:
     """Sampling from the request, else the checkpoint's generation_config, else ours. Raises InvalidRequest.
 
     `num_tokens` is the size of the vocabulary: ids a caller names must be below it.
@@ -64,7 +64,7 @@ def default_sampling(defaults: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _given_by(defaults: Mapping[str, Any], request: schemas.ChatRequest | None = None) -> dict[str, Any]:
+def _given_by(defaults: Mapping[str, Any], request: ChatRequest | None = None) -> dict[str, Any]:
     """Of what both may set, the request's before the checkpoint's; what neither sets is left out."""
     given: dict[str, Any] = {}
     for name in _GENERATION_DEFAULTS:
@@ -78,7 +78,7 @@ def _given_by(defaults: Mapping[str, Any], request: schemas.ChatRequest | None =
     return given
 
 
-def _structure(request: schemas.ChatRequest) -> Structure | None:
+def _structure(request: ChatRequest) -> Structure | None:
     """What the answer must match: a form that was asked for, or the form of a call that was demanded."""
     asked, forced = to_structure(request), forced_calls(request)
     if asked is not None and forced is not None:
@@ -90,7 +90,7 @@ def _structure(request: schemas.ChatRequest) -> Structure | None:
     return forced or asked
 
 
-def _max_tokens(request: schemas.ChatRequest, *, long: bool) -> int:
+def _max_tokens(request: ChatRequest, *, long: bool) -> int:
     old, new = request.max_tokens, request.max_completion_tokens
     if old is not None and new is not None and old != new:
         raise InvalidRequest(
@@ -102,7 +102,7 @@ def _max_tokens(request: schemas.ChatRequest, *, long: bool) -> int:
     return old or new or max(default, request.min_tokens or 0)
 
 
-def _logprobs(request: schemas.ChatRequest) -> int | None:
+def _logprobs(request: ChatRequest) -> int | None:
     if request.top_logprobs is not None and not request.logprobs:
         raise InvalidRequest(
             f"top_logprobs is {request.top_logprobs} but logprobs is not true; set logprobs to true or leave "

@@ -9,15 +9,15 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
-from flashweb.api import picture_schemas as wire
 from flashweb.api.answer_examples import ANSWERS
 from flashweb.api.chat import Job, log_fields_of
 from flashweb.api.error_handlers import CLIENT_CLOSED_REQUEST, json_response
-from flashweb.api.job_schemas import JobOut
 from flashweb.api.jobs import LATER_HEADERS, answer_later, wants_later
 from flashweb.api.multimodal import Maker
 from flashweb.api.openapi import asked_body
 from flashweb.api.pictures import Asked, read_asked, warnings_of
+from flashweb.api.schemas import pictures as wire
+from flashweb.api.schemas.jobs import JobOut
 from flashweb.api.sse import ClientGone
 from flashweb.errors import InvalidRequest
 from flashweb.jobs import JobQueue

@@ -10,7 +10,8 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from flashweb.api import schemas
+from flashweb.api.schemas.chat import ChatRequest
+from flashweb.api.schemas.structures import JsonSchemaFormat
 from flashweb.errors import InvalidRequest
 from flashweb.types import Structure
 
@@ -20,7 +21,7 @@ _FIELDS = frozenset(
 ) | {path.partition(".")[0] for path in _NOT_OFFERED}  # fmt: skip
 
 
-def to_structure(request: schemas.ChatRequest) -> Structure | None:
+def to_structure(request: ChatRequest) -> Structure | None:
     """Raises InvalidRequest where there are two, and for what is not offered."""
     if request.model_fields_set.isdisjoint(_FIELDS):
         return None  # nearly always
@@ -36,7 +37,7 @@ def to_structure(request: schemas.ChatRequest) -> Structure | None:
     return found[0] if found else None
 
 
-def _found(request: schemas.ChatRequest) -> Iterator[Structure]:
+def _found(request: ChatRequest) -> Iterator[Structure]:
     format, outputs = request.response_format, request.structured_outputs
     if format is not None and format.type == "json_object":
         yield Structure("json_object", param="response_format")
@@ -51,7 +52,7 @@ def _found(request: schemas.ChatRequest) -> Iterator[Structure]:
     yield from _guided("guided_", *guided)
 
 
-def _json_schema(format: schemas.JsonSchemaFormat | None) -> Structure:
+def _json_schema(format: JsonSchemaFormat | None) -> Structure:
     if format is None:
         raise InvalidRequest(
             "response_format.json_schema is missing; give an object with name and schema.",
@@ -81,7 +82,7 @@ def _compact(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def _at(request: schemas.ChatRequest, path: str) -> Any:
+def _at(request: ChatRequest, path: str) -> Any:
     value: Any = request
     for name in path.split("."):
         value = getattr(value, name, None)

@@ -10,7 +10,7 @@ A budget of tokens by itself switches thinking on, 0 off.
 
 from __future__ import annotations
 
-from flashweb.api import schemas
+from flashweb.api.schemas.chat import ChatRequest
 from flashweb.errors import InvalidRequest
 
 _FIELDS = frozenset(
@@ -18,7 +18,7 @@ _FIELDS = frozenset(
 )
 
 
-def thinks(request: schemas.ChatRequest) -> bool:
+def thinks(request: ChatRequest) -> bool:
     """Raises InvalidRequest where the switches contradict each other. reasoning_effort, which clients send without
     being asked, gives way to the others."""
     if request.model_fields_set.isdisjoint(_FIELDS):
@@ -44,12 +44,12 @@ def thinks(request: schemas.ChatRequest) -> bool:
     return budget is not None
 
 
-def thinking_budget(request: schemas.ChatRequest) -> int | None:
+def thinking_budget(request: ChatRequest) -> int | None:
     """Tokens of the thought; None where there is no limit, or no thought."""
     return _budget(request) if thinks(request) else None
 
 
-def _budget(request: schemas.ChatRequest) -> int | None:
+def _budget(request: ChatRequest) -> int | None:
     named = {
         "thinking_token_budget": request.thinking_token_budget,
         "thinking_budget": request.thinking_budget,

@@ -7,14 +7,14 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from flashweb.api import schemas
 from flashweb.api.caller import owner_of
 from flashweb.api.chat import read_json_body
 from flashweb.api.convert import to_chat
 from flashweb.api.error_handlers import json_response
 from flashweb.api.openapi import json_body
 from flashweb.api.parse import read_document, validated
-from flashweb.api.token_schemas import DetokenizeOut, DetokenizeRequest, TokenizeOut, TokenizeRequest
+from flashweb.api.schemas.chat import ChatRequest
+from flashweb.api.schemas.tokens import DetokenizeOut, DetokenizeRequest, TokenizeOut, TokenizeRequest
 from flashweb.api.unknown_fields import refuse_harmful, unknown_names, warning_headers
 from flashweb.errors import InvalidRequest
 from flashweb.names import ModelNames
@@ -56,7 +56,7 @@ def tokens_router(pipeline: Pipeline, names: ModelNames, settings: Settings) -> 
             else:
                 refuse_harmful(document)
                 ids = await pipeline.prompt_ids(_chat_of(document, settings, owner_of(request)))
-                known = schemas.ChatRequest
+                known = ChatRequest
         body = {
             "count": len(ids),
             "max_model_len": pipeline.engine.state.max_model_len or None,
@@ -94,4 +94,4 @@ def tokens_router(pipeline: Pipeline, names: ModelNames, settings: Settings) -> 
 def _chat_of(document: dict[str, Any], settings: Settings, owner: str) -> Chat:
     """The chat that a chat completion with these fields would answer."""
     chat = {name: value for name, value in document.items() if name not in _OWN}
-    return to_chat(validated(chat, schemas.ChatRequest), max_images=settings.media.max_images, owner=owner)
+    return to_chat(validated(chat, ChatRequest), max_images=settings.media.max_images, owner=owner)

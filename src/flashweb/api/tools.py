@@ -12,7 +12,8 @@ from typing import Any
 
 import msgspec
 
-from flashweb.api import schemas
+from flashweb.api.schemas.chat import ChatMessage, ChatRequest
+from flashweb.api.schemas.tools import AllowedTools, FunctionDefinition, FunctionName
 from flashweb.errors import InvalidRequest
 from flashweb.output import call_grammar
 from flashweb.types import Message, Structure
@@ -31,7 +32,7 @@ _FIELDS = frozenset({"tools", "tool_choice", "parallel_tool_calls", "functions",
 _NO_TOOLS = ToolUse()
 
 
-def tool_use(request: schemas.ChatRequest) -> ToolUse:
+def tool_use(request: ChatRequest) -> ToolUse:
     """Raises InvalidRequest for tools that cannot be offered and choices that cannot be met.
 
     `none` offers nothing: a tool the model does not know of it cannot call.
@@ -53,12 +54,12 @@ def tool_use(request: schemas.ChatRequest) -> ToolUse:
         case "required":
             names: Iterable[str] = offered
             forced = True
-        case schemas.AllowedTools():
+        case AllowedTools():
             names = [tool.function.name for tool in choice.allowed_tools.tools]
             forced = choice.allowed_tools.mode == "required"
             param = "tool_choice.allowed_tools"
         case _:
-            names = [choice.name if isinstance(choice, schemas.FunctionName) else choice.function.name]
+            names = [choice.name if isinstance(choice, FunctionName) else choice.function.name]
             forced, several = True, False
     if not offered:
         raise InvalidRequest(
@@ -77,7 +78,7 @@ def tool_use(request: schemas.ChatRequest) -> ToolUse:
     return ToolUse(tuple(offered[name] for name in dict.fromkeys(names)), forced, several)
 
 
-def forced_calls(request: schemas.ChatRequest) -> Structure | None:
+def forced_calls(request: ChatRequest) -> Structure | None:
     """What the answer must be, where the request demands a call. Raises InvalidRequest."""
     use = tool_use(request)
     if not use.forced:
@@ -92,11 +93,11 @@ def forced_calls(request: schemas.ChatRequest) -> Structure | None:
         ) from None
 
 
-def _wants_format(request: schemas.ChatRequest) -> bool:
+def _wants_format(request: ChatRequest) -> bool:
     return request.response_format is not None and request.response_format.type != "text"
 
 
-def _offered(request: schemas.ChatRequest) -> dict[str, Mapping[str, Any]]:
+def _offered(request: ChatRequest) -> dict[str, Mapping[str, Any]]:
     """Tool objects by name, as the caller wrote them."""
     if request.functions and request.tools:
         raise InvalidRequest("functions is the older form of tools; give one of them.", param="functions")
@@ -119,7 +120,7 @@ def _offered(request: schemas.ChatRequest) -> dict[str, Mapping[str, Any]]:
     return offered
 
 
-def _check_function(where: str, function: schemas.FunctionDefinition) -> None:
+def _check_function(where: str, function: FunctionDefinition) -> None:
     if function.name != function.name.strip() or not function.name.isprintable():
         raise InvalidRequest(
             f"{where}.name is {function.name[:80]!r}; a name has no line breaks and no space around it.",
@@ -136,7 +137,7 @@ def _check_function(where: str, function: schemas.FunctionDefinition) -> None:
 # --- earlier turns ------------------------------------------------------------------------------------------------
 
 
-def history_calls(message: schemas.ChatMessage, where: str) -> tuple[Mapping[str, Any], ...]:
+def history_calls(message: ChatMessage, where: str) -> tuple[Mapping[str, Any], ...]:
     """An assistant turn's calls as the template reads them: {"id", "name", "arguments": mapping}. Raises
     InvalidRequest."""
     calls = [

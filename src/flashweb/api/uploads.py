@@ -8,6 +8,7 @@ from flashweb.settings import Settings
 
 PATH = "/v1/files"
 FORM_BYTES = 1 << 20  # around the file: its form's boundaries and other fields
+UPLOAD_WAY_OUT = "Split the file, or start the server with a larger --max-file-size."
 
 
 def max_upload_body(settings: Settings) -> int:

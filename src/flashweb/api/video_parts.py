@@ -10,7 +10,7 @@ from flashweb.errors import InvalidRequest
 from flashweb.types import ImagePart, Part, VideoPart
 
 if TYPE_CHECKING:
-    from flashweb.api import schemas
+    from flashweb.api.schemas import parts as wire
 
 # What clips begin like, as bytes and as base64; pictures may begin with the same box, and say so by its brand.
 _BOX, _EBML, _AVI = b"ftyp", b"\x1a\x45\xdf\xa3", re.compile(rb"RIFF.{4}AVI ", re.DOTALL)
@@ -19,7 +19,7 @@ _STILL_ENDS = "|".join(b64encode(brand[1:]).decode() for brand in _STILL_BRANDS)
 _IN_BASE64 = re.compile(rf"AAAA..Z0eX..(?!{_STILL_ENDS})|GkXfo|UklGR.{{7}}Vkkg")
 
 
-def video_part(where: str, part: schemas.VideoPart, owner: str | None, max_pixels: int) -> VideoPart:
+def video_part(where: str, part: wire.VideoPart, owner: str | None, max_pixels: int) -> VideoPart:
     """`owner`: whose uploaded file an id means (`caller.owner_of`); None where no file has one. Raises InvalidRequest
     that names the part by its path."""
     link = part.video_url

@@ -104,7 +104,7 @@ class JsonLines:
         line_of: Callable[[Request, Reply], dict[str, Any]],
     ) -> None:
         kept: dict[str, str] = {}
-        for line in _text_of(path).splitlines():
+        for line in _text_of(path).split("\n"):  # a string may hold what `splitlines` takes for an end
             try:
                 document = json.loads(line)
             except ValueError:

@@ -121,7 +121,9 @@ def load_folder(folder: Path) -> list[Case]:
     Raises OSError where a file is missing, ValueError for a line that is not such a case.
     """
     cases = []
-    for number, line in enumerate((folder / "cases.jsonl").read_text("utf-8").splitlines(), 1):
+    with (folder / "cases.jsonl").open(encoding="utf-8") as file:
+        lines = list(file)  # not by `splitlines`: strings may hold more that it takes for an end
+    for number, line in enumerate(lines, 1):
         try:
             case = _case(
                 {"name": f"{folder.name}-{number}", "set": folder.name, "language": ""} | json.loads(line), folder

@@ -21,11 +21,11 @@ from typing import IO, Literal, TypeVar
 
 from flashweb.disk import private_folder, storage_error, sync, sync_folder
 from flashweb.errors import InvalidRequest, ObjectNotFound, StorageBroken, TooLarge, UnsupportedMediaType
+from flashweb.jobs.sql import Transaction
 from flashweb.jobs.sqlite import SqliteDriver
 from flashweb.settings import StorageSettings
 
 T = TypeVar("T")
-Purpose = Literal["batch", "vision", "user_data", "assistants", "batch_output"]
 Order = Literal["asc", "desc"]
 MAX_NAME_CHARS = 255
 LEFT_OVER_SECONDS = 24 * 3600.0  # an upload that nobody finished
@@ -52,7 +52,7 @@ _BRANDS = {
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """`kind` is the media type that its first bytes tell."""
+    """`kind` is the media type that its first bytes tell; `created` and `expires` are seconds since 1970."""
 
     id: str
     owner: str
@@ -207,8 +207,7 @@ class FileStore:
         if driver is None:
             return 0
         with driver.reading() as tx:
-            ((used,),) = tx.all("SELECT COALESCE(SUM(bytes), 0) FROM files WHERE owner = ?", owner)
-        return int(used)
+            return _used(tx, owner, self._clock())
 
     def _get(self, id: str, owner: str) -> StoredFile:
         driver = self._opened(make=False)
@@ -245,11 +244,8 @@ class FileStore:
         driver = self._opened(make=True)
         assert driver is not None
         with driver.writing(durable=True) as tx:
-            ((used, last),) = tx.all(
-                "SELECT COALESCE(SUM(bytes) FILTER (WHERE owner = ?), 0), COALESCE(MAX(ordinal), 0) FROM files",
-                file.owner,
-            )
-            if quota is not None and used + file.bytes > quota:
+            ((last,),) = tx.all("SELECT COALESCE(MAX(ordinal), 0) FROM files")
+            if quota is not None and _used(tx, file.owner, self._clock()) + file.bytes > quota:
                 raise _over_quota(quota)
             os.replace(temporary, self.path_of(file.id))
             sync_folder(self.path_of(file.id).parent)
@@ -294,10 +290,13 @@ class FileStore:
                 raise _no_such(id) from None
             except OSError:
                 temporary, opened = self._temporary()
-                with opened, self.path_of(id).open("rb") as source:
-                    shutil.copyfileobj(source, opened)
-                    sync(opened)
-                os.replace(temporary, path)
+                try:
+                    with opened, self.path_of(id).open("rb") as source:
+                        shutil.copyfileobj(source, opened)
+                        sync(opened)
+                    os.replace(temporary, path)
+                finally:
+                    temporary.unlink(missing_ok=True)
             sync_folder(path.parent)
             return is_new
 
@@ -373,8 +372,13 @@ class Incoming:
 
     async def _write(self) -> None:
         pieces, self._pieces, self._num_pending = self._pieces, [], 0
-        with self._store._told():
-            await asyncio.to_thread(self._write_pieces, pieces)
+        writing = asyncio.create_task(asyncio.to_thread(self._write_pieces, pieces))
+        try:
+            with self._store._told():
+                await asyncio.shield(writing)
+        except asyncio.CancelledError:
+            await asyncio.wait({writing})  # what its thread makes meanwhile has to be there to be removed
+            raise
 
     def _write_pieces(self, pieces: Sequence[bytes]) -> None:
         if self._opened is None:
@@ -395,6 +399,13 @@ class Incoming:
         expires = None if life_seconds is None else now + life_seconds
         file = StoredFile(id, self._owner, purpose, name, self._size, now, expires, kind)
         return await self._store._do(lambda: self._store._add(file, temporary, quota=self._store.quota_bytes))
+
+
+def _used(tx: Transaction, owner: str, now: float) -> int:
+    """Bytes of an owner's files; not of those whose time is over, which nobody but the next sweep can delete."""
+    where = "owner = ? AND (expires IS NULL OR expires > ?)"
+    ((used,),) = tx.all(f"SELECT COALESCE(SUM(bytes), 0) FROM files WHERE {where}", owner, now)
+    return int(used)
 
 
 def _no_such(id: str) -> ObjectNotFound:

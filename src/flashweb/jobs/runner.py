@@ -62,20 +62,15 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`headers`: those of our own (`x-flashweb-*`)."""
+    """`headers`: those of our own (`x-flashweb-*`); `error_code`: the word for what went wrong, which not every
+    endpoint's body has."""
 
     status: int
     request_id: str
     body: bytes
     content_type: str
     headers: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def error_code(self) -> str | None:
-        with suppress(msgspec.DecodeError, AttributeError, TypeError):
-            code = msgspec.json.decode(self.body).get("error", {}).get("code")
-            return code if isinstance(code, str) else None
-        return None
+    error_code: str | None = None
 
     def encoded(self) -> bytes:
         """As it is kept: the body as JSON where it is JSON, else as text; headers where there are some."""
@@ -122,7 +117,7 @@ class _Running:
 
 class Runner:
     """`places(n)`: how many more items may run beside the n that do; 0 while the server is loading or draining.
-    `sweep` is called now and then."""
+    `sweep` is called every SWEEP_SECONDS, before there is a queue by each process, else by the one that runs it."""
 
     def __init__(
         self,
@@ -201,7 +196,10 @@ class Runner:
 
     async def _turn(self) -> bool:
         """Whether there was anything to do."""
-        if not await self._queue.is_there() or not await self._is_mine():
+        if not await self._queue.is_there():
+            await self._sweep_at_times()  # files may be there where no job ever was
+            return False
+        if not await self._is_mine():
             return False
         if self._was_away:
             # Leases that ran out meanwhile are still ours, and what was made under them is worth its result, until
@@ -216,10 +214,13 @@ class Runner:
                 one = self._running[lease.name] = _Running(lease)
                 one.task = asyncio.create_task(self._execute(one))
             took = took or bool(leases)
+        await self._sweep_at_times()
+        return took
+
+    async def _sweep_at_times(self) -> None:
         if self._clock() - self._swept_at > SWEEP_SECONDS and self._sweep is not None:
             self._swept_at = self._clock()
             await self._sweep()
-        return took
 
     async def _is_mine(self) -> bool:
         """Whether this process holds the lock, which ends with the process. Whoever gets it takes back what the last

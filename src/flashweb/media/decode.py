@@ -17,6 +17,7 @@ from PIL import Image
 
 from flashweb.errors import FlashwebError, InvalidImage, TooLarge, UnsupportedMediaType
 from flashweb.media.settings import MediaSettings
+from flashweb.video.containers import CLIPS, kind_of
 
 OFFERED = "PNG, JPEG, WebP, GIF, BMP, AVIF or HEIC"
 
@@ -86,6 +87,9 @@ def sniff(data: bytes | memoryview) -> str:
     for signature, what in _KNOWN_OTHERS:
         if stripped.startswith(signature):
             raise UnsupportedMediaType(f"the bytes are {what}, no picture of a kind read here; send a {OFFERED} file")
+    if kind_of(head) in CLIPS:
+        what = 'a clip (send it to /v1/chat/completions as a part of type "video_url")'
+        raise InvalidImage(f"the bytes are {what}, no picture of a kind read here; send a {OFFERED} file")
     raise InvalidImage(f"the bytes are no picture of a kind read here; send a {OFFERED} file")
 
 

@@ -1,9 +1,9 @@
 """Boxes in an answer, `[x1, y1, x2, y2]` in thousandths of a picture's width and height -> pixels of that picture.
 
 Which picture a box lies on, when there are several: the one that the answer named last before the box ("picture 2",
-"image 2", "图2", "第2张", counted from 1); where it has named none, the first. In a JSON answer only lists under a key
-with "box" in its name, or under no key at all, are boxes; in a text every list of four whole numbers is. What is no box
-(a corner beyond 0..999, no width, no height) is left out.
+"image 2", "图2", "第2张", counted from 1; "第2题" is a question); where it has named none, the first. In a JSON answer
+only lists under a key with "box" in its name, or under no key at all, are boxes; in a text every list of four whole
+numbers is. What is no box (a corner beyond 0..999, no width, no height) is left out.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ LARGEST = 999
 MAX_BOXES = 1024  # of one answer
 _NUMBER = r"\s*(\d{1,4})\s*"
 _BOX = re.compile(rf"[\[(]{_NUMBER},{_NUMBER},{_NUMBER},{_NUMBER}[\])]")
-_NAMED = re.compile(r"(?:\b(?:picture|image|photo)\s*#?|图片?\s*|第\s*)([1-9]\d?)(?!\d)(?:\s*[张幅])?", re.IGNORECASE)
+_COUNTED = r"第\s*(?=\d+\s*(?:[张幅]|个?(?:图|照片)))"  # what else is counted so, questions and lines, is no picture
+_NAMED = re.compile(rf"(?:\b(?:picture|image|photo)\s*#?|图片?\s*|{_COUNTED})([1-9]\d?)(?!\d)", re.IGNORECASE)
 _CONTROL = re.compile(r"<\|(?:begin|end)_of_box\|>")
 _FENCE = re.compile(r"\s*```(?:json)?\s*(.*?)\s*```\s*", re.DOTALL)
 

@@ -244,9 +244,9 @@ class Pipeline:
 
         A caller that was admitted before gives its ticket, of weight n, and gives the places back itself.
         Each choice's last piece carries `finish` and `usage`; with `running_usage` every one carries the usage so far.
-        Closing the generator frees everything. Everything
-        that is wrong with the request is raised before the first piece: InvalidRequest and its family, TooLarge,
-        Overloaded, NotReady; EngineDied may come at any time. A `trace` is filled in on the way.
+        Closing the generator frees everything. What is wrong with the request is raised before the first piece:
+        InvalidRequest and its family, TooLarge, Overloaded, NotReady; EngineDied may come at any time. A `trace` is
+        filled in on the way.
         """
         with self.admit(n) if ticket is None else in_this_task(ticket) as ticket:
             watch = Watch(time.perf_counter(), n, work=ticket.work)

@@ -166,10 +166,6 @@ class PromptProcessor:
             placed.ids.extend([self.image_token_id] * clip.grid.num_tokens)
             placed.ids.extend((end, *self.tokenizer.encode(time_text(seconds, self.video_rule))))
 
-    def num_image_tokens_from_header(self, size: tuple[int, int], max_image_size: int = 0) -> int:
-        """Tokens a picture of (height, width) becomes: known from its header, so admission can refuse undecoded."""
-        return self.geometry.num_tokens(*size, max_image_size)
-
     def _eos_token_ids(self, generation: Mapping[str, Any], text_config: Mapping[str, Any]) -> tuple[int, ...]:
         for config in (generation, text_config):
             if (declared := config.get("eos_token_id")) is not None:

@@ -178,7 +178,9 @@ class IdempotencyStore:
     def _claim(self, name: bytes, owner: str) -> Claim | Running | KeptAnswer:
         now = self._now()
         with self._change() as db:
+            # Some of those whose time is over, so that a claim never waits for all of them; this key's own in any case.
             db.execute("DELETE FROM answers WHERE name IN (SELECT name FROM answers WHERE ends <= ? LIMIT 100)", (now,))
+            db.execute("DELETE FROM answers WHERE name = ? AND ends <= ?", (name, now))
             row = db.execute("SELECT nonce, lease, answer FROM answers WHERE name = ?", (name,)).fetchone()
             if row is None:
                 nonce = secrets.token_bytes(16)

@@ -79,8 +79,8 @@ class ResponseStore(Protocol):
     async def finish(self, id: str, run: int, first: int, events: Sequence[bytes], body: dict[str, Any]) -> bool:
         """The last events and the final body, together and on the disk. False as above."""
 
-    async def events(self, id: str, owner: str, after: int) -> tuple[list[bytes], bool]:
-        """The events whose number is above `after`, and whether more will come."""
+    async def events(self, id: str, owner: str, after: int) -> tuple[list[bytes], bool, int]:
+        """The events whose number is above `after`, whether more will come, and the number of their run."""
 
     async def claim_endings(
         self, limit: int, now: float, until: float

@@ -171,13 +171,13 @@ class SqliteResponses:
     async def finish(self, id: str, run: int, first: int, events: Sequence[bytes], body: dict[str, Any]) -> bool:
         return await self._run(lambda: self._add(id, run, first, events, body, durable=True))
 
-    async def events(self, id: str, owner: str, after: int) -> tuple[list[bytes], bool]:
-        def work() -> tuple[list[bytes], bool]:
-            more = self._read(self._row(id, owner)).is_running  # before the events: the last ones come with the end
+    async def events(self, id: str, owner: str, after: int) -> tuple[list[bytes], bool, int]:
+        def work() -> tuple[list[bytes], bool, int]:
+            found = self._read(self._row(id, owner))  # before the events: the last ones come with the end
             rows = self._opened().execute(
                 "SELECT data FROM events WHERE response = ? AND number > ? ORDER BY number", (id, after)
             )
-            return [bytes(data) for (data,) in rows], more
+            return [bytes(data) for (data,) in rows], found.is_running, found.run
 
         return await self._run(work)
 

@@ -147,6 +147,8 @@ class Courier:
 
     def _pause_of(self, event: Event, url: str, now: float) -> float | None:
         """How long an event must wait for a place; None: for ever."""
+        if len(self._running) >= MAX_AT_ONCE:  # another source has taken them since this one asked
+            return BUSY_SECONDS
         owners, urls = (Counter(pair[index] for pair in self._running.values()) for index in (0, 1))
         silent = self._silent.get(url)
         if silent is not None:

@@ -9,10 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from flashweb.api import schemas
 from flashweb.api.parse import validated
 from flashweb.api.responses import wire
 from flashweb.api.sampling import DEFAULT_MAX_TOKENS_LONG
+from flashweb.api.schemas.chat import ChatRequest
 from flashweb.errors import FlashwebError, InvalidRequest
 
 # field of a request -> why ignoring it would give another answer than the one asked for
@@ -98,7 +98,7 @@ class Conversation:
             turn[name] = value
 
 
-def chat_request(asked: wire.Asked, conversation: Conversation) -> schemas.ChatRequest:
+def chat_request(asked: wire.Asked, conversation: Conversation) -> ChatRequest:
     """Raises InvalidRequest."""
     document: dict[str, Any] = {
         "model": asked.model,
@@ -119,7 +119,7 @@ def chat_request(asked: wire.Asked, conversation: Conversation) -> schemas.ChatR
             "top_logprobs": asked.top_logprobs if wants_logprobs else None,
             "service_tier": asked.service_tier,
         }
-    return validated(document, schemas.ChatRequest)
+    return validated(document, ChatRequest)
 
 
 def _tool(tool: wire.FunctionTool) -> dict[str, Any]:

@@ -206,11 +206,16 @@ class Responses:
         return self._stream(self._replay(id, owner, last), headers, last)
 
     async def _replay(self, id: str, owner: str, last: _LastWords) -> AsyncGenerator[bytes, None]:
-        """A background response's events as they come into the store, from whichever process."""
+        """A background response's events as they come into the store, from whichever process; when it is answered anew,
+        those of the new answer from their beginning."""
         shortest, longest = POLL_SECONDS
-        pause = shortest
+        pause, heard_of = shortest, 0
         while True:
-            events, more = await self.store.events(id, owner, last.number - 1)
+            events, more, run = await self.store.events(id, owner, last.number - 1)
+            if heard_of and run and run != heard_of:
+                heard_of, last.number = run, 0
+                continue
+            heard_of = run or heard_of
             if events:
                 last.number += len(events)
                 yield b"".join(events)

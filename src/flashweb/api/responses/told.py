@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from flashweb.api.schemas import BoxOut, TokenLogprobOut
+from flashweb.api.schemas.chat_answers import BoxOut, TokenLogprobOut
 
 _ItemStatus = Literal["in_progress", "completed", "incomplete"]
 _ITEM_ID = "this item's name"

@@ -9,14 +9,13 @@ from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-from flashweb.api import schemas
 from flashweb.api.chat import Job, make_job
 from flashweb.api.convert import to_chat
 from flashweb.api.responses import wire
 from flashweb.api.responses.answer import Answer, Event
 from flashweb.api.responses.chats import Conversation, chat_request, in_their_words
 from flashweb.api.responses.items import kept_items, read_items, said
-from flashweb.api.schemas import MAX_MESSAGES
+from flashweb.api.schemas.chat import MAX_MESSAGES, ChatRequest
 from flashweb.errors import ContextLengthExceeded, InvalidRequest, Overloaded, StorageUnavailable
 from flashweb.names import ModelNames
 from flashweb.pipeline import Pipeline, Ticket
@@ -80,7 +79,7 @@ class Turns:
             self.names.check(request.model)
             return len(await self.pipeline.prompt_ids(self._chat(request, owner)))
 
-    def _chat(self, request: schemas.ChatRequest, owner: str) -> Chat:
+    def _chat(self, request: ChatRequest, owner: str) -> Chat:
         return to_chat(request, max_images=self.settings.media.max_images, owner=owner)
 
     async def _conversation(self, asked: wire.Asked, given: str | Sequence[wire.Item], owner: str) -> Conversation:

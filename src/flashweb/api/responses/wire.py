@@ -6,10 +6,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import BaseModel, Discriminator, Field, Tag
 
-from flashweb.api import schemas
-from flashweb.api.schemas import MAX_NAME_CHARS, MAX_TOOLS, MAX_TOP_LOGPROBS, Metadata, TokenCount
+from flashweb.api.schemas.base import MAX_NAME_CHARS, Metadata, TokenCount, Wire
+from flashweb.api.schemas.chat import MAX_TOP_LOGPROBS
+from flashweb.api.schemas.parts import Content
+from flashweb.api.schemas.tools import MAX_TOOLS, choice_kind
 
 MAX_ITEMS = 1024
 Id = Annotated[str, Field(min_length=1, max_length=128)]
@@ -18,26 +20,22 @@ _STATUS = "accepted, without effect"
 _ID = "of an item that was answered; accepted, without effect"
 
 
-class _Wire(BaseModel):
-    model_config = ConfigDict(extra="ignore", strict=True, allow_inf_nan=False, frozen=True)
-
-
 # --- items of the input -------------------------------------------------------------------------------------------
 
 
-class MessageItem(_Wire):
+class MessageItem(Wire):
     """One turn, in the easy form or as it was answered."""
 
     type: Literal["message"] = "message"
     id: Id | None = Field(None, description=_ID)
     role: Literal["user", "assistant", "system", "developer"] = Field(description="developer is read as system")
-    content: schemas.Content = Field(
+    content: Content = Field(
         description="a text, or parts: input_text, input_image, input_file; of an assistant output_text and refusal"
     )
     status: Status | None = Field(None, description=_STATUS)
 
 
-class FunctionCallItem(_Wire):
+class FunctionCallItem(Wire):
     """What an earlier answer called."""
 
     type: Literal["function_call"]
@@ -50,27 +48,27 @@ class FunctionCallItem(_Wire):
     status: Status | None = Field(None, description=_STATUS)
 
 
-class FunctionOutputItem(_Wire):
+class FunctionOutputItem(Wire):
     """The result of a call."""
 
     type: Literal["function_call_output"]
     id: Id | None = Field(None, description=_ID)
     call_id: Annotated[str, Field(min_length=1, max_length=MAX_NAME_CHARS)] = Field(description="of the function_call")
-    output: schemas.Content = Field(description="a text, or parts, pictures too")
+    output: Content = Field(description="a text, or parts, pictures too")
     status: Status | None = Field(None, description=_STATUS)
 
 
-class SummaryText(_Wire):
+class SummaryText(Wire):
     type: Literal["summary_text"]
     text: str = Field(description="the thought, where a summary was asked for")
 
 
-class ReasoningText(_Wire):
+class ReasoningText(Wire):
     type: Literal["reasoning_text"]
     text: str = Field(description="the thought")
 
 
-class ReasoningItem(_Wire):
+class ReasoningItem(Wire):
     """An earlier answer's thinking; the model sees it again until the next user message."""
 
     type: Literal["reasoning"]
@@ -111,7 +109,7 @@ Input = Annotated[
 # --- how to answer ------------------------------------------------------------------------------------------------
 
 
-class FunctionTool(_Wire):
+class FunctionTool(Wire):
     """A function the model may call."""
 
     type: Literal["function"]
@@ -121,14 +119,14 @@ class FunctionTool(_Wire):
     strict: bool | None = Field(None, description="accepted; forced calls always follow the types of the schema")
 
 
-class NamedFunction(_Wire):
+class NamedFunction(Wire):
     """This function and no other."""
 
     type: Literal["function"]
     name: str = Field(description="one of the tools")
 
 
-class AllowedFunctions(_Wire):
+class AllowedFunctions(Wire):
     """Only some of the tools."""
 
     type: Literal["allowed_tools"]
@@ -140,13 +138,11 @@ ToolChoice = Annotated[
     Annotated[Literal["none", "auto", "required"], Tag("word")]
     | Annotated[NamedFunction, Tag("function")]
     | Annotated[AllowedFunctions, Tag("allowed_tools")],
-    Discriminator(
-        schemas.choice_kind, custom_error_type="tool_choice_type", custom_error_message="unknown tool choice"
-    ),
+    Discriminator(choice_kind, custom_error_type="tool_choice_type", custom_error_message="unknown tool choice"),
 ]
 
 
-class TextFormat(_Wire):
+class TextFormat(Wire):
     type: Literal["text", "json_object", "json_schema"] = Field(
         "text", description="free text, any JSON object, or JSON that a schema describes"
     )
@@ -156,7 +152,7 @@ class TextFormat(_Wire):
     strict: bool | None = Field(None, description="accepted for compatibility: the schema is always enforced")
 
 
-class TextConfig(_Wire):
+class TextConfig(Wire):
     format: TextFormat | None = Field(None, description="what the answer must look like")
     verbosity: Literal["low", "medium", "high"] | None = Field(None, description=_STATUS)
 
@@ -164,7 +160,7 @@ class TextConfig(_Wire):
 _Summary = Literal["auto", "concise", "detailed"]
 
 
-class Reasoning(_Wire):
+class Reasoning(Wire):
     effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = Field(
         None, description="anything but none or minimal lets the model think before it answers"
     )
@@ -174,7 +170,7 @@ class Reasoning(_Wire):
     generate_summary: _Summary | None = Field(None, description="the older name of summary")
 
 
-class Asked(_Wire):
+class Asked(Wire):
     """What a prompt is made of."""
 
     model: str | None = Field(None, max_length=256, description="the model's name or one of its aliases")
@@ -201,7 +197,7 @@ class InputTokensRequest(Asked):
     """A prompt to be counted."""
 
 
-class StreamOptions(_Wire):
+class ResponseStreamOptions(Wire):
     include_obfuscation: bool | None = Field(None, description="accepted, without effect: events are never padded")
 
 
@@ -209,7 +205,7 @@ class ResponseRequest(Asked):
     """An input, and how to answer it."""
 
     stream: bool | None = Field(None, description="send the answer as server-sent events")
-    stream_options: StreamOptions | None = Field(None, description="accepted")
+    stream_options: ResponseStreamOptions | None = Field(None, description="accepted")
     store: bool | None = Field(None, description="keep it, to be retrieved or continued; default true")
     background: bool | None = Field(None, description="answer at once with status queued, and go on by itself")
     max_output_tokens: TokenCount | None = Field(

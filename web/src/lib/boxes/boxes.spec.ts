@@ -85,6 +85,8 @@ describe('what a box is called', () => {
     ['<|begin_of_box|>[10,810,254,918]<|end_of_box|>', [undefined]],
     ['Picture 2: cup [10,810,254,918]', ['cup']],
     ['图2 [10,810,254,918]', [undefined]],
+    ['第2图：杯子 [10,810,254,918]', ['杯子']],
+    ['第2题：杯子 [10,810,254,918]', ['第2题：杯子']],
     ['[10,810,254,918]', [undefined]],
   ])('%j', (text, labels) => {
     expect(labelsOf(text)).toEqual(labels)

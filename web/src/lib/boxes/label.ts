@@ -11,7 +11,7 @@ const MARKS = /<\|(?:begin|end)_of_box\|>|<\/?(?:b?box|ref)>/gi
 /** "is located at", "的位置是" and the like lead to the box and name nothing. */
 const LEADING_TO = /(?:\s*(?:\b(?:is|are|was|which|that|located|found|placed|visible|shown|seen|stands?|lies|at|in|on|with|its|the|bounding|box|bbox|coordinates?|position|location|region)\b|位于|位置|坐标|边界框|在|的|是|为|框)\s*[:：=]?)+\s*$/i
 /** "Picture 2:" says where, not what. */
-const PICTURE = /^(?:(?:in|on)\s+)?(?:picture|image|photo)\s*#?\d{1,2}\s*(?:[:：,，-]|$)\s*|^(?:在)?(?:图片?\s*\d{1,2}|第\s*[\d一二三四五六七八九十]{1,2}\s*[张幅](?:图片?)?)\s*[:：中,，]?\s*/i
+const PICTURE = /^(?:(?:in|on)\s+)?(?:picture|image|photo)\s*#?\d{1,2}\s*(?:[:：,，-]|$)\s*|^(?:在)?(?:图片?\s*\d{1,2}|第\s*[\d一二三四五六七八九十]{1,2}\s*(?:[张幅](?:图片?|照片)?|个?(?:图片?|照片)))\s*[:：中,，]?\s*/i
 const FOLLOWING = /^(?:\s*(?:\b(?:is|are|shows?|contains?|the|a|an)\b|是|为))+\s*/i
 
 export function labelOf(text: string, box: Span, previous?: Span, next?: Span): string | undefined {

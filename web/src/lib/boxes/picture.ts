@@ -6,9 +6,10 @@ import { objectsAround, type JsonObject } from './json'
 
 const ORDINALS = ['first', 'second', 'third', 'fourth', 'fifth', 'sixth', 'seventh', 'eighth', 'ninth', 'tenth']
 const HAN = '一二三四五六七八九十'
+const COUNTED = '(?:[张幅]|个?(?:图|照片))' // 第2张; what else is counted so, questions and lines, is no picture
 const NAMED = new RegExp(
   String.raw`\b(?:picture|image|photo)s?\s*(?:#|no\.?\s*)?([1-9]\d?)(?!\d)` +
-    String.raw`|图(?:片|像)?\s*([1-9]\d?)(?!\d)|第\s*([1-9]\d?)\s*[张幅]|第([${HAN}])[张幅]|图([${HAN}])(?![\p{L}])` +
+    String.raw`|图(?:片|像)?\s*([1-9]\d?)(?!\d)|第\s*([1-9]\d?)\s*${COUNTED}|第([${HAN}])${COUNTED}|图([${HAN}])(?![\p{L}])` +
     String.raw`|\b(${ORDINALS.join('|')})\s+(?:picture|image|photo)\b`,
   'giu',
 )

@@ -6,23 +6,20 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from flashweb.api import schemas
-from flashweb.api.schemas import MAX_MESSAGES, MAX_TOKENS, MAX_TOOLS, TokenId
+from flashweb.api.schemas.base import MAX_TOKENS, TokenId, Wire
+from flashweb.api.schemas.chat import MAX_MESSAGES, ChatMessage, ChatTemplateKwargs, MmProcessorKwargs
+from flashweb.api.schemas.tools import MAX_TOOLS, Tool
 
 
-class _Wire(BaseModel):
-    model_config = ConfigDict(extra="ignore", strict=True, allow_inf_nan=False, frozen=True)
-
-
-class TokenizeRequest(_Wire):
+class TokenizeRequest(Wire):
     """Either a text, or a chat with all that shapes its prompt: its fields are those of a chat completion, of which
     further ones are taken too."""
 
-    model_config = ConfigDict(extra="allow", strict=True, allow_inf_nan=False, frozen=True)
+    model_config = ConfigDict(extra="allow")
 
     model: str | None = Field(None, max_length=256, description="the model's name or one of its aliases")
     prompt: str | None = Field(None, description="a text; never together with messages")
-    messages: Annotated[list[schemas.ChatMessage], Field(min_length=1, max_length=MAX_MESSAGES)] | None = Field(
+    messages: Annotated[list[ChatMessage], Field(min_length=1, max_length=MAX_MESSAGES)] | None = Field(
         None, description="a conversation; of its pictures only the headers are read"
     )
     add_special_tokens: bool | None = Field(
@@ -33,11 +30,11 @@ class TokenizeRequest(_Wire):
     return_token_strs: bool | None = Field(None, description="tell each token's text too")
     add_generation_prompt: bool | None = Field(None, description="begin a new assistant's turn; default true")
     continue_final_message: bool | None = Field(None, description="leave the last assistant's turn open")
-    tools: Annotated[list[schemas.Tool], Field(max_length=MAX_TOOLS)] | None = Field(
+    tools: Annotated[list[Tool], Field(max_length=MAX_TOOLS)] | None = Field(
         None, description="functions the model may call"
     )
-    chat_template_kwargs: schemas.ChatTemplateKwargs | None = Field(None, description="choices of the chat template")
-    mm_processor_kwargs: schemas.MmProcessorKwargs | None = Field(None, description="how large pictures may get")
+    chat_template_kwargs: ChatTemplateKwargs | None = Field(None, description="choices of the chat template")
+    mm_processor_kwargs: MmProcessorKwargs | None = Field(None, description="how large pictures may get")
 
 
 class TokenizeOut(BaseModel):
@@ -49,7 +46,7 @@ class TokenizeOut(BaseModel):
     )
 
 
-class DetokenizeRequest(_Wire):
+class DetokenizeRequest(Wire):
     model: str | None = Field(None, max_length=256, description="the model's name or one of its aliases")
     tokens: Annotated[list[TokenId], Field(max_length=MAX_TOKENS)] = Field(description="token ids")
 

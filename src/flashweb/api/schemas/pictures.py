@@ -6,13 +6,17 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from flashweb.api import schemas
-from flashweb.api.schemas import TokenCount
+from flashweb.api.schemas.base import TokenCount, Wire
+from flashweb.api.schemas.chat import MAX_STOP, Seed, StopText
+from flashweb.api.schemas.chat_answers import ChatCompletion, ChatCompletionChunk, TimingsOut, UsageOut
+from flashweb.api.schemas.errors import ErrorBody
+from flashweb.api.schemas.parts import PASSWORD, Dpi, Enhance, ImageUrl, Password, VideoUrl
+from flashweb.api.schemas.structures import ResponseFormat
 
 MAX_PICTURES = 64  # of one request as it is written; how many are taken is the operator's choice
 Picture = Annotated[str, Field(min_length=1)]
 Pictures = Picture | Annotated[list[Picture], Field(min_length=1, max_length=MAX_PICTURES)]
-PictureUrl = Picture | schemas.ImageUrl
+PictureUrl = Picture | ImageUrl
 FileId = Annotated[str, Field(min_length=1, max_length=128)]
 FileIds = FileId | Annotated[list[FileId], Field(min_length=1, max_length=MAX_PICTURES)]
 PictureUrls = PictureUrl | Annotated[list[PictureUrl], Field(min_length=1, max_length=MAX_PICTURES)]
@@ -20,10 +24,10 @@ PictureUrls = PictureUrl | Annotated[list[PictureUrl], Field(min_length=1, max_l
 FILE = {"type": "string", "format": "binary"}
 
 
-class PicturesIn(BaseModel):
+class PicturesIn(Wire):
     """The pictures of a request, or a clip, in one of four fields."""
 
-    model_config = ConfigDict(extra="allow", strict=True, allow_inf_nan=False, frozen=True)
+    model_config = ConfigDict(extra="allow")
 
     model: str | None = Field(
         None, max_length=256, description="the model's name or one of its aliases; may be left out"
@@ -41,10 +45,10 @@ class PicturesIn(BaseModel):
         description="the id of an uploaded picture or PDF, or a list of several; never together with image or "
         "image_url",
     )
-    video_url: Picture | schemas.VideoUrl | None = Field(
+    video_url: Picture | VideoUrl | None = Field(
         None, description="a clip instead: an http(s) or data: URL, or bare base64; in a form also the file"
     )
-    enhance: schemas.Enhance | None = Field(
+    enhance: Enhance | None = Field(
         None, description="text: makes the pictures grey, doubles their contrast and sharpens them"
     )
     pages: str | None = Field(
@@ -52,10 +56,8 @@ class PicturesIn(BaseModel):
         max_length=200,
         description='of a PDF, which pages are the pictures, from 1, such as "1-3,7" or "10-"; default: all',
     )
-    dpi: schemas.Dpi | None = Field(
-        None, description="how finely the pages of a PDF are drawn, in dots per inch; default 144"
-    )
-    password: schemas.Password | None = Field(None, description=schemas.PASSWORD, repr=False)
+    dpi: Dpi | None = Field(None, description="how finely the pages of a PDF are drawn, in dots per inch; default 144")
+    password: Password | None = Field(None, description=PASSWORD, repr=False)
 
 
 class PromptRequest(PicturesIn):
@@ -65,11 +67,11 @@ class PromptRequest(PicturesIn):
     max_tokens: TokenCount | None = Field(None, description="longest answer in tokens; default 512")
     temperature: Annotated[float, Field(ge=0, le=2)] | None = Field(None, description="0: always the likeliest token")
     top_p: Annotated[float, Field(gt=0, le=1)] | None = Field(None, description="share of the likeliest tokens kept")
-    seed: schemas.Seed | None = Field(None, description="makes sampling repeatable")
-    stop: schemas.StopText | Annotated[list[schemas.StopText], Field(max_length=schemas.MAX_STOP)] | None = Field(
+    seed: Seed | None = Field(None, description="makes sampling repeatable")
+    stop: StopText | Annotated[list[StopText], Field(max_length=MAX_STOP)] | None = Field(
         None, description="texts that end the answer"
     )
-    response_format: schemas.ResponseFormat | None = Field(None, description="what the answer must look like")
+    response_format: ResponseFormat | None = Field(None, description="what the answer must look like")
 
 
 class CompletionRequest(PromptRequest):
@@ -98,13 +100,13 @@ class SceneRequest(PicturesIn):
 # --- answers ------------------------------------------------------------------------------------------------------
 
 
-class MultimodalCompletion(schemas.ChatCompletion):
+class MultimodalCompletion(ChatCompletion):
     """A whole answer: a chat completion under another name."""
 
     object: Literal["multimodal.completion"]  # type: ignore[assignment]
 
 
-class MultimodalCompletionChunk(schemas.ChatCompletionChunk):
+class MultimodalCompletionChunk(ChatCompletionChunk):
     """One server-sent event of a streamed answer."""
 
     object: Literal["multimodal.completion.chunk"]  # type: ignore[assignment]
@@ -115,8 +117,8 @@ class InferenceOut(BaseModel):
     model: str = Field(description="the name that was asked for")
     text: str = Field(description="the answer")
     finish_reason: Literal["stop", "length", "tool_calls"] = Field(description="length: max_tokens was reached")
-    usage: schemas.UsageOut
-    timings_ms: schemas.TimingsOut
+    usage: UsageOut
+    timings_ms: TimingsOut
     prompt_token_ids: list[int] | None = Field(None, description="only with raw: the prompt as the model read it")
     output_token_ids: list[int] | None = Field(None, description="only with raw: the answer as the model wrote it")
 
@@ -138,7 +140,7 @@ class AuditOut(BaseModel):
     forbidden_words: list[str] = Field(description="forbidden advertising words, as printed")
 
 
-class DetailErrorBody(schemas.ErrorBody):
+class DetailErrorBody(ErrorBody):
     detail: str = Field(description="error.message once more, where older pages look for it")
 
 

@@ -6,16 +6,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
-from flashweb.api import schemas
-from flashweb.api.schemas import MAX_TOKENS, MAX_TOP_LOGPROBS, TokenId
+from flashweb.api.schemas.base import MAX_TOKENS, TokenCount, TokenId, Wire
+from flashweb.api.schemas.chat import MAX_CHOICES, MAX_TOP_LOGPROBS
+from flashweb.api.schemas.chat_answers import TimingsOut, UsageOut
 
 MAX_PROMPTS = 64
 
 Tokens = Annotated[list[TokenId], Field(max_length=MAX_TOKENS)]
-
-
-class _Wire(BaseModel):
-    model_config = ConfigDict(extra="ignore", strict=True, allow_inf_nan=False, frozen=True)
 
 
 def _prompt_kind(value: Any) -> str | None:
@@ -39,11 +36,11 @@ Prompt = Annotated[
 ]
 
 
-class TextCompletionRequest(_Wire):
+class TextCompletionRequest(Wire):
     """One prompt or several, each to be continued. Every sampling parameter of a chat completion, and what holds an
     answer to a form, is taken too."""
 
-    model_config = ConfigDict(extra="allow", strict=True, allow_inf_nan=False, frozen=True)
+    model_config = ConfigDict(extra="allow")
 
     model: str | None = Field(None, max_length=256, description="the model's name or one of its aliases")
     prompt: Prompt = Field(
@@ -57,11 +54,9 @@ class TextCompletionRequest(_Wire):
     logprobs: Annotated[int, Field(ge=0, le=MAX_TOP_LOGPROBS)] | None = Field(
         None, description="log probabilities of the tokens, with so many alternatives each"
     )
-    n: Annotated[int, Field(ge=1, le=schemas.MAX_CHOICES)] | None = Field(
-        None, description="number of answers to each prompt"
-    )
+    n: Annotated[int, Field(ge=1, le=MAX_CHOICES)] | None = Field(None, description="number of answers to each prompt")
     stream: bool | None = Field(None, description="send the answers piece by piece as server-sent events")
-    max_tokens: schemas.TokenCount | None = Field(None, description="longest answer in tokens; default 512")
+    max_tokens: TokenCount | None = Field(None, description="longest answer in tokens; default 512")
     temperature: Annotated[float, Field(ge=0, le=2)] | None = Field(None, description="0: always the likeliest token")
 
 
@@ -92,10 +87,10 @@ class TextCompletion(BaseModel):
     created: int = Field(description="when the request came, in seconds since 1970")
     model: str = Field(description="the name that was asked for")
     choices: list[TextChoice] = Field(description="n for each prompt, in the order of the prompts")
-    usage: schemas.UsageOut
+    usage: UsageOut
     system_fingerprint: str = Field(description="changes with version, model and weight format")
     service_tier: str | None = Field(None, description="default, where the request names a tier")
-    timings_ms: schemas.TimingsOut | None = Field(None, description="with timings: true only")
+    timings_ms: TimingsOut | None = Field(None, description="with timings: true only")
 
 
 class TextChunkChoice(TextChoice):
@@ -110,6 +105,6 @@ class TextCompletionChunk(TextCompletion):
     choices: list[TextChunkChoice] = Field(  # type: ignore[assignment]
         description="what is new; empty in the last chunk of include_usage"
     )
-    usage: schemas.UsageOut | None = Field(  # type: ignore[assignment]
+    usage: UsageOut | None = Field(  # type: ignore[assignment]
         None, description="of the last chunk with include_usage, so far with continuous_usage_stats"
     )

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from flashweb.api.schemas import TimingsOut
+from flashweb.api.schemas.chat_answers import TimingsOut
 
 _REQUEST: dict[str, Any] = {
     "id": "req_5f0c9d2e8a7b41c3d6e9f012",

@@ -8,30 +8,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import Discriminator, Field, Tag
 
-from flashweb.api.schemas import (
-    DPI,
-    MAX_MESSAGES,
-    MAX_NAME_CHARS,
-    MAX_PARTS,
-    MAX_STOP,
-    MAX_STOP_CHARS,
-    MAX_TOOLS,
-    PAGES,
-    PASSWORD,
-    Dpi,
-    PageRanges,
-    Password,
-    ThinkingBudget,
-    TokenCount,
-)
+from flashweb.api.schemas.base import MAX_NAME_CHARS, ThinkingBudget, TokenCount, Wire
+from flashweb.api.schemas.chat import MAX_MESSAGES, MAX_STOP, MAX_STOP_CHARS
+from flashweb.api.schemas.parts import DPI, MAX_PARTS, PAGES, PASSWORD, Dpi, PageRanges, Password
+from flashweb.api.schemas.tools import MAX_TOOLS
 
 Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME_CHARS)]
-
-
-class _Wire(BaseModel):
-    model_config = ConfigDict(extra="ignore", strict=True, allow_inf_nan=False, frozen=True)
 
 
 def _kind(value: Any) -> str | None:
@@ -54,28 +38,28 @@ _BY_CONTENT = Discriminator(_content_kind, custom_error_type="blocks_type", cust
 # --- blocks -------------------------------------------------------------------------------------------------------
 
 
-class TextBlock(_Wire):
+class TextBlock(Wire):
     type: Literal["text"]
     text: str = Field(description="the text, as it is: control tokens in it are plain text")
 
 
-class Base64Source(_Wire):
+class Base64Source(Wire):
     type: Literal["base64"]
     media_type: str | None = Field(None, max_length=128, description="not needed: the bytes decide")
     data: str = Field(description="the base64 of the file's bytes")
 
 
-class UrlSource(_Wire):
+class UrlSource(Wire):
     type: Literal["url"]
     url: str = Field(description="an http(s) URL, fetched by the server")
 
 
-class UploadedSource(_Wire):
+class UploadedSource(Wire):
     type: Literal["file"]
     file_id: Name = Field(description="the id of an uploaded file")
 
 
-class PlainTextSource(_Wire):
+class PlainTextSource(Wire):
     type: Literal["text"]
     media_type: str | None = Field(None, max_length=128, description="text/plain")
     data: str = Field(description="the document's text")
@@ -89,7 +73,7 @@ ImageSource = Annotated[
 ]
 
 
-class ImageBlock(_Wire):
+class ImageBlock(Wire):
     """A picture."""
 
     type: Literal["image"]
@@ -114,12 +98,12 @@ InnerContent = Annotated[
 ]
 
 
-class ContentSource(_Wire):
+class ContentSource(Wire):
     type: Literal["content"]
     content: InnerContent = Field(description="a text, or blocks of text and pictures")
 
 
-class DocumentBlock(_Wire):
+class DocumentBlock(Wire):
     """A document: its text, its blocks, or a PDF file."""
 
     type: Literal["document"]
@@ -138,7 +122,7 @@ class DocumentBlock(_Wire):
     password: Password | None = Field(None, description=PASSWORD, repr=False)
 
 
-class ToolUseBlock(_Wire):
+class ToolUseBlock(Wire):
     """What an earlier answer called."""
 
     type: Literal["tool_use"]
@@ -155,7 +139,7 @@ ResultBlock = Annotated[
 ]
 
 
-class ToolResultBlock(_Wire):
+class ToolResultBlock(Wire):
     """What a call came to."""
 
     type: Literal["tool_result"]
@@ -171,7 +155,7 @@ class ToolResultBlock(_Wire):
     is_error: bool | None = Field(None, description="the call failed; the model is told so")
 
 
-class ThinkingBlock(_Wire):
+class ThinkingBlock(Wire):
     """What an earlier answer thought; the model sees it again until the next question."""
 
     type: Literal["thinking"]
@@ -179,7 +163,7 @@ class ThinkingBlock(_Wire):
     signature: str | None = Field(None, description="not looked at: a thought is not a secret here")
 
 
-class RedactedThinkingBlock(_Wire):
+class RedactedThinkingBlock(Wire):
     """Accepted, and left out: another service's thought, which nobody here can read."""
 
     type: Literal["redacted_thinking"]
@@ -209,14 +193,14 @@ SystemContent = Annotated[
 # --- the request --------------------------------------------------------------------------------------------------
 
 
-class MessageIn(_Wire):
+class MessageIn(Wire):
     """One turn; turns of the same role that follow each other are one."""
 
     role: Literal["user", "assistant", "system"] = Field(description="system: a text anywhere in the conversation")
     content: Content = Field(description="a text or a list of blocks")
 
 
-class MessagesTool(_Wire):
+class MessagesTool(Wire):
     """A tool the model may call; those that Anthropic runs itself are not offered."""
 
     type: Literal["custom"] | None = Field(None, description="custom, or nothing")
@@ -226,7 +210,7 @@ class MessagesTool(_Wire):
     strict: bool | None = Field(None, description="accepted; forced calls always follow the types of the schema")
 
 
-class MessagesToolChoice(_Wire):
+class MessagesToolChoice(Wire):
     type: Literal["auto", "any", "tool", "none"] = Field(
         description="auto (default): the model decides; any: at least one call; tool: this one; none: no tools"
     )
@@ -234,7 +218,7 @@ class MessagesToolChoice(_Wire):
     disable_parallel_tool_use: bool | None = Field(None, description="true: at most one call")
 
 
-class MessagesThinking(_Wire):
+class MessagesThinking(Wire):
     type: Literal["enabled", "disabled", "adaptive"] = Field(description="adaptive: enabled, without a budget")
     budget_tokens: ThinkingBudget | None = Field(None, description="longest thought in tokens, below max_tokens")
     display: Literal["summarized", "omitted"] | None = Field(
@@ -242,23 +226,23 @@ class MessagesThinking(_Wire):
     )
 
 
-class MessagesFormat(_Wire):
+class MessagesFormat(Wire):
     type: Literal["json_schema"]
     schema_: dict[str, Any] = Field(alias="schema", description="what the answer's text is valid against")
 
 
-class MessagesOutput(_Wire):
+class MessagesOutput(Wire):
     format: MessagesFormat | None = Field(None, description="holds the answer to a JSON Schema")
     effort: Literal["low", "medium", "high", "xhigh", "max"] | None = Field(
         None, description="accepted, without effect: thinking says how much is thought"
     )
 
 
-class MessagesMetadata(_Wire):
+class MessagesMetadata(Wire):
     user_id: Annotated[str, Field(max_length=512)] | None = Field(None, description="accepted, without effect")
 
 
-class CountTokensRequest(_Wire):
+class CountTokensRequest(Wire):
     """A conversation whose tokens are counted; nothing is answered and no picture decoded."""
 
     model: Annotated[str, Field(max_length=256)] = Field(description="the model's name or one of its aliases")

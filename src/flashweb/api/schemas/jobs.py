@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from flashweb.api.schemas.base import Metadata
+
 Window = Annotated[str, Field(pattern=r"^[1-9]\d{0,3}[mhd]$")]
-MetadataValue = Annotated[str, Field(max_length=512)]
-Metadata = Annotated[dict[Annotated[str, Field(max_length=64)], MetadataValue], Field(max_length=16)]
 MIN_LIFE, MAX_LIFE = 3600, 30 * 24 * 3600  # seconds, OpenAI's
 
 
