@@ -66,8 +66,6 @@ export default messages({
     },
     act: {
       copy: 'Copy',
-      copied: 'Copied.',
-      copyFailed: 'The browser did not allow copying.',
       regenerate: 'Answer again',
       edit: 'Edit question',
       continue: 'Continue',
@@ -205,8 +203,6 @@ export default messages({
     },
     act: {
       copy: '复制',
-      copied: '已复制。',
-      copyFailed: '浏览器不允许复制。',
       regenerate: '重新回答',
       edit: '修改问题',
       continue: '继续',

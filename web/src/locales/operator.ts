@@ -89,8 +89,7 @@ export default messages({
     },
     details: {
       title: 'Request',
-      copyId: 'Copy id', copied: 'Copied',
-      notCopied: 'The browser did not let the page copy; mark the text and copy it by hand.',
+      copyId: 'Copy id',
       cancel: 'End this request', cancelSure: 'Really end it?',
       cancelled: 'The request was told to end.',
       timings: 'Stages', noTimings: 'It never reached the model.',
@@ -121,7 +120,7 @@ export default messages({
       keysNote: 'Keys are made with --api-keys or a key file; the server knows them by name and shows no key.',
     },
     engine: {
-      copy: 'Copy report', copied: 'The report is in the clipboard.',
+      copy: 'Copy report',
       checks: 'Checks', model: 'Model', engine: 'Engine', kv: 'KV cache', caches: 'Caches', start: 'The last start', processes: 'Web processes',
       versions: 'Versions', limits: 'Limits in force', settings: 'Settings that are not the default',
       settingsHidden: 'Secrets are hidden.',
@@ -243,8 +242,7 @@ export default messages({
     },
     details: {
       title: '请求',
-      copyId: '复制编号', copied: '已复制',
-      notCopied: '浏览器不允许页面复制；请选中文字手动复制。',
+      copyId: '复制编号',
       cancel: '结束此请求', cancelSure: '确定结束？',
       cancelled: '已通知该请求结束。',
       timings: '阶段', noTimings: '它没有到达模型。',
@@ -275,7 +273,7 @@ export default messages({
       keysNote: '密钥通过 --api-keys 或密钥文件设置；服务器只显示名称，从不显示密钥。',
     },
     engine: {
-      copy: '复制报告', copied: '报告已在剪贴板中。',
+      copy: '复制报告',
       checks: '检查', model: '模型', engine: '引擎', kv: 'KV 缓存', caches: '缓存', start: '最近一次启动', processes: 'Web 进程',
       versions: '版本', limits: '生效的限制', settings: '非默认的设置',
       settingsHidden: '机密已隐藏。',

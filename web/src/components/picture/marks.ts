@@ -1,12 +1,6 @@
 import type { FoundBox } from '@/lib/boxes/boxes'
 import type { Look, Rect } from '@/lib/boxes/overlay'
 
-export interface PanePicture {
-  id: string
-  src: string
-  name: string
-}
-
 /** A box as the pane shows it. */
 export interface Mark {
   found: FoundBox
