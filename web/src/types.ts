@@ -44,6 +44,21 @@ export interface Failure {
 
 export type FinishReason = 'stop' | 'length' | 'tool_calls' | 'content_filter' | 'stopped' | 'error'
 
+/** What has come of an answer, and how it ended. */
+export interface Answer {
+  text: string
+  thinking: string
+  thinkingMs: number
+  finish?: FinishReason
+  stats?: RunStats
+  failure?: Failure
+}
+
+/** An answer that stands in no conversation, with what is happening to it. */
+export interface AnswerRun extends Answer {
+  state: 'idle' | 'waiting' | 'running' | 'done' | 'failed' | 'stopped'
+}
+
 /** One message of the tree. Siblings (same parent) are branches; the conversation shows one path. */
 export interface Message {
   id: string

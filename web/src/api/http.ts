@@ -1,3 +1,4 @@
+import { reasonOf } from '@/lib/reason'
 import type { Failure } from '@/types'
 import { keyDesk, keyKindOf } from './keys'
 
@@ -69,7 +70,7 @@ async function send(path: string, init: RequestInit, key: string | null): Promis
     return await fetch(path, { ...init, headers, credentials: 'omit' })
   } catch (error) {
     if (init.signal?.aborted) throw error
-    throw failed({ code: 'unreachable', message: error instanceof Error ? error.message : String(error) }, path)
+    throw failed({ code: 'unreachable', message: reasonOf(error) }, path)
   }
 }
 

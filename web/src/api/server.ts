@@ -1,3 +1,4 @@
+import { reasonOf } from '@/lib/reason'
 import { failureOf, getJson } from './http'
 import { keyKindOf, type KeyKind } from './keys'
 import type { components } from './schema'
@@ -82,6 +83,6 @@ export async function tryKey(kind: KeyKind, key: string): Promise<Failure | null
     const response = await fetch(path, { headers: { authorization: `Bearer ${key}` }, credentials: 'omit', signal: AbortSignal.timeout(PATIENCE_MS) })
     return response.ok ? null : await failureOf(response)
   } catch (error) {
-    return { code: 'unreachable', message: error instanceof Error ? error.message : String(error) }
+    return { code: 'unreachable', message: reasonOf(error) }
   }
 }

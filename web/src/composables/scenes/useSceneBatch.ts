@@ -2,6 +2,7 @@ import { computed, markRaw, reactive, ref, shallowReactive, type Ref } from 'vue
 import { ApiError } from '@/api/http'
 import { askScene, type SceneAnswer, type SceneQuestion } from '@/api/scenes'
 import { keep, kept, keyOfFile } from '@/lib/kept'
+import { reasonOf } from '@/lib/reason'
 import type { Mark } from '@/lib/scenes/marks'
 import { pause, pooled } from '@/lib/pool'
 import type { Decisions } from '@/lib/scenes/reviews'
@@ -122,7 +123,7 @@ async function patiently<T>(ask: () => Promise<T>, signal: AbortSignal): Promise
 export function failureOf(error: unknown): Failure {
   if (error instanceof ApiError) return error.failure
   // Bytes that are no JSON, or a file that vanished from the disk after it was chosen.
-  return { code: 'unreadable', status: 0, message: error instanceof Error ? error.message : String(error) }
+  return { code: 'unreadable', status: 0, message: reasonOf(error) }
 }
 
 function remembered(scene: string, file: File, result: Result): Pick<SceneItem, 'decisions' | 'marks' | 'edited'> {
