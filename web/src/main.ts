@@ -8,6 +8,7 @@ import { router } from './router'
 import { useSettings } from './stores/settings'
 import './styles/tokens.css'
 import './styles/base.css'
+import './styles/shared.css'
 
 const { show } = useToasts()
 const say = i18n.global.t
