@@ -8,8 +8,9 @@ export type Act =
   | { do: 'zoom'; id: string; picture: string }
   | { do: 'unlock'; id: string; password: string }
 
-/** Whether an answer is being made. Not a prop: it would draw every message of a long conversation again, twice an answer. */
-export const BUSY: InjectionKey<Readonly<Ref<boolean>>> = Symbol('busy')
+/** Why nothing can be asked in this conversation now, as a key below `composer.why`; null when something can. Not a prop: it
+ * would draw every message of a long conversation again, twice an answer. */
+export const WHY_NOT: InjectionKey<Readonly<Ref<string | null>>> = Symbol('why not')
 
 /** The answer that grows, under the id of its beginning in the path. Not a prop either: only who shows it is drawn again. */
 export const LIVE: InjectionKey<Readonly<Ref<Message | null>>> = Symbol('live')
