@@ -51,11 +51,11 @@ export function useSceneItem(scene: Ref<Scene>, item: Ref<SceneItem>, refusedToK
   }
 
   async function find({ id, text }: Finding): Promise<void> {
-    const { file, places } = item.value
+    const asked = item.value
     locating.value = id
     noPlace.value = undefined
     try {
-      places[id] = (await locate(file, text)) ?? null
+      asked.places[id] = (await locate(asked, text)) ?? null
     } catch (error) {
       noPlace.value = failureOf(error)
     } finally {
