@@ -70,7 +70,7 @@ export default messages({
     },
     requests: {
       search: 'Search id, path, key or error',
-      which: { label: 'Show', all: 'all', running: 'running', good: 'answered', failed: 'failed', slow: 'slow', pictures: 'with pictures' },
+      which: { label: 'Show', asked: 'questions', all: 'all requests', running: 'running', good: 'answered', failed: 'failed', slow: 'slow', pictures: 'with pictures' },
       slowFrom: 'Slow from',
       path: 'Endpoint', everyPath: 'all endpoints',
       key: 'Key', everyKey: 'all keys', noKey: '(no key)',
@@ -223,7 +223,7 @@ export default messages({
     },
     requests: {
       search: '搜索编号、路径、密钥或错误',
-      which: { label: '显示', all: '全部', running: '运行中', good: '已回答', failed: '失败', slow: '慢', pictures: '含图片' },
+      which: { label: '显示', asked: '提问', all: '所有请求', running: '运行中', good: '已回答', failed: '失败', slow: '慢', pictures: '含图片' },
       slowFrom: '慢的界限',
       path: '接口', everyPath: '全部接口',
       key: '密钥', everyKey: '全部密钥', noKey: '（无密钥）',
