@@ -1,7 +1,7 @@
 import { createPinia } from 'pinia'
 import { createApp } from 'vue'
 import App from './App.vue'
-import { useToasts } from './components/ui'
+import { useToasts } from './composables/useToasts'
 import { reasonOf } from './lib/reason'
 import { i18n, speak } from './locales'
 import { router } from './router'

@@ -1,10 +1,10 @@
 /** A chat asked and its answer as deltas. The last delta is always `end`, also for an answer that was stopped; everything
  * that went wrong, before or inside the stream, is thrown as an ApiError. Leaving the loop aborts the request. */
 import { reasonOf } from '@/lib/reason'
+import type { ChatRequest, Delta, Failure, FinishReason, RunStats } from '@/types'
 import { ApiError, request as send } from './http'
 import { events } from './sse'
 import { MissingFile, toWire } from './wire'
-import type { ChatRequest, Delta, Failure, FinishReason, RunStats } from '@/types'
 
 interface WireUsage {
   prompt_tokens?: number

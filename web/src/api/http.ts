@@ -1,4 +1,5 @@
 import { reasonOf } from '@/lib/reason'
+import { isRecord } from '@/lib/record'
 import type { Failure } from '@/types'
 import { keyDesk, keyKindOf } from './keys'
 
@@ -118,10 +119,6 @@ function parsed(text: string): unknown {
   } catch {
     return null
   }
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null
 }
 
 function unlessAborted<T>(promise: Promise<T>, signal?: AbortSignal | null): Promise<T> {

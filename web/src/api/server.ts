@@ -1,9 +1,9 @@
+import { USUAL, type Limits } from '@/lib/limits'
 import { reasonOf } from '@/lib/reason'
+import type { Failure } from '@/types'
 import { failureOf, getJson } from './http'
 import { keyKindOf, type KeyKind } from './keys'
 import type { components } from './schema'
-import { USUAL, type Limits } from '@/lib/limits'
-import type { Failure } from '@/types'
 
 export type HealthStatus = 'ok' | 'loading' | 'draining' | 'stalled' | 'dead' | 'stopped'
 

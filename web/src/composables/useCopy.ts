@@ -1,5 +1,5 @@
 import { useI18n } from 'vue-i18n'
-import { useToasts } from '@/components/ui'
+import { useToasts } from '@/composables/useToasts'
 import { writeText } from '@/lib/clipboard'
 
 /** Text into the clipboard, and a short note about how that went. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { canContinue, keptRequest, leftOut, picturesOf, requestFor, requestOf, requestToGoOn, titleFrom, tokensUsed } from './asking'
 import type { Attachment, Message, Role } from '@/types'
+import { canContinue, keptRequest, leftOut, picturesOf, requestFor, requestOf, requestToGoOn, titleFrom, tokensUsed } from './asking'
 
 let at = 0
 function message(role: Role, text: string, more: Partial<Message> = {}): Message {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { costOfFiles, guessTokens } from './promptCost'
-import { knownPrompts, matching, readOwn, slashOf, titleOf, writeOwn } from './prompts'
+import { knownPrompts, matching, ownOf, slashOf, titleOf } from './prompts'
 
 describe('the prompt library', () => {
   it('has the same prompts in both languages', () => {
@@ -19,22 +19,10 @@ describe('the prompt library', () => {
     expect(matching(knownPrompts('en'), 'no such words')).toEqual([])
   })
 
-  it('keeps own prompts, and reads past what is broken', () => {
-    const kept = new Map<string, string>()
-    const storage = { getItem: (key: string) => kept.get(key) ?? null, setItem: (key: string, value: string) => void kept.set(key, value) }
-    expect(writeOwn(storage, [{ id: '1', title: 'T', text: 'X', own: true }])).toBe(true)
-    expect(readOwn(storage)).toEqual([{ id: '1', title: 'T', text: 'X', own: true }])
-    expect(readOwn({ getItem: () => '[{"id":"1"},{"id":"2","title":"T","text":"X"},null]' }).map(({ id }) => id)).toEqual(['2'])
-    expect(readOwn({ getItem: () => 'not JSON' })).toEqual([])
-  })
-
-  it('says when the browser keeps nothing', () => {
-    const full = {
-      setItem: () => {
-        throw new Error('quota')
-      },
-    }
-    expect(writeOwn(full, [])).toBe(false)
+  it('has own prompts as they were kept, and reads past what is broken', () => {
+    expect(ownOf([{ id: '1', title: 'T', text: 'X', own: true }])).toEqual([{ id: '1', title: 'T', text: 'X', own: true }])
+    expect(ownOf([{ id: '1' }, { id: '2', title: 'T', text: 'X' }, null]).map(({ id }) => id)).toEqual(['2'])
+    expect([ownOf(null), ownOf('text')]).toEqual([[], []])
   })
 
   it('takes a title from the first words', () => {

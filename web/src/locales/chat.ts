@@ -2,7 +2,6 @@ import { messages } from './messages'
 
 export default messages({
   en: {
-    title: 'Chat',
     untitled: 'New conversation',
     conversation: 'Conversation',
     question: 'Your question',
@@ -125,7 +124,6 @@ export default messages({
       title: 'Ask about a picture',
       text: 'Drop, paste or pick pictures below and ask. Or begin with one of these:',
       textAlone: 'Drop, paste or pick pictures below and ask.',
-      failed: 'The sample picture could not be loaded.',
       marking: { label: 'Check homework', question: 'Check every exercise step by step and mark each mistake with its place.' },
       amounts: { label: 'Read a receipt', question: 'list the amounts' },
       date: { label: 'Find a date', question: 'What is the best-before date on this package?' },
@@ -140,7 +138,6 @@ export default messages({
     file: { user: 'Question', assistant: 'Answer', thinking: 'Thought', system: 'System prompt', made: 'Exported from flashweb' },
   },
   zh: {
-    title: '对话',
     untitled: '新对话',
     conversation: '对话',
     question: '你的问题',
@@ -263,7 +260,6 @@ export default messages({
       title: '就图片提问',
       text: '在下方拖放、粘贴或选择图片并提问。也可以从这里开始：',
       textAlone: '在下方拖放、粘贴或选择图片并提问。',
-      failed: '示例图片加载失败。',
       marking: { label: '批改作业', question: '请逐题检查解题过程，标出所有计算错误、公式误用或逻辑漏洞，并用红色标注原文位置。' },
       amounts: { label: '读取小票', question: '提取图中所有金额数字，并按出现顺序列出' },
       date: { label: '查找日期', question: '这个商品包装上写的保质期是哪天？' },

@@ -62,7 +62,6 @@ export default messages({
         pictures: 'pictures', good: 'answered', refused: 'refused (4xx)', failed: 'failed (5xx)', engineMemory: 'engine', webMemory: 'web',
         peakMemory: 'engine’s peak', engineCpu: 'engine', webCpu: 'web', webhooks: 'webhooks to be sent',
       },
-      noMetrics: 'The live numbers cannot be read',
     },
     stage: {
       fetch: 'download', draw: 'page drawing', decode: 'decoding', preprocess: 'resizing', queue: 'queue', encode: 'vision tower',
@@ -215,7 +214,6 @@ export default messages({
         pictures: '图片', good: '已回答', refused: '被拒绝（4xx）', failed: '失败（5xx）', engineMemory: '引擎', webMemory: 'Web',
         peakMemory: '引擎峰值', engineCpu: '引擎', webCpu: 'Web', webhooks: '待发送的 webhook',
       },
-      noMetrics: '无法读取实时数据',
     },
     stage: {
       fetch: '下载', draw: '绘制页面', decode: '解码', preprocess: '缩放', queue: '排队', encode: '视觉塔',

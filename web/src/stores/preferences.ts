@@ -1,10 +1,11 @@
-import type { Sampling } from '@/types'
+import { isRecord } from '@/lib/record'
+import type { Language, Sampling } from '@/types'
 
 export type Theme = 'light' | 'dark' | 'system'
 export type SendKeys = 'source' | 'enter' | 'ctrl-enter'
 
 export interface Preferences {
-  language: 'en' | 'zh'
+  language: Language
   theme: Theme
   sendKeys: SendKeys
   sampling: Sampling
@@ -51,7 +52,7 @@ const oneOf = <T extends string>(values: readonly T[], value: unknown, otherwise
 const bool = (value: unknown, otherwise: boolean): boolean => (typeof value === 'boolean' ? value : otherwise)
 
 function samplingOf(value: unknown): Sampling {
-  const given = (typeof value === 'object' && value !== null ? value : {}) as Record<string, unknown>
+  const given = isRecord(value) ? value : {}
   const sampling: Sampling = {}
   for (const name of samplingNames) {
     const number = given[name]
@@ -65,8 +66,8 @@ function samplingOf(value: unknown): Sampling {
 }
 
 /** What was stored, as far as it still means something: other versions of this page may have written it. */
-export function preferencesOf(stored: unknown, firstLanguage: 'en' | 'zh'): Preferences {
-  const given = (typeof stored === 'object' && stored !== null ? stored : {}) as Record<string, unknown>
+export function preferencesOf(stored: unknown, firstLanguage: Language): Preferences {
+  const given = isRecord(stored) ? stored : {}
   const side = given.maxSide
   return {
     language: oneOf(['en', 'zh'], given.language, firstLanguage),

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { nextTick, ref } from 'vue'
+import { WHY_NOT } from '@/composables/chat/acts'
 import type { Message } from '@/types'
-import { WHY_NOT } from './acts'
 import MessageActions from './MessageActions.vue'
 import { answer, question, show } from './testing'
 

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { nextTick, shallowRef } from 'vue'
+import { LIVE } from '@/composables/chat/acts'
 import type { Message } from '@/types'
-import { LIVE } from './acts'
 import MessageItem from './MessageItem.vue'
 import { answer, question, settled, show } from './testing'
 

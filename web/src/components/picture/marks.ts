@@ -1,5 +1,6 @@
 import type { FoundBox } from '@/lib/boxes/boxes'
-import type { Look, Rect } from '@/lib/boxes/overlay'
+import type { Look } from '@/lib/boxes/overlay'
+import type { Rect } from '@/types'
 
 /** A box as the pane shows it. */
 export interface Mark {

@@ -1,12 +1,12 @@
 /** What a reader asks for at a message, done. */
 import { shallowRef } from 'vue'
 import { useRouter } from 'vue-router'
-import type { Act } from '@/components/chat/acts'
 import { requestOf } from '@/lib/asking'
 import { handOver } from '@/lib/handover'
 import { pathTo } from '@/lib/history/tree'
 import { useConversations } from '@/stores/conversations'
 import type { Attachment, ChatRequest } from '@/types'
+import type { Act } from './acts'
 import type { useChat } from './useChat'
 
 export function useActs(chat: Pick<ReturnType<typeof useChat>, 'edit' | 'regenerate' | 'goOn' | 'unlock' | 'most'>) {

@@ -1,6 +1,6 @@
 /** Conversations to files and back. */
 import { useI18n } from 'vue-i18n'
-import { useToasts } from '@/components/ui/index'
+import { useToasts } from '@/composables/useToasts'
 import { download } from '@/lib/csv'
 import { fileNameFrom, toHtml, toJson, toMarkdown, type ExportWords, type Kept } from '@/lib/history/exporting'
 import { ImportError, readExport } from '@/lib/history/importing'

@@ -1,11 +1,12 @@
 import { useI18n } from 'vue-i18n'
-import { useToasts } from '@/components/ui/index'
 import { useCopy } from '@/composables/useCopy'
-import { download } from '@/lib/csv'
-import { asJson, pixelsOf, type Size, type Tone } from '@/lib/boxes/overlay'
-import { overlayPng } from '@/lib/boxes/overlayPicture'
-import { reasonOf } from '@/lib/reason'
+import { useToasts } from '@/composables/useToasts'
 import type { FoundBox } from '@/lib/boxes/boxes'
+import { asJson, pixelsOf, type Tone } from '@/lib/boxes/overlay'
+import { overlayPng } from '@/lib/boxes/overlayPicture'
+import { download } from '@/lib/csv'
+import { reasonOf } from '@/lib/reason'
+import type { Size } from '@/types'
 
 export interface Overlay {
   name: string

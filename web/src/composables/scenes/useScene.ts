@@ -1,7 +1,7 @@
 import { computed, onScopeDispose, ref, watch, type Ref } from 'vue'
 import { sampleFile } from '@/api/scenes'
 import { csvBlob, download, toCsv } from '@/lib/csv'
-import { keep, kept, keyOfFile } from '@/lib/kept'
+import { keep, kept, keyOfFile } from '@/lib/scenes/kept'
 import { columnsOf, exportOf, rowOf, type Outcome } from '@/lib/scenes/sceneRows'
 import type { Scene } from '@/lib/scenes/scenes'
 import { useSettings } from '@/stores/settings'

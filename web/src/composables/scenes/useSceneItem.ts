@@ -1,9 +1,10 @@
 import { computed, ref, type Ref } from 'vue'
 import { locate } from '@/api/scenes'
-import { boxedIn, fieldsOf, isRecord, type Result, type Scene } from '@/lib/scenes/scenes'
 import type { FoundBox } from '@/lib/boxes/boxes'
+import { isRecord } from '@/lib/record'
 import { marksOf, resultOf, type Mark } from '@/lib/scenes/marks'
 import { findingsOf, undecided, verdictOf, withDecision, type Decision, type Finding } from '@/lib/scenes/reviews'
+import { boxedIn, fieldsOf, type Result, type Scene } from '@/lib/scenes/scenes'
 import type { Failure } from '@/types'
 import { failureOf, remember, type SceneItem } from './useSceneBatch'
 

@@ -2,8 +2,8 @@
 
 import { computed, onScopeDispose, reactive, ref } from 'vue'
 import { emptyRun, follow } from '@/composables/answers/answerRun'
-import { judge, type Judged } from '@/lib/structured/extraction'
 import { pooled } from '@/lib/pool'
+import { judge, type Judged } from '@/lib/structured/extraction'
 import type { AnswerRun, Attachment, ChatRequest } from '@/types'
 
 export interface ExtractionItem {

@@ -1,7 +1,7 @@
 /** A comparison: one question, asked under two settings. */
 
-import type { AnswerRun, Attachment, ChatRequest, RunStats, Sampling } from '@/types'
 import type { PictureSize } from '@/lib/pictures/pictureSize'
+import type { AnswerRun, Attachment, ChatRequest, RunStats, Sampling } from '@/types'
 
 export interface SideSettings {
   model: string | null

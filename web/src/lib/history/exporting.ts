@@ -1,10 +1,11 @@
 /** Conversations as files: Markdown to read, JSON that can be imported again, a web page that can be printed. */
-import { pathTo } from './tree'
+import { escapeHtml } from '@/lib/escapeHtml'
+import type { Words as MarkdownWords } from '@/lib/markdown/render'
 import { toBase64, toDataUrl } from '@/lib/pictures/dataUrl'
 import { safeType } from '@/lib/pictures/fileTypes'
-import { withoutPassword } from './secrets'
-import type { Words as MarkdownWords } from '@/lib/markdown/render'
 import type { Attachment, Conversation, Message } from '@/types'
+import { withoutPassword } from './secrets'
+import { pathTo } from './tree'
 
 export interface Kept {
   conversation: Conversation
@@ -126,12 +127,6 @@ function section(kind: string, heading: string, inside: string): string {
 
 function paragraph(kind: string, text: string): string {
   return `<div class="${kind}">${escapeHtml(text)}</div>`
-}
-
-const ENTITIES: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' }
-
-export function escapeHtml(text: string): string {
-  return text.replace(/[&<>"']/g, (sign) => ENTITIES[sign]!)
 }
 
 const STYLE = `

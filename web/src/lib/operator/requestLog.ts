@@ -51,7 +51,7 @@ export function filtered(requests: readonly LoggedRequest[], filter: RequestFilt
 }
 
 /** A 499 is a client that left: not a failure of the server, but nobody got an answer either. */
-export function isFailed(one: LoggedRequest): boolean {
+function isFailed(one: LoggedRequest): boolean {
   return (one.status ?? 0) >= 400 || one.error_code !== null
 }
 

@@ -11,7 +11,7 @@ import { useRepeated } from './useRepeated'
 export const EVERY_MS = 2_000
 export const SHORT_MS = 10_000
 export const LONG_MS = 60_000
-export const KEPT_MS = 30 * 60_000
+const KEPT_MS = 30 * 60_000
 
 const points = shallowRef<LivePoint[]>([])
 const failure = shallowRef<Failure | null>(null)
