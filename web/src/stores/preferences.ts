@@ -46,6 +46,12 @@ export function isAllowed(rule: NumberRule, value: unknown): value is number {
   return typeof value === 'number' && value >= rule.min && value <= rule.max && (!rule.integer || Number.isSafeInteger(value))
 }
 
+/** An absent value means the server's default, so one that is taken back is taken out. */
+export function withSampling<K extends keyof Sampling>(sampling: Sampling, name: K, value: Sampling[K]): Sampling {
+  const { [name]: _old, ...others } = sampling
+  return value === undefined ? others : { ...others, [name]: value }
+}
+
 const oneOf = <T extends string>(values: readonly T[], value: unknown, otherwise: T): T =>
   values.find((known) => known === value) ?? otherwise
 

@@ -1,4 +1,4 @@
-/** Numbers as an operator reads them: few digits, with their unit. A missing one is a dash. */
+/** Numbers as they are read in passing: few digits, with their unit. A missing one is a dash. */
 
 export type Unit = 'count' | 'percent' | 'seconds' | 'bytes' | 'perSecond' | 'cores'
 
