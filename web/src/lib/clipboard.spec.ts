@@ -1,7 +1,9 @@
 import { afterEach, expect, it, vi } from 'vitest'
 import { writeText } from './clipboard'
 
+const { execCommand } = document
 afterEach(() => {
+  document.execCommand = execCommand
   document.body.replaceChildren()
   vi.unstubAllGlobals()
 })
