@@ -16,6 +16,7 @@ function copySelected(text: string): boolean {
   const before = document.activeElement
   const place = before?.closest('[role="dialog"]') ?? document.body // a dialog keeps the focus inside it
   place.append(area)
+  area.focus()
   area.select()
   const copied = document.execCommand('copy')
   area.remove()
