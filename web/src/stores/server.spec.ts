@@ -41,7 +41,7 @@ const looked = async () => {
 
 describe('server', () => {
   it('is ready and knows names and context', async () => {
-    expect(await looked()).toMatchObject({ state: 'ready', canSend: true, models: ['nano', 'alias'], maxModelLen: 4096, model: 'nano' })
+    expect(await looked()).toMatchObject({ state: 'ready', canSend: true, whyNot: null, models: ['nano', 'alias'], maxModelLen: 4096, model: 'nano' })
   })
 
   it('knows what it would do by itself and what it takes, and neither of a server that does not tell', async () => {

@@ -26,7 +26,7 @@ export function useChat(told: (answer: Message) => void = () => undefined) {
   const live = computed(() => (store.currentId === null ? null : (answering.live.get(store.currentId) ?? null)))
   const busy = computed(() => live.value !== null)
   /** A key below `composer.why`. */
-  const whyNot = computed(() => (server.canSend ? (busy.value ? 'busy' : null) : `server.${server.state}`))
+  const whyNot = computed(() => server.whyNot ?? (busy.value ? 'busy' : null))
   const most = computed(() => (server.limits ?? USUAL).messages)
   const unsent = computed(() => leftOut(store.path, store.current?.systemPrompt ?? '', most.value))
 
