@@ -6,12 +6,14 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pillow_heif
 import pytest
 from PIL import Image
 
+from tests import clips
 from tests.e2e.page.conftest import OpenPage, Watch, in_both_languages
-from tests.e2e.page.stories import AMOUNTS, EXAMPLES, Talk
-from tests.pdfs import pdf, picture
+from tests.e2e.page.stories import AMOUNTS, EXAMPLES, Talk, stored
+from tests.pdfs import locked, pdf, picture
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator
@@ -48,6 +50,69 @@ def test_a_photo_is_taken(open_page: OpenPage) -> None:
     shoot.click()
     talk.has_tiles(1)
     assert "tokens" in talk.tiles.first.inner_text()
+
+
+def test_a_heic_photo_is_read_by_the_server_where_the_browser_cannot(open_page: OpenPage, tmp_path: Path) -> None:
+    photo = tmp_path / "IMG_0001.HEIC"
+    with Image.open(EXAMPLES / "receipt.png") as image:
+        pillow_heif.from_pillow(image.convert("RGB")).save(photo, quality=95)
+    talk = Talk(open_page("/"))
+    talk.attach(photo)
+    assert "No preview here; the server can read it" in talk.tiles.first.inner_text()
+    assert talk.asks("list the amounts") == AMOUNTS
+    talk.questions.last.get_by_title("IMG_0001.HEIC").wait_for()
+
+
+def test_a_clip_is_asked_about(open_page: OpenPage, tmp_path: Path) -> None:
+    clip = tmp_path / "till.mp4"
+    words, blank = clips.page("¥88.50"), clips.page("")
+    clip.write_bytes(clips.film(10, lambda frame: words if frame >= 5 else blank, rate=5))
+    talk = Talk(open_page("/"))
+    talk.attach(clip)
+    assert "tokens: counted on sending" in talk.tiles.first.inner_text()
+    assert talk.asks("提取视频中所有金额数字") == "88.50"
+    assert "till.mp4" in talk.questions.last.inner_text()
+
+
+PASSWORD = "open me"
+
+
+@pytest.fixture
+def locked_file(tmp_path: Path) -> Path:
+    file = tmp_path / "locked.pdf"
+    file.write_bytes(locked(PASSWORD, "Total $22.58"))
+    return file
+
+
+def test_an_encrypted_document_is_opened_by_the_password_given_with_it(
+    open_page: OpenPage, locked_file: Path, tmp_path: Path
+) -> None:
+    talk = Talk(open_page("/"))
+    talk.attach(locked_file)
+    talk.choose(talk.page.get_by_role("button", name="What to do with locked.pdf"), "password")
+    dialog = talk.page.get_by_role("dialog", name="Password of locked.pdf")
+    dialog.get_by_label(talk.word("password")).fill(PASSWORD)
+    dialog.get_by_role("button", name="Use it").click()
+    talk.tiles.first.get_by_text("A password was given").wait_for()
+    assert talk.asks("list the amounts") == "22.58"
+    talk.open_list()
+    file = tmp_path / "talk.json"
+    talk.saves(talk.actions_of("list the amounts"), "json").save_as(file)
+    assert "locked.pdf" in stored(talk.page) and PASSWORD not in stored(talk.page), "kept in no database"
+    assert "locked.pdf" in file.read_text(encoding="utf-8") and PASSWORD not in file.read_text(encoding="utf-8")
+
+
+def test_an_encrypted_document_asks_for_its_password(open_page: OpenPage, locked_file: Path, watch: Watch) -> None:
+    watch.allow("status of 400")
+    talk = Talk(open_page("/"))
+    talk.attach(locked_file)
+    talk.ask("list the amounts")
+    failure = talk.answers.last.get_by_role("alert")
+    for password, words in (("open you", "The PDF is locked"), (PASSWORD, "The password does not open the PDF")):
+        failure.get_by_text(words).first.wait_for()
+        failure.get_by_label(talk.word("password")).fill(password)
+        failure.get_by_role("button", name="Open and ask again").click()
+    assert talk.answered(1) == "22.58"
 
 
 def test_a_link_to_this_network_is_refused_in_words(open_page: OpenPage, pictures: str, watch: Watch) -> None:
