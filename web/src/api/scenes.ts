@@ -65,11 +65,3 @@ export async function locate(file: SceneFile, words: string, signal?: AbortSigna
   const { text } = (await response.json()) as { text: string }
   return findBoxes(text, 1)[0]?.box
 }
-
-/** A picture of our own to try a scene with. */
-export async function sampleFile(name: string, signal?: AbortSignal): Promise<File> {
-  const response = await request(`/samples/${encodeURIComponent(name)}`, { signal })
-  const blob = await response.blob()
-  // Its age is that of the release: a constant, so that what was decided about it is found again.
-  return new File([blob], name, { type: blob.type, lastModified: 0 })
-}

@@ -1,5 +1,5 @@
 import { computed, onScopeDispose, ref, watch, type Ref } from 'vue'
-import { sampleFile } from '@/api/scenes'
+import { sampleFile } from '@/api/samples'
 import { csvBlob, download, toCsv } from '@/lib/csv'
 import { keep, kept, keyOfFile } from '@/lib/scenes/kept'
 import { columnsOf, exportOf, rowOf, type Outcome } from '@/lib/scenes/sceneRows'

@@ -109,7 +109,7 @@ async function body(message: Message, words: ExportWords): Promise<string> {
 /** Questions stand as they were typed, as on the page. */
 async function written({ role, text }: Message, words: ExportWords): Promise<string> {
   if (role === 'user') return paragraph('text', text)
-  const { answerHtml } = await import('./exportMarkdown')
+  const { answerHtml } = await import('./answerHtml')
   return `<div class="answer">${await answerHtml(text, words.markdown)}</div>`
 }
 

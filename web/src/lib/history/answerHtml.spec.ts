@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { escapeHtml } from '@/lib/escapeHtml'
 import { VECTORS } from '@/lib/markdown/xss'
 import { toHtml, type Kept } from './exporting'
-import { answerHtml } from './exportMarkdown'
+import { answerHtml } from './answerHtml'
 
 const words = { copy: 'Copy', code: 'code', table: 'Table', done: 'done', open: 'open' }
 const html = (text: string) => answerHtml(text, words)
