@@ -174,7 +174,7 @@ class Talk(Part):
         return self.page.get_by_role("navigation", name=self.word("list"))
 
     @property
-    def titles(self) -> list[str]:
+    def titles(self) -> Sequence[str]:
         return [row.inner_text().strip() for row in self.list.get_by_role("link").all()]
 
     def is_ready(self) -> None:
@@ -209,7 +209,7 @@ class Talk(Part):
         self.tiles.filter(has=self.page.get_by_role("button")).nth(count - 1).wait_for()
         assert self.tiles.count() == count
 
-    def tile_names(self) -> list[str]:
+    def tile_names(self) -> Sequence[str]:
         return [tile.locator(".name").inner_text() for tile in self.tiles.all()]
 
     # -- asking -------------------------------------------------------------------------------------------------------

@@ -46,16 +46,18 @@ def test_words_appear_before_the_answer_is_whole(open_page: OpenPage) -> None:
     assert talk.page.evaluate("window.lengths.size") >= 5
 
 
-def load_of(server: str) -> dict[str, float]:
-    """Sequences in the engine, and the share of its KV cache's blocks that they hold."""
+WATCHED = {
+    "sequences": r"vllm:num_requests_running\{[^}]*\}",
+    "blocks": r"vllm:kv_cache_usage_perc\{[^}]*\}",
+    "given up": r'vllm:request_success_total\{[^}]*finished_reason="abort"[^}]*\}',
+}
+
+
+def engine_of(server: str) -> dict[str, float]:
+    """Sequences in it, the share of its KV cache's blocks that they hold, and answers that were given up so far."""
     with urllib.request.urlopen(server + "/metrics", timeout=5) as answer:
         text = answer.read().decode()
-    values = {}
-    for name in ("num_requests_running", "kv_cache_usage_perc"):
-        value = re.search(rf"^vllm:{name}\{{[^}}]*\}} (\S+)$", text, re.M)
-        assert value, name
-        values[name] = float(value[1])
-    return values
+    return {name: float(re.findall(rf"^{pattern} (\S+)$", text, re.M)[0]) for name, pattern in WATCHED.items()}
 
 
 def test_an_answer_grows_and_is_stopped_and_the_engine_is_free_again(open_page: OpenPage, page_server: str) -> None:
@@ -65,9 +67,11 @@ def test_an_answer_grows_and_is_stopped_and_the_engine_is_free_again(open_page: 
     text = talk.answers.last.locator(".markdown")
     text.get_by_text("Q1").wait_for()
     first = text.inner_text()
-    assert all(load_of(page_server).values()), "there is something to be freed"
+    busy = engine_of(page_server)
+    assert busy["sequences"] and busy["blocks"], "there is something to be freed"
     talk.button("stop").click()
-    wait_until(lambda: not any(load_of(page_server).values()), seconds=1.0)
+    free = {"sequences": 0, "blocks": 0, "given up": busy["given up"] + 1}  # so it did not come to its end by itself
+    wait_until(lambda: engine_of(page_server) == free, seconds=1.0)
     talk.answers.last.get_by_text("Stopped.", exact=True).wait_for()
     kept = text.inner_text()
     assert kept.startswith(first.split("\n")[0]) and "8题" not in kept, "what was there stays, and no more comes"
