@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 
 from tests.e2e.page.conftest import PHONE, WIDE, OpenPage, Watch
-from tests.e2e.page.stories import ANSWERS_IN, EXAMPLES, Part, scrolls_sideways
+from tests.e2e.page.stories import ANSWERS_IN, EXAMPLES, Part, scrolls_sideways, stored
+from tests.pdfs import locked
 
 expect = pytest.importorskip("playwright.sync_api").expect
 
@@ -68,6 +69,35 @@ def test_many_files_are_read_with_progress_and_kept_as_a_table(
     with table.open(encoding="utf-8-sig", newline="") as text:
         kept = list(csv.DictReader(text))
     assert len(kept) == 6 and sum("22.58" in " ".join(row.values()) for row in kept) == 5
+
+
+def test_encrypted_documents_are_opened_by_passwords_given_before_or_after(
+    open_page: OpenPage, tmp_path: Path, watch: Watch
+) -> None:
+    watch.allow("status of 400")  # the second is asked about without its password
+    for name in ("first", "second"):
+        (tmp_path / f"{name}.pdf").write_bytes(locked(f"open {name}", "Total $22.58"))
+    part = Part(open_page("/scenes/receipt"))
+    page = part.page
+    files = page.get_by_label("Choose files").and_(page.locator("input"))
+    files.set_input_files([tmp_path / "first.pdf", tmp_path / "second.pdf"])
+    rows = page.get_by_role("region", name="Files").get_by_role("row")
+    rows.get_by_role("button", name="Password of first.pdf").click()
+    dialog = page.get_by_role("dialog", name="Password of first.pdf")
+    dialog.get_by_label(part.word("password")).fill("open first")
+    dialog.get_by_role("button", name="Use it").click()
+    rows.filter(has_text="first.pdf").get_by_text("A password was given").wait_for()
+    page.get_by_role("button", name="Ask about 2 pictures").click()
+    page.get_by_text("2 of 2 answered, 1 failed").wait_for(timeout=ANSWERS_IN)
+    expect(rows.filter(has_text="22.58")).to_contain_text("first.pdf")
+    rows.get_by_role("button", name="second.pdf", exact=True).click()
+    failure = page.locator("article.detail").get_by_role("alert")
+    failure.get_by_text("The PDF is locked").first.wait_for()
+    failure.get_by_label(part.word("password")).fill("open second")
+    failure.get_by_role("button", name="Open and ask again").click()
+    page.get_by_text("2 of 2 answered, 0 failed").wait_for(timeout=ANSWERS_IN)
+    expect(rows.filter(has_text="22.58")).to_have_count(2)
+    assert "open first" not in stored(page) and "open second" not in stored(page)
 
 
 def test_a_batch_is_cancelled_and_taken_up_again(open_page: OpenPage, tmp_path: Path) -> None:
