@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.e2e.page.conftest import PHONE, OpenPage
-from tests.e2e.page.stories import EXAMPLES, Talk
+from tests.e2e.page.stories import EXAMPLES, Talk, wait_until
 
 if TYPE_CHECKING:
     from playwright.sync_api import CDPSession, Locator
@@ -109,7 +109,7 @@ def test_a_finger_scrolls_past_a_picture_that_is_shown_whole(boxed: Talk) -> Non
     at = scrolled(boxed)
     way = 100 if at > 100 else -100  # down or up, whichever way there is more to see
     fingers_on(boxed).move(((x, y), (x, y + way)))
-    assert (at - scrolled(boxed)) * way > 0
+    wait_until(lambda: (at - scrolled(boxed)) * way > 0)
 
 
 def test_the_drawer_of_conversations_is_opened_and_left_by_touch(open_page: OpenPage) -> None:
