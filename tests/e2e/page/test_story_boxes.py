@@ -5,17 +5,27 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from tests.e2e.page.conftest import OpenPage, in_both_languages
-from tests.e2e.page.stories import AMOUNTS, EXAMPLES, Talk
+from tests.e2e.page.stories import AMOUNTS, EXAMPLES, Talk, wait_until
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Locator
 
 expect = pytest.importorskip("playwright.sync_api").expect
 
 pytestmark = pytest.mark.slow
+
+
+def width_of(box: Locator) -> float:
+    where = box.locator("rect").first.bounding_box()
+    assert where
+    return where["width"]
 
 
 @in_both_languages
@@ -39,15 +49,12 @@ def test_every_amount_has_its_box(open_page: OpenPage, tmp_path: Path, locale: s
     expect(drawn.nth(1)).to_have_attribute("aria-pressed", "true")
     expect(buttons.nth(1)).to_be_in_viewport()
     # Closer, and back.
-    line = drawn.nth(0).locator("rect").first
-    before = line.bounding_box()
+    before = width_of(drawn.nth(0))
     for _ in range(2):
         pane.get_by_role("button", name=talk.word("zoom-in"), exact=True).click()
-    closer = line.bounding_box()
-    assert before and closer and closer["width"] > before["width"] * 1.3
+    wait_until(lambda: width_of(drawn.nth(0)) > before * 1.4)
     pane.get_by_role("button", name=talk.word("fit"), exact=True).click()
-    back = line.bounding_box()
-    assert back and back["width"] == pytest.approx(before["width"])
+    wait_until(lambda: width_of(drawn.nth(0)) == pytest.approx(before))
     # Out of the page, as numbers and as a picture.
     menu = pane.get_by_role("button", name=talk.word("save-boxes"), exact=True)
     file = tmp_path / "boxes.json"

@@ -132,10 +132,11 @@ def test_a_teacher_corrects_a_mark(open_page: OpenPage, tmp_path: Path) -> None:
     page.get_by_role("radio", name="Q6 is right").check(force=True)
     expect(score).to_contain_text("6 / 8")
     handle = page.get_by_role("button", name=re.compile("^Mark of Q8"))
-    before = handle.locator("rect").first.get_attribute("x")
+    rectangle = handle.locator("rect").first
+    before = rectangle.get_attribute("x") or ""
     handle.focus()
     page.keyboard.press("ArrowRight")
-    assert handle.locator("rect").first.get_attribute("x") != before
+    expect(rectangle).not_to_have_attribute("x", before)
     page.get_by_label("Suggestion").last.fill("Carry the one: 52+38=90")
     table = tmp_path / "score.csv"
     part.saves(page.get_by_role("button", name="CSV", exact=True)).save_as(table)
