@@ -1,12 +1,14 @@
 import { createPinia } from 'pinia'
 import { createApp } from 'vue'
 import App from './App.vue'
-import { useToasts } from './components/ui'
+import { useToasts } from './composables/useToasts'
+import { reasonOf } from './lib/reason'
 import { i18n, speak } from './locales'
 import { router } from './router'
 import { useSettings } from './stores/settings'
 import './styles/tokens.css'
 import './styles/base.css'
+import './styles/shared.css'
 
 const { show } = useToasts()
 const say = i18n.global.t
@@ -15,7 +17,7 @@ const app = createApp(App).use(createPinia()).use(i18n).use(router)
 // What no boundary caught: the page is whole, somebody's click did not do what it should.
 app.config.errorHandler = (error) => {
   console.error(error)
-  show(say('shell.unexpected', { message: error instanceof Error ? error.message : String(error) }), 'danger')
+  show(say('shell.unexpected', { message: reasonOf(error) }), 'danger')
 }
 
 // After an update of the server the old page asks for files that are no longer there.

@@ -1,7 +1,21 @@
 /** The page's own vocabulary. Everything stored, shown or sent is made of these; `api/` translates them to the wire. */
 
+export type Language = 'en' | 'zh'
+
 /** Per mille of the picture's width and height (0..999), origin top left: the model's own scale. */
 export type Box = readonly [x0: number, y0: number, x1: number, y1: number]
+
+export interface Size {
+  width: number
+  height: number
+}
+
+export interface Point {
+  x: number
+  y: number
+}
+
+export interface Rect extends Size, Point {}
 
 /** A file as the user gave it, ready to be sent. Bytes stay in `blob` (IndexedDB keeps Blobs as they are). */
 export interface Attachment {
@@ -43,6 +57,21 @@ export interface Failure {
 }
 
 export type FinishReason = 'stop' | 'length' | 'tool_calls' | 'content_filter' | 'stopped' | 'error'
+
+/** What has come of an answer, and how it ended. */
+export interface Answer {
+  text: string
+  thinking: string
+  thinkingMs: number
+  finish?: FinishReason
+  stats?: RunStats
+  failure?: Failure
+}
+
+/** An answer that stands in no conversation, with what is happening to it. */
+export interface AnswerRun extends Answer {
+  state: 'idle' | 'waiting' | 'running' | 'done' | 'failed' | 'stopped'
+}
 
 /** One message of the tree. Siblings (same parent) are branches; the conversation shows one path. */
 export interface Message {

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 PAGE = Path(__file__).resolve().parents[3] / "src" / "flashweb" / "page"
 WIDE, PHONE = (1280, 900), (375, 740)
 
+in_both_languages = pytest.mark.parametrize(
+    ("locale", "size"), [("en-US", WIDE), ("zh-CN", PHONE)], ids=["en-wide", "zh-phone"]
+)
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
@@ -98,7 +102,7 @@ OpenPage = Callable[..., "Page"]
 @pytest.fixture
 def open_page(browser: Browser, page_server: str, watch: Watch) -> Iterator[OpenPage]:
     """A browser of its own (empty storage) at a path of the page: `open_page("/scenes", size=PHONE, scheme="dark")`;
-    `server` is another one than the bundled model's."""
+    `server` is another one than the bundled model's; with `touch` it is a phone's or a tablet's, without a mouse."""
     contexts: list[BrowserContext] = []
 
     def go(
@@ -108,6 +112,7 @@ def open_page(browser: Browser, page_server: str, watch: Watch) -> Iterator[Open
         scheme: str = "light",
         locale: str = "en-US",
         server: str = page_server,
+        touch: bool = False,
     ) -> Page:
         watch.hosts.add(urlsplit(server).netloc)
         context = browser.new_context(
@@ -116,6 +121,8 @@ def open_page(browser: Browser, page_server: str, watch: Watch) -> Iterator[Open
             color_scheme="dark" if scheme == "dark" else "light",
             locale=locale,
             reduced_motion="reduce",  # nothing to wait for
+            has_touch=touch,
+            is_mobile=touch,
         )
         contexts.append(context)
         context.set_default_timeout(15_000)

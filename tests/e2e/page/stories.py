@@ -1,6 +1,7 @@
 """The page as a person who uses it has it: a conversation, its files, menus and dialogs, in English and in Chinese.
 
-Everything is found by role and by name. Names are said once here, so that a story reads the same in both languages.
+Everything is found by role and by name. Names that a story in both languages needs are said once here, so that it reads
+the same in both.
 """
 
 from __future__ import annotations
@@ -9,15 +10,13 @@ import base64
 import json
 import mimetypes
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-
-from tests.e2e.page.screens import Shell
 
 if TYPE_CHECKING:
     from playwright.sync_api import Download, Locator, Page
@@ -26,7 +25,8 @@ ROOT = Path(__file__).resolve().parents[3]
 EXAMPLES = ROOT / "examples"
 AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
 ANSWERS_IN = 60_000  # ms; the whole test run may share two cores
-AMOUNTS = "4.20, 2.75, 6.90, 3.48, 5.25, 22.58, 30.00, 7.42"
+AMOUNTS = "4.20, 2.75, 6.90, 3.48, 5.25, 22.58, 30.00, 7.42"  # of examples/receipt.png
+MARK_ALL = "请逐题检查解题过程,标出所有计算错误、公式误用或逻辑漏洞,并用红色标注原文位置。"
 
 # What is on the page, in English and in Chinese.
 NAMES = {
@@ -36,9 +36,6 @@ NAMES = {
     "asked": ("Your question", "你的问题"),
     "send": ("Send", "发送"),
     "stop": ("Stop the answer", "停止回答"),
-    "stopped": ("Stopped.", "已停止。"),
-    "thinking": ("Thinking", "思考"),
-    "thought": ("Thought for", "思考了"),
     "figures": ("Figures of this answer", "本次回答的数据"),
     "again": ("Answer again", "重新回答"),
     "edit": ("Edit question", "修改问题"),
@@ -46,33 +43,27 @@ NAMES = {
     "edit-send": ("Send as new branch", "作为新分支发送"),
     "previous": ("Previous branch", "上一个分支"),
     "next": ("Next branch", "下一个分支"),
-    "continue": ("Continue", "继续"),
     "more": ("More", "更多"),
     "code": ("View as code", "查看代码"),
     "clear": ("Clear conversation", "清空对话"),
     "undo": ("Undo", "撤销"),
     "show-list": ("Show conversations", "显示对话列表"),
-    "hide-list": ("Hide conversations", "隐藏对话列表"),
     "list": ("Conversations", "对话列表"),
-    "search": ("Search titles and texts", "搜索标题和内容"),
     "rename": ("Rename", "重命名"),
     "new-title": ("New title", "新标题"),
     "delete": ("Delete", "删除"),
-    "transfer": ("Import and export", "导入与导出"),
     "new": ("New conversation", "新对话"),
     "markdown": ("Export as Markdown", "导出为 Markdown"),
     "json": ("Export as JSON (with pictures)", "导出为 JSON（含图片）"),
     "html": ("Export as web page (with pictures)", "导出为网页（含图片）"),
-    "all-json": ("Export all as JSON", "全部导出为 JSON"),
     "add": ("Add a picture, a document or a clip", "添加图片、文档或短视频"),
     "camera": ("Take a photo", "拍照"),
-    "shoot": ("Take the photo", "拍摄"),
     "link": ("Link to a picture", "图片链接"),
     "link-field": ("Address of a picture, a PDF or a clip", "图片、PDF 或视频的地址"),
     "link-add": ("Add the link", "添加链接"),
     "files": ("Attached files", "已添加的文件"),
+    "password": ("Password of the PDF", "PDF 的密码"),
     "settings": ("Settings", "设置"),
-    "close": ("Close", "关闭"),
     "boxes": ("Boxes", "方框"),
     "pane": ("Pictures and boxes", "图片与方框"),
     "zoom-in": ("Zoom in", "放大"),
@@ -81,6 +72,23 @@ NAMES = {
     "boxes-png": ("Picture with boxes (PNG)", "带方框的图片（PNG）"),
     "boxes-json": ("Boxes (JSON)", "方框（JSON）"),
     "sample": ("Try the sample", "用示例试试"),
+    "question-of-both": ("Question for both", "两侧共用的问题"),
+    "question-of-one": ("Own question", "单独的问题"),
+    "one-difference": ("one difference", "1 处不同"),
+    "ask-both": ("Ask both", "同时提问"),
+    "left": ("Left", "左侧"),
+    "right": ("Right", "右侧"),
+    "difference": ("Difference", "差异"),
+    "picture-tokens": ("Picture tokens", "图片词元"),
+    "save-comparison": ("Save this comparison", "保存本次比较"),
+    "save-json": ("Save as JSON", "保存为 JSON"),
+    "begin-with": ("Begin with", "从模板开始"),
+    "read": ("Read the picture", "读取图片"),
+    "valid": ("Valid", "有效"),
+    "fits": ("Fits the schema", "符合 Schema"),
+    "copy": ("Copy", "复制"),
+    "copy-csv": ("Copy as CSV", "复制为 CSV"),
+    "copied": ("Copied", "已复制"),
 }
 
 
@@ -98,21 +106,43 @@ class Part:
     def main(self) -> Locator:
         return self.page.get_by_role("main")
 
+    def is_ready(self) -> None:
+        """Drawn, and nothing failed in drawing it."""
+        # Not wait_for_function: it evaluates text, which the page's policy forbids to everybody.
+        self.main.filter(has_text=re.compile(r"\S")).wait_for()
+        assert not self.page.get_by_text("This part of the page has failed").is_visible()
+
+    def go_to(self, name: str) -> None:
+        """Another page, by the link to it. English only."""
+        self.page.get_by_role("navigation", name="Pages").get_by_role("link", name=name, exact=True).click()
+
     def button(self, name: str) -> Locator:
         return self.page.get_by_role("button", name=self.word(name), exact=True)
+
+    def pick(self, *files: Path) -> None:
+        """Files by the picker of a page that is about pictures; they are there when this returns."""
+        self.main.locator("input[type=file][multiple]").first.set_input_files(files)
+        tiles = self.main.get_by_role("list", name=self.word("files")).get_by_role("listitem")
+        tiles.filter(has=self.page.get_by_role("button")).nth(len(files) - 1).wait_for()
+
+    def try_sample(self) -> Locator:
+        """Of a scene; the whole answer to it."""
+        self.button("sample").click()
+        detail = self.page.locator("article.detail[aria-busy=false]")
+        detail.get_by_text(re.compile("^(Request|请求)")).first.wait_for(timeout=ANSWERS_IN)
+        return detail
 
     def choose(self, menu: Locator, item: str) -> None:
         menu.click()
         self.page.get_by_role("menuitem", name=self.word(item), exact=True).click()
 
-    def saves(self, *, menu: Locator | None = None, item: str = "", button: Locator | None = None) -> Download:
-        """What a click gives as a file."""
+    def saves(self, button: Locator, item: str = "") -> Download:
+        """What a button gives as a file, or an item of its menu."""
         with self.page.expect_download() as caught:
-            if button is not None:
-                button.click()
+            if item:
+                self.choose(button, item)
             else:
-                assert menu is not None
-                self.choose(menu, item)
+                button.click()
         return caught.value
 
 
@@ -144,11 +174,11 @@ class Talk(Part):
         return self.page.get_by_role("navigation", name=self.word("list"))
 
     @property
-    def titles(self) -> list[str]:
+    def titles(self) -> Sequence[str]:
         return [row.inner_text().strip() for row in self.list.get_by_role("link").all()]
 
     def is_ready(self) -> None:
-        Shell(self.page).is_ready()
+        super().is_ready()
         self.question.wait_for()
 
     # -- files --------------------------------------------------------------------------------------------------------
@@ -179,7 +209,7 @@ class Talk(Part):
         self.tiles.filter(has=self.page.get_by_role("button")).nth(count - 1).wait_for()
         assert self.tiles.count() == count
 
-    def tile_names(self) -> list[str]:
+    def tile_names(self) -> Sequence[str]:
         return [tile.locator(".name").inner_text() for tile in self.tiles.all()]
 
     # -- asking -------------------------------------------------------------------------------------------------------
@@ -204,6 +234,11 @@ class Talk(Part):
     def figures(self, number: int = -1) -> str:
         answer = self.answers.last if number < 0 else self.answers.nth(number)
         return answer.get_by_label(self.word("figures")).inner_text()
+
+    def view_code(self) -> Locator:
+        """The dialog with the last question as code."""
+        self.choose(self.answers.last.get_by_role("button", name=self.word("more"), exact=True), "code")
+        return self.page.get_by_role("dialog")
 
     # -- the list -----------------------------------------------------------------------------------------------------
 
@@ -309,13 +344,50 @@ def violations(page: Page) -> list[str]:
     return [str(one) for one in found]
 
 
-@contextmanager
-def clipboard(page: Page) -> Iterator[None]:
-    """The page may read and write the clipboard meanwhile."""
-    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    yield
-    page.context.clear_permissions()
-
-
 def copied(page: Page) -> str:
+    """What a copy button put into the clipboard; `may_copy` came before."""
     return str(page.evaluate("navigator.clipboard.readText()"))
+
+
+def may_copy(page: Page) -> None:
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+
+
+def settle(page: Page) -> None:
+    """Until what goes off by itself has gone off: pictures have loaded or failed, and two frames were drawn."""
+    page.evaluate(
+        """async () => {
+          const pictures = [...document.images].filter((image) => image.loading !== 'lazy')
+          await Promise.all(pictures.map((image) => image.decode().catch(() => undefined)))
+          for (let frame = 0; frame < 2; frame += 1) await new Promise(requestAnimationFrame)
+        }"""
+    )
+
+
+def stored(page: Page) -> str:
+    """All that this browser keeps for the page: its databases, without the bytes of files, and both storages."""
+    return str(
+        page.evaluate(
+            """async () => {
+              const answer = (request) => new Promise((done, fail) => {
+                request.onsuccess = () => done(request.result)
+                request.onerror = () => fail(request.error)
+              })
+              const kept = [{ ...localStorage }, { ...sessionStorage }]
+              for (const { name } of await indexedDB.databases()) {
+                const database = await answer(indexedDB.open(name))
+                for (const store of database.objectStoreNames)
+                  kept.push(await answer(database.transaction(store).objectStore(store).getAll()))
+                database.close()
+              }
+              return JSON.stringify(kept)
+            }"""
+        )
+    )
+
+
+def wait_until(holds: Callable[[], bool], seconds: float = 10.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, f"not within {seconds} s"
+        time.sleep(0.02)

@@ -9,15 +9,16 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.e2e.conftest import serving
 from tests.e2e.page.conftest import OpenPage, Watch
-from tests.e2e.page.screens import Shell
-from tests.e2e.page.stories import EXAMPLES, Talk, conversation, exported
+from tests.e2e.page.stories import EXAMPLES, Part, Talk, conversation, exported, settle
 
-expect = pytest.importorskip("playwright.sync_api").expect
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 pytestmark = pytest.mark.slow
 
@@ -56,8 +57,8 @@ ATTACKS = [
 NAME = f'"><img src=x onerror={HARM}>'
 
 
-def is_unharmed(talk: Talk) -> None:
-    page = talk.page
+def is_unharmed(page: Page) -> None:
+    settle(page)
     assert page.evaluate("window.harmed") is None
     assert page.evaluate("document.baseURI").startswith(page.evaluate("location.origin"))
     main = page.get_by_role("main")
@@ -88,8 +89,7 @@ def test_nothing_in_an_answer_comes_alive(open_page: OpenPage, tmp_path: Path) -
         for link in talk.main.get_by_role("link", name="click").all():
             href = link.get_attribute("href")
             assert href and href.startswith("https://"), href
-        talk.page.wait_for_timeout(300)
-        is_unharmed(talk)
+        is_unharmed(talk.page)
 
 
 def test_a_picture_kind_that_is_a_script_is_none(open_page: OpenPage, tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_a_picture_kind_that_is_a_script_is_none(open_page: OpenPage, tmp_path: 
     talk.import_file(file)
     talk.list.get_by_role("link", name="Files").click()
     talk.answers.first.wait_for()
-    is_unharmed(talk)
+    is_unharmed(talk.page)
 
 
 def test_names_of_files_and_links_are_text(open_page: OpenPage, tmp_path: Path) -> None:
@@ -118,17 +118,14 @@ def test_names_of_files_and_links_are_text(open_page: OpenPage, tmp_path: Path) 
     talk.attach(file)
     assert talk.tile_names() == [file.name]
     talk.choose(talk.button("add"), "link")
-    talk.page.get_by_label("Address of a picture").fill(f"https://elsewhere.example/{NAME}")
+    talk.page.get_by_label(talk.word("link-field")).fill(f"https://elsewhere.example/{NAME}")
     talk.button("link-add").click()
     talk.has_tiles(2)
-    is_unharmed(talk)
-    talk.page.get_by_role("button", name="Remove https://elsewhere.example").or_(
-        talk.tiles.nth(1).get_by_role("button", name="Remove")
-    ).first.click()
+    is_unharmed(talk.page)
+    talk.tiles.nth(1).get_by_role("button", name="Remove").click()
     assert talk.asks("list the amounts").startswith("4.20")
-    talk.choose(talk.answers.last.get_by_role("button", name="More", exact=True), "code")
-    talk.page.get_by_role("dialog").locator("pre").first.wait_for()
-    is_unharmed(talk)
+    talk.view_code().locator("pre").first.wait_for()
+    is_unharmed(talk.page)
 
 
 @pytest.mark.parametrize(
@@ -142,8 +139,8 @@ def test_names_of_files_and_links_are_text(open_page: OpenPage, tmp_path: Path) 
 def test_addresses_are_text(open_page: OpenPage, path: str, watch: Watch) -> None:
     watch.allow("status of 404")
     page = open_page(path)
-    page.locator("body").wait_for()
-    page.wait_for_timeout(300)
+    page.wait_for_load_state("networkidle")
+    settle(page)
     assert page.evaluate("window.harmed") is None
 
 
@@ -166,14 +163,13 @@ prompt = {{ en = '<img src=x onerror={HARM}>', zh = '<img src=x onerror={HARM}>'
 
 def test_a_scene_of_someone_else_is_text(open_page: OpenPage, own_scene: str) -> None:
     page = open_page("/scenes", server=own_scene)
-    Shell(page).is_ready()
+    Part(page).is_ready()
     page.get_by_role("link", name=NAME).click()
     page.get_by_role("heading", name=NAME).wait_for()
     page.get_by_label("Choose files").and_(page.locator("input")).set_input_files(EXAMPLES / "receipt.png")
     page.get_by_role("button", name="Ask", exact=True).click()
     page.locator("article.detail").get_by_text("<img src=x").first.wait_for()
-    page.wait_for_timeout(300)
-    assert page.evaluate("window.harmed") is None
+    is_unharmed(page)
 
 
 def test_an_answer_of_a_model_that_was_told_to_attack_stays_text(open_page: OpenPage, own_scene: str) -> None:
@@ -181,4 +177,4 @@ def test_an_answer_of_a_model_that_was_told_to_attack_stays_text(open_page: Open
     talk = Talk(open_page("/", server=own_scene))
     talk.is_ready()
     talk.asks("\n\n".join(ATTACKS[:21]))
-    is_unharmed(talk)
+    is_unharmed(talk.page)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
-import time
+import socket
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 
 import pytest
 
 from tests.e2e.conftest import Start, serving
 from tests.e2e.page.conftest import OpenPage, Watch
-from tests.e2e.page.stories import EXAMPLES, Talk
+from tests.e2e.page.stories import EXAMPLES, MARK_ALL, Talk, violations, wait_until
 
 expect = pytest.importorskip("playwright.sync_api").expect
 
@@ -50,13 +53,14 @@ def test_a_key_is_asked_for_tried_kept_and_forgotten(open_page: OpenPage, guarde
     talk = Talk(page)
     talk.attach(EXAMPLES / "receipt.png")
     assert talk.asks("What is the total?") == "22.58"
-    assert page.evaluate("Object.values(localStorage).join()").find(USER) == -1, "until this tab is closed, as chosen"
+    assert USER not in page.evaluate("Object.values(localStorage).join()"), "until this tab is closed, as chosen"
     page.reload()
     talk.is_ready()
     assert talk.asks("list the amounts").startswith("4.20")
     # It is in no code that is shown.
-    talk.choose(talk.answers.last.get_by_role("button", name="More", exact=True), "code")
-    assert USER not in page.get_by_role("dialog").inner_text()
+    code = talk.view_code()
+    code.locator("pre").first.wait_for()
+    assert USER not in code.inner_text()
     page.keyboard.press("Escape")
     talk.button("settings").click()
     page.get_by_role("tab", name="Keys").click()
@@ -77,7 +81,7 @@ def test_the_operator_sees_metrics_requests_usage_and_engine(open_page: OpenPage
     talk.asks("What is the total?")
     number = re.search(r"req_\w+", talk.figures())
     assert number
-    page.get_by_role("navigation", name="Pages").get_by_role("link", name="Operator").click()
+    talk.go_to("Operator")
     page.get_by_role("tab", name="Requests").click()
     page.get_by_role("main").get_by_role("button", name="Enter the key").click()
     field = page.get_by_role("dialog").get_by_label("Admin key", exact=True)
@@ -108,7 +112,53 @@ def test_the_operator_sees_metrics_requests_usage_and_engine(open_page: OpenPage
     assert ADMIN not in main.inner_text()
 
 
-def test_without_a_key_the_failure_says_what_to_do(open_page: OpenPage, guarded: str, refusals: None) -> None:
+def ask(server: str, more: dict[str, int]) -> int:
+    """The status of a question by the user."""
+    body = {"messages": [{"role": "user", "content": "hello"}], **more}
+    request = urllib.request.Request(
+        server + "/v1/chat/completions",
+        json.dumps(body).encode(),
+        {"content-type": "application/json", "authorization": f"Bearer {USER}"},
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as refusal:
+        return refusal.code
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_operators_filled_pages_can_be_used_with_a_screen_reader(
+    open_page: OpenPage, guarded: str, refusals: None, watch: Watch, scheme: str
+) -> None:
+    watch.allow("status of 400")
+    page = open_page("/operator", server=guarded, scheme=scheme)
+    main = page.get_by_role("main")
+    page.get_by_role("dialog", name="This server needs an API key").wait_for()
+    page.keyboard.press("Escape")
+    main.get_by_role("tab", name="Requests").click()
+    main.get_by_role("button", name="Enter the key").click()
+    page.get_by_role("dialog").get_by_label("Admin key", exact=True).fill(ADMIN)
+    page.get_by_role("button", name="Use this key").click()
+    main.get_by_text(re.compile(r"of \d+ requests")).wait_for()
+    main.get_by_role("tab", name="Live").click()
+    main.get_by_text("Sequences in the engine").first.wait_for()
+    # One that is answered and one that is refused, for the charts and the tables.
+    assert [ask(guarded, body) for body in ({"max_tokens": 4}, {"max_tokens": -4})] == [200, 400]
+    main.get_by_text("No request in the last").wait_for(state="hidden")
+    main.get_by_text("All numbers of this range as a table").click()
+    main.get_by_role("table").wait_for()
+    assert violations(page) == []
+    for tab, words in (("Usage", "Share of tokens"), ("Engine and model", "The engine answers"), ("Requests", "400")):
+        main.get_by_role("tab", name=tab).click()
+        main.get_by_text(words).first.wait_for()
+        assert violations(page) == [], tab
+    main.get_by_role("button", name=re.compile("^Details of")).last.click()
+    page.get_by_role("dialog").get_by_text("Stages").first.wait_for()
+    assert violations(page) == []
+
+
+def test_a_key_that_was_not_given_can_be_given_later(open_page: OpenPage, guarded: str, refusals: None) -> None:
     page = open_page("/scenes", server=guarded)
     page.get_by_role("dialog", name="This server needs an API key").wait_for()
     page.keyboard.press("Escape")
@@ -118,19 +168,18 @@ def test_without_a_key_the_failure_says_what_to_do(open_page: OpenPage, guarded:
     page.get_by_role("dialog", name="This server needs an API key").wait_for()
 
 
+def is_open(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
 def test_a_server_that_loads_is_waited_for_and_one_that_goes_is_missed(
     open_page: OpenPage, start: Start, watch: Watch
 ) -> None:
     watch.allow(r"status of 503|ERR_CONNECTION|ERR_EMPTY_RESPONSE|net::")
     server = start(wait=False)
-    deadline = time.monotonic() + 30
-    while True:
-        try:
-            page = open_page("/", server=server.url)
-            break
-        except Exception:  # the port is not open yet
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+    wait_until(lambda: is_open(server.port), seconds=30)
+    page = open_page("/", server=server.url)
     # The engine needs seconds; the page is there before it.
     page.get_by_text("The model is being loaded.").wait_for()
     talk = Talk(page)
@@ -159,7 +208,7 @@ def test_a_server_that_ends_says_so_and_lets_the_running_answer_finish(
     server = start("--timeout-graceful-shutdown", "20")
     talk = Talk(open_page("/", server=server.url))
     talk.attach(EXAMPLES / "worksheet.png")
-    talk.ask("请逐题检查解题过程,标出所有计算错误、公式误用或逻辑漏洞,并用红色标注原文位置。")
+    talk.ask(MARK_ALL)
     talk.answers.last.locator(".markdown").wait_for()
     server.process.send_signal(signal.SIGTERM)
     assert "8题对5题" in talk.answered(1)

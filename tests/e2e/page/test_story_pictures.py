@@ -5,14 +5,13 @@ from __future__ import annotations
 
 import io
 import os
-import re
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from tests.e2e.page.conftest import PHONE, OpenPage
-from tests.e2e.page.stories import EXAMPLES, Talk
+from tests.e2e.page.stories import ANSWERS_IN, EXAMPLES, Talk, settle
 
 expect = pytest.importorskip("playwright.sync_api").expect
 
@@ -24,6 +23,7 @@ MOST_BYTES = 60_000
 
 def keep(talk: Talk, name: str, folder: Path) -> None:
     """As WebP, as good as it can be in MOST_BYTES."""
+    settle(talk.page)
     with Image.open(io.BytesIO(talk.page.screenshot(animations="disabled", caret="hide"))) as shot:
         for quality in (90, 80, 65, 50, 35):
             packed = io.BytesIO()
@@ -54,7 +54,9 @@ def test_a_receipt_with_its_boxes(
     talk = Talk(open_page("/", locale=locale, scheme=scheme, size=size), chinese=locale == "zh-CN")
     talk.attach(EXAMPLES / "receipt.png")
     talk.asks("提取图中所有金额数字及其坐标" if talk.chinese else "List every amount with its box.")
-    talk.page.wait_for_timeout(500)
+    pane = talk.page.get_by_role("region", name=talk.word("pane"))
+    expect(pane.locator("svg [data-box]")).to_have_count(8)
+    pane.evaluate("(pane) => pane.scrollIntoView({ block: 'start' })")  # a phone has it above the answer
     keep(talk, name, folder)
 
 
@@ -66,24 +68,18 @@ def test_a_scene_at_work(
     open_page: OpenPage, folder: Path, scene: str, scheme: str, locale: str, size: tuple[int, int]
 ) -> None:
     talk = Talk(open_page(f"/scenes/{scene}", scheme=scheme, locale=locale, size=size), chinese=locale == "zh-CN")
-    talk.button("sample").click()
-    detail = talk.page.locator("article.detail[aria-busy=false]")
-    detail.get_by_text(re.compile("^(Request|请求)")).first.wait_for(timeout=60_000)
-    detail.evaluate("(article) => article.scrollIntoView({ block: 'start' })")
-    talk.page.wait_for_timeout(300)
+    talk.try_sample().evaluate("(article) => article.scrollIntoView({ block: 'start' })")
     keep(talk, f"scene-{scene}", folder)
 
 
 def test_two_settings_beside_each_other(open_page: OpenPage, folder: Path) -> None:
     talk = Talk(open_page("/compare", size=SIZE))
-    talk.main.locator("input[type=file][multiple]").first.set_input_files(EXAMPLES / "receipt.png")
-    talk.main.get_by_role("list", name="Attached files").get_by_role("listitem").first.wait_for()
-    talk.page.get_by_label("Question for both").fill("List every amount with its box.")
+    talk.pick(EXAMPLES / "receipt.png")
+    talk.page.get_by_label(talk.word("question-of-both")).fill("List every amount with its box.")
     talk.main.locator("details").first.get_by_label("Picture size").nth(1).select_option(index=3)
-    talk.page.get_by_role("button", name="Ask both").click()
+    talk.button("ask-both").click()
     talk.page.get_by_role("heading", name="Difference").wait_for()
     tokens = talk.page.get_by_role("row").filter(has_text="Picture tokens").get_by_role("cell")
-    expect(tokens.nth(1)).not_to_have_text("–", timeout=60_000)
+    expect(tokens.nth(1)).not_to_have_text("–", timeout=ANSWERS_IN)
     talk.main.locator("figure").first.evaluate("(figure) => figure.scrollIntoView({ block: 'start' })")
-    talk.page.wait_for_timeout(300)
     keep(talk, "compare", folder)

@@ -5,7 +5,7 @@ import type { AdminStatus } from '@/lib/operator/serverStatus'
 import { getJson, request } from './http'
 
 /** Most that the server lists at once. */
-export const ALL_REQUESTS = 500
+const ALL_REQUESTS = 500
 
 export async function adminStatus(): Promise<AdminStatus> {
   return getJson<AdminStatus>('/api/admin/status')

@@ -1,11 +1,10 @@
 /** A chat asked and its answer as deltas. The last delta is always `end`, also for an answer that was stopped; everything
  * that went wrong, before or inside the stream, is thrown as an ApiError. Leaving the loop aborts the request. */
+import { reasonOf } from '@/lib/reason'
+import type { ChatRequest, Delta, Failure, FinishReason, RunStats } from '@/types'
 import { ApiError, request as send } from './http'
 import { events } from './sse'
 import { MissingFile, toWire } from './wire'
-import type { ChatRequest, Delta, Failure, FinishReason, RunStats } from '@/types'
-
-export { placeholderFor, toWire, type WireChat, type WireMessage, type WireOptions, type WirePart } from './wire'
 
 interface WireUsage {
   prompt_tokens?: number
@@ -79,7 +78,7 @@ function read(data: string, requestId: string | undefined): WireChunk {
 function asApiError(error: unknown, requestId: string | undefined): ApiError {
   if (error instanceof ApiError) return error
   if (error instanceof TypeError) return broken('connection_lost', 'The connection to the server broke off.', requestId)
-  return broken('page_error', error instanceof Error ? error.message : String(error), requestId)
+  return broken('page_error', reasonOf(error), requestId)
 }
 
 function broken(code: string, message: string, requestId?: string): ApiError {

@@ -1,3 +1,5 @@
+import { reasonOf } from '@/lib/reason'
+import { isRecord } from '@/lib/record'
 import type { Failure } from '@/types'
 import { keyDesk, keyKindOf } from './keys'
 
@@ -69,7 +71,7 @@ async function send(path: string, init: RequestInit, key: string | null): Promis
     return await fetch(path, { ...init, headers, credentials: 'omit' })
   } catch (error) {
     if (init.signal?.aborted) throw error
-    throw failed({ code: 'unreachable', message: error instanceof Error ? error.message : String(error) }, path)
+    throw failed({ code: 'unreachable', message: reasonOf(error) }, path)
   }
 }
 
@@ -117,10 +119,6 @@ function parsed(text: string): unknown {
   } catch {
     return null
   }
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null
 }
 
 function unlessAborted<T>(promise: Promise<T>, signal?: AbortSignal | null): Promise<T> {

@@ -17,6 +17,12 @@ export interface SceneQuestion {
   model?: string
 }
 
+/** A file, and what opens it. */
+export interface SceneFile {
+  file: File
+  password?: string // PDF
+}
+
 export interface SceneAnswer {
   result: Result
   ms: number
@@ -28,14 +34,15 @@ export interface SceneAnswer {
 
 export const listScenes = (options?: RequestOptions) => getJson<SceneList>('/api/scenes', undefined, options)
 
-export function formOf(file: File, fields: object): FormData {
+function formOf({ file, password }: SceneFile, fields: object): FormData {
   const form = new FormData()
   form.append('file', file, file.name)
+  if (password) form.append('password', password) // as it is: blanks may be part of it
   for (const [name, text] of Object.entries(fields)) if (typeof text === 'string' && text.trim()) form.append(name, text.trim())
   return form
 }
 
-export async function askScene(name: string, file: File, question: SceneQuestion, signal?: AbortSignal): Promise<SceneAnswer> {
+export async function askScene(name: string, file: SceneFile, question: SceneQuestion, signal?: AbortSignal): Promise<SceneAnswer> {
   const begun = performance.now()
   const response = await request(`/api/scenes/${encodeURIComponent(name)}`, { method: 'POST', body: formOf(file, question), signal })
   const result = (await response.json()) as Result
@@ -51,18 +58,10 @@ export async function askScene(name: string, file: File, question: SceneQuestion
 }
 
 /** Asks once more, for the place of some words of an answer. Undefined when the model names none. */
-export async function locate(file: File, words: string, signal?: AbortSignal): Promise<Box | undefined> {
+export async function locate(file: SceneFile, words: string, signal?: AbortSignal): Promise<Box | undefined> {
   const prompt = `Where is "${words.replaceAll('"', "'")}" in the picture?`
   const form = formOf(file, { prompt, temperature: '0', max_tokens: '200' })
   const response = await request('/v1/multi-modal/inference', { method: 'POST', body: form, signal })
   const { text } = (await response.json()) as { text: string }
   return findBoxes(text, 1)[0]?.box
-}
-
-/** A picture of our own to try a scene with. */
-export async function sampleFile(name: string, signal?: AbortSignal): Promise<File> {
-  const response = await request(`/samples/${encodeURIComponent(name)}`, { signal })
-  const blob = await response.blob()
-  // Its age is that of the release: a constant, so that what was decided about it is found again.
-  return new File([blob], name, { type: blob.type, lastModified: 0 })
 }

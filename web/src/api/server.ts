@@ -1,8 +1,9 @@
+import { USUAL, type Limits } from '@/lib/limits'
+import { reasonOf } from '@/lib/reason'
+import type { Failure } from '@/types'
 import { failureOf, getJson } from './http'
 import { keyKindOf, type KeyKind } from './keys'
 import type { components } from './schema'
-import type { Limits } from '@/lib/limits'
-import type { Failure } from '@/types'
 
 export type HealthStatus = 'ok' | 'loading' | 'draining' | 'stalled' | 'dead' | 'stopped'
 
@@ -56,7 +57,9 @@ export async function listModels(askForKey: boolean): Promise<ModelFacts> {
   return { names: data.map((model) => model.id), maxModelLen: max_model_len, defaults: default_sampling, limits: limits ? limitsOf(limits) : null }
 }
 
-const limitsOf = (told: components['schemas']['ModelLimitsOut']): Limits => ({
+// Of messages no server tells yet.
+const limitsOf = (told: components['schemas']['ModelLimitsOut'] & { max_messages?: number }): Limits => ({
+  messages: told.max_messages ?? USUAL.messages,
   pictures: told.max_images,
   clips: told.max_videos,
   pages: told.max_document_pages,
@@ -82,6 +85,6 @@ export async function tryKey(kind: KeyKind, key: string): Promise<Failure | null
     const response = await fetch(path, { headers: { authorization: `Bearer ${key}` }, credentials: 'omit', signal: AbortSignal.timeout(PATIENCE_MS) })
     return response.ok ? null : await failureOf(response)
   } catch (error) {
-    return { code: 'unreachable', message: error instanceof Error ? error.message : String(error) }
+    return { code: 'unreachable', message: reasonOf(error) }
   }
 }

@@ -1,7 +1,8 @@
 /** What a picture or a text costs in tokens, as the server counts it: exactly, without an answer being made. */
 
-import { postJson } from './http'
 import { headerOfPng } from '@/lib/pictures/pngHeader'
+import { PICTURE_FRAME } from '@/lib/promptCost'
+import { postJson } from './http'
 
 interface Counted {
   count: number
@@ -13,9 +14,6 @@ type Content = string | { type: 'image_url'; image_url: { url: string } }[]
 // Counting is no reason to ask for a key: sending is.
 const count = async (content: Content, signal?: AbortSignal) =>
   (await postJson<Counted>('/tokenize', { messages: [{ role: 'user', content }] }, signal, { askForKey: false })).count
-
-/** The marks before and behind a picture in the prompt. */
-export const PICTURE_FRAME = 2
 
 /**
  * Tokens of a picture of this size. The server counts pictures from their headers, so a header is all that is sent:

@@ -25,17 +25,18 @@ export interface WireChat extends Sampling {
   add_generation_prompt?: false
 }
 
-export interface WireOptions {
+interface WireOptions {
   /** 'placeholder' stands a short readable text in the place of a picture's bytes. */
   pictures?: 'data' | 'placeholder'
 }
 
 const FALLBACK_TYPES = { image: 'image/png', pdf: 'application/pdf', video: 'video/mp4', url: '' } as const
 
-/** What stands for a file's bytes in `pictures: 'placeholder'`; its MIME type is the real one. */
-export function placeholderFor(attachment: Attachment): string {
-  return `data:${attachment.blob?.type || FALLBACK_TYPES[attachment.kind]};base64,<${attachment.name}>`
-}
+/** The MIME type that a file is sent with. */
+export const typeOf = ({ kind, blob }: Attachment): string => blob?.type || FALLBACK_TYPES[kind]
+
+/** What stands for a file's bytes in `pictures: 'placeholder'`. */
+const placeholderFor = (file: Attachment): string => `data:${typeOf(file)};base64,<${file.name}>`
 
 export async function toWire(request: ChatRequest, options: WireOptions = {}): Promise<WireChat> {
   const dataOf = options.pictures === 'placeholder' ? async (file: Attachment) => placeholderFor(file) : bytesOf

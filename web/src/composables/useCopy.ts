@@ -1,18 +1,13 @@
 import { useI18n } from 'vue-i18n'
-import { useToasts } from '@/components/ui'
+import { useToasts } from '@/composables/useToasts'
+import { writeText } from '@/lib/clipboard'
 
-/** To the clipboard, and a word about it. Over plain http to another machine browsers have no clipboard for pages. */
-export function useCopy() {
-  const { show } = useToasts()
+/** Text into the clipboard, and a short note about how that went. */
+export function useCopy(): (text: string) => Promise<void> {
   const { t } = useI18n()
-
-  async function copy(text: string, done: string): Promise<void> {
-    try {
-      await navigator.clipboard.writeText(text)
-      show(done, 'ok')
-    } catch {
-      show(t('operator.details.notCopied'), 'warn')
-    }
+  const { show } = useToasts()
+  return async (text) => {
+    const done = await writeText(text)
+    show(t(done ? 'shell.copied' : 'shell.notCopied'), done ? 'ok' : 'warn')
   }
-  return { copy }
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { canContinue, keptRequest, picturesOf, requestFor, requestOf, titleFrom } from './asking'
 import type { Attachment, Message, Role } from '@/types'
+import { canContinue, keptRequest, leftOut, picturesOf, requestFor, requestOf, requestToGoOn, titleFrom, tokensUsed } from './asking'
 
 let at = 0
 function message(role: Role, text: string, more: Partial<Message> = {}): Message {
@@ -12,20 +12,45 @@ const settings = { model: null, sampling: { temperature: 0.5 }, thinking: false 
 describe('what is asked', () => {
   it('leaves out answers that hold nothing, such as failed ones', () => {
     const path = [message('user', 'one'), message('assistant', ' ', { finish: 'error' }), message('user', 'two')]
-    expect(requestFor({ systemPrompt: 's' }, path, settings).turns.map(({ text }) => text)).toEqual(['one', 'two'])
+    expect(requestFor({ systemPrompt: 's' }, path, settings, 256).turns.map(({ text }) => text)).toEqual(['one', 'two'])
   })
 
   it('keeps a question that is only a picture', () => {
-    expect(requestFor({ systemPrompt: '' }, [message('user', '', { attachments: [picture('a')] })], settings).turns).toHaveLength(1)
+    expect(requestFor({ systemPrompt: '' }, [message('user', '', { attachments: [picture('a')] })], settings, 256).turns).toHaveLength(1)
   })
 
   it('is whole again from what its answer keeps', () => {
     const path = [message('user', 'q', { attachments: [picture('a')] })]
-    const request = requestFor({ systemPrompt: 's' }, path, { ...settings, model: 'm' })
+    const request = requestFor({ systemPrompt: 's' }, path, { ...settings, model: 'm' }, 256)
     const answer = message('assistant', 'a', { request: keptRequest(request) })
     expect(answer.request!.turns).toEqual([])
-    expect(requestOf([...path, answer])).toEqual(request)
-    expect(requestOf(path)).toBeNull()
+    expect(requestOf([...path, answer], 256)).toEqual(request)
+    expect(requestOf(path, 256)).toBeNull()
+  })
+})
+
+describe('a conversation that is longer than the server takes', () => {
+  const path = Array.from({ length: 9 }, (_, i) => message(i % 2 ? 'assistant' : 'user', `m${i}`)) // ends with a question
+  const sent = (systemPrompt: string, most: number) => requestFor({ systemPrompt }, path, settings, most).turns.map(({ text }) => text)
+
+  it('sends its newest messages, and begins with a question', () => {
+    expect(sent('', 9)).toHaveLength(9)
+    expect(sent('', 4)).toEqual(['m6', 'm7', 'm8'])
+    expect(sent('', 5)).toEqual(['m4', 'm5', 'm6', 'm7', 'm8'])
+  })
+
+  it('has room for one less beside a system prompt', () => {
+    expect(sent('s', 9)).toEqual(['m2', 'm3', 'm4', 'm5', 'm6', 'm7', 'm8'])
+  })
+
+  it('shows as code what was sent, not what would not have been taken', () => {
+    const request = requestFor({ systemPrompt: '' }, path, settings, 4)
+    expect(requestOf([...path, message('assistant', 'a', { request: keptRequest(request) })], 4)?.turns).toEqual(request.turns)
+  })
+
+  it('tells how many messages the next question leaves behind', () => {
+    const answered = path.slice(0, 8)
+    expect([leftOut(answered, '', 9), leftOut(answered, 's', 9), leftOut(answered, '', 4), leftOut([], 's', 4)]).toEqual([0, 2, 6, 0])
   })
 })
 
@@ -45,6 +70,20 @@ describe('going on with an answer', () => {
     expect(canContinue(message('assistant', 'whole', { finish: 'stop' }))).toBe(false)
     expect(canContinue(message('user', 'question'))).toBe(false)
   })
+
+  it('takes the longest length of now, since that of then has cut it, and all else of then', () => {
+    const request = { model: 'm', systemPrompt: 's', turns: [], sampling: { temperature: 0.1, max_tokens: 8 }, thinking: true }
+    const path = [message('user', 'q'), message('assistant', 'half', { finish: 'length', request })]
+    const now = (sampling: object) => requestToGoOn({ systemPrompt: 'other' }, path, { model: null, sampling, thinking: true }, 256)
+    expect(now({ max_tokens: 99 })).toMatchObject({ model: 'm', systemPrompt: 's', sampling: { temperature: 0.1, max_tokens: 99 }, thinking: false, continueFinal: true })
+    expect(now({}).sampling.max_tokens).toBeUndefined() // the server's own
+    expect(now({}).turns.map(({ text }) => text)).toEqual(['q', 'half'])
+  })
+})
+
+it('tokens in use are those of the newest answer that tells them', () => {
+  const path = [message('assistant', 'a', { stats: { promptTokens: 5, completionTokens: 2 } }), message('assistant', 'b', { stats: { promptTokens: 30, completionTokens: 4 } }), message('assistant', '')]
+  expect([tokensUsed(path), tokensUsed([])]).toEqual([34, 0])
 })
 
 describe('the pictures of an answer', () => {

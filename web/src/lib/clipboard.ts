@@ -13,9 +13,13 @@ function copySelected(text: string): boolean {
   area.value = text
   area.readOnly = true
   Object.assign(area.style, { position: 'fixed', opacity: '0' })
-  document.body.append(area)
+  const before = document.activeElement
+  const place = before?.closest('[role="dialog"]') ?? document.body // a dialog keeps the focus inside it
+  place.append(area)
+  area.focus()
   area.select()
   const copied = document.execCommand('copy')
   area.remove()
+  if (before instanceof HTMLElement) before.focus()
   return copied
 }

@@ -5,6 +5,7 @@ import type { Attachment } from '@/types'
 const MIB = 1024 * 1024
 
 export interface Limits {
+  messages: number // of a conversation, the system prompt among them
   pictures: number
   clips: number
   pages: number // of documents, together
@@ -16,6 +17,7 @@ export interface Limits {
 }
 
 export const USUAL: Limits = {
+  messages: 256,
   pictures: 16,
   clips: 4,
   pages: 50,

@@ -8,7 +8,7 @@ export interface Cost {
   unknown: number // files whose cost only the server knows: links, clips, formats that this browser cannot open
 }
 
-const FRAME = 2 // the marks before and behind a picture
+export const PICTURE_FRAME = 2 // the marks before and behind a picture
 const PAGE_FRAME = 8 // and its number
 
 export function costOfFiles(attachments: readonly Attachment[], pagesOf: (id: string) => number | null): Cost {
@@ -18,7 +18,7 @@ export function costOfFiles(attachments: readonly Attachment[], pagesOf: (id: st
     const choice = kind === 'pdf' ? choosePages(pages ?? '', pagesOf(id)) : null
     const count = choice ? (choice.ok ? choice.count : null) : 1
     if (visualTokens === undefined || count === null) unknown += 1
-    else tokens += count * (visualTokens + (kind === 'pdf' ? PAGE_FRAME : FRAME))
+    else tokens += count * (visualTokens + (kind === 'pdf' ? PAGE_FRAME : PICTURE_FRAME))
   }
   return { tokens, unknown }
 }

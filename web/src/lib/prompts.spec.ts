@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { costOfFiles, guessTokens } from './promptCost'
-import { knownPrompts, matching, readOwn, slashOf, titleOf, writeOwn } from './prompts'
+import { knownPrompts, matching, ownOf, slashOf, titleOf } from './prompts'
 
 describe('the prompt library', () => {
   it('has the same prompts in both languages', () => {
@@ -19,50 +18,14 @@ describe('the prompt library', () => {
     expect(matching(knownPrompts('en'), 'no such words')).toEqual([])
   })
 
-  it('keeps own prompts, and reads past what is broken', () => {
-    const kept = new Map<string, string>()
-    const storage = { getItem: (key: string) => kept.get(key) ?? null, setItem: (key: string, value: string) => void kept.set(key, value) }
-    expect(writeOwn(storage, [{ id: '1', title: 'T', text: 'X', own: true }])).toBe(true)
-    expect(readOwn(storage)).toEqual([{ id: '1', title: 'T', text: 'X', own: true }])
-    expect(readOwn({ getItem: () => '[{"id":"1"},{"id":"2","title":"T","text":"X"},null]' }).map(({ id }) => id)).toEqual(['2'])
-    expect(readOwn({ getItem: () => 'not JSON' })).toEqual([])
-  })
-
-  it('says when the browser keeps nothing', () => {
-    const full = {
-      setItem: () => {
-        throw new Error('quota')
-      },
-    }
-    expect(writeOwn(full, [])).toBe(false)
+  it('has own prompts as they were kept, and reads past what is broken', () => {
+    expect(ownOf([{ id: '1', title: 'T', text: 'X', own: true }])).toEqual([{ id: '1', title: 'T', text: 'X', own: true }])
+    expect(ownOf([{ id: '1' }, { id: '2', title: 'T', text: 'X' }, null]).map(({ id }) => id)).toEqual(['2'])
+    expect([ownOf(null), ownOf('text')]).toEqual([[], []])
   })
 
   it('takes a title from the first words', () => {
     expect(titleOf('Read this\nand that')).toBe('Read this')
     expect(titleOf('x'.repeat(60))).toHaveLength(40)
-  })
-})
-
-describe('the cost of a question', () => {
-  const picture = { id: 'a', kind: 'image', name: 'a', visualTokens: 100 } as const
-  const pdf = { id: 'p', kind: 'pdf', name: 'p', visualTokens: 1000, pages: '1-2' } as const
-
-  it('adds the marks around each picture', () => {
-    expect(costOfFiles([picture, { ...picture, id: 'b' }], () => null)).toEqual({ tokens: 204, unknown: 0 })
-  })
-
-  it('counts the chosen pages of a document, or all that are known', () => {
-    expect(costOfFiles([pdf], () => null).tokens).toBe(2016)
-    expect(costOfFiles([{ ...pdf, pages: undefined }], () => 5).tokens).toBe(5040)
-    expect(costOfFiles([{ ...pdf, pages: undefined }], () => null)).toEqual({ tokens: 0, unknown: 1 })
-  })
-
-  it('does not pretend to know the cost of links and clips', () => {
-    expect(costOfFiles([{ id: 'u', kind: 'url', name: 'u', url: 'https://a' }], () => null)).toEqual({ tokens: 0, unknown: 1 })
-  })
-
-  it('guesses Chinese text higher than Latin text of the same length', () => {
-    expect(guessTokens('识别图中所有文字内容')).toBe(7)
-    expect(guessTokens('abcdefghij')).toBe(3)
   })
 })

@@ -1,5 +1,7 @@
 /** Questions worth keeping: those of the product's use cases, and the user's own. */
 
+import type { Language } from '@/types'
+
 export interface Prompt {
   id: string
   title: string
@@ -27,7 +29,7 @@ const KNOWN: Known[] = [
   ['inspection', ['Find defects', 'Answer as JSON with the fields: { defects: [str], severity: high/medium/low, suggestion: str }.'], ['缺陷检查', '请用 JSON 格式返回,字段为:{ defects: [str], severity: high/medium/low, suggestion: str }']],
 ]
 
-export function knownPrompts(language: 'en' | 'zh'): Prompt[] {
+export function knownPrompts(language: Language): Prompt[] {
   return KNOWN.map(([id, en, zh]) => {
     const [title, text] = language === 'zh' ? zh : en
     return { id, title, text, own: false }
@@ -48,31 +50,14 @@ export function slashOf(text: string): string | null {
   return match ? match[1]! : null
 }
 
-const KEY = 'flashweb.prompts'
-
-/** The user's own; what is unreadable is left out rather than losing the rest. */
-export function readOwn(storage: Pick<Storage, 'getItem'>): Prompt[] {
-  try {
-    const stored: unknown = JSON.parse(storage.getItem(KEY) ?? '[]')
-    if (!Array.isArray(stored)) return []
-    return stored.flatMap((item: Partial<Prompt>) =>
-      typeof item?.id === 'string' && typeof item.title === 'string' && typeof item.text === 'string'
-        ? [{ id: item.id, title: item.title, text: item.text, own: true }]
-        : [],
-    )
-  } catch {
-    return []
-  }
-}
-
-/** False when this browser does not keep it. */
-export function writeOwn(storage: Pick<Storage, 'setItem'>, prompts: readonly Prompt[]): boolean {
-  try {
-    storage.setItem(KEY, JSON.stringify(prompts.map(({ id, title, text }) => ({ id, title, text }))))
-    return true
-  } catch {
-    return false
-  }
+/** The user's own, of what was stored; what is unreadable is left out rather than losing the rest. */
+export function ownOf(stored: unknown): Prompt[] {
+  if (!Array.isArray(stored)) return []
+  return stored.flatMap((item: Partial<Prompt> | null) =>
+    typeof item?.id === 'string' && typeof item.title === 'string' && typeof item.text === 'string'
+      ? [{ id: item.id, title: item.title, text: item.text, own: true }]
+      : [],
+  )
 }
 
 /** A title for a prompt that has none: its first words. */

@@ -2,7 +2,6 @@ import { messages } from './messages'
 
 export default messages({
   en: {
-    title: 'Chat',
     untitled: 'New conversation',
     conversation: 'Conversation',
     question: 'Your question',
@@ -14,6 +13,7 @@ export default messages({
     dismiss: 'Close this note',
     opening: 'Opening the conversation',
     gone: 'This conversation is not in this browser (any more).',
+    unsent: 'This conversation is longer than the {most} messages that the server takes: its oldest message is not sent any more. | This conversation is longer than the {most} messages that the server takes: its {count} oldest messages are not sent any more.',
     pictures: 'Pictures',
     picture: 'Show {name} larger',
     attached: 'Attached files',
@@ -66,8 +66,6 @@ export default messages({
     },
     act: {
       copy: 'Copy',
-      copied: 'Copied.',
-      copyFailed: 'The browser did not allow copying.',
       regenerate: 'Answer again',
       edit: 'Edit question',
       continue: 'Continue',
@@ -126,7 +124,6 @@ export default messages({
       title: 'Ask about a picture',
       text: 'Drop, paste or pick pictures below and ask. Or begin with one of these:',
       textAlone: 'Drop, paste or pick pictures below and ask.',
-      failed: 'The sample picture could not be loaded.',
       marking: { label: 'Check homework', question: 'Check every exercise step by step and mark each mistake with its place.' },
       amounts: { label: 'Read a receipt', question: 'list the amounts' },
       date: { label: 'Find a date', question: 'What is the best-before date on this package?' },
@@ -141,7 +138,6 @@ export default messages({
     file: { user: 'Question', assistant: 'Answer', thinking: 'Thought', system: 'System prompt', made: 'Exported from flashweb' },
   },
   zh: {
-    title: '对话',
     untitled: '新对话',
     conversation: '对话',
     question: '你的问题',
@@ -153,6 +149,7 @@ export default messages({
     dismiss: '关闭此提示',
     opening: '正在打开对话',
     gone: '此浏览器中没有（或不再有）这个对话。',
+    unsent: '对话超过了服务器接受的 {most} 条消息：最早的 {count} 条不再发送。',
     pictures: '图片',
     picture: '放大查看 {name}',
     attached: '附件',
@@ -205,8 +202,6 @@ export default messages({
     },
     act: {
       copy: '复制',
-      copied: '已复制。',
-      copyFailed: '浏览器不允许复制。',
       regenerate: '重新回答',
       edit: '修改问题',
       continue: '继续',
@@ -265,7 +260,6 @@ export default messages({
       title: '就图片提问',
       text: '在下方拖放、粘贴或选择图片并提问。也可以从这里开始：',
       textAlone: '在下方拖放、粘贴或选择图片并提问。',
-      failed: '示例图片加载失败。',
       marking: { label: '批改作业', question: '请逐题检查解题过程，标出所有计算错误、公式误用或逻辑漏洞，并用红色标注原文位置。' },
       amounts: { label: '读取小票', question: '提取图中所有金额数字，并按出现顺序列出' },
       date: { label: '查找日期', question: '这个商品包装上写的保质期是哪天？' },

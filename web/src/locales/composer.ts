@@ -10,6 +10,7 @@ export default messages({
     why: {
       empty: 'write a question or add a picture first',
       reading: 'a file is still being read',
+      busy: 'an answer is being made',
       server: {
         checking: 'the server is being looked for',
         ready: 'the server is ready',
@@ -148,6 +149,7 @@ export default messages({
     why: {
       empty: '请先写下问题或添加图片',
       reading: '文件仍在读取',
+      busy: '正在生成回答',
       server: {
         checking: '正在查找服务器',
         ready: '服务器已就绪',

@@ -1,9 +1,9 @@
 import { createI18n } from 'vue-i18n'
+import type { Language } from '@/types'
 import en from './languages/en'
 import type { Area, Tree } from './messages'
 
-export const languages = ['en', 'zh'] as const
-export type Language = (typeof languages)[number]
+export const languages: readonly Language[] = ['en', 'zh']
 
 function wordsIn(language: Language, areas: Record<string, Area>): Tree {
   return Object.fromEntries(Object.entries(areas).map(([path, area]) => [path.slice(3, -3), area.default[language] ?? {}]))

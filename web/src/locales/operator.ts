@@ -62,7 +62,6 @@ export default messages({
         pictures: 'pictures', good: 'answered', refused: 'refused (4xx)', failed: 'failed (5xx)', engineMemory: 'engine', webMemory: 'web',
         peakMemory: 'engine’s peak', engineCpu: 'engine', webCpu: 'web', webhooks: 'webhooks to be sent',
       },
-      noMetrics: 'The live numbers cannot be read',
     },
     stage: {
       fetch: 'download', draw: 'page drawing', decode: 'decoding', preprocess: 'resizing', queue: 'queue', encode: 'vision tower',
@@ -70,7 +69,7 @@ export default messages({
     },
     requests: {
       search: 'Search id, path, key or error',
-      which: { label: 'Show', all: 'all', running: 'running', good: 'answered', failed: 'failed', slow: 'slow', pictures: 'with pictures' },
+      which: { label: 'Show', asked: 'questions', all: 'all requests', running: 'running', good: 'answered', failed: 'failed', slow: 'slow', pictures: 'with pictures' },
       slowFrom: 'Slow from',
       path: 'Endpoint', everyPath: 'all endpoints',
       key: 'Key', everyKey: 'all keys', noKey: '(no key)',
@@ -89,8 +88,7 @@ export default messages({
     },
     details: {
       title: 'Request',
-      copyId: 'Copy id', copied: 'Copied',
-      notCopied: 'The browser did not let the page copy; mark the text and copy it by hand.',
+      copyId: 'Copy id',
       cancel: 'End this request', cancelSure: 'Really end it?',
       cancelled: 'The request was told to end.',
       timings: 'Stages', noTimings: 'It never reached the model.',
@@ -121,7 +119,7 @@ export default messages({
       keysNote: 'Keys are made with --api-keys or a key file; the server knows them by name and shows no key.',
     },
     engine: {
-      copy: 'Copy report', copied: 'The report is in the clipboard.',
+      copy: 'Copy report',
       checks: 'Checks', model: 'Model', engine: 'Engine', kv: 'KV cache', caches: 'Caches', start: 'The last start', processes: 'Web processes',
       versions: 'Versions', limits: 'Limits in force', settings: 'Settings that are not the default',
       settingsHidden: 'Secrets are hidden.',
@@ -216,7 +214,6 @@ export default messages({
         pictures: '图片', good: '已回答', refused: '被拒绝（4xx）', failed: '失败（5xx）', engineMemory: '引擎', webMemory: 'Web',
         peakMemory: '引擎峰值', engineCpu: '引擎', webCpu: 'Web', webhooks: '待发送的 webhook',
       },
-      noMetrics: '无法读取实时数据',
     },
     stage: {
       fetch: '下载', draw: '绘制页面', decode: '解码', preprocess: '缩放', queue: '排队', encode: '视觉塔',
@@ -224,7 +221,7 @@ export default messages({
     },
     requests: {
       search: '搜索编号、路径、密钥或错误',
-      which: { label: '显示', all: '全部', running: '运行中', good: '已回答', failed: '失败', slow: '慢', pictures: '含图片' },
+      which: { label: '显示', asked: '提问', all: '所有请求', running: '运行中', good: '已回答', failed: '失败', slow: '慢', pictures: '含图片' },
       slowFrom: '慢的界限',
       path: '接口', everyPath: '全部接口',
       key: '密钥', everyKey: '全部密钥', noKey: '（无密钥）',
@@ -243,8 +240,7 @@ export default messages({
     },
     details: {
       title: '请求',
-      copyId: '复制编号', copied: '已复制',
-      notCopied: '浏览器不允许页面复制；请选中文字手动复制。',
+      copyId: '复制编号',
       cancel: '结束此请求', cancelSure: '确定结束？',
       cancelled: '已通知该请求结束。',
       timings: '阶段', noTimings: '它没有到达模型。',
@@ -275,7 +271,7 @@ export default messages({
       keysNote: '密钥通过 --api-keys 或密钥文件设置；服务器只显示名称，从不显示密钥。',
     },
     engine: {
-      copy: '复制报告', copied: '报告已在剪贴板中。',
+      copy: '复制报告',
       checks: '检查', model: '模型', engine: '引擎', kv: 'KV 缓存', caches: '缓存', start: '最近一次启动', processes: 'Web 进程',
       versions: '版本', limits: '生效的限制', settings: '非默认的设置',
       settingsHidden: '机密已隐藏。',

@@ -26,8 +26,6 @@ export default messages({
     copyOnePerMille: 'Copy, per mille',
     copyOnePixels: 'Copy, pixels',
     copyOf: 'Copy coordinates of box {number}',
-    copied: 'Copied',
-    copyFailed: 'Copying was refused by the browser',
     saveFailed: 'The picture cannot be saved: {reason}',
   },
   zh: {
@@ -55,8 +53,6 @@ export default messages({
     copyOnePerMille: '复制（千分坐标）',
     copyOnePixels: '复制（像素）',
     copyOf: '复制方框 {number} 的坐标',
-    copied: '已复制',
-    copyFailed: '浏览器拒绝复制',
     saveFailed: '无法保存图片：{reason}',
   },
 })

@@ -4,6 +4,8 @@ export default messages({
   en: {
     close: 'Close',
     cancel: 'Cancel',
+    copied: 'Copied.',
+    notCopied: 'The browser did not allow copying. Mark the text and copy it by hand.',
     retry: 'Try again',
     retryIn: 'Again in {seconds} s',
     notes: 'Notes',
@@ -290,6 +292,8 @@ export default messages({
   zh: {
     close: '关闭',
     cancel: '取消',
+    copied: '已复制。',
+    notCopied: '浏览器不允许复制，请手动选中文字复制。',
     retry: '重试',
     retryIn: '{seconds} 秒后重试',
     notes: '提示',

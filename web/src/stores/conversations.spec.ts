@@ -31,6 +31,19 @@ async function reloaded(id: string) {
 }
 
 describe('conversations', () => {
+  it('can be waited for, since a question that comes before they are read would stand beside them, not below', async () => {
+    const { id } = store.create({ title: 'T', systemPrompt: '' })
+    const question = message(null, 'q')
+    store.add(id, [question, message(question.id, 'a', 'assistant')])
+    await vi.waitFor(async () => expect(await new History().messages(id)).toHaveLength(2))
+    setActivePinia(createPinia())
+    const fresh = useConversations()
+    void fresh.open(id)
+    expect(fresh.path).toEqual([])
+    await fresh.opened()
+    expect(fresh.path.map(({ text }) => text)).toEqual(['q', 'a'])
+  })
+
   it('are there again after a reload, at the branch that was shown', async () => {
     const { id } = store.create({ title: 'T', systemPrompt: 's' })
     const question = message(null, 'q')

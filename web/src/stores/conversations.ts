@@ -89,8 +89,16 @@ export const useConversations = defineStore('conversations', () => {
     return whole ?? message
   }
 
+  let opened: Promise<unknown> = Promise.resolve()
+
   /** False when there is no such conversation. */
-  async function open(id: string | null): Promise<boolean> {
+  function open(id: string | null): Promise<boolean> {
+    const done = read(id)
+    opened = done
+    return done
+  }
+
+  async function read(id: string | null): Promise<boolean> {
     await load()
     if (id === currentId.value) return id === null || find(id) !== undefined
     currentId.value = find(id) ? id : null
@@ -98,8 +106,8 @@ export const useConversations = defineStore('conversations', () => {
     if (currentId.value === null) return id === null
     opening.value = true
     try {
-      const read = await readMessages(currentId.value)
-      if (currentId.value === id) messages.value = read
+      const found = await readMessages(currentId.value)
+      if (currentId.value === id) messages.value = found
     } catch (error) {
       failure.value = storageFailure(error)
     } finally {
@@ -236,12 +244,12 @@ export const useConversations = defineStore('conversations', () => {
     const id = currentId.value
     if (id === null || (conversationId !== undefined && conversationId !== id) || unsaved.has(id)) return
     if (!find(id)) return void (await open(null))
-    const read = await readMessages(id).catch(() => null)
-    if (read && currentId.value === id) messages.value = read
+    const found = await readMessages(id).catch(() => null)
+    if (found && currentId.value === id) messages.value = found
   }
 
   return {
     list, current, currentId, messages, family, path, loaded, opening, failure, removed,
-    load, open, create, patch, add, save, showBranch, removeMessage, clear, remove, undo, addSnapshots, snapshot, search, placeOf, refresh, draft, keepDraft,
+    load, open, opened: () => opened, create, patch, add, save, showBranch, removeMessage, clear, remove, undo, addSnapshots, snapshot, search, placeOf, refresh, draft, keepDraft,
   }
 })

@@ -25,6 +25,6 @@ export async function forgetEverything(): Promise<void> {
 
 /** Bytes the browser says this page uses; null where it does not say. */
 export async function storedBytes(): Promise<number | null> {
-  const estimate = await navigator.storage?.estimate?.()
+  const estimate = await navigator.storage?.estimate?.().catch(() => undefined)
   return estimate?.usage ?? null
 }

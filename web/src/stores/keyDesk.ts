@@ -1,9 +1,9 @@
 import { defineStore } from 'pinia'
 import { ref, shallowRef } from 'vue'
 import { setKeyDesk, type KeyKind } from '@/api/keys'
+import type { Place } from '@/lib/stored'
 import type { Failure } from '@/types'
 import { useSettings } from './settings'
-import type { Place } from './stored'
 
 export interface Question {
   kind: KeyKind

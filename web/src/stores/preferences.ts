@@ -1,10 +1,11 @@
-import type { Sampling } from '@/types'
+import { isRecord } from '@/lib/record'
+import type { Language, Sampling } from '@/types'
 
 export type Theme = 'light' | 'dark' | 'system'
 export type SendKeys = 'source' | 'enter' | 'ctrl-enter'
 
 export interface Preferences {
-  language: 'en' | 'zh'
+  language: Language
   theme: Theme
   sendKeys: SendKeys
   sampling: Sampling
@@ -45,13 +46,19 @@ export function isAllowed(rule: NumberRule, value: unknown): value is number {
   return typeof value === 'number' && value >= rule.min && value <= rule.max && (!rule.integer || Number.isSafeInteger(value))
 }
 
+/** An absent value means the server's default, so one that is taken back is taken out. */
+export function withSampling<K extends keyof Sampling>(sampling: Sampling, name: K, value: Sampling[K]): Sampling {
+  const { [name]: _old, ...others } = sampling
+  return value === undefined ? others : { ...others, [name]: value }
+}
+
 const oneOf = <T extends string>(values: readonly T[], value: unknown, otherwise: T): T =>
   values.find((known) => known === value) ?? otherwise
 
 const bool = (value: unknown, otherwise: boolean): boolean => (typeof value === 'boolean' ? value : otherwise)
 
 function samplingOf(value: unknown): Sampling {
-  const given = (typeof value === 'object' && value !== null ? value : {}) as Record<string, unknown>
+  const given = isRecord(value) ? value : {}
   const sampling: Sampling = {}
   for (const name of samplingNames) {
     const number = given[name]
@@ -65,8 +72,8 @@ function samplingOf(value: unknown): Sampling {
 }
 
 /** What was stored, as far as it still means something: other versions of this page may have written it. */
-export function preferencesOf(stored: unknown, firstLanguage: 'en' | 'zh'): Preferences {
-  const given = (typeof stored === 'object' && stored !== null ? stored : {}) as Record<string, unknown>
+export function preferencesOf(stored: unknown, firstLanguage: Language): Preferences {
+  const given = isRecord(stored) ? stored : {}
   const side = given.maxSide
   return {
     language: oneOf(['en', 'zh'], given.language, firstLanguage),

@@ -41,7 +41,7 @@ const looked = async () => {
 
 describe('server', () => {
   it('is ready and knows names and context', async () => {
-    expect(await looked()).toMatchObject({ state: 'ready', canSend: true, models: ['nano', 'alias'], maxModelLen: 4096, model: 'nano' })
+    expect(await looked()).toMatchObject({ state: 'ready', canSend: true, whyNot: null, models: ['nano', 'alias'], maxModelLen: 4096, model: 'nano' })
   })
 
   it('knows what it would do by itself and what it takes, and neither of a server that does not tell', async () => {
@@ -51,7 +51,12 @@ describe('server', () => {
     const server = useServer()
     await server.loadModels()
     expect(server.defaults).toMatchObject({ temperature: 0.8 })
-    expect(server.limits).toEqual({ pictures: 3, clips: 1, pages: 5, pictureBytes: 7, clipBytes: 8, bodyBytes: 9, pixels: 10, side: 11 })
+    expect(server.limits).toEqual({ messages: 256, pictures: 3, clips: 1, pages: 5, pictureBytes: 7, clipBytes: 8, bodyBytes: 9, pixels: 10, side: 11 })
+  })
+
+  it('takes as many messages as the server says, where it says so', async () => {
+    answers.set('/v1/models', json({ data: [{ id: 'nano', max_model_len: 4096, limits: { max_messages: 12 } }] }))
+    expect((await looked()).limits?.messages).toBe(12)
   })
 
   it('tells how far loading is', async () => {

@@ -36,6 +36,8 @@ export const useServer = defineStore('server', () => {
   const state = computed<ServerState>(() => (healthState.value === 'ready' && keyNeeded.value ? 'key-needed' : healthState.value))
   /** Sending makes sense: with 'key-needed' it asks for the key, with 'checking' the answer is a moment away. */
   const canSend = computed(() => ['ready', 'checking', 'key-needed'].includes(state.value))
+  /** Why sending makes none: a key below `composer.why`. */
+  const whyNot = computed(() => (canSend.value ? null : `server.${state.value}`))
 
   let running: Promise<void> | null = null
   const check = (): Promise<void> => (running ??= look().finally(() => (running = null)))
@@ -87,5 +89,5 @@ export const useServer = defineStore('server', () => {
     else if (failure.code === 'unreachable' || failure.status === 503) void check()
   })
 
-  return { state, detail, model, modelLoaded, givenUp, models, maxModelLen, defaults, limits, progress, version, canSend, check, loadModels, loadVersion }
+  return { state, detail, model, modelLoaded, givenUp, models, maxModelLen, defaults, limits, progress, version, canSend, whyNot, check, loadModels, loadVersion }
 })

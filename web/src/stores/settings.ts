@@ -1,10 +1,8 @@
 import { defineStore } from 'pinia'
 import { reactive, ref, toRefs, watch, type Ref } from 'vue'
+import { PREFIX, read, readJson, write, type Place } from '@/lib/stored'
 import { firstLanguage } from '@/locales'
 import { preferencesOf } from './preferences'
-import { PREFIX, read, readJson, write, type Place } from './stored'
-
-export type { Preferences, SendKeys, Theme } from './preferences'
 
 const NAME = 'settings'
 

@@ -1,11 +1,11 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { nextTick, ref } from 'vue'
+import { WHY_NOT } from '@/composables/chat/acts'
 import type { Message } from '@/types'
-import { BUSY } from './acts'
 import MessageActions from './MessageActions.vue'
 import { answer, question, show } from './testing'
 
-const actions = (message: Message, busy = false) => show(MessageActions, { props: { message }, global: { provide: { [BUSY as symbol]: ref(busy) } } })
+const actions = (message: Message, whyNot: string | null = null) => show(MessageActions, { props: { message }, global: { provide: { [WHY_NOT as symbol]: ref(whyNot) } } })
 const labels = (wrapper: ReturnType<typeof actions>) => wrapper.findAll('button').map((button) => button.attributes('aria-label') ?? button.text())
 
 async function menu(wrapper: ReturnType<typeof actions>): Promise<HTMLElement[]> {
@@ -35,9 +35,18 @@ describe('what can be done at a message', () => {
   })
 
   it('leaves out what would disturb an answer that is being made', () => {
-    const wrapper = actions(answer({ finish: 'length' }), true)
+    const wrapper = actions(answer({ finish: 'length' }), 'busy')
     expect(labels(wrapper)).toEqual(['Copy', 'More'])
-    expect(actions(question(), true).find('[aria-label="Edit question"]').attributes('disabled')).toBeDefined()
+    expect(actions(question(), 'busy').find('[aria-label^="Edit question"]').attributes('disabled')).toBeDefined()
+  })
+
+  it('asks nothing of a server that is not there, and says why', () => {
+    const wrapper = actions(answer({ finish: 'length' }), 'server.unreachable')
+    const [goOn, copy, again] = wrapper.findAll('button')
+    expect([goOn, copy, again].map((button) => button?.attributes('disabled') !== undefined)).toEqual([true, false, true])
+    expect(goOn?.attributes('title')).toBe('the server cannot be reached')
+    expect(again?.attributes('aria-label')).toBe('Answer again: the server cannot be reached')
+    expect(actions(question(), 'server.unreachable').find('[aria-label="Edit question"]').attributes('disabled')).toBeUndefined()
   })
 
   it('has code and the comparison of settings in the menu of an answer that keeps its request', async () => {

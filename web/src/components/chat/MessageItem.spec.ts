@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { nextTick, shallowRef } from 'vue'
+import { nextTick, ref, shallowRef } from 'vue'
+import { LIVE, WHY_NOT } from '@/composables/chat/acts'
 import type { Message } from '@/types'
-import { LIVE } from './acts'
 import MessageItem from './MessageItem.vue'
 import { answer, question, settled, show } from './testing'
 
@@ -49,6 +49,27 @@ describe('a message', () => {
     await wrapper.find('form').trigger('submit')
     expect(wrapper.emitted('act')).toEqual([[{ do: 'edit', id: 'q', text: 'What is that?', attachments: [] }]])
     expect(wrapper.find('textarea').exists()).toBe(false)
+  })
+
+  it('is not sent while nothing can be asked, and waits in its field until something can', async () => {
+    const whyNot = ref<string | null>('server.loading')
+    const wrapper = item(question(), {}, { [WHY_NOT as symbol]: whyNot })
+    await wrapper.find('[aria-label="Edit question"]').trigger('click')
+    await wrapper.find('textarea').setValue('What is that?')
+    await wrapper.find('form').trigger('submit')
+    await wrapper.find('textarea').trigger('keydown', { key: 'Enter', ctrlKey: true })
+    expect(wrapper.emitted('act')).toBeUndefined()
+    expect(wrapper.find('[title="the model is still loading"]').attributes('disabled')).toBeDefined()
+    whyNot.value = null
+    await wrapper.find('form').trigger('submit')
+    expect(wrapper.emitted('act')).toHaveLength(1)
+  })
+
+  it('that failed is not asked again while nothing can be asked', () => {
+    const failed = answer({ finish: 'error', failure: { code: 'connection_lost', message: 'gone' } })
+    const retry = item(failed, {}, { [WHY_NOT as symbol]: ref('busy') }).find('[role=alert] button')
+    expect(retry.attributes('disabled')).toBeDefined()
+    expect(retry.attributes('title')).toBe('an answer is being made')
   })
 
   it('that was cut off says why', () => {

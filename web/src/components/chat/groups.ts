@@ -1,8 +1,8 @@
 /** A long conversation in groups of a few turns: the browser leaves out a group that is off the screen as a whole, and has
  * a sixth of the things to watch. */
+import type { ShownPicture } from '@/composables/pictures/useBlobUrls'
 import type { Place } from '@/lib/history/tree'
 import type { Message } from '@/types'
-import type { ShownPicture } from './pictures'
 
 export interface Row {
   message: Message

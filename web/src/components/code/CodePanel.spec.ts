@@ -1,7 +1,7 @@
 import { mount } from '@vue/test-utils'
 import { describe, expect, it } from 'vitest'
 import { nextTick } from 'vue'
-import { chatCode } from '@/lib/code/code'
+import { chatCode } from '@/lib/code/chatCode'
 import { i18n } from '@/locales'
 import CodePanel from './CodePanel.vue'
 

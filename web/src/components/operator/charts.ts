@@ -1,5 +1,5 @@
 import type { LiveName } from '@/lib/operator/livePoint'
-import type { Unit } from '@/lib/operator/quantities'
+import type { Unit } from '@/lib/quantities'
 
 export type Tone = 'accent' | 'ok' | 'warn' | 'danger' | 'muted'
 

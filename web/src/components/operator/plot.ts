@@ -1,6 +1,6 @@
 /** uPlot as our charts use it. The library and its style sheet come with the first chart, not with the page. */
 import type uPlot from 'uplot'
-import { quantity, type Unit } from '@/lib/operator/quantities'
+import { quantity, type Unit } from '@/lib/quantities'
 import type { Line } from './charts'
 
 export async function loadPlot(): Promise<typeof uPlot> {

@@ -1,7 +1,7 @@
 /** The status as lists of facts: what the engine's tab shows and its report says. */
-import type { AdminStatus } from '@/lib/operator/serverStatus'
-import { bytes, duration, quantity } from '@/lib/operator/quantities'
 import type { Fact, Section } from '@/lib/operator/serverReport'
+import type { AdminStatus } from '@/lib/operator/serverStatus'
+import { bytes, duration, quantity } from '@/lib/quantities'
 
 export interface Words {
   t: (key: string, values?: Record<string, unknown>) => string

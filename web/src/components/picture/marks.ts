@@ -1,11 +1,6 @@
 import type { FoundBox } from '@/lib/boxes/boxes'
-import type { Look, Rect } from '@/lib/boxes/overlay'
-
-export interface PanePicture {
-  id: string
-  src: string
-  name: string
-}
+import type { Look } from '@/lib/boxes/overlay'
+import type { Rect } from '@/types'
 
 /** A box as the pane shows it. */
 export interface Mark {

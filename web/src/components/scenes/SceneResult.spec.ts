@@ -44,9 +44,9 @@ describe('a result on the page', () => {
 
   it('checks a sum, and again when a person ticks other amounts', async () => {
     const page = show(scene({ show: { amounts: 'amounts', total: 'total' } }), { amounts: ['1.00', '2.00', '3.00', '5.00'], total: '3.00' })
-    expect(page.find('.agrees').text()).toContain('3.00')
+    expect(page.find('.note.tone-ok').text()).toContain('3.00')
     await page.findAll<HTMLInputElement>('input[type=checkbox]')[0]!.setValue(false)
-    expect(page.find('.differs').text()).toContain('-1.00')
+    expect(page.find('.note.tone-warn').text()).toContain('-1.00')
   })
 
   it('makes a score sheet that asks for a change when a teacher disagrees', async () => {

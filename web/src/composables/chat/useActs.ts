@@ -1,22 +1,22 @@
 /** What a reader asks for at a message, done. */
 import { shallowRef } from 'vue'
 import { useRouter } from 'vue-router'
-import type { Act } from '@/components/chat/acts'
 import { requestOf } from '@/lib/asking'
 import { handOver } from '@/lib/handover'
 import { pathTo } from '@/lib/history/tree'
 import { useConversations } from '@/stores/conversations'
 import type { Attachment, ChatRequest } from '@/types'
+import type { Act } from './acts'
 import type { useChat } from './useChat'
 
-export function useActs(chat: Pick<ReturnType<typeof useChat>, 'edit' | 'regenerate' | 'goOn' | 'unlock'>) {
+export function useActs(chat: Pick<ReturnType<typeof useChat>, 'edit' | 'regenerate' | 'goOn' | 'unlock' | 'most'>) {
   const store = useConversations()
   const router = useRouter()
   const code = shallowRef<ChatRequest | null>(null) // shown as code
   const zoomed = shallowRef<{ attachments: Attachment[]; first: string } | null>(null) // shown large
 
   function act(what: Act): void {
-    const asked = () => requestOf(pathTo(store.messages, what.id))
+    const asked = () => requestOf(pathTo(store.messages, what.id), chat.most.value)
     switch (what.do) {
       case 'regenerate':
         return void chat.regenerate(what.id)

@@ -1,12 +1,10 @@
 /** Answers that are being made, one a conversation at most. They belong to the page, not to a view: they go on while
  * another conversation or page is looked at. */
 import { shallowReactive } from 'vue'
-import { ApiError } from '@/api/http'
-import { streamChat } from '@/api/chat'
+import { makeAnswer } from '@/composables/answers/makeAnswer'
 import { tellTabs } from '@/lib/history/tabs'
 import { dropTail, leaveTail } from '@/lib/history/tails'
-import type { ChatRequest, Delta, Failure, Message, RunStats } from '@/types'
-import { framePacer } from './framePacer'
+import type { Answer, ChatRequest, Message, RunStats } from '@/types'
 
 const SAVE_EVERY_MS = 1000
 
@@ -34,93 +32,50 @@ async function answer({ request, message, save }: Answering): Promise<Message> {
   stop(key)
   const abort = new AbortController()
   aborts.set(key, abort)
-  const growing = new Growing(message)
+  const growing: Answer = { text: message.text, thinking: message.thinking ?? '', thinkingMs: message.thinkingMs ?? 0 }
+  const grown = () => withAnswer(message, growing)
   const show = () => {
-    if (aborts.get(key) === abort) live.set(key, growing.message())
+    if (aborts.get(key) === abort) live.set(key, grown())
   }
-  const pacer = framePacer(show)
+  let saved = -1 // characters; at first it is not known whether the message is there at all
   const keep = () => {
     tellTabs({ conversationId: key, answering: message.id })
-    if (growing.changedSinceSave()) void save(growing.message()).then((wanted) => wanted || abort.abort())
+    const size = growing.text.length + growing.thinking.length
+    if (size !== saved) void save(grown()).then((wanted) => wanted || abort.abort())
+    saved = size
   }
   const timer = setInterval(keep, SAVE_EVERY_MS)
   const leave = () => {
-    leaveTail(growing.message())
+    leaveTail(grown())
     keep()
   }
   addEventListener('pagehide', leave)
   show()
-  try {
-    for await (const delta of streamChat(request, abort.signal)) {
-      growing.take(delta)
-      pacer.ask()
-    }
-  } catch (error) {
-    growing.fail(failureOf(error))
-  } finally {
-    pacer.cancel()
-    clearInterval(timer)
-    removeEventListener('pagehide', leave)
-  }
-  const whole = growing.message()
+  await makeAnswer(growing, request, abort.signal, show)
+  clearInterval(timer)
+  removeEventListener('pagehide', leave)
+  const whole = grown()
   leaveTail(whole) // a page that is being closed loses its connection first, and may not live to see it saved
-  const saved = save(whole) // into memory at once, so that nothing flickers when the live one goes
+  const saving = save(whole) // into memory at once, so that nothing flickers when the live one goes
   if (aborts.get(key) === abort) {
     aborts.delete(key)
     live.delete(key)
   }
-  await saved
+  await saving
   dropTail(message.id)
   return whole
 }
 
-function failureOf(error: unknown): Failure {
-  if (error instanceof ApiError) return error.failure
-  return { code: 'page_error', message: error instanceof Error ? error.message : String(error) }
-}
-
-/** A message that grows. Strings are put together here, outside of Vue; a copy is shown once a frame. */
-class Growing {
-  private text: string
-  private thinking: string
-  private thinkingMs: number | undefined
-  private thoughtSince = 0
-  private ending: Partial<Message> = {}
-  private saved = -1
-
-  constructor(private readonly start: Message) {
-    this.text = start.text
-    this.thinking = start.thinking ?? ''
-    this.thinkingMs = start.thinkingMs
-  }
-
-  take(delta: Delta): void {
-    if (delta.type === 'thinking') {
-      this.thoughtSince ||= performance.now()
-      this.thinking += delta.text
-      this.thinkingMs = performance.now() - this.thoughtSince
-    } else if (delta.type === 'text') {
-      this.text += delta.text
-    } else {
-      this.ending = { finish: delta.finish, stats: joined(this.start.stats, delta.stats) }
-    }
-  }
-
-  fail(failure: Failure): void {
-    this.ending = { finish: 'error', failure }
-  }
-
-  changedSinceSave(): boolean {
-    const size = this.text.length + this.thinking.length
-    const changed = size !== this.saved
-    this.saved = size
-    return changed
-  }
-
-  message(): Message {
-    const { finish: _finish, failure: _failure, ...start } = this.start
-    const thought = this.thinking ? { thinking: this.thinking, thinkingMs: this.thinkingMs ?? 0 } : {}
-    return { ...start, text: this.text, ...thought, ...this.ending }
+/** A message with the answer as far as it is; how it ended before is over. */
+function withAnswer({ finish: _finish, failure: _failure, ...start }: Message, answer: Answer): Message {
+  const { text, thinking, thinkingMs, finish, failure, stats } = answer
+  return {
+    ...start,
+    text,
+    ...(thinking && { thinking, thinkingMs }),
+    ...(finish && { finish }),
+    ...(failure && { failure }),
+    ...(stats && { stats: joined(start.stats, stats) }),
   }
 }
 

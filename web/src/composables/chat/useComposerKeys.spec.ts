@@ -1,5 +1,6 @@
 import { describe, expect, it, vi } from 'vitest'
-import { keyAction, useComposerKeys, type Keystroke, type SendKeys } from './useComposerKeys'
+import type { SendKeys } from '@/stores/preferences'
+import { keyAction, useComposerKeys, type Keystroke } from './useComposerKeys'
 
 const stroke = (over: Partial<Keystroke> = {}): Keystroke => ({
   key: 'Enter', keyCode: 13, shiftKey: false, ctrlKey: false, metaKey: false, altKey: false, isComposing: false, ...over,

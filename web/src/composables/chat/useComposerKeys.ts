@@ -1,7 +1,7 @@
 /** What Enter does in the question's field. */
+import type { SendKeys } from '@/stores/preferences'
 
-export type SendKeys = 'source' | 'enter' | 'ctrl-enter'
-export type KeyAction = 'send' | 'newline' | 'default'
+type KeyAction = 'send' | 'newline' | 'default'
 
 /** The part of a KeyboardEvent that decides. */
 export type Keystroke = Pick<KeyboardEvent, 'key' | 'keyCode' | 'shiftKey' | 'ctrlKey' | 'metaKey' | 'altKey' | 'isComposing'>
@@ -23,7 +23,7 @@ export function keyAction(stroke: Keystroke, preset: SendKeys, composing = false
   }
 }
 
-export interface ComposerKeys {
+interface ComposerKeys {
   onKeydown(event: KeyboardEvent): void
   onCompositionstart(): void
   onCompositionend(): void
@@ -47,7 +47,7 @@ export function useComposerKeys(preset: () => SendKeys, send: () => void): Compo
 }
 
 /** Types a text into a field, so that undo knows of it where the browser offers that. */
-export function insertAtCaret(field: HTMLTextAreaElement, text: string): void {
+function insertAtCaret(field: HTMLTextAreaElement, text: string): void {
   field.focus()
   if (typeof document.execCommand === 'function' && document.execCommand('insertText', false, text)) return
   field.setRangeText(text, field.selectionStart, field.selectionEnd, 'end')

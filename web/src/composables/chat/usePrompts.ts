@@ -1,16 +1,18 @@
 import { computed, ref } from 'vue'
-import { knownPrompts, readOwn, titleOf, writeOwn, type Prompt } from '@/lib/prompts'
+import { knownPrompts, ownOf, titleOf, type Prompt } from '@/lib/prompts'
+import { readJson, write } from '@/lib/stored'
 import { useSettings } from '@/stores/settings'
 
+const NAME = 'prompts'
 const own = ref<Prompt[] | null>(null)
 
 /** The prompt library: one list for the whole page, kept in this browser. */
 export function usePrompts() {
   const settings = useSettings()
-  own.value ??= readOwn(localStorage)
+  own.value ??= ownOf(readJson('browser', NAME))
   const keep = (next: Prompt[]) => {
     own.value = next
-    return writeOwn(localStorage, next)
+    return write('browser', NAME, JSON.stringify(next))
   }
   return {
     all: computed(() => [...(own.value ?? []), ...knownPrompts(settings.language)]),

@@ -1,13 +1,14 @@
 /** The list of conversations: a column where there is room, which this browser remembers; a drawer elsewhere. */
 import { computed, ref } from 'vue'
 import { useMedia } from '@/composables/useMedia'
+import { read, write } from '@/lib/stored'
 
-const KEY = 'flashweb.sidebar'
+const NAME = 'sidebar'
 
 export function useSidebar() {
   const isDrawer = useMedia('(width <= 900px)')
   const drawerOpen = ref(false)
-  const columnOpen = ref(remembered())
+  const columnOpen = ref(read('browser', NAME) !== 'closed')
 
   const open = computed({
     get: () => (isDrawer.value ? drawerOpen.value : columnOpen.value),
@@ -15,26 +16,9 @@ export function useSidebar() {
       if (isDrawer.value) drawerOpen.value = now
       else {
         columnOpen.value = now
-        remember(now)
+        write('browser', NAME, now ? 'open' : 'closed')
       }
     },
   })
   return { isDrawer, open }
-}
-
-// A browser that keeps nothing shows the column.
-function remembered(): boolean {
-  try {
-    return localStorage.getItem(KEY) !== 'closed'
-  } catch {
-    return true
-  }
-}
-
-function remember(open: boolean): void {
-  try {
-    localStorage.setItem(KEY, open ? 'open' : 'closed')
-  } catch {
-    // nothing is lost but the wish
-  }
 }

@@ -1,9 +1,10 @@
 /** Conversations to files and back. */
 import { useI18n } from 'vue-i18n'
-import { useToasts } from '@/components/ui/index'
+import { useToasts } from '@/composables/useToasts'
 import { download } from '@/lib/csv'
 import { fileNameFrom, toHtml, toJson, toMarkdown, type ExportWords, type Kept } from '@/lib/history/exporting'
 import { ImportError, readExport } from '@/lib/history/importing'
+import { reasonOf } from '@/lib/reason'
 import { useConversations } from '@/stores/conversations'
 
 export type ExportFormat = 'markdown' | 'json' | 'html'
@@ -28,7 +29,7 @@ export function useTransfer() {
     try {
       await work()
     } catch (error) {
-      show(t('chat.export.failed', { reason: error instanceof Error ? error.message : String(error) }), 'danger')
+      show(t('chat.export.failed', { reason: reasonOf(error) }), 'danger')
     }
   }
 

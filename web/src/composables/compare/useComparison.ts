@@ -1,12 +1,13 @@
 /** One question under two settings: asking, stopping, swapping, and keeping the pair. */
 
 import { computed, onScopeDispose, reactive, ref, shallowRef, toRaw } from 'vue'
+import { emptyRun, follow } from '@/composables/answers/answerRun'
 import { requestFor, type Comparison, type SideSettings } from '@/lib/compare/comparison'
 import { forgetComparison, keepComparison, keptComparisons } from '@/lib/compare/comparisonStore'
 import { newId } from '@/lib/history/db'
 import { atSize } from '@/lib/pictures/pictureSize'
-import type { Attachment, ChatRequest } from '@/types'
-import { emptyRun, follow, type AnswerRun } from '@/composables/chat/answerRun'
+import { reasonOf } from '@/lib/reason'
+import type { AnswerRun, Attachment, ChatRequest } from '@/types'
 
 export type Side = 0 | 1
 export const other = (side: Side): Side => (side === 0 ? 1 : 0)
@@ -116,7 +117,7 @@ export function useComparison(first: () => SideSettings) {
       kept.value = await keptComparisons()
       storageProblem.value = ''
     } catch (error) {
-      storageProblem.value = error instanceof Error ? error.message : String(error)
+      storageProblem.value = reasonOf(error)
     }
   }
 
@@ -135,7 +136,7 @@ export function useComparison(first: () => SideSettings) {
       const { settings, answer: run } = comparison.sides[side]
       sides[side] = copy(settings)
       askedWith[side] = copy(settings)
-      runs[side] = { ...emptyRun(), ...copy(run) } as AnswerRun
+      runs[side] = { ...emptyRun(), ...copy(run) }
     }
   }
 

@@ -1,10 +1,10 @@
 import { reactive, ref, shallowRef, watch, type Ref } from 'vue'
-import { detailOf, picture, Refused, take, type Detail } from '@/lib/pictures/attachments'
-import type { Edit, Wishes } from '@/lib/pictures/image'
+import { withoutPassword } from '@/lib/history/secrets'
 import { USUAL, type Note } from '@/lib/limits'
 import { moved } from '@/lib/list'
+import { detailOf, picture, Refused, take, type Detail } from '@/lib/pictures/attachments'
+import type { Edit, Wishes } from '@/lib/pictures/image'
 import { choosePages } from '@/lib/pictures/pdf'
-import { withoutPassword } from '@/lib/history/secrets'
 import { useServer } from '@/stores/server'
 import { useSettings } from '@/stores/settings'
 import type { Attachment } from '@/types'
@@ -34,7 +34,7 @@ export interface Attachments {
 const details = reactive(new Map<string, Detail>())
 let lastProblem = 0
 
-export function wishesOfSettings(): () => Wishes {
+function wishesOfSettings(): () => Wishes {
   const settings = useSettings()
   const server = useServer()
   const tokensOf = usePictureTokens()

@@ -38,7 +38,7 @@ export function useBoxLinks(root: Readonly<Ref<HTMLElement | null>>, active: Rea
     root.value?.querySelector(`[data-box="${CSS.escape(id)}"]`)?.scrollIntoView({ block: 'nearest', behavior: 'smooth' })
   })
   onMounted(light)
-  return { click, over: { pointer, focus: click, refresh: light } }
+  return { click, pointer, light }
 }
 
 function buttonAt(event: Event): HTMLElement | null {

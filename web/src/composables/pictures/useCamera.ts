@@ -1,8 +1,8 @@
 import { onBeforeUnmount, ref, shallowRef } from 'vue'
 
-export type CameraTrouble = 'cameraRefused' | 'cameraNone' | 'cameraBusy' | 'cameraInsecure' | 'cameraFailed'
+type CameraTrouble = 'cameraRefused' | 'cameraNone' | 'cameraBusy' | 'cameraInsecure' | 'cameraFailed'
 
-export function troubleOf(error: unknown): CameraTrouble {
+function troubleOf(error: unknown): CameraTrouble {
   const name = error instanceof Error || error instanceof DOMException ? error.name : ''
   if (name === 'NotAllowedError' || name === 'SecurityError') return 'cameraRefused'
   if (name === 'NotFoundError' || name === 'OverconstrainedError') return 'cameraNone'

@@ -4,7 +4,7 @@ import { onBeforeUnmount, onMounted } from 'vue'
  * The pictures of a paste; none when there is a text too: a copied table or passage also comes as a picture of itself, and a
  * text is what its owner means to paste.
  */
-export function pastedFiles(data: DataTransfer): File[] {
+function pastedFiles(data: DataTransfer): File[] {
   return data.getData('text/plain') ? [] : [...data.files]
 }
 

@@ -1,11 +1,6 @@
 import type { ShallowRef } from 'vue'
 import { drawn, moved, resized } from '@/lib/scenes/marks'
-import type { Box } from '@/types'
-
-interface Point {
-  x: number
-  y: number
-}
+import type { Box, Point } from '@/types'
 
 /** Moving, enlarging and drawing a box with mouse, finger or pen, in per mille of the page. */
 export function useMarkDrag(svg: Readonly<ShallowRef<SVGSVGElement | null>>, change: (id: string, box: Box) => void, drew: () => void) {

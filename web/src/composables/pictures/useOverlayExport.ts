@@ -1,10 +1,12 @@
 import { useI18n } from 'vue-i18n'
-import { useToasts } from '@/components/ui/index'
-import { writeText } from '@/lib/clipboard'
-import { download } from '@/lib/csv'
-import { asJson, pixelsOf, type Size, type Tone } from '@/lib/boxes/overlay'
-import { overlayPng } from '@/lib/boxes/overlayPicture'
+import { useCopy } from '@/composables/useCopy'
+import { useToasts } from '@/composables/useToasts'
 import type { FoundBox } from '@/lib/boxes/boxes'
+import { asJson, pixelsOf, type Tone } from '@/lib/boxes/overlay'
+import { overlayPng } from '@/lib/boxes/overlayPicture'
+import { download } from '@/lib/csv'
+import { reasonOf } from '@/lib/reason'
+import type { Size } from '@/types'
 
 export interface Overlay {
   name: string
@@ -19,11 +21,7 @@ export interface Overlay {
 export function useOverlayExport() {
   const { t } = useI18n()
   const toasts = useToasts()
-
-  async function copy(text: string): Promise<void> {
-    const copied = await writeText(text)
-    toasts.show(t(copied ? 'picture.copied' : 'picture.copyFailed'), copied ? 'ok' : 'danger')
-  }
+  const copy = useCopy()
 
   function lines({ boxes, size }: Pick<Overlay, 'boxes' | 'size'>, unit: string): string {
     return boxes.map((box) => `${box.label ? `${box.label} ` : ''}[${(unit === 'pixels' ? pixelsOf(box.box, size) : box.box).join(', ')}]`).join('\n')
@@ -38,7 +36,7 @@ export function useOverlayExport() {
       else if (what === 'json') download(`${base}-boxes.json`, new Blob([JSON.stringify(asJson(boxes, { name, ...size }, number), null, 2)], { type: 'application/json' }))
       else await copy(lines(overlay, what))
     } catch (error) {
-      toasts.show(t('picture.saveFailed', { reason: (error as Error).message }), 'danger')
+      toasts.show(t('picture.saveFailed', { reason: reasonOf(error) }), 'danger')
     }
   }
 

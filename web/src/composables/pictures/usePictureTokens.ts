@@ -1,7 +1,8 @@
 import { countPicture } from '@/api/tokens'
 import { USUAL } from '@/lib/limits'
-import { GLM_GEOMETRY, LONGEST_RATIO, tokensOf, withinSide, type Size } from '@/lib/pictures/visualTokens'
+import { GLM_GEOMETRY, LONGEST_RATIO, tokensOf, withinSide } from '@/lib/pictures/visualTokens'
 import { useServer } from '@/stores/server'
+import type { Size } from '@/types'
 
 const PATIENCE_MS = 3_000
 const known = new Map<string, Promise<number>>()

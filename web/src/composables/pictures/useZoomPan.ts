@@ -1,5 +1,6 @@
 import { computed, onMounted, onScopeDispose, ref, shallowRef, watch, type Ref } from 'vue'
-import { fitView, keepInside, viewOn, zoomAt, type Point, type Rect, type Size, type View } from '@/lib/boxes/overlay'
+import { fitView, keepInside, viewOn, zoomAt, type View } from '@/lib/boxes/overlay'
+import type { Point, Rect, Size } from '@/types'
 
 const STEP = 1.3
 const ARROWS: Record<string, Point> = { ArrowLeft: { x: 1, y: 0 }, ArrowRight: { x: -1, y: 0 }, ArrowUp: { x: 0, y: 1 }, ArrowDown: { x: 0, y: -1 } }

@@ -53,6 +53,25 @@ describe('a batch of files', () => {
     expect(batch.items[0]!.answer?.requestId).toBe('req_1')
   })
 
+  it('sends a password with its own file alone, as it was typed, and asks again what failed without it', async () => {
+    const sent = new Map<string, FormDataEntryValue | null>()
+    answering((name, init) => {
+      const password = (init.body as FormData).get('password')
+      sent.set(name, password)
+      return name === 'locked.pdf' && password === null ? json({ error: { message: 'a password is needed', code: 'encrypted_document' } }, 400) : json({ name })
+    })
+    const batch = batchOf(['a', 'locked.pdf'])
+    await batch.run()
+    expect(states(batch)).toEqual(['done', 'failed'])
+    batch.unlock(batch.items[1]!, ' s3cret ')
+    await vi.waitFor(() => expect(states(batch)).toEqual(['done', 'done']))
+    expect([...sent]).toEqual([['a', null], ['locked.pdf', ' s3cret ']])
+    expect(JSON.stringify({ ...localStorage })).not.toContain('s3cret')
+    batch.unlock(batch.items[1]!, '')
+    await batch.run([...batch.items])
+    expect(sent.get('locked.pdf')).toBeNull()
+  })
+
   it('goes on past a file that fails, and retries only those', async () => {
     let broken = true
     const fetched = answering((name) => (name === 'b' && broken ? json({ error: { message: 'no picture', code: 'invalid_image' } }, 400) : json({ name })))

@@ -1,19 +1,20 @@
 import { computed, markRaw, reactive, ref, shallowReactive, type Ref } from 'vue'
 import { ApiError } from '@/api/http'
-import { askScene, type SceneAnswer, type SceneQuestion } from '@/api/scenes'
-import { keep, kept, keyOfFile } from '@/lib/kept'
-import type { Mark } from '@/lib/scenes/marks'
+import { askScene, type SceneAnswer, type SceneFile, type SceneQuestion } from '@/api/scenes'
 import { pause, pooled } from '@/lib/pool'
+import { reasonOf } from '@/lib/reason'
+import { keep, kept, keyOfFile } from '@/lib/scenes/kept'
+import type { Mark } from '@/lib/scenes/marks'
 import type { Decisions } from '@/lib/scenes/reviews'
 import type { Result } from '@/lib/scenes/scenes'
 import type { Box, Failure } from '@/types'
 
 export type ItemState = 'waiting' | 'running' | 'done' | 'failed'
 
-/** One file. Holds the File alone, which is a reference to the disk: pictures are decoded only while they are shown. */
-export interface SceneItem {
+/** One file. Holds the File alone, which is a reference to the disk: pictures are decoded only while they are shown. A
+ * password stays in memory. */
+export interface SceneItem extends SceneFile {
   id: number
-  file: File
   state: ItemState
   answer?: SceneAnswer
   failure?: Failure
@@ -81,13 +82,19 @@ export function useSceneBatch(scene: string, question: () => SceneQuestion, atOn
     await pooled(chosen, atOnce.value, (item) => ask(item, asked, signal), signal).finally(() => (running.value = false))
   }
 
+  /** What failed for want of the password is asked again at once, unless others are being asked. An empty one takes it back. */
+  function unlock(item: SceneItem, password: string): void {
+    item.password = password || undefined
+    if (password && item.state === 'failed') void run([item])
+  }
+
   const retry = () => run(items.filter((item) => item.state === 'failed'))
 
   async function ask(item: SceneItem, asked: SceneQuestion, signal: AbortSignal): Promise<void> {
     if (!items.includes(item)) return
     item.state = 'running'
     try {
-      const answer = await patiently(() => askScene(scene, item.file, asked, signal), signal)
+      const answer = await patiently(() => askScene(scene, item, asked, signal), signal)
       Object.assign(item, { answer, state: 'done', places: {}, ...remembered(scene, item.file, answer.result) })
     } catch (error) {
       if (signal.aborted) item.state = item.answer ? 'done' : 'waiting'
@@ -103,7 +110,7 @@ export function useSceneBatch(scene: string, question: () => SceneQuestion, atOn
     controller?.abort()
   }
 
-  return { items, counts, running, stopped, add, remove, clear, cancel, run, retry }
+  return { items, counts, running, stopped, add, remove, clear, cancel, run, unlock, retry }
 }
 
 /** A server that is full says so at once: wait and ask again, a few times. */
@@ -122,7 +129,7 @@ async function patiently<T>(ask: () => Promise<T>, signal: AbortSignal): Promise
 export function failureOf(error: unknown): Failure {
   if (error instanceof ApiError) return error.failure
   // Bytes that are no JSON, or a file that vanished from the disk after it was chosen.
-  return { code: 'unreadable', status: 0, message: error instanceof Error ? error.message : String(error) }
+  return { code: 'unreadable', status: 0, message: reasonOf(error) }
 }
 
 function remembered(scene: string, file: File, result: Result): Pick<SceneItem, 'decisions' | 'marks' | 'edited'> {

@@ -1,9 +1,10 @@
 import { computed, ref, type Ref } from 'vue'
 import { locate } from '@/api/scenes'
-import { boxedIn, fieldsOf, isRecord, type Result, type Scene } from '@/lib/scenes/scenes'
 import type { FoundBox } from '@/lib/boxes/boxes'
+import { isRecord } from '@/lib/record'
 import { marksOf, resultOf, type Mark } from '@/lib/scenes/marks'
 import { findingsOf, undecided, verdictOf, withDecision, type Decision, type Finding } from '@/lib/scenes/reviews'
+import { boxedIn, fieldsOf, type Result, type Scene } from '@/lib/scenes/scenes'
 import type { Failure } from '@/types'
 import { failureOf, remember, type SceneItem } from './useSceneBatch'
 
@@ -51,11 +52,11 @@ export function useSceneItem(scene: Ref<Scene>, item: Ref<SceneItem>, refusedToK
   }
 
   async function find({ id, text }: Finding): Promise<void> {
-    const { file, places } = item.value
+    const asked = item.value
     locating.value = id
     noPlace.value = undefined
     try {
-      places[id] = (await locate(file, text)) ?? null
+      asked.places[id] = (await locate(asked, text)) ?? null
     } catch (error) {
       noPlace.value = failureOf(error)
     } finally {

@@ -1,8 +1,9 @@
 import { computed, watch, watchEffect } from 'vue'
 import { useI18n } from 'vue-i18n'
 import { useRoute } from 'vue-router'
-import { speak, type Language } from '@/locales/index'
+import { speak } from '@/locales'
 import { useSettings } from '@/stores/settings'
+import type { Language } from '@/types'
 
 const TAGS = { en: 'en', zh: 'zh-CN' }
 

@@ -13,9 +13,9 @@ export function cleanKey(text: string): string {
 }
 
 /** Headers hold visible ASCII; anything else is a slip (a full-width character, an ellipsis of a masked key). */
-export const isPossibleKey = (key: string): boolean => /^[\x21-\x7e]+$/.test(key)
+const isPossibleKey = (key: string): boolean => /^[\x21-\x7e]+$/.test(key)
 
-export type KeyProblem = 'empty' | 'impossible' | 'unknown' | 'notOperator' | 'unreachable' | 'other'
+type KeyProblem = 'empty' | 'impossible' | 'unknown' | 'notOperator' | 'unreachable' | 'other'
 
 export function problemOf(kind: KeyKind, failure: Failure): KeyProblem {
   if (failure.code === 'unreachable') return 'unreachable'

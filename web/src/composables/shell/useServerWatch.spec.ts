@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import { pauseFor } from './useServerWatch'
-import { stageOf } from './useServerWords'
+import { stageOf } from './useServerNotice'
 
 it('looks often while loading, seldom when ready, more and more seldom when nobody answers', () => {
   expect(pauseFor('loading', 0)).toBeLessThanOrEqual(2_000)

@@ -13,7 +13,7 @@ export interface Shortcut {
 }
 
 const registered = shallowReactive(new Set<Shortcut>())
-export const isApple = /Mac|iPhone|iPad/.test(globalThis.navigator?.platform ?? '')
+const isApple = /Mac|iPhone|iPad/.test(globalThis.navigator?.platform ?? '')
 
 /** Adds shortcuts for as long as the component lives. They stand on the help sheet by themselves. */
 export function useShortcuts(shortcuts: readonly Shortcut[]): void {
@@ -26,7 +26,7 @@ export function useShortcuts(shortcuts: readonly Shortcut[]): void {
 /** All there are now, for the help sheet. */
 export const useShortcutList = () => computed(() => [...registered])
 
-export function isTyping(target: EventTarget | null): boolean {
+function isTyping(target: EventTarget | null): boolean {
   if (!(target instanceof HTMLElement)) return false
   if (target.isContentEditable || target instanceof HTMLTextAreaElement || target instanceof HTMLSelectElement) return true
   return target instanceof HTMLInputElement && !['checkbox', 'radio', 'range', 'button', 'submit', 'file'].includes(target.type)

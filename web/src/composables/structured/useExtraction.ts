@@ -1,10 +1,10 @@
 /** Pictures to objects, some at once: one item a picture, or one for all of them together. */
 
 import { computed, onScopeDispose, reactive, ref } from 'vue'
-import { judge, type Judged } from '@/lib/structured/extraction'
+import { emptyRun, follow } from '@/composables/answers/answerRun'
 import { pooled } from '@/lib/pool'
-import type { Attachment, ChatRequest } from '@/types'
-import { emptyRun, follow, type AnswerRun } from '@/composables/chat/answerRun'
+import { judge, type Judged } from '@/lib/structured/extraction'
+import type { AnswerRun, Attachment, ChatRequest } from '@/types'
 
 export interface ExtractionItem {
   id: string

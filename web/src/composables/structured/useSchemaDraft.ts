@@ -1,10 +1,12 @@
 /** A schema that is edited as fields and as text: whichever is touched, the other follows. */
 
 import { computed, ref, watch } from 'vue'
+import { isRecord } from '@/lib/record'
+import { readJson, write } from '@/lib/stored'
 import { toForm, toSchema, type FormField } from '@/lib/structured/schemaForm'
 import { readSchema } from '@/lib/structured/schemaProblems'
-import { READY, readySchema, type Language } from '@/lib/structured/schemaReady'
-import { readJson, write } from '@/stores/stored'
+import { READY, readySchema } from '@/lib/structured/schemaReady'
+import type { Language } from '@/types'
 
 const KEPT = 'structured'
 export const OWN = 'own'
@@ -15,8 +17,7 @@ interface Kept {
   instruction: string
 }
 
-const isKept = (value: unknown): value is Kept =>
-  typeof value === 'object' && value !== null && ['id', 'text', 'instruction'].every((key) => typeof (value as Record<string, unknown>)[key] === 'string')
+const isKept = (value: unknown): value is Kept => isRecord(value) && ['id', 'text', 'instruction'].every((key) => typeof value[key] === 'string')
 
 export function useSchemaDraft(language: () => Language) {
   const id = ref('')

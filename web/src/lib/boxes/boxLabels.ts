@@ -1,5 +1,5 @@
 /** Where the names of boxes go: beside their box, inside the stage, and never over one another. */
-import type { Rect, Size } from './overlay'
+import type { Rect, Size } from '@/types'
 
 export interface LabelWish {
   rect: Rect // of the box, on the stage

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { overlaps, placeLabels, textWidth, type LabelWish } from './boxLabels'
-import { asJson, boxAt, fitView, keepInside, lookOf, onStage, pixelsOf, rectOf, viewOn, zoomAt, type Point, type View } from './overlay'
+import { asJson, boxAt, fitView, keepInside, lookOf, onStage, pixelsOf, rectOf, viewOn, zoomAt, type View } from './overlay'
+import type { Point } from '@/types'
 
 const picture = { width: 800, height: 600 }
 const stage = { width: 400, height: 400 }

@@ -1,25 +1,13 @@
 /** Boxes on a picture: where they lie at each zoom, which colours they have, where their names find room. Pure geometry. */
+import type { Box, Point, Rect, Size } from '@/types'
 import type { FoundBox } from './boxes'
-import type { Box } from '@/types'
-
-export interface Size {
-  width: number
-  height: number
-}
-
-export interface Point {
-  x: number
-  y: number
-}
-
-export interface Rect extends Size, Point {}
 
 /** A point of the picture, in its pixels, lies at `scale * point + offset` of the stage. */
 export interface View extends Point {
   scale: number
 }
 
-export const MOST_PIXELS_WIDE = 16 // of the stage, for one of the picture: no closer than this
+const MOST_PIXELS_WIDE = 16 // of the stage, for one of the picture: no closer than this
 
 export function rectOf([x0, y0, x1, y1]: Box, { width, height }: Size): Rect {
   return { x: (x0 * width) / 1000, y: (y0 * height) / 1000, width: ((x1 - x0) * width) / 1000, height: ((y1 - y0) * height) / 1000 }
@@ -75,7 +63,7 @@ export function boxAt<T extends { rect: Rect }>(items: readonly T[], point: Poin
 
 /** Colours that people with any colour blindness tell apart (Okabe and Ito), and the ink to be read on each. They lie on
  * pictures, which have no theme, so they are the same in light and dark. */
-export const COLOURS = [
+const COLOURS = [
   { line: '#0072b2', ink: '#ffffff' },
   { line: '#e69f00', ink: '#111111' },
   { line: '#009e73', ink: '#111111' },

@@ -1,7 +1,7 @@
 /** The picture with its boxes as a PNG, at the picture's own size. */
+import type { Box, Rect, Size } from '@/types'
 import { placeLabels } from './boxLabels'
-import { lookOf, rectOf, type Rect, type Tone } from './overlay'
-import type { Box } from '@/types'
+import { lookOf, rectOf, type Tone } from './overlay'
 
 export interface Drawn {
   box: Box
@@ -21,7 +21,7 @@ export async function overlayPng(image: HTMLImageElement, boxes: readonly Drawn[
 }
 
 /** Lines and letters grow with the picture, or they could not be seen on a photo of 4000 pixels. */
-function draw(context: CanvasRenderingContext2D, boxes: readonly Drawn[], size: { width: number; height: number }, tone?: Tone): void {
+function draw(context: CanvasRenderingContext2D, boxes: readonly Drawn[], size: Size, tone?: Tone): void {
   const longest = Math.max(size.width, size.height)
   const line = Math.max(1.5, longest / 450)
   const fontSize = Math.max(11, Math.round(longest / 70))

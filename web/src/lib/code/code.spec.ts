@@ -4,7 +4,9 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { chatCode, sceneCode, type CodeSample } from './code'
+import { chatCode } from './chatCode'
+import type { CodeSample } from './code'
+import { sceneCode } from './sceneCode'
 
 // The samples are run, with stand-ins for curl, the openai packages and fetch that write down what they were given.
 const HOSTILE = `it's "quoted" \\ \\n \`whoami\` $(whoami) \${HOME} $HOME %s !x\n\tBODY\nBODY\n'''"""\u2028 \u202e 税额：￥1 😀 {{x}} */ </script>`

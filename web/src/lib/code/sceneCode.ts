@@ -1,10 +1,8 @@
 /** A scene's request as code: a form with files, as `POST /api/scenes/{name}` takes it. */
 
-import type { Code, CodePlace } from './code'
-import { namedFiles, type CodeFile } from './codeFiles'
+import { codeOf, KEY_OR_NONE, lines, type Code, type CodePlace } from './code'
+import type { CodeFile } from './codeFiles'
 import { quoted, shellWord, toPython } from './literals'
-
-const KEY = 'FLASHWEB_API_KEY'
 
 /** A form knows only texts: lists are a line an entry, as the server reads rules. Empty fields are left out. */
 function texts(fields: Record<string, unknown>): [name: string, text: string][] {
@@ -21,7 +19,7 @@ const formFile = (file: CodeFile) => shellWord(`image=@"${file.name}";type=${fil
 function curl(url: string, fields: [string, string][], files: CodeFile[]): string {
   const parts = [
     `curl ${shellWord(url)}`,
-    `-H "Authorization: Bearer \${${KEY}:-not-needed}"`,
+    `-H "Authorization: Bearer ${KEY_OR_NONE.shell}"`,
     ...files.map((file) => `-F ${formFile(file)}`),
     // --form-string, because -F would read a value that begins with @ or < from a file
     ...fields.map(([name, text]) => `--form-string ${shellWord(`${name}=${text}`)}`),
@@ -31,25 +29,24 @@ function curl(url: string, fields: [string, string][], files: CodeFile[]): strin
 
 function python(url: string, fields: [string, string][], files: CodeFile[]): string {
   const opened = files.map((file) => `        ("image", (${quoted(file.name)}, open(${quoted(file.name)}, "rb"), ${quoted(file.type)})),`)
-  return [
+  return lines(
     'import os',
     '',
     'import requests',
     '',
     'response = requests.post(',
     `    ${quoted(url)},`,
-    `    headers={"Authorization": "Bearer " + os.environ.get("${KEY}", "not-needed")},`,
+    `    headers={"Authorization": "Bearer " + ${KEY_OR_NONE.python}},`,
     ...(opened.length ? ['    files=[', ...opened, '    ],'] : []),
     ...(fields.length ? [`    data=${toPython(Object.fromEntries(fields), '    ')},`] : []),
     ')',
     'response.raise_for_status()',
     'print(response.json())',
-    '',
-  ].join('\n')
+  )
 }
 
 function javascript(url: string, fields: [string, string][], files: CodeFile[]): string {
-  return [
+  return lines(
     ...(files.length ? ['import { readFile } from "node:fs/promises";', ''] : []),
     'const form = new FormData();',
     ...files.map(
@@ -59,26 +56,17 @@ function javascript(url: string, fields: [string, string][], files: CodeFile[]):
     ...fields.map(([name, text]) => `form.append(${quoted(name)}, ${quoted(text)});`),
     `const response = await fetch(${quoted(url)}, {`,
     '  method: "POST",',
-    `  headers: { Authorization: \`Bearer \${process.env.${KEY} ?? "not-needed"}\` },`,
+    `  headers: { Authorization: \`Bearer \${${KEY_OR_NONE.javascript}}\` },`,
     '  body: form,',
     '});',
     'if (!response.ok) throw new Error(await response.text());',
     'console.log(await response.json());',
-    '',
-  ].join('\n')
+  )
 }
 
 /** `fields` are the form's texts (question, rules, language, image_url ...), `files` its pictures. */
 export function sceneCode(name: string, fields: Record<string, unknown>, files: readonly CodeFile[], place: CodePlace): Code {
   const url = `${place.baseUrl}/api/scenes/${encodeURIComponent(name)}`
-  const named = namedFiles(files)
   const form = texts(fields)
-  return {
-    files: named,
-    samples: [
-      { id: 'curl', language: 'bash', text: curl(url, form, named) },
-      { id: 'python', language: 'python', text: python(url, form, named) },
-      { id: 'fetch', language: 'javascript', text: javascript(url, form, named) },
-    ],
-  }
+  return codeOf(files, (named) => ({ curl: curl(url, form, named), python: python(url, form, named), fetch: javascript(url, form, named) }))
 }

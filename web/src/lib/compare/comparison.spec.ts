@@ -14,7 +14,7 @@ const words: FileWords = {
 } // prettier-ignore
 
 function comparison(id: string, createdAt = 0): Comparison {
-  const answer = (text: string) => ({ state: 'done', text, thinking: '', thinkingMs: 0, stats: { totalMs: 100 } })
+  const answer = (text: string) => ({ state: 'done' as const, text, thinking: '', thinkingMs: 0, stats: { totalMs: 100 } })
   const picture = { id: 'p', kind: 'image' as const, name: HOSTILE, blob: new Blob(['bytes'], { type: 'image/png' }) }
   return {
     id, createdAt, question: HOSTILE, pictures: [picture],

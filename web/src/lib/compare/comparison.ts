@@ -1,7 +1,7 @@
 /** A comparison: one question, asked under two settings. */
 
-import type { Attachment, ChatRequest, Failure, FinishReason, RunStats, Sampling } from '@/types'
 import type { PictureSize } from '@/lib/pictures/pictureSize'
+import type { AnswerRun, Attachment, ChatRequest, RunStats, Sampling } from '@/types'
 
 export interface SideSettings {
   model: string | null
@@ -12,14 +12,9 @@ export interface SideSettings {
   size: PictureSize
 }
 
-export interface SideAnswer {
-  state: string
-  text: string
-  thinking: string
-  thinkingMs: number
-  finish?: FinishReason
-  stats?: RunStats
-  failure?: Failure
+interface KeptSide {
+  settings: SideSettings
+  answer: AnswerRun
 }
 
 export interface Comparison {
@@ -27,7 +22,7 @@ export interface Comparison {
   createdAt: number
   question: string
   pictures: Attachment[]
-  sides: [{ settings: SideSettings; answer: SideAnswer }, { settings: SideSettings; answer: SideAnswer }]
+  sides: [KeptSide, KeptSide]
 }
 
 export function requestFor(settings: SideSettings, question: string, pictures: Attachment[]): ChatRequest {

@@ -1,7 +1,8 @@
 /** A comparison as a file for a colleague: JSON for programs, a page without any other file for eyes. */
 
-import { differences, measures, type Comparison } from './comparison'
+import { escapeHtml as escaped } from '@/lib/escapeHtml'
 import { toDataUrl } from '@/lib/pictures/dataUrl'
+import { differences, measures, type Comparison } from './comparison'
 import { wordDiff } from './wordDiff'
 
 export interface FileWords {
@@ -15,9 +16,6 @@ export interface FileWords {
   settingName: (name: string) => string
   settingValue: (name: string, value: unknown) => string
 }
-
-const escaped = (text: string) =>
-  text.replace(/[&<>"']/g, (char) => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' })[char] as string)
 
 const picturesOf = (comparison: Comparison) =>
   Promise.all(

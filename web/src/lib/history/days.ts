@@ -1,6 +1,6 @@
 /** Moments into the groups of a list: by the reader's own calendar, not by twenty-four hours. */
-export const AGES = ['today', 'yesterday', 'week', 'month', 'older'] as const
-export type Age = (typeof AGES)[number]
+const AGES = ['today', 'yesterday', 'week', 'month', 'older'] as const
+type Age = (typeof AGES)[number]
 
 export function ageOf(moment: number, now: number): Age {
   const days = daysBetween(moment, now)

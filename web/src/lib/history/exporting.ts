@@ -1,10 +1,11 @@
 /** Conversations as files: Markdown to read, JSON that can be imported again, a web page that can be printed. */
-import { pathTo } from './tree'
+import { escapeHtml } from '@/lib/escapeHtml'
+import type { Words as MarkdownWords } from '@/lib/markdown/render'
 import { toBase64, toDataUrl } from '@/lib/pictures/dataUrl'
 import { safeType } from '@/lib/pictures/fileTypes'
-import { withoutPassword } from './secrets'
-import type { Words as MarkdownWords } from '@/lib/markdown/render'
 import type { Attachment, Conversation, Message } from '@/types'
+import { withoutPassword } from './secrets'
+import { pathTo } from './tree'
 
 export interface Kept {
   conversation: Conversation
@@ -108,7 +109,7 @@ async function body(message: Message, words: ExportWords): Promise<string> {
 /** Questions stand as they were typed, as on the page. */
 async function written({ role, text }: Message, words: ExportWords): Promise<string> {
   if (role === 'user') return paragraph('text', text)
-  const { answerHtml } = await import('./exportMarkdown')
+  const { answerHtml } = await import('./answerHtml')
   return `<div class="answer">${await answerHtml(text, words.markdown)}</div>`
 }
 
@@ -126,12 +127,6 @@ function section(kind: string, heading: string, inside: string): string {
 
 function paragraph(kind: string, text: string): string {
   return `<div class="${kind}">${escapeHtml(text)}</div>`
-}
-
-const ENTITIES: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' }
-
-export function escapeHtml(text: string): string {
-  return text.replace(/[&<>"']/g, (sign) => ENTITIES[sign]!)
 }
 
 const STYLE = `

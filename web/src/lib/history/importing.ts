@@ -1,13 +1,14 @@
 /** A file of exported conversations, checked entry by entry. Nobody's word is taken for it: wrong types, sizes and links
  * end the import; ids are made anew, so that no file can write over what is there; only known fields are taken. */
 import { fromBase64 } from '@/lib/pictures/dataUrl'
+import { safeType } from '@/lib/pictures/fileTypes'
+import { isRecord } from '@/lib/record'
+import type { Attachment, ChatRequest, Conversation, Failure, FinishReason, Message, RunStats, Sampling } from '@/types'
 import { newId } from './db'
 import { FORMAT, VERSION, type Kept } from './exporting'
-import { safeType } from '@/lib/pictures/fileTypes'
 import { mended } from './tree'
-import type { Attachment, ChatRequest, Conversation, Failure, FinishReason, Message, RunStats, Sampling } from '@/types'
 
-export const LIMITS = {
+const LIMITS = {
   fileBytes: 256 * 1024 * 1024,
   conversations: 2000,
   messages: 5000, // of one conversation
@@ -194,10 +195,6 @@ function numbersOf<K extends string>(raw: Record<string, unknown>, names: readon
 
 function wrong(where: string): ImportError {
   return new ImportError('wrong', { where })
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function record(value: unknown, where: string): Record<string, unknown> {

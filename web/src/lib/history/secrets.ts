@@ -1,5 +1,5 @@
 /** What a file was opened with stays in memory: it is in no database of this browser and in no file that is exported. */
-import type { Attachment } from '@/types'
+import type { Attachment, Failure } from '@/types'
 
 type WithPassword = Pick<Attachment, 'password'>
 
@@ -8,8 +8,8 @@ export function withoutPassword<T extends WithPassword>(file: T): Omit<T, 'passw
   return rest
 }
 
-/** Codes of the failures that a password mends. */
-export const LOCKED_CODES: readonly string[] = ['encrypted_document', 'wrong_document_password']
+/** A failure that a password mends. */
+export const isLocked = ({ code }: Failure): boolean => code === 'encrypted_document' || code === 'wrong_document_password'
 
 /** The longest that the server takes. */
 export const LONGEST_PASSWORD = 127

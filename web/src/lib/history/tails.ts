@@ -1,36 +1,29 @@
 /** What an answer had grown to when its page was closed. IndexedDB cannot be waited for at that moment, and what it was given
  * last is up to a second old; this is written at once, and found by the next page. */
+import { isRecord } from '@/lib/record'
+import { readJson, write } from '@/lib/stored'
 import type { Message } from '@/types'
 
 type Tail = Pick<Message, 'text' | 'thinking' | 'thinkingMs'>
 
-const KEY = 'flashweb.tails'
+const NAME = 'tails'
 
 function read(): Record<string, Tail> {
-  try {
-    const kept: unknown = JSON.parse(localStorage.getItem(KEY) ?? '{}')
-    return typeof kept === 'object' && kept !== null ? (kept as Record<string, Tail>) : {}
-  } catch {
-    return {} // forbidden, or not ours
-  }
+  const kept = readJson('browser', NAME)
+  return isRecord(kept) ? (kept as Record<string, Tail>) : {}
 }
 
-function write(tails: Record<string, Tail>): void {
-  try {
-    if (Object.keys(tails).length > 0) localStorage.setItem(KEY, JSON.stringify(tails))
-    else localStorage.removeItem(KEY)
-  } catch {
-    // full or forbidden: the answer is as IndexedDB has it
-  }
+function keep(tails: Record<string, Tail>): void {
+  write('browser', NAME, Object.keys(tails).length > 0 ? JSON.stringify(tails) : null)
 }
 
 export function leaveTail({ id, text, thinking, thinkingMs }: Message): void {
-  write({ ...read(), [id]: { text, thinking, thinkingMs } })
+  keep({ ...read(), [id]: { text, thinking, thinkingMs } })
 }
 
 export function dropTail(id: string): void {
   const { [id]: gone, ...others } = read()
-  if (gone) write(others)
+  if (gone) keep(others)
 }
 
 /** The message with what was left of it; undefined when nothing was, or less than it has. */

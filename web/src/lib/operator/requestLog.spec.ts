@@ -17,6 +17,8 @@ const log = [
   request({ id: 'req_bad', status: 429, error_code: 'rate_limit_exceeded', key: 'other' }),
   request({ id: 'req_broken', error_code: 'timeout' }), // in a stream: its status was 200 by then
   request({ id: 'req_seen', pictures: [{ width: 8, height: 8, bytes: 9 }] }),
+  request({ id: 'req_counted', path: '/tokenize' }),
+  request({ id: 'req_models', method: 'GET', path: '/v1/models', status: 401, error_code: 'invalid_api_key' }),
 ]
 
 function ids(given: Partial<RequestFilter>) {
@@ -25,10 +27,15 @@ function ids(given: Partial<RequestFilter>) {
 }
 
 describe('filters', () => {
+  it('leave out what is only looked up, unless it is named', () => {
+    expect(ids({ which: 'asked' })).toEqual(['running', 'fine', 'slow', 'bad', 'broken', 'seen'])
+    expect(ids({ which: 'asked', path: '/tokenize' })).toEqual(['counted'])
+    expect(ids({ which: 'asked', text: 'req_models' })).toEqual(['models'])
+  })
   it('let everything through when nothing is asked for', () => expect(ids({})).toHaveLength(log.length))
   it('find what runs', () => expect(ids({ which: 'running' })).toEqual(['running']))
-  it('find what failed, in the middle of a stream too', () => expect(ids({ which: 'failed' })).toEqual(['bad', 'broken']))
-  it('find what went well and is over', () => expect(ids({ which: 'good' })).toEqual(['fine', 'slow', 'seen']))
+  it('find what failed, in the middle of a stream too', () => expect(ids({ which: 'failed' })).toEqual(['bad', 'broken', 'models']))
+  it('find what went well and is over', () => expect(ids({ which: 'good' })).toEqual(['fine', 'slow', 'seen', 'counted']))
   it('find what was slow', () => {
     expect(ids({ which: 'slow' })).toEqual(['slow'])
     expect(ids({ which: 'slow', slowMs: 10_000 })).toEqual([])
@@ -43,7 +50,7 @@ describe('filters', () => {
     expect(ids({ text: ' REQ_BR ' })).toEqual(['broken'])
     expect(ids({ text: 'rate_limit' })).toEqual(['bad'])
   })
-  it('hold together', () => expect(ids({ which: 'failed', key: 'shop' })).toEqual(['broken']))
+  it('hold together', () => expect(ids({ which: 'failed', key: 'shop' })).toEqual(['broken', 'models']))
 })
 
 describe('stages', () => {

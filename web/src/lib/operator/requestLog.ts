@@ -24,8 +24,12 @@ export interface LoggedRequest {
   error_code: string | null
 }
 
-export type Which = 'all' | 'running' | 'good' | 'failed' | 'slow' | 'pictures'
-export const WHICH: readonly Which[] = ['all', 'running', 'good', 'failed', 'slow', 'pictures']
+/** `asked`: all but what a page or a client only looks up before it asks. */
+export type Which = 'asked' | 'all' | 'running' | 'good' | 'failed' | 'slow' | 'pictures'
+export const WHICH: readonly Which[] = ['asked', 'all', 'running', 'good', 'failed', 'slow', 'pictures']
+
+// Every open page of ours does this: names and limits of the model, scenes, the version, the tokens of what is typed.
+const LOOKUPS = new Set(['GET /v1/models', 'GET /api/scenes', 'GET /openapi.json', 'POST /tokenize'])
 
 export interface RequestFilter {
   which: Which
@@ -47,12 +51,13 @@ export function filtered(requests: readonly LoggedRequest[], filter: RequestFilt
 }
 
 /** A 499 is a client that left: not a failure of the server, but nobody got an answer either. */
-export function isFailed(one: LoggedRequest): boolean {
+function isFailed(one: LoggedRequest): boolean {
   return (one.status ?? 0) >= 400 || one.error_code !== null
 }
 
-function isWhich(one: LoggedRequest, { which, slowMs }: RequestFilter): boolean {
+function isWhich(one: LoggedRequest, { which, slowMs, path, text }: RequestFilter): boolean {
   switch (which) {
+    case 'asked': return !LOOKUPS.has(`${one.method} ${one.path}`) || path !== '' || text.trim() !== '' // what is named is meant
     case 'all': return true
     case 'running': return one.state === 'running'
     case 'good': return one.state === 'finished' && !isFailed(one)

@@ -1,6 +1,6 @@
 /** What the server's status says about its health, and the report that an operator hands on. */
+import { quantity } from '@/lib/quantities'
 import type { AdminStatus } from './serverStatus'
-import { quantity } from './quantities'
 
 export interface Fact {
   label: string

@@ -1,11 +1,11 @@
 /** A file as the user gave it becomes an attachment, or a note that says why it cannot. */
 
-import type { Attachment } from '@/types'
-import { prepare, Undrawable, UNTOUCHED, type Edit, type Wishes } from './image'
 import { bytesText, MOST_BYTES, type Note } from '@/lib/limits'
+import type { Attachment, Size } from '@/types'
+import { prepare, Undrawable, UNTOUCHED, type Edit, type Wishes } from './image'
 import { pageSize, readPdf, type PdfFacts } from './pdf'
 import { CLIPS, isAnimated, kindOf, MIME, SENT_AS_IS, type FileKind } from './sniff'
-import { LONGEST_RATIO, type Size } from './visualTokens'
+import { LONGEST_RATIO } from './visualTokens'
 
 /** What is known of an attachment in this tab only: enough to undo an edit, and to crop from all pixels of a large photo. */
 export interface Detail {

@@ -14,5 +14,7 @@ export function safeType(kind: Attachment['kind'], type: string): string {
   return TYPES[kind].includes(type) ? type : 'application/octet-stream'
 }
 
+export const isPdfFile = ({ name, type }: File): boolean => type === 'application/pdf' || /\.pdf$/i.test(name)
+
 /** Also a link whose end says so: the server fetches it, and may need its password. */
 export const isPdf = ({ kind, url }: Pick<Attachment, 'kind' | 'url'>): boolean => kind === 'pdf' || (kind === 'url' && /\.pdf$/i.test((url ?? '').split(/[?#]/, 1)[0]!))

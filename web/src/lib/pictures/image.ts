@@ -1,10 +1,10 @@
 /** Makes a picture ready to be sent: turned and cropped as asked, and no larger than the model's eye. */
 
-import type { Box } from '@/types'
 import type { Limits } from '@/lib/limits'
-import { pixelsOf, turned, type Rect } from './region'
+import type { Box, Rect, Size } from '@/types'
+import { pixelsOf, turned } from './region'
 import { MIME, type FileKind } from './sniff'
-import { sizeWorthSending, withinSide, type Size } from './visualTokens'
+import { sizeWorthSending, withinSide } from './visualTokens'
 
 /** What the user did to a picture. The crop is a box of the turned picture. */
 export interface Edit {
@@ -35,7 +35,7 @@ export class Undrawable extends Error {}
 const VECTOR_SIDE = 1536
 const QUALITY = 0.92
 
-export function turnedSize(size: Size, turns: Edit['turns']): Size {
+function turnedSize(size: Size, turns: Edit['turns']): Size {
   return turns % 2 === 0 ? size : { width: size.height, height: size.width }
 }
 

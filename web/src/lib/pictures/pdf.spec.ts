@@ -46,6 +46,7 @@ describe('a choice of pages', () => {
     ['5-', 7, { ok: true, pages: '5-', count: 3 }],
     ['5-', null, { ok: true, pages: '5-', count: null }],
     ['1–3,6', 7, { ok: true, pages: '1-3,6', count: 4 }],
+    ['1－3，5、7', 7, { ok: true, pages: '1-3,5,7', count: 5 }], // as an input method writes them
     ['8', 7, { ok: false, why: 'range' }],
     ['8', null, { ok: true, pages: '8', count: 1 }],
     ['3-1', 7, { ok: false, why: 'form' }],

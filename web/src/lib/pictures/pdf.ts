@@ -1,5 +1,7 @@
 /** The little that is worth knowing of a PDF before the server draws it: its pages and their size. No pages are drawn here. */
 
+import type { Size } from '@/types'
+
 export interface PdfFacts {
   pages: number | null // null: could not be told
   width: number // points of the first page that says so; A4 otherwise
@@ -65,16 +67,16 @@ export async function readPdf(blob: Blob): Promise<PdfFacts> {
 }
 
 /** Pixels of a page as the server draws it. */
-export function pageSize(facts: { width: number; height: number }): { width: number; height: number } {
+export function pageSize({ width, height }: Size): Size {
   const px = (points: number) => Math.max(1, Math.round((points * SERVER_DPI) / 72))
-  return { width: px(facts.width), height: px(facts.height) }
+  return { width: px(width), height: px(height) }
 }
 
 export type PageChoice = { ok: true; pages: string; count: number | null } | { ok: false; why: 'form' | 'range' }
 
 /** Reads "1-3,5,9-" as the server does: in order, each page once. Empty is all. `known` is the page count, if it is known. */
 export function choosePages(text: string, known: number | null): PageChoice {
-  const plain = text.replace(/[\s]+/g, '').replaceAll(',', ',').replaceAll('–', '-')
+  const plain = text.replace(/\s+/g, '').replace(/[，、]/g, ',').replace(/[–－]/g, '-')
   if (plain === '') return { ok: true, pages: '', count: known }
   const chosen = new Set<number>()
   let open = false

@@ -5,7 +5,7 @@ import { decode, typeToSend } from './image'
 import { kindOf } from './sniff'
 import { withinSide } from './visualTokens'
 
-export const SIZES = { whole: 0, s1344: 1344, s896: 896, s448: 448 } as const
+const SIZES = { whole: 0, s1344: 1344, s896: 896, s448: 448 } as const
 export type PictureSize = keyof typeof SIZES
 export const sizeNames = Object.keys(SIZES) as PictureSize[]
 

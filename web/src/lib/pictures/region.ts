@@ -1,6 +1,6 @@
 /** Regions of a picture, on the model's own scale: per mille of its width and height, 0..999, origin top left. */
 
-import type { Box } from '@/types'
+import type { Box, Language, Rect, Size } from '@/types'
 
 const LAST = 999
 
@@ -42,15 +42,8 @@ export function turned([x0, y0, x1, y1]: Box): Box {
   return [LAST - y1, x0, LAST - y0, x1]
 }
 
-export interface Rect {
-  x: number
-  y: number
-  width: number
-  height: number
-}
-
 /** The pixels of a box, at least one. */
-export function pixelsOf([x0, y0, x1, y1]: Box, size: { width: number; height: number }): Rect {
+export function pixelsOf([x0, y0, x1, y1]: Box, size: Size): Rect {
   const span = (from: number, to: number, side: number) => {
     const start = Math.min(side - 1, Math.floor((from / LAST) * side))
     return [start, Math.max(1, Math.min(side, Math.ceil((to / LAST) * side)) - start)] as const
@@ -61,7 +54,7 @@ export function pixelsOf([x0, y0, x1, y1]: Box, size: { width: number; height: n
 }
 
 /** The words that point the model at a region; `picture` (from 1) is named when there are several. */
-export function regionText(box: Box, language: 'en' | 'zh', picture?: number): string {
+export function regionText(box: Box, language: Language, picture?: number): string {
   const at = `[${box.join(',')}]`
   if (language === 'zh') return picture ? `请看第${picture}张图片的区域${at}` : `请看区域${at}`
   return picture ? `Look at the region ${at} of picture ${picture}` : `Look at the region ${at}`

@@ -8,8 +8,6 @@ export type FileKind =
 export const CLIPS: readonly FileKind[] = ['mp4', 'webm', 'avi']
 /** Pictures that the server reads as they are. */
 export const SENT_AS_IS: readonly FileKind[] = ['png', 'jpeg', 'webp', 'gif', 'bmp', 'avif', 'heic']
-/** Pictures that only this browser may be able to read; they are drawn anew as PNG. */
-export const DRAWN_ANEW: readonly FileKind[] = ['tiff', 'svg']
 
 export const MIME: Partial<Record<FileKind, string>> = {
   png: 'image/png', jpeg: 'image/jpeg', webp: 'image/webp', gif: 'image/gif', bmp: 'image/bmp', avif: 'image/avif',

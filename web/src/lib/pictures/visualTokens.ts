@@ -5,18 +5,15 @@
  * is kept between two bounds of the checkpoint. The server's cap of the longest side is folded into the same rule.
  */
 
-export const TOKEN_SIDE = 28
+import type { Size } from '@/types'
+
+const TOKEN_SIDE = 28
 export const LONGEST_RATIO = 200
 
 export interface Geometry {
   minPixels: number // pixels times frames
   maxPixels: number
   maxSide: number // the server's cap of the longest side; 0: none
-}
-
-export interface Size {
-  width: number
-  height: number
 }
 
 /** GLM-4.6V's bounds under the server's default cap; what is assumed while no server can be asked. */

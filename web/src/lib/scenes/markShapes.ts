@@ -1,13 +1,14 @@
 /** The red pen: where a mark's strokes go on a page of `width` by `height` pixels. One geometry for the screen (SVG), paper
  * and the exported picture (canvas). */
 
-import type { Box } from '@/types'
+import { rectOf } from '@/lib/boxes/overlay'
+import type { Rect } from '@/types'
 import type { Mark, Score } from './marks'
 
-export interface MarkShape {
+interface MarkShape {
   id: string
   right: boolean
-  rect?: { x: number; y: number; width: number; height: number } // round a mistake
+  rect?: Rect // round a mistake
   sign: string // path of the tick or cross
   text: string
   textX: number
@@ -18,15 +19,10 @@ export interface MarkShape {
 export const penWidth = (width: number, height: number) => Math.max(2, Math.min(width, height) / 220)
 export const textSize = (width: number, height: number) => Math.max(11, Math.min(width, height) / 32)
 
-export function pixels(box: Box, width: number, height: number) {
-  const [x0, y0, x1, y1] = box
-  return { x: (x0 / 1000) * width, y: (y0 / 1000) * height, width: ((x1 - x0) / 1000) * width, height: ((y1 - y0) / 1000) * height }
-}
-
 /** Undefined for a mark that has no place on the page. */
 export function shapeOf(mark: Mark, width: number, height: number): MarkShape | undefined {
   if (!mark.box) return undefined
-  const rect = pixels(mark.box, width, height)
+  const rect = rectOf(mark.box, { width, height })
   const size = Math.min(Math.max(rect.height, textSize(width, height)), Math.min(width, height) / 10)
   const fits = rect.x + rect.width + size * 1.4 <= width
   const x = fits ? rect.x + rect.width + size * 0.25 : rect.x + rect.width - size * 1.1

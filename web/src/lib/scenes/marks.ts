@@ -1,7 +1,8 @@
 /** A marking as a teacher works on it: a mark for every question, right ones too, with what may be corrected by hand. */
 
+import { isRecord } from '@/lib/record'
 import type { Box } from '@/types'
-import { boxOf, isRecord, type Result } from './scenes'
+import { boxOf, type Result } from './scenes'
 
 export interface Mark {
   id: string // "Q3"

@@ -1,7 +1,8 @@
 /** What a scene's result gives cause for: findings, the verdict they make, and what a person decided about each. */
 
+import { isRecord } from '@/lib/record'
 import type { Box } from '@/types'
-import { boxOf, isRecord, type Gravity, type Result, type Scene } from './scenes'
+import { boxOf, type Gravity, type Result, type Scene } from './scenes'
 
 export interface Finding {
   id: string // key and words: stays the same when the picture is asked again

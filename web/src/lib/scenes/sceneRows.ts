@@ -1,8 +1,9 @@
 /** Results of many files as rows: in few words for the list, with everything for CSV and JSON. */
 
-import type { Failure } from '@/types'
+import { isRecord } from '@/lib/record'
+import type { Failure, Language } from '@/types'
 import { findingsOf, verdictOf, type Decisions } from './reviews'
-import { fieldsOf, isRecord, nameOf, type Field, type Language, type Result, type Scene } from './scenes'
+import { fieldsOf, nameOf, type Field, type Result, type Scene } from './scenes'
 
 export interface Outcome {
   file: string

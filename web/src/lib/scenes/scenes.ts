@@ -1,9 +1,9 @@
 /** A business scene as the server describes it, and its result as fields that can be shown. Knows no scene by name: what a
  * scene wants to look like stands in its hints, so that one more scene needs nothing here. */
 
-import type { Box } from '@/types'
+import { isRecord } from '@/lib/record'
+import type { Box, Language } from '@/types'
 
-export type Language = 'en' | 'zh'
 export type InBoth = Partial<Record<Language, string>>
 export type Gravity = 'pass' | 'review' | 'violation'
 export type Result = Record<string, unknown>
@@ -79,10 +79,6 @@ export function said(text: InBoth | undefined, language: Language): string {
 /** What a key, or a value of few words, is called. */
 export function nameOf(scene: Scene, word: string, language: Language): string {
   return said(scene.labels?.[word], language) || scene.schema.properties?.[word]?.title || word.replaceAll('_', ' ')
-}
-
-export function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 /** Four numbers from 0 to 999 whose corners are in order; everything else is no box. */

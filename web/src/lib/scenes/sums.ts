@@ -5,7 +5,7 @@ interface Decimal {
   places: number
 }
 
-export function decimalOf(text: string): Decimal | undefined {
+function decimalOf(text: string): Decimal | undefined {
   const found = /^\s*([+-]?)(\d+)(?:\.(\d+))?\s*$/.exec(text)
   if (!found) return undefined
   const [, sign, whole, part = ''] = found

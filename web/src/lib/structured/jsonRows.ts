@@ -1,23 +1,24 @@
 /** A JSON value as rows of a spreadsheet. A list of objects is a table; the one table inside an object (the lines of an
  * invoice) is repeated with the object's own fields beside each line; anything else is one row. */
 
+import { isRecord } from '@/lib/record'
+
 export type Row = Record<string, unknown>
 
-const isObject = (value: unknown): value is Row => typeof value === 'object' && value !== null && !Array.isArray(value)
-export const isTable = (value: unknown): value is Row[] => Array.isArray(value) && value.length > 0 && value.every(isObject)
+export const isTable = (value: unknown): value is Row[] => Array.isArray(value) && value.length > 0 && value.every(isRecord)
 
 /** Nested names are joined by a point; lists stay what they are. */
 function flat(value: Row, prefix = ''): Row {
   return Object.assign(
     {},
-    ...Object.entries(value).map(([key, one]) => (isObject(one) ? flat(one, `${prefix}${key}.`) : { [prefix + key]: one })),
+    ...Object.entries(value).map(([key, one]) => (isRecord(one) ? flat(one, `${prefix}${key}.`) : { [prefix + key]: one })),
   ) as Row
 }
 
 export function toRows(value: unknown): Row[] {
   if (isTable(value)) return value.flatMap(toRows)
   if (Array.isArray(value)) return value.map((one) => ({ value: one }))
-  if (!isObject(value)) return value === undefined ? [] : [{ value }]
+  if (!isRecord(value)) return value === undefined ? [] : [{ value }]
   const tables = Object.entries(value).filter(([, one]) => isTable(one))
   const [name, table] = tables.length === 1 ? (tables[0] as [string, Row[]]) : []
   if (name === undefined || table === undefined) return [flat(value)]
@@ -30,7 +31,7 @@ export const columnsOf = (rows: readonly Row[]): string[] => [...new Set(rows.fl
 
 export function cellText(value: unknown): string {
   if (value === null || value === undefined) return ''
-  if (Array.isArray(value) && value.every((one) => !isObject(one) && !Array.isArray(one))) return value.map(cellText).join('; ')
+  if (Array.isArray(value) && value.every((one) => !isRecord(one) && !Array.isArray(one))) return value.map(cellText).join('; ')
   return typeof value === 'object' ? JSON.stringify(value) : String(value)
 }
 

@@ -1,6 +1,8 @@
 /** Whether a JSON value keeps to a JSON Schema (draft 2020-12): exactly the keywords that the server enforces, so that
  * what it promises can be checked where the answer arrives. What is not checked is said, never passed over. */
 
+import { isRecord } from '@/lib/record'
+
 export type Path = readonly (string | number)[]
 export type Schema = Record<string, unknown>
 
@@ -32,8 +34,7 @@ const FORMATS: Record<string, RegExp> = {
   uri: /^[a-z][a-z\d+.-]*:\S+$/i,
 }
 
-export const isSchema = (value: unknown): value is Schema => typeof value === 'object' && value !== null && !Array.isArray(value)
-const isObject = isSchema
+export const isSchema: (value: unknown) => value is Schema = isRecord
 
 export function typeOf(value: unknown): string {
   if (value === null) return 'null'
@@ -49,7 +50,7 @@ function hasType(value: unknown, type: unknown): boolean {
 export function equal(one: unknown, other: unknown): boolean {
   if (one === other) return true
   if (Array.isArray(one)) return Array.isArray(other) && one.length === other.length && one.every((item, at) => equal(item, other[at]))
-  if (!isObject(one) || !isObject(other)) return false
+  if (!isRecord(one) || !isRecord(other)) return false
   const keys = Object.keys(one)
   return keys.length === Object.keys(other).length && keys.every((key) => Object.hasOwn(other, key) && equal(one[key], other[key]))
 }
@@ -118,7 +119,7 @@ class Check {
     if (typeof value === 'number' && keyword in NUMBER) return fails(NUMBER[keyword]!(value, wanted as number))
     if (typeof value === 'string' && keyword in STRING) return this.text(keyword, wanted, value, bad)
     if (Array.isArray(value) && keyword in LIST) return this.list(keyword, wanted, value, schema, path, bad)
-    if (isObject(value) && keyword in OBJECT) return this.object(keyword, wanted, value, schema, path, bad)
+    if (isRecord(value) && keyword in OBJECT) return this.object(keyword, wanted, value, schema, path, bad)
     if (!(keyword in NUMBER || keyword in STRING || keyword in LIST || keyword in OBJECT)) this.unchecked.add(keyword)
     return []
   }

@@ -1,9 +1,9 @@
 /** Schemas to begin with, each with its instruction, in both languages. They keep to what the form can show. */
 
-import { newField, toSchema, type FieldType, type FormField } from './schemaForm'
+import type { Language } from '@/types'
 import type { Schema } from './jsonSchema'
+import { newField, toSchema, type FieldType, type FormField } from './schemaForm'
 
-export type Language = 'en' | 'zh'
 export interface ReadySchema {
   id: 'invoice' | 'receipt' | 'product' | 'contract' | 'rows' | 'pairs'
   schema: (language: Language) => Schema

@@ -1,8 +1,8 @@
 /** A schema told to the model in words: it is held to the form while it writes, but what the fields mean it must read. */
 
+import type { Language } from '@/types'
 import type { Schema } from './jsonSchema'
 import { toForm, type FormField } from './schemaForm'
-import type { Language } from './schemaReady'
 
 const WORDS = {
   en: {

@@ -1,5 +1,6 @@
-import type { Field, Gravity, Language, Scene } from '@/lib/scenes/scenes'
 import type { Mark } from '@/lib/scenes/marks'
+import type { Field, Gravity, Scene } from '@/lib/scenes/scenes'
+import type { Language } from '@/types'
 
 /** What every field component is given, whether it needs all of it or not. */
 export interface FieldProps {

@@ -1,0 +1,79 @@
+"""Stories of the question while it is written: the draft is kept, and the keys send what is meant to be sent."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.e2e.page.conftest import OpenPage
+from tests.e2e.page.stories import EXAMPLES, Talk, stored, wait_until
+
+expect = pytest.importorskip("playwright.sync_api").expect
+
+pytestmark = pytest.mark.slow
+
+
+def test_what_is_being_written_survives_reload_and_change_of_conversation(open_page: OpenPage) -> None:
+    talk = Talk(open_page("/"))
+    talk.attach(EXAMPLES / "receipt.png")
+    talk.question.fill("half a quest")
+    wait_until(lambda: "half a quest" in stored(talk.page))
+    talk.page.reload()
+    talk.has_tiles(1)
+    assert talk.question.input_value() == "half a quest"
+    talk.asks("What is the total?")
+    talk.question.fill("and for this one")
+    talk.open_list()
+    talk.list.get_by_role("button", name="New conversation").click()
+    expect(talk.question).to_have_value("")
+    talk.page.go_back()
+    expect(talk.question).to_have_value("and for this one")
+
+
+@pytest.mark.parametrize(
+    ("preset", "sends", "breaks"),
+    [
+        ("Enter or Shift+Enter sends", ["Enter", "Shift+Enter"], ["Control+Enter"]),
+        ("Enter sends", ["Enter"], ["Shift+Enter"]),
+        ("Ctrl+Enter sends", ["Control+Enter"], ["Enter"]),
+    ],
+    ids=["source", "enter", "ctrl-enter"],
+)
+def test_the_keys_send_as_the_settings_say(
+    open_page: OpenPage, preset: str, sends: list[str], breaks: list[str]
+) -> None:
+    talk = Talk(open_page("/"))
+    talk.is_ready()
+    talk.button("settings").click()
+    talk.page.get_by_role("dialog").get_by_role("radio", name=re.compile(f"^{re.escape(preset)}")).check(force=True)
+    talk.page.keyboard.press("Escape")
+    for key in breaks:
+        talk.question.fill("one")
+        talk.question.press("End")
+        talk.question.press(key)
+        talk.question.press_sequentially("two")
+        assert talk.question.input_value() == "one\ntwo", key
+    for count, key in enumerate(sends, 1):
+        talk.question.fill(f"hello {count}")
+        talk.question.press(key)
+        talk.answered(count)
+
+
+def test_enter_that_confirms_a_chinese_word_does_not_send(open_page: OpenPage) -> None:
+    talk = Talk(open_page("/", locale="zh-CN"), chinese=True)
+    talk.is_ready()
+    talk.question.click()
+    session = talk.page.context.new_cdp_session(talk.page)
+    session.send("Input.imeSetComposition", {"text": "jine", "selectionStart": 4, "selectionEnd": 4})
+    # Enter as it arrives while a word is open: with the composition's own mark, then as Safari has it.
+    for mark in ("isComposing: true", "keyCode: 229"):
+        talk.question.evaluate(
+            f"(field) => field.dispatchEvent(new KeyboardEvent('keydown', {{ key: 'Enter', bubbles: true, {mark} }}))"
+        )
+    session.send("Input.insertText", {"text": "金额"})
+    expect(talk.question).to_have_value("金额")
+    assert talk.answers.count() == 0
+    talk.question.press("Enter")
+    talk.answered(1)
+    assert "金额" in talk.questions.first.inner_text()

@@ -1,0 +1,37 @@
+/** The conversation that the address names, and with `?message=` an answer in it, perhaps on another branch. */
+import { nextTick, ref, watch } from 'vue'
+import { useRoute } from 'vue-router'
+import { useConversations } from '@/stores/conversations'
+
+export interface Addressed {
+  opened: (isNew: boolean) => void
+  toAnswer: (id: string) => Promise<void> | undefined
+  toEnd: () => void
+}
+
+/** `missing`: the address names a conversation that is not there. */
+export function useAddressed({ opened, toAnswer, toEnd }: Addressed) {
+  const route = useRoute()
+  const store = useConversations()
+  const missing = ref(false)
+
+  async function goToAnswer(): Promise<boolean> {
+    const { message } = route.query
+    if (typeof message !== 'string' || !store.messages.has(message)) return false
+    if (!store.path.some(({ id }) => id === message)) store.showBranch(message)
+    await nextTick()
+    await toAnswer(message)
+    return true
+  }
+
+  watch(() => route.params.id, async (id) => {
+    if (route.name !== 'home' && route.name !== 'chat') return // on the way to another page
+    missing.value = !(await store.open(typeof id === 'string' ? id : null))
+    await nextTick()
+    opened(id === undefined)
+    if (!(await goToAnswer())) toEnd()
+  }, { immediate: true })
+  watch(() => route.query.message, goToAnswer)
+
+  return { missing }
+}
