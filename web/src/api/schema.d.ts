@@ -914,7 +914,7 @@ export interface components {
             /** @default null */
             stream: boolean | null;
             /** @default null */
-            stream_options: components["schemas"]["flashweb__api__schemas__StreamOptions"] | null;
+            stream_options: components["schemas"]["StreamOptions"] | null;
             /** @default null */
             structured_outputs: components["schemas"]["StructuredOutputs"] | null;
             /** @default null */
@@ -1266,6 +1266,7 @@ export interface components {
             max_image_pixels: number;
             max_image_side: number;
             max_images: number;
+            max_messages: number;
             max_video_bytes: number;
             max_video_seconds: number;
             max_videos: number;
@@ -1501,6 +1502,12 @@ export interface components {
             web_process: components["schemas"]["WebProcessOut"];
             web_processes: components["schemas"]["WebProcessOut"][];
         };
+        StreamOptions: {
+            /** @default null */
+            continuous_usage_stats: boolean | null;
+            /** @default null */
+            include_usage: boolean | null;
+        };
         StructuredOutputs: {
             /** @default null */
             choice: string[] | null;
@@ -1652,12 +1659,6 @@ export interface components {
             started: number;
             uptime_seconds: number;
             workers: number;
-        };
-        flashweb__api__schemas__StreamOptions: {
-            /** @default null */
-            continuous_usage_stats: boolean | null;
-            /** @default null */
-            include_usage: boolean | null;
         };
     };
     responses: never;

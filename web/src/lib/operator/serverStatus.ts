@@ -1,4 +1,4 @@
-/** What `GET /api/admin/status` tells, by the names of `admin_schemas.py`. */
+/** What `GET /api/admin/status` tells, by the names of `api/schemas/admin.py`. */
 
 export interface WebProcess {
   pid: number
