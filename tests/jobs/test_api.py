@@ -255,6 +255,28 @@ async def test_a_file_whose_time_is_over_is_gone(tmp_path: Path, monkeypatch: py
     await store.close()
 
 
+async def test_a_file_that_is_deleted_while_its_download_begins_is_a_404_or_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from flashweb.jobs.files import FileStore
+
+    for when, expected in (("get", (404, "file_not_found")), ("opened", (200, b"words"))):
+        find = getattr(FileStore, when)
+
+        async def and_lose(store: FileStore, id: str, owner: str, find: Any = find) -> Any:
+            found = await find(store, id, owner)
+            store.path_of(id).unlink()
+            return found
+
+        async with open_shop(tmp_path, runs=False) as house:
+            id = (await upload(house, b"words", "user_data")).json()["id"]
+            with monkeypatch.context() as patched:
+                patched.setattr(FileStore, when, and_lose)
+                answer = await house.client.get(f"/v1/files/{id}/content")
+            told = answer.content if answer.status_code == 200 else answer.json()["error"]["code"]
+            assert (answer.status_code, told) == expected
+
+
 async def test_files_are_removed_in_their_time_where_nobody_ever_handed_in_a_job(tmp_path: Path) -> None:
     from flashweb.jobs.files import FileStore
     from tests.house import make_settings

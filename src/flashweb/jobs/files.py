@@ -144,14 +144,23 @@ class FileStore:
                 param="file_id",
                 code="file_too_large",
             )
+        with await self._open(found) as file, self._told():
+            return await asyncio.to_thread(file.read)
+
+    async def opened(self, id: str, owner: str) -> tuple[StoredFile, IO[bytes]]:
+        """A file and its bytes, which are there until they are closed, whoever deletes the file meanwhile. Raises
+        ObjectNotFound."""
+        found = await self.get(id, owner)
+        return found, await self._open(found)
+
+    async def _open(self, found: StoredFile) -> IO[bytes]:
         with self._told():
             try:
-                return await asyncio.to_thread(self.path_of(found.id).read_bytes)
-            except FileNotFoundError:
-                raise _no_such(id) from None
+                return await asyncio.to_thread(self.path_of(found.id).open, "rb")
+            except FileNotFoundError:  # deleted since it was found
+                raise _no_such(found.id) from None
 
     def path_of(self, id: str) -> Path:
-        """Where the bytes of a file that `get` has found lie."""
         return self._folder / "files" / id
 
     async def copy_to(self, id: str, path: Path) -> bool:
