@@ -298,7 +298,7 @@ async def test_a_job_that_another_process_forgets_meanwhile_is_a_404(
     async with open_shop(tmp_path, runs=False) as house:
         made = await house.post({"image_url": data_url(png())}, "/api/scenes/audit?async=true")
         assert made.status_code == 202
-        monkeypatch.setattr(SqlStore, "items", lambda *_: [])  # deleted between the two questions
+        monkeypatch.setattr(SqlStore, "item_state", lambda *_: None)  # deleted between the two questions
         answer = await house.client.get(f"/api/jobs/{made.json()['id']}")
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "job_not_found")
 
@@ -530,6 +530,31 @@ async def test_a_scene_is_answered_later_when_that_is_asked_for(tmp_path: Path) 
         assert (await house.client.get(job)).status_code == 404
         unknown = await house.client.post("/api/scenes/none?async=true", files={"image": png()})
         assert unknown.status_code == 404 and unknown.json()["detail"]
+
+
+async def test_who_asks_how_a_job_stands_has_nobody_read_its_request_and_once_it_has_ended_that_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = ScriptedEngine(answer="some words")
+    async with open_shop(tmp_path, engine) as house:
+        engine.gate = asyncio.Event()
+        sent = await house.client.post("/api/scenes/ocr?async=true", files={"image": png() + bytes(1_000_000)})
+        job = sent.headers["location"]
+
+        def read(*_: Any) -> list[Any]:
+            raise AssertionError("the request was read")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(SqlStore, "items", read)
+            assert (await house.client.get(job)).status_code == 200
+            assert (await house.client.get(f"{job}/result")).status_code == 409
+            engine.gate.set()
+            await status_of(house, job, "completed")
+        assert (await house.client.get(f"{job}/result")).json() == {"text": "some words"}
+        store = sqlite_store(tmp_path / "jobs.sqlite")
+        (item,) = store.items(sent.json()["id"], -1, 1)
+        store.close()
+        assert item.payload == b"" and item.result is not None
 
 
 async def test_what_a_caller_would_have_heard_in_headers_comes_with_the_result(tmp_path: Path) -> None:

@@ -117,6 +117,8 @@ class Model:
         job.state = state
         if state not in ("in_progress", "finalizing"):
             job.ended = self.endings[job.id] = now
+            for item in job.items:
+                item.payload = b""
 
     def forget(self, ids: set[str]) -> None:
         self.jobs = [job for job in self.jobs if job.id not in ids]
@@ -373,6 +375,8 @@ class StoreMachine(RuleBasedStateMachine):
                 assert [(item.seq, item.state, item.payload, item.result) for item in items] == [
                     (seq, item.state, item.payload, item.result) for seq, item in enumerate(job.items)
                 ]
+                states = [self.store.item_state(job.id, seq) for seq in range(len(items) + 1)]
+                assert states == [*(item.state for item in job.items), None]
 
 
 @pytest.mark.parametrize("effort", ["quick", pytest.param("long", marks=pytest.mark.slow)])

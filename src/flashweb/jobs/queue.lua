@@ -21,6 +21,7 @@ local function move(id, state, now)
   set(id, 'state', state, 'time:' .. state, now)
   if state ~= 'in_progress' and state ~= 'finalizing' then
     set(id, 'ended', now)
+    for seq = 0, tonumber(get(id, 'total')) - 1 do call('HSET', item_key(id, seq), 'payload', '') end
     call('ZREM', P .. 'active', id)
     call('ZADD', P .. 'ended', now, id)
     call('ZADD', P .. 'endings', now, id)
@@ -206,6 +207,8 @@ function operations.items(id, after, limit)
   end
   return found
 end
+
+function operations.item_state(id, seq) return call('HGET', item_key(id, seq), 'state') end
 
 function operations.cancel(id, owner, now)
   if get(id, 'owner') ~= owner then return false end

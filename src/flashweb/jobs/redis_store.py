@@ -93,6 +93,10 @@ class RedisStore:
         found = self._do("items", id, after, limit)
         return [Item(seq, ItemState(state.decode()), given, made) for seq, state, given, made in found]
 
+    def item_state(self, id: str, seq: int) -> ItemState | None:
+        found = self._do("item_state", id, seq)
+        return None if found is None else ItemState(found.decode())
+
     def cancel(self, id: str, owner: str, now: float) -> Job | None:
         return _job_or_none(self._do("cancel", id, owner, now))
 

@@ -113,6 +113,11 @@ class SqlStore:
             )
         return [Item(seq, ItemState(state), bytes(given), made and bytes(made)) for seq, state, given, made in rows]
 
+    def item_state(self, id: str, seq: int) -> ItemState | None:
+        with self._driver.reading() as tx:
+            rows = tx.all("SELECT state FROM items WHERE job_id = ? AND seq = ?", id, seq)
+        return ItemState(rows[0][0]) if rows else None
+
     def cancel(self, id: str, owner: str, now: float) -> Job | None:
         with self._driver.writing(durable=True) as tx:
             job = self._job(tx, id, owner)
@@ -331,6 +336,7 @@ class SqlStore:
         ended = None if state in (JobState.IN_PROGRESS, JobState.FINALIZING) else now
         tx.run("UPDATE jobs SET state = ?, ended = ? WHERE id = ?", state, ended, id)
         if ended is not None:
+            tx.run("UPDATE items SET payload = ? WHERE job_id = ?", b"", id)
             tx.run("INSERT INTO endings (job_id, ready_at) VALUES (?, ?) ON CONFLICT (job_id) DO NOTHING", id, now)
 
     def _note_time(self, tx: Transaction, id: str, name: str, now: float) -> None:
