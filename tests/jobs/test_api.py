@@ -17,6 +17,7 @@ import httpx
 import pytest
 from openai.types import Batch, FileDeleted, FileObject
 
+import flashweb
 from flashweb.api.background import asker
 from flashweb.errors import Overloaded
 from flashweb.jobs import runner
@@ -507,6 +508,48 @@ async def test_a_batch_goes_on_where_its_runner_died_and_every_request_has_one_a
             assert done["request_counts"] == {"total": 60, "completed": 60, "failed": 0}
             answers = await lines_of(house, done["output_file_id"])
             assert [one["custom_id"] for one in answers] == [f"r{n}" for n in range(60)]
+
+
+# --- what one caller may have waiting ----------------------------------------------------------------------------
+
+
+async def test_what_a_caller_has_waiting_is_bounded_whichever_way_it_comes_in(tmp_path: Path) -> None:
+    given: dict[str, Any] = {**KEYS, "storage__max_waiting_jobs": 2}
+    picture = {"image": data_url(png())}
+    async with open_shop(tmp_path, runs=False, **given) as house:
+        file = (await upload(house, jsonl(line("a")), headers=ADA)).json()["id"]
+        batch = {"input_file_id": file, "endpoint": "/v1/chat/completions", "completion_window": "24h"}
+        ways: list[tuple[str, Any, dict[str, str]]] = [
+            ("/api/scenes/ocr?async=true", picture, {}),
+            ("/api/scenes/ocr", picture, {"prefer": "respond-async"}),
+            ("/v1/batches", batch, {}),
+            ("/v1/responses", {"input": "x", "background": True}, {}),
+        ]
+        for path, body, headers in (ways[0], ways[-1]):
+            assert (await house.post(body, path, headers={**headers, **ADA})).status_code in (200, 202)
+        for path, body, headers in ways:
+            refused = await house.post(body, path, headers={**headers, **ADA})
+            assert (refused.status_code, refused.json()["error"]["code"]) == (429, "too_many_jobs"), path
+            message = refused.json()["error"]["message"]
+            assert "2 jobs" in message and "--max-waiting-jobs" in message and "retry-after" in refused.headers
+        assert not list((tmp_path / "batches").iterdir()), "what was refused leaves nothing"
+        assert (await house.post(picture, ways[0][0], headers=BOB)).status_code == 202
+        jobs = sqlite_store(tmp_path / "jobs.sqlite")
+        assert sum(len(jobs.claim("w", 9, time.time(), 60.0)) for _ in range(2)) == 3
+        jobs.close()
+
+
+def test_nothing_but_the_guard_puts_what_callers_hand_in_into_the_queue() -> None:
+    source = Path(flashweb.__file__).parent
+    found = {str(path.relative_to(source)): path.read_text().count("store.submit(") for path in source.rglob("*.py")}
+    assert {path: num for path, num in found.items() if num} == {
+        "jobs/queue.py": 1,  # the guard
+        "api/responses/runs.py": 1,  # again, for what it has let in
+    }
+    guarded = [path for path in source.rglob("*.py") if ".hand_in(" in path.read_text()]
+    assert {str(path.relative_to(source)) for path in guarded} == {
+        "api/batches.py", "api/jobs.py", "api/responses/runs.py",
+    }  # fmt: skip
 
 
 # --- scenes that are answered later -------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from tests.house import ScriptedEngine, make_pipeline
 
 
 async def test_a_batch_that_is_begun_or_ended_twice_says_the_same_and_then_lets_its_input_go(tmp_path: Path) -> None:
-    queue = JobQueue(lambda: sqlite_store(tmp_path / "jobs.sqlite"))
+    queue = JobQueue(lambda: sqlite_store(tmp_path / "jobs.sqlite"), max_waiting=10)
     files = FileStore(StorageSettings(data_dir=str(tmp_path)))
     batches = Batches(queue, files, tmp_path / "batches", max_body_bytes=1024, keep_seconds=60.0)
     new = NewJob("batch_1", KIND, "me", {"endpoint": "/v1/chat/completions", "caller": None}, has_chores=True)

@@ -104,6 +104,7 @@ async def test_an_item_is_executed_in_its_owners_name_and_has_its_answer(tmp_pat
 
 async def test_a_server_that_is_full_or_loading_costs_an_item_nothing_but_time(tmp_path: Path) -> None:
     busy = [(503, code) for code in ("server_is_overloaded", "model_not_ready") * MAX_ATTEMPTS]
+    busy += [(429, "too_many_jobs")] * MAX_ATTEMPTS  # a request of a batch that hands in a background response
     world = World(tmp_path, [*busy, (200, None)])
     async with world.running():
         await world.submit()

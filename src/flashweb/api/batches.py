@@ -91,12 +91,11 @@ def batches_router(queue: JobQueue, files: FileStore, batches: Batches, hooks: C
         }
         new = NewJob(id, KIND, owner, meta, now + seconds, has_chores=True)
         try:
-            await queue.do(lambda store: store.submit(new, (), now))
+            await queue.hand_in(new, (), now)
         except BaseException:
             if is_first:
                 batches.input_path(id).unlink(missing_ok=True)
             raise
-        queue.news.set()
         warnings = warning_headers(unknown_names(document, wire.BatchRequest))
         return json_response(batch_out(await find(request, id)), headers=warnings)
 

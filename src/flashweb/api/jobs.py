@@ -68,8 +68,7 @@ async def answer_later(request: Request, queue: JobQueue, webhook_url: str | Non
     id, now, owner = f"job_{new_id(request)}", time.time(), owner_of(request)
     new = NewJob(id, KIND, owner, {"path": saved.path, "webhook_url": webhook_url}, now + LIFE_SECONDS)
     payload = msgspec.msgpack.encode(saved)
-    await queue.do(lambda store: store.submit(new, [payload], now))
-    queue.news.set()
+    await queue.hand_in(new, [payload], now)
     job = await _find(queue, id, owner)
     headers = {"location": f"{PATH}/{id}", "preference-applied": "respond-async"}
     return json_response(job_out(*job), 202, headers)

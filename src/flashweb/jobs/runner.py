@@ -38,7 +38,7 @@ AWAY_SECONDS = 2.0  # after the store did not answer
 # The server's own state and not the request's: it is tried again, for as long as the job lives.
 NOT_NOW = frozenset(
     {"model_not_ready", "server_is_overloaded", "storage_unavailable", "storage_full", "storage_read_only",
-     "storage_broken"}
+     "storage_broken", "too_many_jobs"}
 )  # fmt: skip
 NOT_NOW_SECONDS = 1.0
 # Ours, or the moment's: tried again a few times, then this answer stays. Among them that the engine died, perhaps of

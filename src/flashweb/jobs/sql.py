@@ -34,6 +34,7 @@ SCHEMA = (
         chore_until DOUBLE PRECISION NOT NULL DEFAULT 0)""",
     "CREATE INDEX IF NOT EXISTS jobs_listed ON jobs (owner, kind, ordinal)",
     "CREATE INDEX IF NOT EXISTS jobs_by_state ON jobs (state)",
+    "CREATE INDEX IF NOT EXISTS jobs_open ON jobs (owner) WHERE ended IS NULL",
     """CREATE TABLE IF NOT EXISTS items (
         job_id TEXT NOT NULL, seq INTEGER NOT NULL, state TEXT NOT NULL, payload {blob} NOT NULL,
         attempts INTEGER NOT NULL DEFAULT 0, token INTEGER NOT NULL DEFAULT 0, worker TEXT,
@@ -79,9 +80,11 @@ class SqlStore:
 
     # --- for whoever hands in and asks ----------------------------------------------------------------------------
 
-    def submit(self, job: NewJob, payloads: Sequence[bytes], now: float) -> None:
+    def submit(self, job: NewJob, payloads: Sequence[bytes], now: float, most: int | None = None) -> bool:
         state = JobState.VALIDATING if job.has_chores else JobState.IN_PROGRESS
         with self._driver.writing(durable=True) as tx:
+            if most is not None and not self._has_room(tx, job, most):
+                return False
             ((ordinal,),) = tx.all("SELECT COALESCE(MAX(ordinal), 0) + 1 FROM jobs")
             new = tx.run(
                 "INSERT INTO jobs (id, ordinal, kind, owner, state, ending, has_chores, created, expires, times, meta) "
@@ -91,6 +94,7 @@ class SqlStore:
             )
             if new and not job.has_chores:
                 self._add_items(tx, job.id, payloads)
+        return True
 
     def get(self, id: str, owner: str) -> Job | None:
         with self._driver.reading() as tx:
@@ -277,6 +281,10 @@ class SqlStore:
             return bool(tx.all("SELECT 1 FROM jobs WHERE id = ? AND has_chores = 0", lease.job_id))
 
     # --- inside a transaction -------------------------------------------------------------------------------------
+
+    def _has_room(self, tx: Transaction, job: NewJob, most: int) -> bool:
+        ((others,),) = tx.all("SELECT COUNT(*) FROM jobs WHERE owner = ? AND ended IS NULL", job.owner)
+        return others < most or bool(tx.all("SELECT 1 FROM jobs WHERE id = ?", job.id))
 
     def _job(self, tx: Transaction, id: str, owner: str) -> Job | None:
         rows = tx.all(f"SELECT {_JOB} FROM jobs WHERE id = ? AND owner = ?", id, owner)

@@ -18,9 +18,10 @@ LAPSED = b'{"error":{"code":"worker_lost","message":"Whatever executed this requ
 class Store(Protocol):
     # --- for whoever hands in and asks ----------------------------------------------------------------------------
 
-    def submit(self, job: NewJob, payloads: Sequence[bytes], now: float) -> None:
+    def submit(self, job: NewJob, payloads: Sequence[bytes], now: float, most: int | None = None) -> bool:
         """Keep a job durably; one with chores has no payloads yet. A second call with the same id changes nothing. When
-        the job has ended, its results stay, and its payloads, which nobody needs any more, are empty."""
+        the job has ended, its results stay, and its payloads, which nobody needs any more, are empty. False, and
+        nothing is kept, where its owner has `most` others that have not ended."""
 
     def get(self, id: str, owner: str) -> Job | None: ...
 
