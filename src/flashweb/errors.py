@@ -16,7 +16,7 @@
     ├── SceneNotFound             unknown scene name
     ├── NotAuthenticated          no key, or one that nobody was given
     ├── NotAllowed                a key that is not for this
-    ├── RateLimited               too many requests of this caller in the time; come back later
+    ├── RateLimited               too many requests of this caller in the time, or jobs that wait; come back later
     ├── RequestNotFound           no request of this id is running
     ├── ResponseNotFound          no response of this id is kept for this caller
     ├── CancelledByOperator       the operator has ended this request
@@ -116,8 +116,8 @@ class NotAllowed(FlashwebError):
 class RateLimited(FlashwebError):
     code = "rate_limit_exceeded"
 
-    def __init__(self, message: str, *, retry_after_seconds: float) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, *, retry_after_seconds: float, code: str | None = None) -> None:
+        super().__init__(message, code=code)
         self.retry_after_seconds = retry_after_seconds
 
 

@@ -17,8 +17,9 @@ import pytest
 from openai.types.responses import Response
 
 from flashweb.api.responses import routes
+from flashweb.api.responses.runs import Runs
 from flashweb.errors import EngineDied
-from flashweb.jobs import runner, sql
+from flashweb.jobs import JobQueue, runner, sql
 from flashweb.jobs.records import MAX_ATTEMPTS
 from flashweb.jobs.sqlite import sqlite_store
 from flashweb.stored import SqliteResponses
@@ -380,3 +381,22 @@ async def test_a_background_response_is_background_work_in_the_engine(tmp_path: 
         assert (await client.post(PATH, json={"input": "now"})).status_code == 200
     # The first was the warm-up's.
     assert [params.background for _, params, _ in engine.asked][-2:] == [True, False]
+
+
+async def test_a_server_that_stops_while_it_mends_leaves_no_queue_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with server(tmp_path, ScriptedEngine("x")) as client:
+        await until(client, await submit(client), has("completed"))
+    queues: list[JobQueue] = []
+
+    async def mend(runs: Runs) -> None:
+        queues.append(runs._queue)
+        while True:
+            await asyncio.sleep(0)
+            await runs._queue.do(lambda store: store.get("none", ""))
+
+    monkeypatch.setattr(Runs, "mend", mend)
+    async with server(tmp_path, ScriptedEngine("x")):
+        pass
+    assert queues and all(queue._store is None for queue in queues)

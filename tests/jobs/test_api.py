@@ -17,6 +17,7 @@ import httpx
 import pytest
 from openai.types import Batch, FileDeleted, FileObject
 
+import flashweb
 from flashweb.api.background import asker
 from flashweb.errors import Overloaded
 from flashweb.jobs import runner
@@ -255,6 +256,28 @@ async def test_a_file_whose_time_is_over_is_gone(tmp_path: Path, monkeypatch: py
     await store.close()
 
 
+async def test_a_file_that_is_deleted_while_its_download_begins_is_a_404_or_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from flashweb.jobs.files import FileStore
+
+    for when, expected in (("get", (404, "file_not_found")), ("opened", (200, b"words"))):
+        find = getattr(FileStore, when)
+
+        async def and_lose(store: FileStore, id: str, owner: str, find: Any = find) -> Any:
+            found = await find(store, id, owner)
+            store.path_of(id).unlink()
+            return found
+
+        async with open_shop(tmp_path, runs=False) as house:
+            id = (await upload(house, b"words", "user_data")).json()["id"]
+            with monkeypatch.context() as patched:
+                patched.setattr(FileStore, when, and_lose)
+                answer = await house.client.get(f"/v1/files/{id}/content")
+            told = answer.content if answer.status_code == 200 else answer.json()["error"]["code"]
+            assert (answer.status_code, told) == expected
+
+
 async def test_files_are_removed_in_their_time_where_nobody_ever_handed_in_a_job(tmp_path: Path) -> None:
     from flashweb.jobs.files import FileStore
     from tests.house import make_settings
@@ -276,7 +299,7 @@ async def test_a_job_that_another_process_forgets_meanwhile_is_a_404(
     async with open_shop(tmp_path, runs=False) as house:
         made = await house.post({"image_url": data_url(png())}, "/api/scenes/audit?async=true")
         assert made.status_code == 202
-        monkeypatch.setattr(SqlStore, "items", lambda *_: [])  # deleted between the two questions
+        monkeypatch.setattr(SqlStore, "item_state", lambda *_: None)  # deleted between the two questions
         answer = await house.client.get(f"/api/jobs/{made.json()['id']}")
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "job_not_found")
 
@@ -487,6 +510,48 @@ async def test_a_batch_goes_on_where_its_runner_died_and_every_request_has_one_a
             assert [one["custom_id"] for one in answers] == [f"r{n}" for n in range(60)]
 
 
+# --- what one caller may have waiting ----------------------------------------------------------------------------
+
+
+async def test_what_a_caller_has_waiting_is_bounded_whichever_way_it_comes_in(tmp_path: Path) -> None:
+    given: dict[str, Any] = {**KEYS, "storage__max_waiting_jobs": 2}
+    picture = {"image": data_url(png())}
+    async with open_shop(tmp_path, runs=False, **given) as house:
+        file = (await upload(house, jsonl(line("a")), headers=ADA)).json()["id"]
+        batch = {"input_file_id": file, "endpoint": "/v1/chat/completions", "completion_window": "24h"}
+        ways: list[tuple[str, Any, dict[str, str]]] = [
+            ("/api/scenes/ocr?async=true", picture, {}),
+            ("/api/scenes/ocr", picture, {"prefer": "respond-async"}),
+            ("/v1/batches", batch, {}),
+            ("/v1/responses", {"input": "x", "background": True}, {}),
+        ]
+        for path, body, headers in (ways[0], ways[-1]):
+            assert (await house.post(body, path, headers={**headers, **ADA})).status_code in (200, 202)
+        for path, body, headers in ways:
+            refused = await house.post(body, path, headers={**headers, **ADA})
+            assert (refused.status_code, refused.json()["error"]["code"]) == (429, "too_many_jobs"), path
+            message = refused.json()["error"]["message"]
+            assert "2 jobs" in message and "--max-waiting-jobs" in message and "retry-after" in refused.headers
+        assert not list((tmp_path / "batches").iterdir()), "what was refused leaves nothing"
+        assert (await house.post(picture, ways[0][0], headers=BOB)).status_code == 202
+        jobs = sqlite_store(tmp_path / "jobs.sqlite")
+        assert sum(len(jobs.claim("w", 9, time.time(), 60.0)) for _ in range(2)) == 3
+        jobs.close()
+
+
+def test_nothing_but_the_guard_puts_what_callers_hand_in_into_the_queue() -> None:
+    source = Path(flashweb.__file__).parent
+    found = {str(path.relative_to(source)): path.read_text().count("store.submit(") for path in source.rglob("*.py")}
+    assert {path: num for path, num in found.items() if num} == {
+        "jobs/queue.py": 1,  # the guard
+        "api/responses/runs.py": 1,  # again, for what it has let in
+    }
+    guarded = [path for path in source.rglob("*.py") if ".hand_in(" in path.read_text()]
+    assert {str(path.relative_to(source)) for path in guarded} == {
+        "api/batches.py", "api/jobs.py", "api/responses/runs.py", "jobs/batches.py",
+    }  # fmt: skip
+
+
 # --- scenes that are answered later -------------------------------------------------------------------------------
 
 
@@ -508,6 +573,31 @@ async def test_a_scene_is_answered_later_when_that_is_asked_for(tmp_path: Path) 
         assert (await house.client.get(job)).status_code == 404
         unknown = await house.client.post("/api/scenes/none?async=true", files={"image": png()})
         assert unknown.status_code == 404 and unknown.json()["detail"]
+
+
+async def test_who_asks_how_a_job_stands_has_nobody_read_its_request_and_once_it_has_ended_that_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = ScriptedEngine(answer="some words")
+    async with open_shop(tmp_path, engine) as house:
+        engine.gate = asyncio.Event()
+        sent = await house.client.post("/api/scenes/ocr?async=true", files={"image": png() + bytes(1_000_000)})
+        job = sent.headers["location"]
+
+        def read(*_: Any) -> list[Any]:
+            raise AssertionError("the request was read")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(SqlStore, "items", read)
+            assert (await house.client.get(job)).status_code == 200
+            assert (await house.client.get(f"{job}/result")).status_code == 409
+            engine.gate.set()
+            await status_of(house, job, "completed")
+        assert (await house.client.get(f"{job}/result")).json() == {"text": "some words"}
+        store = sqlite_store(tmp_path / "jobs.sqlite")
+        (item,) = store.items(sent.json()["id"], -1, 1)
+        store.close()
+        assert item.payload == b"" and item.result is not None
 
 
 async def test_what_a_caller_would_have_heard_in_headers_comes_with_the_result(tmp_path: Path) -> None:

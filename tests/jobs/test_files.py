@@ -52,10 +52,10 @@ async def test_a_second_name_for_a_file_is_on_the_disk_when_it_was_made(
         monkeypatch.setattr(os, "link", no_link)
     disk = Disk(monkeypatch)
     target = tmp_path / "data" / "batches" / "batch_1.jsonl"
-    assert await store.copy_to("file-1", target) and not await store.copy_to("file-1", target)
+    made = [await store.copy_to("file-1", "me", target) for _ in range(2)]
     await uploaded(store, "file-3")  # a commit, before which it must be there
     await store.close()
-    assert target.read_bytes() == LINE
+    assert made == [True, False] and target.read_bytes() == LINE
     assert not disk.mistakes
 
 
@@ -85,6 +85,32 @@ async def test_a_file_whose_time_is_over_takes_no_room_in_its_owners_quota(tmp_p
     await store.close()
 
 
+async def test_a_copy_takes_its_owners_room_once_the_file_is_deleted_and_until_it_is_dropped(tmp_path: Path) -> None:
+    store = FileStore(StorageSettings(data_dir=str(tmp_path), file_quota=1024))
+
+    async def upload(size: int, id: str, owner: str = "me") -> None:
+        async with await store.receive(owner) as incoming:
+            incoming.take(bytes(size))
+            await incoming.finish("user_data", "a", None, id)
+
+    paths = [tmp_path / "batches" / f"batch_{number}.jsonl" for number in range(2)]
+    await upload(600, "file-1")
+    for path in paths:
+        await store.copy_to("file-1", "me", path)
+    await upload(400, "file-2")  # while the file is there, its bytes are there once
+    await store.delete("file-2", "me")
+    await store.delete("file-1", "me")
+    with pytest.raises(TooLarge, match="batches that have not ended"):
+        await upload(600, "file-3")
+    await upload(400, "file-4")  # two copies of a file are two names of the same bytes
+    await upload(600, "file-5", owner="somebody else")
+    for path in paths:
+        await store.drop_copy(path)
+    await upload(600, "file-6")
+    await store.close()
+    assert not list((tmp_path / "batches").iterdir())
+
+
 async def test_a_copy_that_does_not_fit_on_the_disk_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -100,9 +126,11 @@ async def test_a_copy_that_does_not_fit_on_the_disk_leaves_nothing(
     monkeypatch.setattr(os, "link", no_link)
     monkeypatch.setattr(shutil, "copyfileobj", no_room)
     with pytest.raises(StorageFull):
-        await store.copy_to("file-1", tmp_path / "batches" / "batch_1.jsonl")
+        await store.copy_to("file-1", "me", tmp_path / "batches" / "batch_1.jsonl")
+    await store.delete("file-1", "me")
+    assert await store._do(lambda: store._used("me")) == 0
     await store.close()
-    assert [path.name for path in (tmp_path / "files").iterdir()] == ["file-1"]
+    assert not list((tmp_path / "files").iterdir())
     assert not list((tmp_path / "batches").iterdir())
 
 

@@ -20,6 +20,7 @@ from flashweb.jobs import runner as runner_module
 from flashweb.jobs.records import MAX_ATTEMPTS
 from flashweb.jobs.requests import KIND, Requests, SavedRequest
 from flashweb.jobs.runner import Answer, Call, Runner
+from flashweb.jobs.sql import SqlStore
 from tests.house import make_settings
 
 
@@ -104,6 +105,7 @@ async def test_an_item_is_executed_in_its_owners_name_and_has_its_answer(tmp_pat
 
 async def test_a_server_that_is_full_or_loading_costs_an_item_nothing_but_time(tmp_path: Path) -> None:
     busy = [(503, code) for code in ("server_is_overloaded", "model_not_ready") * MAX_ATTEMPTS]
+    busy += [(429, "too_many_jobs")] * MAX_ATTEMPTS  # a request of a batch that hands in a background response
     world = World(tmp_path, [*busy, (200, None)])
     async with world.running():
         await world.submit()
@@ -167,6 +169,27 @@ async def test_one_runner_of_a_folder_works_and_another_one_follows_it(tmp_path:
             await second.submit("c")
             await second.ended("c")
             assert len(second.asked) == 1
+
+
+async def test_what_a_dead_runner_had_is_taken_back_though_the_queue_is_away_when_the_next_one_comes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(tmp_path, [(200, None)])
+    await world.submit()
+    dead = world.runner()._worker
+    await world.queue.do(lambda store: store.claim(dead, 1, world.now(), 1e9))
+    forsake, was_away = SqlStore.forsake, []
+
+    def away_once(*given: Any) -> int:
+        if not was_away:
+            was_away.append(True)
+            raise StorageUnavailable("away")
+        return forsake(*given)
+
+    monkeypatch.setattr(SqlStore, "forsake", away_once)
+    async with world.running():
+        job, _ = await world.ended()
+    assert job.completed == 1 and was_away
 
 
 async def test_nothing_begins_without_a_place_and_a_runner_that_ends_gives_back_what_it_had(tmp_path: Path) -> None:

@@ -117,6 +117,8 @@ class Model:
         job.state = state
         if state not in ("in_progress", "finalizing"):
             job.ended = self.endings[job.id] = now
+            for item in job.items:
+                item.payload = b""
 
     def forget(self, ids: set[str]) -> None:
         self.jobs = [job for job in self.jobs if job.id not in ids]
@@ -213,11 +215,13 @@ class StoreMachine(RuleBasedStateMachine):
         expires = None if life is None else self.now + life
         new = NewJob(f"job{self.num_jobs}", "k", owner, {"n": num}, expires, chores)
         payloads = [] if chores else [b"\0payload %d" % seq for seq in range(num)]
-        self.store.submit(new, payloads, self.now)
+        held = sum(job.owner == owner and job.ended is None for job in self.model.jobs)
+        assert not self.store.submit(new, payloads, self.now, held)
+        assert self.store.submit(new, payloads, self.now, held + 1)
         state = "validating" if chores else "in_progress"
         job = ModelJob(new.id, owner, chores, expires, state, {"n": num}, items=[ModelItem(one) for one in payloads])
         self.model.jobs.append(job)
-        self.store.submit(new, payloads, self.now)  # again, as after a lost answer: nothing changes
+        assert self.store.submit(new, payloads, self.now, held + 1)  # again, as after a lost answer: nothing changes
 
     @rule(worker=st.sampled_from(["one", "two"]), limit=st.integers(1, 5))
     def claim(self, worker: str, limit: int) -> None:
@@ -373,6 +377,8 @@ class StoreMachine(RuleBasedStateMachine):
                 assert [(item.seq, item.state, item.payload, item.result) for item in items] == [
                     (seq, item.state, item.payload, item.result) for seq, item in enumerate(job.items)
                 ]
+                states = [self.store.item_state(job.id, seq) for seq in range(len(items) + 1)]
+                assert states == [*(item.state for item in job.items), None]
 
 
 @pytest.mark.parametrize("effort", ["quick", pytest.param("long", marks=pytest.mark.slow)])

@@ -114,9 +114,11 @@ def _lifespan(
         try:
             yield
         finally:
+            # The queue closes behind all that put something into it: whoever came later would open it again.
             await hooks.stop()
-            await background.stop()
             await responses.stop()
+            await background.stop()
+            await responses.close()
             await pipeline.stop()
             if idempotency is not None:
                 await idempotency.close()

@@ -68,8 +68,8 @@ class Background:
         if not await self.queue.is_there():
             return
         before = time.time() - self._keep_seconds
-        for id in await self.queue.do(lambda store: store.purge(before)):
-            await self.batches.forget(id)  # of one whose runner died when it had ended
+        await self.queue.do(lambda store: store.purge(before))
+        await self.batches.sweep()
         if self._responses is not None:
             await self._responses.mend()
 

@@ -79,7 +79,6 @@ def batches_router(queue: JobQueue, files: FileStore, batches: Batches, hooks: C
                 param="input_file_id",
             )
         id, now = f"batch_{new_id(request)}", time.time()
-        is_first = await files.copy_to(file.id, batches.input_path(id))
         meta: dict[str, Any] = {
             "input_file_id": file.id,
             "endpoint": asked.endpoint,
@@ -90,13 +89,7 @@ def batches_router(queue: JobQueue, files: FileStore, batches: Batches, hooks: C
             "output_seconds": asked.output_expires_after.seconds if asked.output_expires_after else None,
         }
         new = NewJob(id, KIND, owner, meta, now + seconds, has_chores=True)
-        try:
-            await queue.do(lambda store: store.submit(new, (), now))
-        except BaseException:
-            if is_first:
-                batches.input_path(id).unlink(missing_ok=True)
-            raise
-        queue.news.set()
+        await batches.hand_in(new, file.id, now)
         warnings = warning_headers(unknown_names(document, wire.BatchRequest))
         return json_response(batch_out(await find(request, id)), headers=warnings)
 

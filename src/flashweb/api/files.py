@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+import os
+from typing import IO, Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import FileResponse, Response
+from starlette.types import Receive, Scope, Send
 
 from flashweb.api.caller import owner_of
 from flashweb.api.error_handlers import json_response
@@ -134,13 +136,7 @@ def files_router(files: FileStore, storage: StorageSettings) -> APIRouter:
     )
     async def content(request: Request, file_id: FileId) -> Response:
         """Its bytes as they came, always as an attachment: what a stranger uploaded is shown by nobody's browser."""
-        found = await files.get(file_id, owner_of(request))
-        return FileResponse(
-            files.path_of(found.id),
-            filename=found.filename,
-            media_type=_type(found),
-            content_disposition_type="attachment",
-        )
+        return _Download(*await files.opened(file_id, owner_of(request)))
 
     @router.delete(
         "/{file_id}",
@@ -154,6 +150,24 @@ def files_router(files: FileStore, storage: StorageSettings) -> APIRouter:
         return json_response({"id": file_id, "object": "file", "deleted": True})
 
     return router
+
+
+class _Download(FileResponse):
+    """A file that is held open: deleted meanwhile, it still goes out whole."""
+
+    def __init__(self, found: StoredFile, file: IO[bytes]) -> None:
+        self._file = file
+        super().__init__(
+            f"/dev/fd/{file.fileno()}",  # by its name it may be gone
+            filename=found.filename,
+            media_type=_type(found),
+            stat_result=os.fstat(file.fileno()),
+            content_disposition_type="attachment",
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._file:
+            await super().__call__(scope, receive, send)
 
 
 def page(found: list[dict[str, Any]], limit: int) -> dict[str, Any]:

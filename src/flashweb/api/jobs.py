@@ -16,7 +16,7 @@ from flashweb.api.exchange import exchange_of
 from flashweb.api.idempotency import new_id
 from flashweb.api.schemas import jobs as wire
 from flashweb.errors import Conflict, FlashwebError, ObjectNotFound
-from flashweb.jobs import Item, ItemState, Job, JobQueue, NewJob
+from flashweb.jobs import ItemState, Job, JobQueue, NewJob
 from flashweb.jobs.records import JobState
 from flashweb.jobs.requests import KIND, SavedRequest
 
@@ -45,6 +45,7 @@ RESULT_HEADERS: dict[str, Any] = {
     },
 }  # fmt: skip
 LIFE_SECONDS = 24 * 3600.0
+_ANSWERED = (ItemState.DONE, ItemState.DEAD)
 JobId = Annotated[str, Path(max_length=128, description="the job's id", examples=["job_0a1b2c3d4e5f60718293a4b5"])]
 
 
@@ -67,19 +68,23 @@ async def answer_later(request: Request, queue: JobQueue, webhook_url: str | Non
     id, now, owner = f"job_{new_id(request)}", time.time(), owner_of(request)
     new = NewJob(id, KIND, owner, {"path": saved.path, "webhook_url": webhook_url}, now + LIFE_SECONDS)
     payload = msgspec.msgpack.encode(saved)
-    await queue.do(lambda store: store.submit(new, [payload], now))
-    queue.news.set()
+    await queue.hand_in(new, [payload], now)
     job = await _find(queue, id, owner)
     headers = {"location": f"{PATH}/{id}", "preference-applied": "respond-async"}
     return json_response(job_out(*job), 202, headers)
 
 
-async def _find(queue: JobQueue, id: str, owner: str) -> tuple[Job, Item]:
+async def _find(queue: JobQueue, id: str, owner: str) -> tuple[Job, ItemState]:
+    """A job and how its one item stands; not the request, which has pictures and is asked about often."""
     job = await queue.do(lambda store: store.get(id, owner))
-    items = await queue.do(lambda store: store.items(id, -1, 1))
-    if job is None or job.kind != KIND or not items:  # none: forgotten between the two questions
-        raise ObjectNotFound(f"There is no job {id[:80]!r}.", param="id", code="job_not_found")
-    return job, items[0]
+    state = await queue.do(lambda store: store.item_state(id, 0))
+    if job is None or job.kind != KIND or state is None:  # None: forgotten between the two questions
+        raise _no_such(id)
+    return job, state
+
+
+def _no_such(id: str) -> ObjectNotFound:
+    return ObjectNotFound(f"There is no job {id[:80]!r}.", param="id", code="job_not_found")
 
 
 def jobs_router(queue: JobQueue) -> APIRouter:
@@ -111,12 +116,15 @@ def jobs_router(queue: JobQueue) -> APIRouter:
     )
     async def result(request: Request, job_id: JobId) -> Response:
         """409 while there is none, and for a job that was cancelled or has expired."""
-        job, item = await _find(queue, job_id, owner_of(request))
-        if item.result is None:
+        job, state = await _find(queue, job_id, owner_of(request))
+        if state not in _ANSWERED:
             ended = job.has_ended
             words = f"ended as {job.state} without an answer" if ended else "not answered yet; ask again"
             raise Conflict(f"The job is {words}.", code="no_result" if ended else "not_finished")
-        told: dict[str, Any] = msgspec.json.decode(item.result)
+        items = await queue.do(lambda store: store.items(job_id, -1, 1))
+        if not items or items[0].result is None:  # forgotten meanwhile
+            raise _no_such(job_id)
+        told: dict[str, Any] = msgspec.json.decode(items[0].result)
         headers = {**told.get("headers", {}), "x-flashweb-request-id": told.get("request_id", "")}
         if "status_code" not in told:
             raise FlashwebError(told["error"]["message"], code=told["error"]["code"])
@@ -131,31 +139,31 @@ def jobs_router(queue: JobQueue) -> APIRouter:
     async def cancel(request: Request, job_id: JobId) -> Response:
         """What runs is ended. A job that has ended is forgotten with its answer."""
         owner = owner_of(request)
-        job, item = await _find(queue, job_id, owner)
+        job, state = await _find(queue, job_id, owner)
         if job.has_ended:
             await queue.do(lambda store: store.delete(job_id, owner))
-            return json_response(job_out(job, item))
+            return json_response(job_out(job, state))
         await queue.do(lambda store: store.cancel(job_id, owner, time.time()))
         return json_response(job_out(*await _find(queue, job_id, owner)))
 
     return router
 
 
-def job_out(job: Job, item: Item) -> dict[str, Any]:
+def job_out(job: Job, state: ItemState) -> dict[str, Any]:
     ended = max(job.times.values()) if job.has_ended else None
     return {
         "id": job.id,
         "object": "job",
-        "status": _status(job, item),
+        "status": _status(job, state),
         "path": job.meta["path"],
         "created_at": int(job.created),
         "expires_at": None if job.expires is None else int(job.expires),
         "ended_at": None if ended is None else int(ended),
-        "result_url": None if item.result is None else f"{PATH}/{job.id}/result",
+        "result_url": f"{PATH}/{job.id}/result" if state in _ANSWERED else None,
     }
 
 
-def _status(job: Job, item: Item) -> str:
+def _status(job: Job, state: ItemState) -> str:
     if job.state == JobState.IN_PROGRESS:
-        return "in_progress" if item.state == ItemState.LEASED else "queued"
+        return "in_progress" if state == ItemState.LEASED else "queued"
     return "failed" if job.failed else job.state.value

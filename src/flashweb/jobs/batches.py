@@ -20,7 +20,7 @@ from flashweb.disk import storage_error
 from flashweb.errors import FlashwebError
 from flashweb.jobs.files import FileStore
 from flashweb.jobs.queue import JobQueue
-from flashweb.jobs.records import Item, ItemState, Job, Lease
+from flashweb.jobs.records import Item, ItemState, Job, Lease, NewJob
 from flashweb.jobs.runner import Begun, Call
 
 KIND = "batch"
@@ -162,6 +162,33 @@ class Batches:
         self._max_body_bytes = max_body_bytes
         self._keep_seconds = keep_seconds
 
+    async def hand_in(self, new: NewJob, file_id: str, now: float) -> None:
+        """Keep a batch with its own copy of the input: both or neither, also when the caller goes away meanwhile.
+        Raises ObjectNotFound and RateLimited."""
+        handing_in = asyncio.create_task(self._hand_in(new, file_id, now))
+        try:
+            await asyncio.shield(handing_in)
+        except asyncio.CancelledError:
+            await asyncio.wait({handing_in})
+            raise
+
+    async def _hand_in(self, new: NewJob, file_id: str, now: float) -> None:
+        is_first = await self._files.copy_to(file_id, new.owner, self.input_path(new.id))
+        try:
+            await self._queue.hand_in(new, (), now)
+        except BaseException:
+            if is_first:
+                await self.forget(new.id)
+            raise
+
+    async def sweep(self) -> None:
+        """Let go of copies that a process which died has left: before its batch was kept, or after it had ended."""
+        for name, owner in await self._files.old_copies():
+            id = name.removesuffix(".jsonl")
+            job = await self._queue.do(lambda store, id=id, owner=owner: store.get(id, owner))  # type: ignore[misc]
+            if job is None or job.has_ended:
+                await self.forget(id)
+
     def input_path(self, job_id: str) -> Path:
         """Where a batch keeps its input, until it has ended."""
         return self._folder / f"{job_id}.jsonl"
@@ -210,7 +237,7 @@ class Batches:
         return meta
 
     async def forget(self, job_id: str) -> None:
-        await asyncio.to_thread(self.input_path(job_id).unlink, missing_ok=True)
+        await self._files.drop_copy(self.input_path(job_id))
 
     def _ending(self, job: Job) -> float:
         """When the files' time is over. From the job's own moments, so that making them anew changes nothing."""

@@ -28,10 +28,15 @@ from flashweb.settings import StorageSettings
 T = TypeVar("T")
 Order = Literal["asc", "desc"]
 MAX_NAME_CHARS = 255
-LEFT_OVER_SECONDS = 24 * 3600.0  # an upload that nobody finished
-_SCHEMA = """CREATE TABLE IF NOT EXISTS files (
+LEFT_OVER_SECONDS = 24 * 3600.0  # an upload that nobody finished, a copy that nobody came back for
+_SCHEMA = (
+    """CREATE TABLE IF NOT EXISTS files (
     id TEXT PRIMARY KEY, ordinal INTEGER NOT NULL, owner TEXT NOT NULL, purpose TEXT NOT NULL, filename TEXT NOT NULL,
-    bytes INTEGER NOT NULL, created REAL NOT NULL, expires REAL, kind TEXT NOT NULL)"""
+    bytes INTEGER NOT NULL, created REAL NOT NULL, expires REAL, kind TEXT NOT NULL)""",
+    "CREATE INDEX IF NOT EXISTS files_listed ON files (owner, ordinal)",
+    """CREATE TABLE IF NOT EXISTS copies (
+    name TEXT PRIMARY KEY, file TEXT NOT NULL, owner TEXT NOT NULL, bytes INTEGER NOT NULL, created REAL NOT NULL)""",
+)
 _COLUMNS = "id, owner, purpose, filename, bytes, created, expires, kind"
 _MAGIC = (
     (b"\x89PNG\r\n\x1a\n", "image/png"), (b"\xff\xd8\xff", "image/jpeg"), (b"GIF8", "image/gif"), (b"BM", "image/bmp"),
@@ -144,20 +149,38 @@ class FileStore:
                 param="file_id",
                 code="file_too_large",
             )
+        with await self._open(found) as file, self._told():
+            return await asyncio.to_thread(file.read)
+
+    async def opened(self, id: str, owner: str) -> tuple[StoredFile, IO[bytes]]:
+        """A file and its bytes, which are there until they are closed, whoever deletes the file meanwhile. Raises
+        ObjectNotFound."""
+        found = await self.get(id, owner)
+        return found, await self._open(found)
+
+    async def _open(self, found: StoredFile) -> IO[bytes]:
         with self._told():
             try:
-                return await asyncio.to_thread(self.path_of(found.id).read_bytes)
-            except FileNotFoundError:
-                raise _no_such(id) from None
+                return await asyncio.to_thread(self.path_of(found.id).open, "rb")
+            except FileNotFoundError:  # deleted since it was found
+                raise _no_such(found.id) from None
 
     def path_of(self, id: str) -> Path:
-        """Where the bytes of a file that `get` has found lie."""
         return self._folder / "files" / id
 
-    async def copy_to(self, id: str, path: Path) -> bool:
-        """A second name for the bytes, which stays when the file is deleted; a copy where the disk knows no links.
-        False where the name is taken: by a copy that was made before."""
-        return await asyncio.to_thread(self._copy_to, id, path)
+    async def copy_to(self, id: str, owner: str, path: Path) -> bool:
+        """A second name for the bytes, which stays when the file is deleted, and is then in its owner's quota until it
+        is dropped; a copy where the disk knows no links. False where the name is taken: by a copy that was made before.
+        Raises ObjectNotFound."""
+        return await self._do(lambda: self._copy_to(id, owner, path))
+
+    async def drop_copy(self, path: Path) -> None:
+        """Idempotent."""
+        await self._do(lambda: self._drop_copy(path))
+
+    async def old_copies(self) -> list[tuple[str, str]]:
+        """Names and owners of those that were made so long ago that whoever made them is done."""
+        return await self._do(self._old_copies)
 
     async def delete(self, id: str, owner: str) -> None:
         """Raises ObjectNotFound."""
@@ -197,8 +220,8 @@ class FileStore:
         if self._driver is None and (make or path.exists()):
             driver = SqliteDriver(path)
             with driver.writing(durable=True) as tx:
-                tx.run(_SCHEMA)
-                tx.run("CREATE INDEX IF NOT EXISTS files_listed ON files (owner, ordinal)")
+                for statement in _SCHEMA:
+                    tx.run(statement)
             self._driver = driver
         return self._driver
 
@@ -279,26 +302,57 @@ class FileStore:
         path = folder / f"incoming-{secrets.token_hex(12)}"
         return path, os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
 
-    def _copy_to(self, id: str, path: Path) -> bool:
-        with self._told():
-            private_folder(path.parent)
-            is_new = not path.exists()
-            try:
+    def _copy_to(self, id: str, owner: str, path: Path) -> bool:
+        found, is_new = self._get(id, owner), not path.exists()
+        driver = self._opened(make=True)
+        assert driver is not None
+        with driver.writing(durable=True) as tx:  # first: no copy without a row, by which it is counted and found again
+            tx.run(
+                "INSERT INTO copies (name, file, owner, bytes, created) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                *(path.name, id, owner, found.bytes, self._clock()),
+            )
+        try:
+            with self._told():
+                private_folder(path.parent)
                 if is_new:
-                    os.link(self.path_of(id), path)
-            except FileNotFoundError:
-                raise _no_such(id) from None
-            except OSError:
-                temporary, opened = self._temporary()
-                try:
-                    with opened, self.path_of(id).open("rb") as source:
-                        shutil.copyfileobj(source, opened)
-                        sync(opened)
-                    os.replace(temporary, path)
-                finally:
-                    temporary.unlink(missing_ok=True)
-            sync_folder(path.parent)
-            return is_new
+                    self._link(id, path)
+                sync_folder(path.parent)
+        except BaseException:
+            if is_new:
+                self._drop_copy(path)
+            raise
+        return is_new
+
+    def _link(self, id: str, path: Path) -> None:
+        try:
+            os.link(self.path_of(id), path)
+        except FileNotFoundError:
+            raise _no_such(id) from None
+        except OSError:
+            temporary, opened = self._temporary()
+            try:
+                with opened, self.path_of(id).open("rb") as source:
+                    shutil.copyfileobj(source, opened)
+                    sync(opened)
+                os.replace(temporary, path)
+            finally:
+                temporary.unlink(missing_ok=True)
+
+    def _drop_copy(self, path: Path) -> None:
+        with self._told():
+            path.unlink(missing_ok=True)
+        driver = self._opened(make=False)
+        if driver is not None:
+            with driver.writing(durable=True) as tx:
+                tx.run("DELETE FROM copies WHERE name = ?", path.name)
+
+    def _old_copies(self) -> list[tuple[str, str]]:
+        driver = self._opened(make=False)
+        if driver is None:
+            return []
+        with driver.reading() as tx:
+            rows = tx.all("SELECT name, owner FROM copies WHERE created < ?", self._clock() - LEFT_OVER_SECONDS)
+        return [(name, owner) for name, owner in rows]
 
     def _delete(self, id: str, owner: str) -> None:
         self._get(id, owner)
@@ -402,10 +456,16 @@ class Incoming:
 
 
 def _used(tx: Transaction, owner: str, now: float) -> int:
-    """Bytes of an owner's files; not of those whose time is over, which nobody but the next sweep can delete."""
-    where = "owner = ? AND (expires IS NULL OR expires > ?)"
-    ((used,),) = tx.all(f"SELECT COALESCE(SUM(bytes), 0) FROM files WHERE {where}", owner, now)
-    return int(used)
+    """Bytes of an owner's files; not of those whose time is over, which nobody but the next sweep can delete. And of
+    copies whose file is gone: until then they are other names of the same bytes."""
+    there = "FROM files WHERE owner = ? AND (expires IS NULL OR expires > ?)"
+    ((used,),) = tx.all(f"SELECT COALESCE(SUM(bytes), 0) {there}", owner, now)
+    ((copied,),) = tx.all(
+        "SELECT COALESCE(SUM(bytes), 0) FROM (SELECT DISTINCT file, bytes FROM copies WHERE owner = ? "
+        f"AND file NOT IN (SELECT id {there}))",
+        *(owner, owner, now),
+    )
+    return int(used) + int(copied)
 
 
 def _no_such(id: str) -> ObjectNotFound:
@@ -414,8 +474,8 @@ def _no_such(id: str) -> ObjectNotFound:
 
 def _over_quota(quota: int) -> TooLarge:
     return TooLarge(
-        f"Your files would have more than {quota:,} bytes together, the limit; delete some, or "
-        "start the server with a larger --file-quota.",
+        f"Your files, with the inputs of batches that have not ended, would have more than {quota:,} bytes together, "
+        "the limit; delete some, or start the server with a larger --file-quota.",
         code="file_quota_exceeded",
     )
 

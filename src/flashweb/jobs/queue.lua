@@ -21,6 +21,7 @@ local function move(id, state, now)
   set(id, 'state', state, 'time:' .. state, now)
   if state ~= 'in_progress' and state ~= 'finalizing' then
     set(id, 'ended', now)
+    for seq = 0, tonumber(get(id, 'total')) - 1 do call('HSET', item_key(id, seq), 'payload', '') end
     call('ZREM', P .. 'active', id)
     call('ZADD', P .. 'ended', now, id)
     call('ZADD', P .. 'endings', now, id)
@@ -169,17 +170,26 @@ local function next_of(jobs, now)
   end
 end
 
+local function num_open(owner)
+  local num = 0
+  for _, id in ipairs(call('ZRANGE', P .. 'active', 0, -1)) do
+    if get(id, 'owner') == owner then num = num + 1 end
+  end
+  return num
+end
+
 local operations = {}
 
-function operations.submit(id, kind, owner, state, has_chores, expires, meta, now)
-  if exists(id) then return 0 end
+function operations.submit(id, kind, owner, state, has_chores, expires, meta, now, most)
+  if exists(id) then return 1 end
+  if most ~= '' and num_open(owner) >= tonumber(most) then return 0 end
   local ordinal = call('INCR', P .. 'ordinal')
   set(id, 'id', id, 'kind', kind, 'owner', owner, 'state', state, 'ending', 'completed', 'has_chores', has_chores,
     'created', now, 'expires', expires, 'meta', meta, 'total', 0, 'completed', 0, 'failed', 0, 'open', 0, 'turn', 0,
     'token', 0, 'chore_until', 0, 'time:' .. state, now)
   call('ZADD', P .. 'active', ordinal, id)
   call('ZADD', P .. 'listed:' .. owner .. ':' .. kind, ordinal, id)
-  if has_chores == '0' then put(id, 11) end
+  if has_chores == '0' then put(id, 12) end
   return 1
 end
 
@@ -206,6 +216,8 @@ function operations.items(id, after, limit)
   end
   return found
 end
+
+function operations.item_state(id, seq) return call('HGET', item_key(id, seq), 'state') end
 
 function operations.cancel(id, owner, now)
   if get(id, 'owner') ~= owner then return false end

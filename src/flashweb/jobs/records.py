@@ -105,7 +105,7 @@ class Chore:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One item as it stands; `result` only once it is done or dead."""
+    """One item as it stands; `payload` until its job has ended, `result` only once it is done or dead."""
 
     seq: int
     state: ItemState

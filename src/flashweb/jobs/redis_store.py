@@ -77,11 +77,11 @@ class RedisStore:
 
     # --- for whoever hands in and asks ----------------------------------------------------------------------------
 
-    def submit(self, job: NewJob, payloads: Sequence[bytes], now: float) -> None:
+    def submit(self, job: NewJob, payloads: Sequence[bytes], now: float, most: int | None = None) -> bool:
         state = JobState.VALIDATING if job.has_chores else JobState.IN_PROGRESS
         expires = "" if job.expires is None else job.expires
         told = (job.id, job.kind, job.owner, state.value, int(job.has_chores), expires, json.dumps(dict(job.meta)), now)
-        self._do("submit", *told, *payloads)
+        return bool(self._do("submit", *told, "" if most is None else most, *payloads))
 
     def get(self, id: str, owner: str) -> Job | None:
         return _job_or_none(self._do("get", id, owner))
@@ -92,6 +92,10 @@ class RedisStore:
     def items(self, id: str, after: int, limit: int) -> list[Item]:
         found = self._do("items", id, after, limit)
         return [Item(seq, ItemState(state.decode()), given, made) for seq, state, given, made in found]
+
+    def item_state(self, id: str, seq: int) -> ItemState | None:
+        found = self._do("item_state", id, seq)
+        return None if found is None else ItemState(found.decode())
 
     def cancel(self, id: str, owner: str, now: float) -> Job | None:
         return _job_or_none(self._do("cancel", id, owner, now))

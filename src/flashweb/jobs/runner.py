@@ -38,7 +38,7 @@ AWAY_SECONDS = 2.0  # after the store did not answer
 # The server's own state and not the request's: it is tried again, for as long as the job lives.
 NOT_NOW = frozenset(
     {"model_not_ready", "server_is_overloaded", "storage_unavailable", "storage_full", "storage_read_only",
-     "storage_broken"}
+     "storage_broken", "too_many_jobs"}
 )  # fmt: skip
 NOT_NOW_SECONDS = 1.0
 # Ours, or the moment's: tried again a few times, then this answer stays. Among them that the engine died, perhaps of
@@ -139,6 +139,7 @@ class Runner:
         self._clock = clock
         self._worker = f"{socket.gethostname()}:{folder}"
         self._lock: int | None = None
+        self._has_taken_back = False
         self._running: dict[tuple[str, int], _Running] = {}
         self._chores: set[asyncio.Task[None]] = set()
         self._tasks: list[asyncio.Task[None]] = []
@@ -167,7 +168,7 @@ class Runner:
         self._tasks = []
         if self._lock is not None:
             os.close(self._lock)
-            self._lock = None
+            self._lock, self._has_taken_back = None, False
 
     async def _keep(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """A runner that ends would leave every job waiting: what it cannot do now it tries again."""
@@ -227,10 +228,11 @@ class Runner:
         holder had leased: that one is dead."""
         if self._lock is None:
             self._lock = await asyncio.to_thread(self._take_lock)
-            if self._lock is not None:
-                num = await self._do(lambda store: store.forsake(self._worker, self._clock()))
-                if num:
-                    log.warning("%d requests of jobs were under way when the server ended; they run again", num)
+        if self._lock is not None and not self._has_taken_back:
+            num = await self._do(lambda store: store.forsake(self._worker, self._clock()))
+            self._has_taken_back = True  # not before: the queue may be away just now
+            if num:
+                log.warning("%d requests of jobs were under way when the server ended; they run again", num)
         return self._lock is not None
 
     def _take_lock(self) -> int | None:

@@ -34,6 +34,7 @@ SCHEMA = (
         chore_until DOUBLE PRECISION NOT NULL DEFAULT 0)""",
     "CREATE INDEX IF NOT EXISTS jobs_listed ON jobs (owner, kind, ordinal)",
     "CREATE INDEX IF NOT EXISTS jobs_by_state ON jobs (state)",
+    "CREATE INDEX IF NOT EXISTS jobs_open ON jobs (owner) WHERE ended IS NULL",
     """CREATE TABLE IF NOT EXISTS items (
         job_id TEXT NOT NULL, seq INTEGER NOT NULL, state TEXT NOT NULL, payload {blob} NOT NULL,
         attempts INTEGER NOT NULL DEFAULT 0, token INTEGER NOT NULL DEFAULT 0, worker TEXT,
@@ -79,9 +80,11 @@ class SqlStore:
 
     # --- for whoever hands in and asks ----------------------------------------------------------------------------
 
-    def submit(self, job: NewJob, payloads: Sequence[bytes], now: float) -> None:
+    def submit(self, job: NewJob, payloads: Sequence[bytes], now: float, most: int | None = None) -> bool:
         state = JobState.VALIDATING if job.has_chores else JobState.IN_PROGRESS
         with self._driver.writing(durable=True) as tx:
+            if most is not None and not self._has_room(tx, job, most):
+                return False
             ((ordinal,),) = tx.all("SELECT COALESCE(MAX(ordinal), 0) + 1 FROM jobs")
             new = tx.run(
                 "INSERT INTO jobs (id, ordinal, kind, owner, state, ending, has_chores, created, expires, times, meta) "
@@ -91,6 +94,7 @@ class SqlStore:
             )
             if new and not job.has_chores:
                 self._add_items(tx, job.id, payloads)
+        return True
 
     def get(self, id: str, owner: str) -> Job | None:
         with self._driver.reading() as tx:
@@ -112,6 +116,11 @@ class SqlStore:
                 *(id, after, limit),
             )
         return [Item(seq, ItemState(state), bytes(given), made and bytes(made)) for seq, state, given, made in rows]
+
+    def item_state(self, id: str, seq: int) -> ItemState | None:
+        with self._driver.reading() as tx:
+            rows = tx.all("SELECT state FROM items WHERE job_id = ? AND seq = ?", id, seq)
+        return ItemState(rows[0][0]) if rows else None
 
     def cancel(self, id: str, owner: str, now: float) -> Job | None:
         with self._driver.writing(durable=True) as tx:
@@ -273,6 +282,10 @@ class SqlStore:
 
     # --- inside a transaction -------------------------------------------------------------------------------------
 
+    def _has_room(self, tx: Transaction, job: NewJob, most: int) -> bool:
+        ((others,),) = tx.all("SELECT COUNT(*) FROM jobs WHERE owner = ? AND ended IS NULL", job.owner)
+        return others < most or bool(tx.all("SELECT 1 FROM jobs WHERE id = ?", job.id))
+
     def _job(self, tx: Transaction, id: str, owner: str) -> Job | None:
         rows = tx.all(f"SELECT {_JOB} FROM jobs WHERE id = ? AND owner = ?", id, owner)
         return _job_of(rows[0]) if rows else None
@@ -331,6 +344,7 @@ class SqlStore:
         ended = None if state in (JobState.IN_PROGRESS, JobState.FINALIZING) else now
         tx.run("UPDATE jobs SET state = ?, ended = ? WHERE id = ?", state, ended, id)
         if ended is not None:
+            tx.run("UPDATE items SET payload = ? WHERE job_id = ?", b"", id)
             tx.run("INSERT INTO endings (job_id, ready_at) VALUES (?, ?) ON CONFLICT (job_id) DO NOTHING", id, now)
 
     def _note_time(self, tx: Transaction, id: str, name: str, now: float) -> None:

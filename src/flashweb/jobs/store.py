@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from flashweb.jobs.records import Chore, Item, Job, Lease, NewJob
+from flashweb.jobs.records import Chore, Item, ItemState, Job, Lease, NewJob
 
 # What an item gets whose leases all ran out: whoever executed it has died every time.
 LAPSED = b'{"error":{"code":"worker_lost","message":"Whatever executed this request ended before it, each time."}}'
@@ -18,8 +18,10 @@ LAPSED = b'{"error":{"code":"worker_lost","message":"Whatever executed this requ
 class Store(Protocol):
     # --- for whoever hands in and asks ----------------------------------------------------------------------------
 
-    def submit(self, job: NewJob, payloads: Sequence[bytes], now: float) -> None:
-        """Keep a job durably; one with chores has no payloads yet. A second call with the same id changes nothing."""
+    def submit(self, job: NewJob, payloads: Sequence[bytes], now: float, most: int | None = None) -> bool:
+        """Keep a job durably; one with chores has no payloads yet. A second call with the same id changes nothing. When
+        the job has ended, its results stay, and its payloads, which nobody needs any more, are empty. False, and
+        nothing is kept, where its owner has `most` others that have not ended."""
 
     def get(self, id: str, owner: str) -> Job | None: ...
 
@@ -28,6 +30,9 @@ class Store(Protocol):
 
     def items(self, id: str, after: int, limit: int) -> list[Item]:
         """In their order, from behind `after` (-1: from the first)."""
+
+    def item_state(self, id: str, seq: int) -> ItemState | None:
+        """How one stands, without what it holds; None where there is none."""
 
     def cancel(self, id: str, owner: str, now: float) -> Job | None:
         """No item begins any more, and results of those that run are not taken. A job that has ended stays as it is."""

@@ -28,6 +28,12 @@ class StorageSettings(Section):
         None,
         "postgresql:// or redis:// URL of a queue that several servers share; default: a SQLite file in --data-dir",
     )
+    max_waiting_jobs: int = option(
+        200,
+        "jobs of one caller that wait or run: batches, background responses and scenes that are answered later; one "
+        "more is a 429",
+        ge=1,
+    )
     max_file_size: Size = option(512 << 20, "largest file at /v1/files", unit="bytes", ge=1024)
     file_quota: Size = option(10 << 30, "bytes of all files of one caller together", unit="bytes", ge=1024)
     keep_days: float = option(30.0, "how long jobs that have ended, and files of batches, are kept", unit="days", gt=0)

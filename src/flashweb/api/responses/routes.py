@@ -76,9 +76,12 @@ class Responses:
             self._mending = asyncio.create_task(self._mend())
 
     async def stop(self) -> None:
+        """Nothing is put into the queue from here on; what it still runs is kept until `close`."""
         if self._mending is not None:
             self._mending.cancel()
             await asyncio.wait({self._mending})
+
+    async def close(self) -> None:
         await self.store.close()
 
     async def _mend(self) -> None:

@@ -59,13 +59,13 @@ class Runs:
     async def submit(self, response: StoredResponse, caller: str | None) -> StoredResponse:
         """Keep it, with the request that it answers, and run it when there is room; one that was kept before, under the
         id that its Idempotency-Key gives it, stays as it is by now. `caller` is its key's name. Raises
-        StorageUnavailable, and nothing is kept then."""
+        RateLimited and StorageUnavailable, and nothing is kept then."""
         assert response.request is not None
         with suppress(ResponseNotFound):
             return await self._store.get(response.id, response.owner)
         await self._store.put(response)
         try:
-            await self._hand_in(response.id, response.owner, caller)
+            await self._queue.hand_in(*_job_of(response.id, response.owner, caller))
         except BaseException:
             with suppress(StorageUnavailable, ResponseNotFound):
                 await asyncio.shield(self._store.delete(response.id, response.owner))
@@ -95,13 +95,14 @@ class Runs:
                 await self._store.reset(id, run)
                 with suppress(ResponseNotFound):
                     request = (await self._store.get(id, owner)).request or {}
-                    await self._hand_in(id, owner, request.get("caller"))
+                    await self._hand_in_again(id, owner, request.get("caller"))
             elif job.has_ended:
                 await self._give_up(id, run + 1)
 
-    async def _hand_in(self, id: str, owner: str, caller: str | None) -> None:
-        payload, now = msgspec.json.encode(_For(caller)), time.time()
-        await self._queue.do(lambda store: store.submit(NewJob(id, KIND, owner), [payload], now))
+    async def _hand_in_again(self, id: str, owner: str, caller: str | None) -> None:
+        """Of one that its caller was promised: no bound refuses it."""
+        job = _job_of(id, owner, caller)
+        await self._queue.do(lambda store: store.submit(*job))
         self._queue.news.set()
 
     async def _give_up(self, id: str, run: int) -> None:
@@ -172,6 +173,10 @@ class Runs:
         except Exception as error:
             body = writer.failed(stored, error)
         return body
+
+
+def _job_of(id: str, owner: str, caller: str | None) -> tuple[NewJob, list[bytes], float]:
+    return NewJob(id, KIND, owner), [msgspec.json.encode(_For(caller))], time.time()
 
 
 def _broke_off() -> FlashwebError:
