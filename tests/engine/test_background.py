@@ -47,9 +47,7 @@ def test_a_callers_first_token_comes_as_soon_in_a_full_house_of_background_work_
     overlap: bool,
 ) -> None:
     def core() -> EngineCore:
-        return ticking(
-            make_core(overlap=overlap, max_num_seqs=4, max_num_batched_tokens=8, enable_prefix_cache=False)
-        )
+        return ticking(make_core(overlap=overlap, max_num_seqs=4, max_num_batched_tokens=8, enable_prefix_cache=False))
 
     alone = core()
     alone.submit(ask("caller", 7, background=False))

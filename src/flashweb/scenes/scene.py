@@ -22,7 +22,18 @@ from flashweb.types import Enhancement, FinishReason, Structure
 LANGUAGES = ("zh", "en")
 MAX_RULES_CHARS = 8000
 Show = Literal[
-    "flag", "tags", "verdict", "check", "table", "boxes", "marks", "score", "amounts", "total", "list", "notes",
+    "flag",
+    "tags",
+    "verdict",
+    "check",
+    "table",
+    "boxes",
+    "marks",
+    "score",
+    "amounts",
+    "total",
+    "list",
+    "notes",
     "text",
 ]
 Judgement = Literal["pass", "review", "violation"]
