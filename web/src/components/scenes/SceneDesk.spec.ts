@@ -26,9 +26,9 @@ async function desk(whyNot?: string) {
 
 it('asks nothing while the server cannot answer, and says why; files are taken all the same', async () => {
   const { wrapper, isOff } = await desk(LOADING)
-  expect([isOff('Ask for all 2'), isOff('Try the sample'), isOff('Choose files')]).toEqual([true, true, false])
+  expect([isOff('Ask about 2 pictures'), isOff('Try the sample'), isOff('Choose files')]).toEqual([true, true, false])
   expect(wrapper.text()).toContain(LOADING)
   await wrapper.setProps({ whyNot: undefined })
-  expect([isOff('Ask for all 2'), isOff('Try the sample')]).toEqual([false, false])
+  expect([isOff('Ask about 2 pictures'), isOff('Try the sample')]).toEqual([false, false])
   expect(wrapper.text()).not.toContain(LOADING)
 })
