@@ -60,7 +60,11 @@ def test_a_heic_photo_is_read_by_the_server_where_the_browser_cannot(open_page: 
     talk.attach(photo)
     assert "No preview here; the server can read it" in talk.tiles.first.inner_text()
     assert talk.asks("list the amounts") == AMOUNTS
-    talk.questions.last.get_by_title("IMG_0001.HEIC").wait_for()
+    talk.questions.last.get_by_title("IMG_0001.HEIC").get_by_text("IMG_0001.HEIC").wait_for()
+    expect(talk.questions.last.get_by_role("img")).to_have_count(0)
+    pane = talk.page.get_by_role("region", name=talk.word("pane"))
+    pane.get_by_text("IMG_0001.HEIC").wait_for()
+    expect(pane.get_by_role("button")).to_have_count(0)
 
 
 def test_a_clip_is_asked_about(open_page: OpenPage, tmp_path: Path) -> None:

@@ -31,6 +31,22 @@ def test_what_is_being_written_survives_reload_and_change_of_conversation(open_p
     expect(talk.question).to_have_value("and for this one")
 
 
+def test_two_tabs_write_new_conversations_of_their_own(open_page: OpenPage) -> None:
+    one = Talk(open_page("/"))
+    one.is_ready()
+    other = Talk(one.page.context.new_page())
+    other.page.goto(one.page.url)
+    other.is_ready()
+    one.question.fill("of the first")
+    other.question.fill("of the second")
+    wait_until(lambda: all(words in stored(one.page) for words in ("of the first", "of the second")))
+    one.question.fill("")
+    wait_until(lambda: "of the first" not in stored(other.page))
+    one.page.close()
+    other.page.reload()
+    expect(other.question).to_have_value("of the second")
+
+
 @pytest.mark.parametrize(
     ("preset", "sends", "breaks"),
     [

@@ -75,7 +75,6 @@ export default messages({
     },
     tile: {
       open: '{name}: crop, rotate, point at a region',
-      show: '{name}',
       more: 'What to do with {name}',
       removeNamed: 'Remove {name}',
       edit: 'Crop or point at a region',
@@ -214,7 +213,6 @@ export default messages({
     },
     tile: {
       open: '{name}：裁剪、旋转、指定区域',
-      show: '{name}',
       more: '对 {name} 的操作',
       removeNamed: '移除 {name}',
       edit: '裁剪或指定区域',

@@ -37,6 +37,8 @@ export default messages({
     live: {
       range: 'Range',
       minutes: '{count} minutes',
+      keyNeeded: 'A key is needed',
+      keyNeededText: 'This server shows its numbers to those who have a key. One for asking questions will do; so does the operator’s, which the other tabs ask for.',
       gathering: 'Gathering: rates appear with the second look, in {seconds} s.',
       paused: 'Paused: the lines stand still.',
       everySeconds: 'Looks every {seconds} s while this page is open. Rates over the last {short} s; quantiles, shares and stages over the last {long} s.',
@@ -189,6 +191,8 @@ export default messages({
     live: {
       range: '范围',
       minutes: '{count} 分钟',
+      keyNeeded: '需要密钥',
+      keyNeededText: '这台服务器只向持有密钥的人显示数据。提问用的密钥即可；其他标签页所要的运维密钥也可以。',
       gathering: '正在收集：{seconds} 秒后第二次读取时开始显示速率。',
       paused: '已暂停：曲线不再更新。',
       everySeconds: '页面打开时每 {seconds} 秒读取一次。速率取最近 {short} 秒；分位数、命中率和阶段取最近 {long} 秒。',

@@ -16,6 +16,8 @@ async function pane(props: object = {}) {
   return wrapper
 }
 
+const items = () => [...document.querySelectorAll('[role=menuitem]')].map((item) => item.textContent?.trim())
+
 beforeEach(() => {
   vi.spyOn(HTMLElement.prototype, 'clientWidth', 'get').mockReturnValue(400)
   vi.spyOn(HTMLElement.prototype, 'clientHeight', 'get').mockReturnValue(400)
@@ -82,10 +84,37 @@ describe('PicturePane', () => {
     expect(wheel(-100)).toBe(true)
   })
 
-  it('says so when a picture cannot be read', async () => {
+  it('names a picture that cannot be decoded and offers nothing that needs its pixels', async () => {
     const wrapper = await pane()
     await wrapper.find('img.picture').trigger('error')
-    expect(wrapper.text()).toContain('This picture cannot be shown.')
+    expect(wrapper.find('.failed').text()).toContain('a.png')
+    expect(wrapper.find('.failed').text()).toContain('This picture cannot be shown.')
+    expect(wrapper.findAll('.tools button').map((button) => button.attributes('aria-label'))).toEqual(['Save or copy'])
+    await wrapper.find('[aria-label="Save or copy"]').trigger('click')
+    expect(items()).toEqual(['Copy boxes, per mille'])
+    await wrapper.find('[aria-label="Copy coordinates of box 1"]').trigger('click')
+    expect(items()).toContain('Copy, per mille')
+    expect(items()).not.toContain('Copy, pixels')
+  })
+
+  it('offers nothing at all of such a picture without boxes', async () => {
+    const wrapper = await pane({ boxes: [] })
+    await wrapper.find('img.picture').trigger('error')
+    expect(wrapper.findAll('.tools button')).toHaveLength(0)
+  })
+
+  it('offers everything again when another picture is turned to', async () => {
+    const wrapper = await pane()
+    await wrapper.find('img.picture').trigger('error')
+    await wrapper.findAll('.tab')[1]!.trigger('click')
+    expect(wrapper.find('.failed').exists()).toBe(false)
+    expect(wrapper.find('[aria-label="Zoom in"]').exists()).toBe(true)
+  })
+
+  it('shows an icon on the tab of a picture that cannot be decoded', async () => {
+    const wrapper = await pane()
+    await wrapper.find('.tab img').trigger('error')
+    expect(wrapper.findAll('.tab').map((tab) => tab.find('img').exists())).toEqual([false, true])
   })
 
   it('draws red marks where that is the tone', async () => {

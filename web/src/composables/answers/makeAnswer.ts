@@ -23,14 +23,17 @@ export async function makeAnswer(answer: Answer, request: ChatRequest, signal: A
 }
 
 function taker(answer: Answer): (delta: Delta) => void {
-  let thoughtSince = 0
+  let thoughtSince: number | null = null
   return (delta) => {
     if (delta.type === 'end') {
       Object.assign(answer, { finish: delta.finish, stats: delta.stats })
       return
     }
+    const now = performance.now()
+    if (delta.type === 'thinking') thoughtSince ??= now
+    // Up to the first word after it: a thought may come in one piece.
+    if (thoughtSince !== null && answer.text === '') answer.thinkingMs = now - thoughtSince
     answer[delta.type] += delta.text
-    if (delta.type === 'thinking') answer.thinkingMs = performance.now() - (thoughtSince ||= performance.now())
   }
 }
 

@@ -1,6 +1,7 @@
 /** The conversation that the address names, and with `?message=` an answer in it, perhaps on another branch. */
-import { nextTick, ref, watch } from 'vue'
+import { computed, nextTick, ref, watch } from 'vue'
 import { useRoute } from 'vue-router'
+import { newDraftKey } from '@/lib/history/newDraft'
 import { useConversations } from '@/stores/conversations'
 
 export interface Addressed {
@@ -9,11 +10,14 @@ export interface Addressed {
   toEnd: () => void
 }
 
-/** `missing`: the address names a conversation that is not there. */
+/** `missing`: the address names a conversation that is not there. `key`: what stands for the one at hand, also while the list of
+ * them is still being read, or for a new one. */
 export function useAddressed({ opened, toAnswer, toEnd }: Addressed) {
   const route = useRoute()
   const store = useConversations()
   const missing = ref(false)
+  const awaited = ref<string | null>(null)
+  const key = computed(() => store.currentId ?? awaited.value ?? newDraftKey())
 
   async function goToAnswer(): Promise<boolean> {
     const { message } = route.query
@@ -26,12 +30,15 @@ export function useAddressed({ opened, toAnswer, toEnd }: Addressed) {
 
   watch(() => route.params.id, async (id) => {
     if (route.name !== 'home' && route.name !== 'chat') return // on the way to another page
-    missing.value = !(await store.open(typeof id === 'string' ? id : null))
+    const wanted = typeof id === 'string' ? id : null
+    awaited.value = wanted
+    missing.value = !(await store.open(wanted))
+    if (awaited.value === wanted) awaited.value = null
     await nextTick()
     opened(id === undefined)
     if (!(await goToAnswer())) toEnd()
   }, { immediate: true })
   watch(() => route.query.message, goToAnswer)
 
-  return { missing }
+  return { missing, key }
 }

@@ -36,6 +36,17 @@ describe('an answer that is being made', () => {
     expect(live.size).toBe(0)
   })
 
+  it('has thought until its first word, also where the thought comes in one piece', async () => {
+    stream(async function* () {
+      yield { type: 'thinking', text: 'hm' }
+      vi.advanceTimersByTime(1500)
+      yield { type: 'text', text: '22' }
+      vi.advanceTimersByTime(1500)
+      yield { type: 'text', text: '.58' }
+    })
+    expect(await answer({ request, message: blank, save })).toMatchObject({ thinkingMs: 1500 })
+  })
+
   it('is shown once a frame, however many tokens come', async () => {
     const shown = vi.spyOn(live, 'set')
     stream(async function* () {

@@ -25,10 +25,9 @@ export function useDraft(key: Readonly<Ref<string>>) {
     const draft = await store.draft(now)
     if (key.value !== now) return
     read = now
-    if (text.value === '' && attachments.value.length === 0) {
-      text.value = draft.text
-      attachments.value = draft.attachments
-    }
+    // What was written or added meanwhile goes on from there.
+    text.value = draft.text + text.value
+    attachments.value = [...draft.attachments, ...attachments.value]
   }, { immediate: true, flush: 'sync' })
 
   watch([text, attachments], () => {

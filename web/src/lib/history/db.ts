@@ -105,6 +105,18 @@ export class History {
     return (await this.db.drafts.get(key)) ?? { text: '', attachments: [] }
   }
 
+  /** The last draft whose key begins so is this key's from now on. The tab that wrote it, if it still lives, keeps it again when
+   * it goes on writing or is closed. */
+  async takeOverDraft(key: string, prefix: string): Promise<Pick<StoredDraft, 'text' | 'attachments'>> {
+    return this.db.transaction('rw', this.db.drafts, async () => {
+      const left = await this.db.drafts.where('key').startsWith(prefix).last()
+      if (!left) return { text: '', attachments: [] }
+      await this.db.drafts.delete(left.key)
+      await this.db.drafts.put({ ...left, key })
+      return left
+    })
+  }
+
   /** An empty draft is none. */
   async putDraft(key: string, text: string, attachments: readonly Attachment[]): Promise<void> {
     if (!text && attachments.length === 0) await this.db.drafts.delete(key)
