@@ -25,7 +25,7 @@ def keep(talk: Talk, name: str, folder: Path) -> None:
     """As WebP, as good as it can be in MOST_BYTES."""
     settle(talk.page)
     with Image.open(io.BytesIO(talk.page.screenshot(animations="disabled", caret="hide"))) as shot:
-        for quality in (90, 80, 65, 50, 35):
+        for quality in (65, 50, 35):
             packed = io.BytesIO()
             shot.convert("RGB").save(packed, "WEBP", quality=quality, method=6)
             if packed.tell() <= MOST_BYTES:
