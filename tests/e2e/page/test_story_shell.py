@@ -46,7 +46,7 @@ def test_the_appearance_changes_and_stays(open_page: OpenPage) -> None:
     light = page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
     page.get_by_role("button", name="Dark appearance").click()
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")
-    assert page.evaluate("getComputedStyle(document.documentElement).backgroundColor") != light
+    expect(page.locator("html")).not_to_have_css("background-color", light)
     page.reload()
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")
 
