@@ -5,6 +5,7 @@ The answers are those of `training.tasks`; conversations, JSON, tools and rules 
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -36,6 +37,17 @@ def kind_name(plan: Plan, zh: bool) -> str:
 def field(plan: Plan, *keys: str) -> str | None:
     """The value of the first of these fields that the page shows."""
     return next((value for key in keys for name, _, value in plan.fields if name == key), None)
+
+
+def days(text: str) -> list[str]:
+    """The dates in a page's text as they are printed, with the time of day where one follows."""
+    return [found[0] for found in _DAY.finditer(text)]
+
+
+_DAY = re.compile(
+    r"(?<!\d)(?:\d{4}-\d\d-\d\d|\d{4}/\d\d/\d\d|\d{4}年\d{1,2}月\d{1,2}日|\d\d/\d\d/\d{4}"
+    r"|\d{1,2} (?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) \d{4})(?!\d)(?: \d\d:\d\d(?::\d\d)?)?"
+)
 
 
 def row_with(plan: Plan, value: str) -> str | None:

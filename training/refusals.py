@@ -212,7 +212,8 @@ def about_photo(r: Random, heldout: bool, language: str = "") -> list[QA]:
     if kind < 0.35:
         first = prompt_qa(r.choice(tuple(PROMPTS)), None)
     elif kind < 0.55:
-        first = QA("refuse", language, r.choice(WHAT[language]), OUTSIDE[language])
+        known = r.choice(WHAT[language]) if r.random() < 0.5 else phrase(r, "describe", language, heldout)
+        first = QA("refuse", language, known, OUTSIDE[language])
     elif kind < 0.78:
         first = QA("refuse", language, _pick(r, GENERAL[language], heldout), OUTSIDE[language])
     else:

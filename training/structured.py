@@ -71,6 +71,14 @@ FIELDS: dict[str, Field] = {
                       lambda plan, zh: bool(plan.rows)),
     "title": Field(("标题", "抬头"), ("title", "heading"), ("标题", "the heading"), "string?", lambda plan, zh: plan.caption or None,
                    lambda plan: plan.kind in ("receipt", "menu", "label", "price_tag")),
+    "shop": Field(("店名", "商店", "商家"), ("shop", "store", "merchant"), ("店名", "Name of the shop"), "string?",
+                  lambda plan, zh: plan.caption or None, lambda plan: plan.kind == "receipt"),
+    "date": Field(("日期", "时间"), ("date", "printed_on", "day"), ("日期和时间原文", "Date and time as printed"), "string?",
+                  lambda plan, zh: next(iter(facts.days(plan.text)), None),
+                  lambda plan: plan.kind == "receipt" and len(facts.days(plan.text)) < 2),
+    "pairs": Field(("字段", "标签和内容"), ("pairs", "fields"), ("每个标签一条，从上到下", "One entry a label, from top to bottom"), "items",
+                   lambda plan, zh: [(label, value) for _, label, value in plan.fields],
+                   lambda plan: 0 < len(plan.fields) <= 6 and len(facts.fields(plan)) == len(plan.fields)),
     "items": Field(("商品", "明细", "项目"), ("items", "products", "entries"), ("商品和价格", "what is sold, with prices"), "items",
                    lambda plan, zh: plan.items, lambda plan: 0 < len(plan.items) <= 6),
     "forbidden": Field(("违禁词", "违禁词列表"), ("forbidden_words", "banned_words"), ("违禁广告词", "forbidden advertising words"),
@@ -86,11 +94,14 @@ FIELDS: dict[str, Field] = {
 }  # fmt: skip
 
 RECEIPT = 0.12  # of the requests have the shape of the receipt scene
+PAGE_RECEIPT = 0.15  # of those about a receipt have the shape that the page offers for it
 _INNER = {
     ("items", True): (("名称", "价格"), ("品名", "金额"), ("name", "price")),
     ("items", False): (("name", "price"), ("item", "amount"), ("product", "price")),
     ("shapes", True): (("形状", "颜色", "数量"), ("shape", "color", "count")),
     ("shapes", False): (("shape", "color", "count"), ("name", "colour", "number")),
+    ("pairs", True): (("标签", "内容"), ("名称", "值")),
+    ("pairs", False): (("label", "value"), ("key", "value"), ("name", "value")),
 }
 
 ASK = {  # {} holds the keys, or the form; the last two of each are held out
@@ -328,6 +339,9 @@ def request(r: Random, plan: Plan | None, language: str) -> Request:
         fitting = ["amounts", "total", "has_price", "has_text", "lines", "brand", "count"]
     if r.random() < RECEIPT and {"amounts", "total"} <= set(fitting):  # the receipt scene's own shape
         return Request(language, (("amounts", "amounts"), ("total", "total")), {}, "")
+    if r.random() < PAGE_RECEIPT and {"shop", "date", "items"} <= set(fitting):
+        keys = ("shop", "date", "items", "total")
+        return Request(language, tuple((key, key) for key in keys), {"items": ("name", "price")}, "")
     chosen = r.sample(fitting, min(len(fitting), r.choice((1, 2, 2, 3, 3, 4, 5))))
     if "lines" in chosen and "text" in chosen:
         chosen.remove("text")
@@ -336,7 +350,7 @@ def request(r: Random, plan: Plan | None, language: str) -> Request:
     for name in chosen:
         keys.append((r.choice(FIELDS[name].zh if chinese else FIELDS[name].en), name))
         if FIELDS[name].type in ("items", "shapes"):
-            inner[name] = r.choice(_INNER[FIELDS[name].type, chinese])
+            inner[name] = r.choice(_INNER[name, chinese])
     outer = r.choice(("结果", "数据") if chinese else ("result", "data", "page")) if r.random() < 0.1 else ""
     return Request(language, tuple(keys), inner, outer)
 
@@ -370,7 +384,9 @@ def converse(r: Random, plan: Plan | None, heldout: bool, language: str = "") ->
     if kind < 0.5 and not asked.outer:
         text = _ask(r, "keys", language, heldout).format(_keys(r, asked))
         text = _hinted(text, _hint(r, style, language))
-    elif kind < 0.75:
+    elif kind < 0.62 and not asked.outer:
+        text = in_words(asked) + (f"\n{_ask(r, 'plain', language, heldout)}" if r.random() < 0.6 else "")
+    elif kind < 0.78:
         text = _ask(r, "form", language, heldout).replace("{}", dump(asked.form(), style))
     else:
         text = _ask(r, "schema", language, heldout).replace(
@@ -399,6 +415,24 @@ def _keys(r: Random, asked: Request) -> str:
             note = FIELDS[name].meaning[0 if zh else 1]
         parts.append((f"{key}（{note}）" if zh else f"{key} ({note})") if note else key)
     return ("、" if zh else ", ").join(parts) if r.random() < 0.6 else ", ".join(parts)
+
+
+def in_words(asked: Request) -> str:
+    """The fields one a line, with their types and what they mean: as the page's structured part asks."""
+    zh = asked.language == "zh"
+    types = {
+        "string": ("文本", "text"), "string?": ("文本或 null", "text or null"), "integer": ("整数", "whole number"),
+        "boolean": ("true 或 false", "true or false"), "strings": ("文本列表", "list of text"),
+        "items": ("对象列表", "list of object"), "shapes": ("对象列表", "list of object"),
+    }  # fmt: skip
+    lines = ["只用JSON回答，字段：" if zh else "Answer with JSON only. Fields:"]
+    for key, name in asked.keys:
+        field = FIELDS[name]
+        lines.append(f"- {key} ({types[field.type][not zh]}): {field.meaning[not zh]}")
+        for index, inner in enumerate(asked.inner.get(name, ())):
+            kind = "integer" if field.type == "shapes" and index == 2 else "string"
+            lines.append(f"  - {inner} ({types[kind][not zh]})")
+    return "\n".join(lines)
 
 
 def _hinted(text: str, hint: str) -> str:

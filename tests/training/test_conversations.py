@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from flashweb.evaluate import scoring
-from training import conversations, facts, fonts, photos, refusals, structured, talk_phrases, thoughts, tools
+from training import content, conversations, facts, fonts, photos, refusals, structured, talk_phrases, thoughts, tools
 from training.batches import Budget
 from training.charset import CHARSET
 from training.conversations import SHARES, Conversations, Talk, chat_messages
@@ -23,7 +23,8 @@ from training.encoding import Call, Clip, Encoder, Turn, encode_conversation, se
 from training.page import TASKS, Page
 from training.phrases import NUM_HELDOUT
 
-MODEL = Path(__file__).parents[2] / "src" / "flashweb" / "models" / "flashweb-nano"
+ROOT = Path(__file__).parents[2]
+MODEL = ROOT / "src" / "flashweb" / "models" / "flashweb-nano"
 ENCODER = Encoder()
 needs_fonts = pytest.mark.skipif(
     not (fonts.pack_folder() / "words.json").is_file() or not (fonts.pack_folder() / "fonts.json").is_file(),
@@ -399,11 +400,45 @@ def test_json_answers_are_valid_bare_and_true() -> None:
                 assert found is bool(plan.amounts)
             elif name == "items":
                 assert [list(item.values()) for item in found] == [list(item) for item in plan.items]
-            elif name in ("expiry", "made", "net", "origin", "model"):
+            elif name == "shop":
+                assert found == (plan.rows[0].text if plan.caption else None)
+            elif name == "pairs":
+                pairs = [(label, text) for label, text in (item.values() for item in found)]
+                assert pairs and all(label in plan.text and text in plan.text for label, text in pairs)
+            elif name in ("expiry", "made", "net", "origin", "model", "date"):
                 assert found is None or found in plan.text
         spaced = (value, inner)
         styles.add(next((s for s in ("compact", "spaced", "indent") if answer == structured.dump(spaced[0], s)), "?"))
     assert styles == {"compact", "spaced", "indent"}
+
+
+def test_every_form_of_a_date_is_found_with_its_time() -> None:
+    r = Random(3)
+    for number in range(200):
+        language = ("zh", "en")[number % 2]
+        day = content.date(r, language) + r.choice(("", " 08:05", " 21:40"))
+        assert facts.days(f"No. {number} {day}\n{number}.50") == [day]
+
+
+def test_fields_are_told_in_the_words_of_the_pages_structured_part() -> None:
+    schema_in_words = (ROOT / "web" / "src" / "lib" / "structured" / "schemaWords.ts").read_text("utf-8")
+    ready = (ROOT / "web" / "src" / "lib" / "structured" / "schemaReady.ts").read_text("utf-8")
+    keys = (("shop", "shop"), ("date", "date"), ("items", "items"), ("total", "total"))
+    for language in ("en", "zh"):
+        first, *lines = structured.in_words(structured.Request(language, keys, {"items": ("name", "price")}, "")).split(
+            "\n"
+        )
+        assert f"'{first}'" in schema_in_words
+        assert [line.split(" (")[0] for line in lines] == [
+            "- shop",
+            "- date",
+            "- items",
+            "  - name",
+            "  - price",
+            "- total",
+        ]
+        for name in ("shop", "date"):
+            assert f"'{structured.FIELDS[name].meaning[language == 'en']}'" in ready
 
 
 @needs_fonts

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 from training import content
 from training.content import Text
 from training.layouts.plan import Cell, Plan, Row, Sheet, Stack, settle
@@ -89,7 +91,15 @@ def _receipt_head(sheet: Sheet, plan: Plan, stack: Stack) -> None:
             stack.add(Cell(Text(r.choice(content.TITLES_ZH if zh else content.TITLES_EN)), "c"), role="title")
     for _ in range(r.randint(0, 3)):
         if stack.left > 5 * sheet.type.size:
-            stack.add(Cell(Text(content.distractor(r, sheet.language)), r.choice("lc")), role="head")
+            text = _printed_at(r, zh) if r.random() < 0.35 else content.distractor(r, sheet.language)
+            stack.add(Cell(Text(text), r.choice("lc")), role="head")
+
+
+def _printed_at(r: Random, zh: bool) -> str:
+    """When a receipt was printed: a date, mostly with the time."""
+    label = r.choice(("", "", "日期：", "时间 ")) if zh else r.choice(("", "", "Date: ", "Printed "))
+    time = f" {r.randint(8, 21):02d}:{r.randint(0, 59):02d}" if r.random() < 0.7 else ""
+    return label + content.date(r, "zh" if zh else "en") + time
 
 
 def _receipt_total(sheet: Sheet, plan: Plan, stack: Stack, signs: tuple[str, str]) -> None:
