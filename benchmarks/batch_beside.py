@@ -138,7 +138,26 @@ def ratios(beside: Sequence[Calls], idle: Sequence[Calls], figure: str) -> dict[
     pairs = [(b.summary()[figure], i.summary()[figure]) for b, i in zip(beside, idle, strict=True)]
     all_calls = together(beside).summary()[figure] / together(idle).summary()[figure]
     rounds = [round(b / i, 3) for b, i in pairs]
-    return {"together": round(all_calls, 3), "median_of_rounds": round(median(rounds), 3), "rounds": rounds}
+    return {
+        "together": round(all_calls, 3),
+        "nine_of_ten_draws": drawn_again(together(beside), together(idle), figure),
+        "median_of_rounds": round(median(rounds), 3),
+        "rounds": rounds,
+    }
+
+
+def drawn_again(beside: Calls, idle: Calls, figure: str, draws: int = 1000) -> tuple[float, float]:
+    """Between which ratios nine of ten lie when as many calls are drawn from those that were made (bootstrap)."""
+    rng = random.Random(draws)
+    found = sorted(
+        resampled(rng, beside).summary()[figure] / resampled(rng, idle).summary()[figure] for _ in range(draws)
+    )
+    return round(found[draws // 20], 3), round(found[-draws // 20], 3)
+
+
+def resampled(rng: random.Random, calls: Calls) -> Calls:
+    kept = rng.choices(range(len(calls.first_token)), k=len(calls.first_token))
+    return Calls([calls.first_token[n] for n in kept], [calls.per_token[n] for n in kept])
 
 
 def together(rounds: Sequence[Calls]) -> Calls:
