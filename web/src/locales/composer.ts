@@ -7,6 +7,7 @@ export default messages({
     placeholder: 'Ask about a picture. Drop or paste one here, or type / for a prompt',
     send: 'Send',
     stop: 'Stop the answer',
+    notNow: 'Nothing can be asked now: {why}.',
     why: {
       empty: 'write a question or add a picture first',
       reading: 'a file is still being read',
@@ -145,6 +146,7 @@ export default messages({
     placeholder: '就图片提问。可将图片拖到或粘贴到这里，输入 / 选择提示词',
     send: '发送',
     stop: '停止回答',
+    notNow: '现在无法提问：{why}。',
     why: {
       empty: '请先写下问题或添加图片',
       reading: '文件仍在读取',
