@@ -26,6 +26,7 @@ EXAMPLES = ROOT / "examples"
 AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
 ANSWERS_IN = 60_000  # ms; the whole test run may share two cores
 AMOUNTS = "4.20, 2.75, 6.90, 3.48, 5.25, 22.58, 30.00, 7.42"  # of examples/receipt.png
+LOST = "Nothing can be asked now: the server cannot be reached."
 MARK_ALL = "请逐题检查解题过程,标出所有计算错误、公式误用或逻辑漏洞,并用红色标注原文位置。"
 
 # What is on the page, in English and in Chinese.

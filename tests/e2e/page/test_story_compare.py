@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.page.conftest import OpenPage, in_both_languages
-from tests.e2e.page.stories import AMOUNTS, ANSWERS_IN, EXAMPLES, Part, scrolls_sideways
+from tests.e2e.page.conftest import OpenPage, Watch, in_both_languages
+from tests.e2e.page.stories import AMOUNTS, ANSWERS_IN, EXAMPLES, LOST, Part, scrolls_sideways
 
 expect = pytest.importorskip("playwright.sync_api").expect
 
@@ -45,3 +45,16 @@ def test_two_settings_are_asked_side_by_side(
     main.get_by_role("button", name=re.compile("^list the amounts")).click()
     for answer, words in zip(answers, (AMOUNTS, "22.58"), strict=True):
         expect(answer).to_have_text(words)
+
+
+def test_a_comparison_says_why_nothing_can_be_asked(open_page: OpenPage, watch: Watch) -> None:
+    watch.allow("ERR_INTERNET_DISCONNECTED")
+    part = Part(open_page("/compare"))
+    part.page.get_by_label(part.word("question-of-both"), exact=True).fill("hello")
+    part.page.context.set_offline(True)
+    part.button("ask-both").click()
+    part.main.get_by_text(LOST).wait_for()
+    expect(part.button("ask-both")).to_be_disabled()
+    part.page.context.set_offline(False)
+    expect(part.button("ask-both")).to_be_enabled()
+    assert not part.main.get_by_text(LOST).is_visible()

@@ -12,7 +12,7 @@ from PIL import Image
 
 from tests import clips
 from tests.e2e.page.conftest import OpenPage, Watch, in_both_languages
-from tests.e2e.page.stories import AMOUNTS, EXAMPLES, Talk, stored
+from tests.e2e.page.stories import AMOUNTS, EXAMPLES, LOST, Talk, stored
 from tests.pdfs import locked, pdf, picture
 
 if TYPE_CHECKING:
@@ -116,6 +116,24 @@ def test_an_encrypted_document_asks_for_its_password(open_page: OpenPage, locked
         failure.get_by_text(words).first.wait_for()
         failure.get_by_label(talk.word("password")).fill(password)
         failure.get_by_role("button", name="Open and ask again").click()
+    assert talk.answered(1) == "22.58"
+
+
+def test_a_password_waits_for_a_server_that_cannot_be_reached(
+    open_page: OpenPage, locked_file: Path, watch: Watch
+) -> None:
+    watch.allow("status of 400|ERR_INTERNET_DISCONNECTED")
+    talk = Talk(open_page("/"))
+    talk.attach(locked_file)
+    talk.ask("list the amounts")
+    failure = talk.answers.last.get_by_role("alert")
+    failure.get_by_label(talk.word("password")).fill(PASSWORD)
+    talk.page.context.set_offline(True)
+    talk.page.evaluate("void window.dispatchEvent(new Event('online'))")  # the page looks, and finds nobody
+    failure.get_by_text(LOST).wait_for()
+    expect(failure.get_by_role("button", name="Open and ask again")).to_be_disabled()
+    talk.page.context.set_offline(False)
+    failure.get_by_role("button", name="Open and ask again").click()
     assert talk.answered(1) == "22.58"
 
 

@@ -3,13 +3,14 @@ import { flushPromises } from '@vue/test-utils'
 import { createPinia, setActivePinia } from 'pinia'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { streamChat } from '@/api/chat'
+import { ApiError } from '@/api/http'
 import { health } from '@/api/server'
 import { PageDatabase } from '@/lib/history/db'
 import { USUAL } from '@/lib/limits'
 import { useConversations } from '@/stores/conversations'
 import { useServer } from '@/stores/server'
 import { useSettings } from '@/stores/settings'
-import type { ChatRequest, Delta } from '@/types'
+import type { Attachment, ChatRequest, Delta } from '@/types'
 import { useChat } from './useChat'
 
 vi.mock('@/api/chat', () => ({ streamChat: vi.fn() }))
@@ -104,6 +105,18 @@ describe('a conversation', () => {
     await chat.goOn(answerId())
     expect(asked.map(({ sampling }) => sampling)).toEqual([{ max_tokens: 8, temperature: 0.2 }, { max_tokens: 64, temperature: 0.2 }])
     expect(store.path.at(-1)?.text).toBe('answer 1answer 2')
+  })
+
+  it('keeps the password of a PDF where the server turns out to be away, and tells that it is', async () => {
+    const pdf: Attachment = { id: 'p', kind: 'pdf', name: 'a.pdf', blob: new Blob(['x']) }
+    await chat.send({ text: 'one', attachments: [pdf] })
+    vi.mocked(streamChat).mockImplementationOnce(() => {
+      throw new ApiError({ code: 'unreachable', message: 'no server' })
+    })
+    await chat.unlock(answerId(), 's3cret')
+    expect(store.path.at(-1)?.failure?.code).toBe('unreachable')
+    await chat.regenerate(answerId())
+    expect(asked.at(-1)?.turns[0]?.attachments[0]?.password).toBe('s3cret')
   })
 
   it('longer than the server takes sends the newest messages and says how many it leaves behind', async () => {

@@ -72,6 +72,19 @@ describe('a batch of files', () => {
     expect(sent.get('locked.pdf')).toBeNull()
   })
 
+  it('lets what was unlocked wait where it cannot be asked at once, and asks it with its password then', async () => {
+    const locked = json({ error: { message: 'it is encrypted', code: 'encrypted_document' } }, 400)
+    const fetched = answering((name, init) => ((init.body as FormData).get('password') ? json({ name }) : locked))
+    const batch = batchOf(['locked.pdf'])
+    await batch.run()
+    batch.unlock(batch.items[0]!, 's3cret', false)
+    expect(states(batch)).toEqual(['waiting'])
+    expect(batch.items[0]!.failure).toBeUndefined()
+    expect(fetched).toHaveBeenCalledTimes(1)
+    await batch.run()
+    expect(states(batch)).toEqual(['done'])
+  })
+
   it('goes on past a file that fails, and retries only those', async () => {
     let broken = true
     const fetched = answering((name) => (name === 'b' && broken ? json({ error: { message: 'no picture', code: 'invalid_image' } }, 400) : json({ name })))

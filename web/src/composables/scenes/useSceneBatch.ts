@@ -82,10 +82,13 @@ export function useSceneBatch(scene: string, question: () => SceneQuestion, atOn
     await pooled(chosen, atOnce.value, (item) => ask(item, asked, signal), signal).finally(() => (running.value = false))
   }
 
-  /** What failed for want of the password is asked again at once, unless others are being asked. An empty one takes it back. */
-  function unlock(item: SceneItem, password: string): void {
+  /** What failed for want of the password is asked again: at once, unless others are being asked or `canAsk` says that nothing can
+   * be. An empty one takes it back. */
+  function unlock(item: SceneItem, password: string, canAsk = true): void {
     item.password = password || undefined
-    if (password && item.state === 'failed') void run([item])
+    if (!password || item.state !== 'failed') return
+    Object.assign(item, { state: 'waiting', failure: undefined })
+    if (canAsk) void run([item])
   }
 
   const retry = () => run(items.filter((item) => item.state === 'failed'))
