@@ -47,6 +47,29 @@ def test_two_tabs_write_new_conversations_of_their_own(open_page: OpenPage) -> N
     expect(other.question).to_have_value("of the second")
 
 
+def test_a_duplicated_tab_goes_on_by_itself_with_what_is_being_written(open_page: OpenPage) -> None:
+    one = Talk(open_page("/"))
+    one.is_ready()
+    one.question.fill("half a quest")
+    wait_until(lambda: "half a quest" in stored(one.page))
+    # As "Duplicate" does it, the other tab begins with a copy of what this one keeps for itself.
+    with one.page.expect_popup() as opened:
+        one.page.evaluate("void window.open(location.href)")
+    other = Talk(opened.value)
+    other.is_ready()
+    expect(other.question).to_have_value("half a quest")
+    key = "sessionStorage.getItem('flashweb.draft')"
+    wait_until(lambda: one.page.evaluate(key) != other.page.evaluate(key))
+    expect(other.question).to_have_value("half a quest")
+    other.question.fill("of the second")
+    one.question.fill("of the first")
+    wait_until(lambda: all(words in stored(one.page) for words in ("of the first", "of the second")))
+    for talk, words in ((one, "of the first"), (other, "of the second")):
+        talk.page.reload()
+        talk.is_ready()
+        expect(talk.question).to_have_value(words)
+
+
 @pytest.mark.parametrize(
     ("preset", "sends", "breaks"),
     [

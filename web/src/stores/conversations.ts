@@ -3,7 +3,7 @@
 import { defineStore } from 'pinia'
 import { computed, ref, shallowRef } from 'vue'
 import { History, newId, storageFailure, type Hit, type Snapshot } from '@/lib/history/db'
-import { isFirstLook, NEW } from '@/lib/history/newDraft'
+import { firstLook, NEW } from '@/lib/history/newDraft'
 import { tellTabs } from '@/lib/history/tabs'
 import { dropTail, withTail } from '@/lib/history/tails'
 import { familyOf, leafWithout, newestLeaf, pathTo, subtree } from '@/lib/history/tree'
@@ -220,9 +220,13 @@ export const useConversations = defineStore('conversations', () => {
     return { conversation, messages: [...all.values()] }
   }
 
+  function readDraft(key: string) {
+    const goesOnWith = firstLook(key) ?? key
+    return goesOnWith === NEW ? history.takeOverDraft(key, NEW) : history.draft(goesOnWith)
+  }
+
   /** A draft that cannot be kept is not worth a warning at every key. */
-  const draft = (key: string) =>
-    (isFirstLook(key) ? history.takeOverDraft(key, NEW) : history.draft(key)).catch(() => ({ text: '', attachments: [] as Attachment[] }))
+  const draft = (key: string) => readDraft(key).catch(() => ({ text: '', attachments: [] as Attachment[] }))
   const keepDraft = (key: string, text: string, attachments: readonly Attachment[]) =>
     history.putDraft(key, text, attachments).catch(() => undefined)
 

@@ -1,7 +1,7 @@
 /** The conversation that the address names, and with `?message=` an answer in it, perhaps on another branch. */
-import { computed, nextTick, ref, watch } from 'vue'
+import { computed, nextTick, onScopeDispose, ref, watch } from 'vue'
 import { useRoute } from 'vue-router'
-import { newDraftKey } from '@/lib/history/newDraft'
+import { hearMove, newDraftKey } from '@/lib/history/newDraft'
 import { useConversations } from '@/stores/conversations'
 
 export interface Addressed {
@@ -17,7 +17,9 @@ export function useAddressed({ opened, toAnswer, toEnd }: Addressed) {
   const store = useConversations()
   const missing = ref(false)
   const awaited = ref<string | null>(null)
-  const key = computed(() => store.currentId ?? awaited.value ?? newDraftKey())
+  const newKey = ref(newDraftKey())
+  onScopeDispose(hearMove((moved) => (newKey.value = moved)))
+  const key = computed(() => store.currentId ?? awaited.value ?? newKey.value)
 
   async function goToAnswer(): Promise<boolean> {
     const { message } = route.query
