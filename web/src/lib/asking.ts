@@ -32,7 +32,7 @@ export function requestToGoOn(conversation: Pick<Conversation, 'systemPrompt'>, 
 }
 
 /** As many of the newest turns as the server takes beside the system prompt; the first of them is a question. */
-export function turnsFor(path: readonly Message[], systemPrompt: string, most: number): Turn[] {
+function turnsFor(path: readonly Message[], systemPrompt: string, most: number): Turn[] {
   const turns = turnsOf(path)
   const room = most - (systemPrompt.trim() ? 1 : 0)
   if (turns.length <= room) return turns

@@ -35,7 +35,6 @@ export default messages({
     accepted: 'Pictures, PDF documents, short clips',
     add: 'Add a picture, a document or a clip',
     pick: 'Files from this device',
-    pickPictures: 'Pictures from this device',
     camera: 'Take a photo',
     link: 'Link to a picture',
     linkTitle: 'Add a link',
@@ -119,7 +118,6 @@ export default messages({
     promptText: 'Text',
     keepPrompt: 'Keep',
     pictureInput: 'Pictures',
-    choosePicture: 'Choose a picture',
     choosePictures: 'Choose pictures',
     orDrop: 'or drop or paste here',
     note: {
@@ -174,7 +172,6 @@ export default messages({
     accepted: '图片、PDF 文档、短视频',
     add: '添加图片、文档或短视频',
     pick: '本机文件',
-    pickPictures: '本机图片',
     camera: '拍照',
     link: '图片链接',
     linkTitle: '添加链接',
@@ -258,7 +255,6 @@ export default messages({
     promptText: '内容',
     keepPrompt: '保存',
     pictureInput: '图片',
-    choosePicture: '选择图片',
     choosePictures: '选择图片',
     orDrop: '或拖放、粘贴到这里',
     note: {

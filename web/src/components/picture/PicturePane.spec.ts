@@ -116,10 +116,4 @@ describe('PicturePane', () => {
     await wrapper.find('.tab img').trigger('error')
     expect(wrapper.findAll('.tab').map((tab) => tab.find('img').exists())).toEqual([false, true])
   })
-
-  it('draws red marks where that is the tone', async () => {
-    const wrapper = mount(PicturePane, { props: { pictures, boxes, tone: 'red' }, global: { plugins: [i18n] }, attachTo: document.body })
-    await wrapper.find('img.picture').trigger('load')
-    expect(wrapper.find('rect.line').attributes('stroke')).toBe('#c62828')
-  })
 })

@@ -49,13 +49,6 @@ describe('adding files', () => {
     expect(files.problems.value[0]).toMatchObject({ key: 'damaged', values: { name: 'broken.png' } })
   })
 
-  it('takes the place of the only picture where one is wanted', async () => {
-    const { files, names } = setup({ multiple: false })
-    await files.add([png('a.png')])
-    await files.add([png('b.png'), png('c.png')])
-    expect(names()).toEqual(['b.png'])
-  })
-
   it('does not put a picture into a conversation that was opened meanwhile', async () => {
     let owner = 'one'
     const { files, names } = setup({ owner: () => owner })

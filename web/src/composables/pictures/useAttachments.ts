@@ -46,7 +46,7 @@ export function useAttachments(
   list: () => readonly Attachment[],
   update: (next: Attachment[]) => void,
   wishes: () => Wishes = wishesOfSettings(),
-  options: { multiple?: boolean; owner?: () => string } = {},
+  options: { owner?: () => string } = {},
 ): Attachments {
   // The caller's list arrives a tick after `update`: two files finished in one tick would otherwise overwrite each other.
   const current = shallowRef([...list()])
@@ -89,14 +89,13 @@ export function useAttachments(
   function add(files: readonly File[]): Promise<void> {
     problems.value = []
     const owner = options.owner?.()
-    const wanted = options.multiple === false ? files.slice(0, 1) : files
-    const works = wanted.map((file) => () =>
+    const works = files.map((file) => () =>
       guarded(file.name, async () => {
         const taken = await take(file, file.name || 'picture', wishes())
         // Another conversation may be open by now; its question must not get this picture.
         if (options.owner?.() !== owner) throw new Refused({ key: 'leftBehind', values: { name: file.name } })
         details.set(taken.attachment.id, taken.detail)
-        write(options.multiple === false ? [taken.attachment] : [...current.value, taken.attachment])
+        write([...current.value, taken.attachment])
       }),
     )
     for (const work of works) queue = queue.then(work)
@@ -110,7 +109,7 @@ export function useAttachments(
     detail,
     addUrl(url) {
       const item: Attachment = { id: `url-${Date.now().toString(36)}-${++lastProblem}`, kind: 'url', name: nameOfUrl(url), url }
-      write(options.multiple === false ? [item] : [...current.value, item])
+      write([...current.value, item])
     },
     remove: (id) => write(current.value.filter((item) => item.id !== id)),
     move: (from, to) => write(moved(current.value, from, to)),

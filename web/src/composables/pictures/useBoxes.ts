@@ -18,7 +18,7 @@ function found(text: string, pictures: number): FoundBox[] {
   return last.boxes
 }
 
-export function steady(before: FoundBox[], now: readonly FoundBox[]): FoundBox[] {
+function steady(before: FoundBox[], now: readonly FoundBox[]): FoundBox[] {
   const next = now.map((box, i) => (before[i] && equal(before[i], box) ? before[i] : box))
   return next.length === before.length && next.every((box, i) => box === before[i]) ? before : next
 }

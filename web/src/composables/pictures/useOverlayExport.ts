@@ -2,7 +2,7 @@ import { useI18n } from 'vue-i18n'
 import { useCopy } from '@/composables/useCopy'
 import { useToasts } from '@/composables/useToasts'
 import type { FoundBox } from '@/lib/boxes/boxes'
-import { asJson, pixelsOf, type Tone } from '@/lib/boxes/overlay'
+import { asJson, pixelsOf } from '@/lib/boxes/overlay'
 import { overlayPng } from '@/lib/boxes/overlayPicture'
 import { download } from '@/lib/csv'
 import { reasonOf } from '@/lib/reason'
@@ -14,7 +14,6 @@ export interface Overlay {
   size: Size
   boxes: readonly FoundBox[]
   numbers: ReadonlyMap<string, number>
-  tone?: Tone
 }
 
 /** Saving and copying what lies on a picture, with a word about how it went. */
@@ -28,11 +27,11 @@ export function useOverlayExport() {
   }
 
   async function save(what: string, overlay: Overlay): Promise<void> {
-    const { boxes, numbers, image, size, name, tone } = overlay
+    const { boxes, numbers, image, size, name } = overlay
     const base = name.replace(/\.\w{1,5}$/, '') || 'picture'
     const number = (box: FoundBox) => numbers.get(box.id) ?? 0
     try {
-      if (what === 'png' && image) download(`${base}-boxes.png`, await overlayPng(image, boxes.map((box) => ({ ...box, number: number(box) })), tone))
+      if (what === 'png' && image) download(`${base}-boxes.png`, await overlayPng(image, boxes.map((box) => ({ ...box, number: number(box) }))))
       else if (what === 'json') download(`${base}-boxes.json`, new Blob([JSON.stringify(asJson(boxes, { name, ...size }, number), null, 2)], { type: 'application/json' }))
       else await copy(lines(overlay, what))
     } catch (error) {

@@ -70,12 +70,11 @@ describe('colours', () => {
   it('differ for neighbours, and are dashed the second time', () => {
     expect(new Set([0, 1, 2, 3, 4, 5, 6].map((i) => lookOf(i).line)).size).toBe(7)
     expect([lookOf(0).dashed, lookOf(7).dashed, lookOf(14).dashed]).toEqual([false, true, false])
-    expect(lookOf(3, 'red')).toEqual(lookOf(0, 'red'))
   })
 
   it('can be read: ink on each line has a contrast of at least 4.5', () => {
     const light = (hex: string) => [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16) / 255).map((c) => (c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)).reduce((sum, c, i) => sum + c * ([0.2126, 0.7152, 0.0722][i] as number), 0)
-    for (const look of [...Array(7).keys()].map((i) => lookOf(i)).concat(lookOf(0, 'red'), lookOf(0, 'accent'))) {
+    for (const look of [...Array(7).keys()].map((i) => lookOf(i))) {
       const [a, b] = [light(look.line), light(look.ink)].sort((x, y) => y - x) as [number, number]
       expect((a + 0.05) / (b + 0.05), look.line).toBeGreaterThanOrEqual(4.5)
     }

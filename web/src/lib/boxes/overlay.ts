@@ -73,16 +73,13 @@ const COLOURS = [
   { line: '#f0e442', ink: '#111111' },
 ] as const
 
-export type Tone = 'accent' | 'red'
-
 export interface Look {
   line: string
   ink: string
   dashed: boolean // the second time round the colours
 }
 
-export function lookOf(index: number, tone?: Tone): Look {
-  if (tone) return { line: tone === 'red' ? '#c62828' : '#1d5bd0', ink: '#ffffff', dashed: false }
+export function lookOf(index: number): Look {
   const colour = COLOURS[index % COLOURS.length] as (typeof COLOURS)[number]
   return { ...colour, dashed: Math.floor(index / COLOURS.length) % 2 === 1 }
 }

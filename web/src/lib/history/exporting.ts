@@ -27,15 +27,6 @@ export interface ExportWords {
 export const FORMAT = 'flashweb-conversations'
 export const VERSION = 1
 
-export type JsonAttachment = Omit<Attachment, 'blob'> & { file?: string } // key in `files`
-export interface JsonExport {
-  format: typeof FORMAT
-  version: typeof VERSION
-  exportedAt: string
-  conversations: (Conversation & { messages: (Omit<Message, 'attachments'> & { attachments: JsonAttachment[] })[] })[]
-  files: Record<string, { type: string; base64: string }>
-}
-
 /** Everything, branches too; a picture that several messages share is in it once. */
 export async function toJson(kept: readonly Kept[]): Promise<Blob> {
   const keys = new Map<Blob, string>()
