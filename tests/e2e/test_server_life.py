@@ -134,7 +134,7 @@ def test_an_unknown_flag_ends_with_the_nearest_one(start: Start) -> None:
 
 def test_sigterm_lets_a_stream_finish_while_new_requests_are_refused(start: Start) -> None:
     running = start(*ECHO)
-    reader = Reader(running.url, max_tokens=12_000)
+    reader = Reader(running.url, max_tokens=32_000)  # some seconds
     running.process.send_signal(signal.SIGTERM)
     running.wait_for("stopping")
     assert reader.is_alive(), "the stream was too short for this test"
@@ -165,16 +165,16 @@ def test_a_second_signal_ends_at_once(start: Start) -> None:
     running.wait_for("stopping")
     began = time.monotonic()
     running.process.send_signal(signal.SIGINT)
-    assert running.process.wait(10) == 130
-    assert time.monotonic() - began < 3
+    assert running.process.wait(30) == 130
+    assert time.monotonic() - began < 5  # of the 30 that it would wait
 
 
 def test_an_idle_server_stops_quickly_with_0(start: Start) -> None:
     running = start(*ECHO)
     began = time.monotonic()
     running.process.send_signal(signal.SIGTERM)
-    assert running.process.wait(10) == 0
-    assert time.monotonic() - began < 3
+    assert running.process.wait(30) == 0
+    assert time.monotonic() - began < 5
 
 
 @contextmanager
