@@ -18,7 +18,8 @@ from common import ROOT, machine, write_result
 def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
-        command = [sys.executable, "-m", "pytest", "-q", f"--junitxml={report}", *sys.argv[1:]]
+        explore = "--hypothesis-profile=explore"  # examples that no run has seen
+        command = [sys.executable, "-m", "pytest", "-q", explore, f"--junitxml={report}", *sys.argv[1:]]
         code = subprocess.run(command, cwd=ROOT).returncode
         write_result(
             "test-full", {"command": "make test-full", "setup": machine(), "exit_code": code} | outcome(report)

@@ -15,8 +15,10 @@ from hypothesis import HealthCheck, settings
 
 from tests.servers import free_port, wait_until_ready
 
-# Two shared cores: time limits per example would fail for reasons that have nothing to do with the code.
-settings.register_profile("flashweb", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# Two shared cores: time limits per example would fail for reasons that have nothing to do with the code. The same
+# examples every time: a change is judged by what it did. `--hypothesis-profile=explore` looks for new ones.
+settings.register_profile("explore", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("flashweb", settings.get_profile("explore"), derandomize=True)
 settings.load_profile("flashweb")
 
 # Two processes on two cores (`make test`): one thread of torch each, of the commands that tests start too. What

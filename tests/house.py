@@ -9,7 +9,7 @@ import json
 import re
 import struct
 import zlib
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -123,6 +123,7 @@ class ScriptedEngine:
     gave_up: bool = False
     asked: list[tuple[Prompt, SamplingParams, str]] = field(default_factory=list)
     num_running: int = 0
+    num_taken: int = 0  # tokens
     num_stopped: int = 0
 
     @property
@@ -163,6 +164,7 @@ class ScriptedEngine:
             ends = start + len(news) == len(ids) and self.error is None and not self.stay
             made = () if params.logprobs is None else tuple(TokenLogprob(id, -0.5, ((id, -0.5),)) for id in news)
             yield TokenOut(news, finish if ends else None, made, self.cached)
+            self.num_taken += len(news)
         if self.stay:
             await asyncio.Event().wait()
         if self.error is not None:
@@ -254,6 +256,22 @@ async def open_house(
         finally:
             await pipeline.drain(0)
             await pipeline.stop()
+
+
+async def begun(ask: Callable[[], Awaitable[httpx.Response]]) -> httpx.Response:
+    """A stream whose first words came before its deadline: while the machine stalls they come too late, a 504."""
+    for _ in range(5):
+        answer = await ask()
+        if answer.status_code != 504:
+            break
+    return answer
+
+
+async def until(is_so: Callable[[], object], seconds: float = 60.0) -> None:
+    """Waits for what nobody tells of. The time is for a machine that stands still meanwhile, not for the work."""
+    async with asyncio.timeout(seconds):
+        while not is_so():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
 
 
 def events_of(text: str) -> list[Any]:

@@ -19,6 +19,7 @@ from uvicorn.server import ServerState
 
 from flashweb.http_protocol import BoundedHttp
 from flashweb.http_server import server_of
+from tests.house import until
 
 PIECES = [b"data: one\n\n", b"", "data: 两\n\n".encode() * 40, b"data: [DONE]\n\n"]
 HEADERS = {"/length": [(b"content-length", str(sum(map(len, PIECES))).encode())]}
@@ -200,16 +201,20 @@ class Recorder:
         await send({"type": "http.response.body", "body": b"ok", "more_body": False})
 
 
-async def talk(port: int, *pieces: bytes) -> tuple[list[int], bool]:
-    """Send the pieces, each read by the server on its own; (statuses of the answers, whether the server closed)."""
+async def talk(port: int, *steps: bytes | asyncio.Event, patience: float = 20.0) -> tuple[list[int], bool]:
+    """Send the pieces, each read by the server on its own, and wait for the events between them; (statuses of the
+    answers, whether the server closed within that patience)."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    for piece in pieces:
-        writer.write(piece)
-        await asyncio.sleep(0.01)
+    for step in steps:
+        if isinstance(step, asyncio.Event):
+            await asyncio.wait_for(step.wait(), 20)
+        else:
+            writer.write(step)
+            await asyncio.sleep(0.01)
     answer, is_closed = b"", False
     try:
         while not is_closed:
-            piece = await asyncio.wait_for(reader.read(65536), 0.15)
+            piece = await asyncio.wait_for(reader.read(65536), patience)
             answer, is_closed = answer + piece, not piece
     except TimeoutError:
         pass
@@ -435,7 +440,7 @@ ENDLESS = {
 async def test_what_never_ends_is_cut_off_at_64_kib(start: bytes, more: bytes) -> None:
     recorder = Recorder()
     async with serving(recorder) as port:
-        statuses, is_closed = await talk(port, start, *[more * (8192 // len(more))] * 7)
+        statuses, is_closed = await talk(port, start, *[more * (8192 // len(more))] * 7, patience=0.15)
         assert (statuses, is_closed) == ([], False)  # 56 KiB: it might still end
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(start)
@@ -460,10 +465,10 @@ async def test_a_head_over_64_kib_is_refused_even_if_it_comes_at_once() -> None:
 
 async def test_requests_sent_ahead_wait_unparsed_and_in_bounds() -> None:
     gate = asyncio.Event()
-    asked = 0
+    asked = looks = 0
 
     async def slow(scope: Scope, receive: Receive, send: Send) -> None:
-        nonlocal asked
+        nonlocal asked, looks
         if scope["type"] == "lifespan":
             await app(scope, receive, send)
             return
@@ -471,23 +476,26 @@ async def test_requests_sent_ahead_wait_unparsed_and_in_bounds() -> None:
         while not gate.is_set():
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(receive(), 0.001)  # looks for the client's leaving, again and again
+            looks += 1
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async with serving(slow) as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(NEXT * 150_000)
-        await asyncio.sleep(0.5)
+        await until(lambda: looks > 200)  # each has a little more of it read
         assert asked == 1
         gate.set()
         answer = b""
         with contextlib.suppress(ConnectionError):
-            answer = await asyncio.wait_for(reader.read(), 10)
-        writer.close()
+            answer = await asyncio.wait_for(reader.read(), 20)
+        writer.transport.abort()  # it has more to send than anybody takes
     assert answer.count(b"HTTP/1.1 200") <= 1 and asked == 1
 
 
 async def test_an_answer_under_way_is_not_followed_by_a_refusal_of_the_body() -> None:
+    has_begun = asyncio.Event()
+
     async def early(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await app(scope, receive, send)
@@ -495,9 +503,10 @@ async def test_an_answer_under_way_is_not_followed_by_a_refusal_of_the_body() ->
         await send({"type": "http.response.start", "status": 200, "headers": []})
         while (await receive())["type"] != "http.disconnect":
             await send({"type": "http.response.body", "body": b"piece", "more_body": True})
+            has_begun.set()
 
     async with serving(early) as port:
-        assert await talk(port, CHUNKED + b"2\r\n{}\r\n", b"junk\r\n\r\n") == ([200], True)
+        assert await talk(port, CHUNKED + b"2\r\n{}\r\n", has_begun, b"junk\r\n\r\n") == ([200], True)
 
 
 def test_uvicorns_own_choice_of_a_parser_is_ours_under_gunicorn() -> None:

@@ -101,7 +101,8 @@ def redis_url() -> Iterator[str]:
     server.server_close()
 
 
-async def test_several_servers_count_together_in_redis(redis_url: str) -> None:
+async def test_several_servers_count_together_in_redis(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rate_limit, "REDIS_SECONDS", 30.0)  # longer than a machine stalls
     one, two = RedisLimiter("4/minute", redis_url, "open"), RedisLimiter("4/minute", redis_url, "open")
     try:
         together = await asyncio.gather(*(limiter.hit("a") for limiter in (one, two) * 5))
@@ -114,8 +115,9 @@ async def test_several_servers_count_together_in_redis(redis_url: str) -> None:
 
 
 async def test_a_redis_that_is_gone_lets_pass_or_refuses_and_is_not_asked_each_time(
-    caplog: pytest.LogCaptureFixture,
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(rate_limit, "REDIS_PAUSE_SECONDS", 600.0)  # longer than the test, however busy the machine
     url = f"redis://:secret-word@127.0.0.1:{free_port()}/0"
     generous, careful = RedisLimiter("1/minute", url, "open"), RedisLimiter("1/minute", url, "closed")
     assert [await generous.hit("a") for _ in range(3)] == [None] * 3

@@ -314,8 +314,9 @@ def test_another_checkpoint_or_format_is_another_identity(tmp_path: Path) -> Non
 
 
 @pytest.fixture
-def redis_url() -> Iterator[str]:
+def redis_url(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A server that speaks Redis' protocol, scripts included, on a real socket."""
+    monkeypatch.setattr(result_store, "REDIS_SECONDS", 30.0)  # longer than a machine stalls
     fakeredis = pytest.importorskip("fakeredis")
     server = fakeredis.TcpFakeServer(("127.0.0.1", 0), server_type="redis")
     Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
@@ -363,6 +364,7 @@ async def test_servers_that_share_a_redis_share_answers_but_not_across_owners(re
 async def test_a_redis_that_is_gone_costs_an_answer_nothing_but_being_computed(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(result_store, "REDIS_PAUSE_SECONDS", 600.0)  # longer than the test, however busy the machine
     url = f"redis://:secret-word@127.0.0.1:{free_port()}/0"
     engine = ScriptedEngine("ok")
     pipeline = await opened(engine, results__result_cache_redis=url)

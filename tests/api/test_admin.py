@@ -14,7 +14,7 @@ import pytest
 from flashweb.api.schemas.admin import CancelledOut, RequestOut, RequestsOut, StatusOut
 from flashweb.observe.ledger import MAX_RECENT
 from tests.api.routes import all_routes
-from tests.house import House, ScriptedEngine, Upload, events_of, make_app, make_pipeline, open_house, png
+from tests.house import House, ScriptedEngine, Upload, events_of, make_app, make_pipeline, open_house, png, until
 
 KEY = "an-admin-key-of-some-length"
 ADMIN = {"authorization": f"Bearer {KEY}"}
@@ -177,12 +177,9 @@ async def test_requests_are_filtered() -> None:
 
 
 async def running_one(house: House) -> RequestOut:
-    for _ in range(200):
-        found = await listed(house, status="running")
-        if found and house.engine.num_running:
-            return found[0]
-        await asyncio.sleep(0.01)
-    raise AssertionError("nothing runs")
+    await until(lambda: house.engine.num_running)
+    (found,) = await listed(house, status="running")
+    return found
 
 
 async def cancel(house: House, request_id: str) -> httpx.Response:
@@ -242,10 +239,10 @@ async def test_a_request_whose_body_is_still_coming_can_be_ended_too() -> None:
 
 async def test_a_stream_that_is_ended_says_so_and_its_tokens_count() -> None:
     async with open_house(ScriptedEngine("one two three"), auth__admin_key=KEY) as house:
-        house.engine.stay = True
+        house.engine.stay, before = True, house.engine.num_taken
         asking = asyncio.create_task(house.chat("hi", stream=True, n=2))
         running = await running_one(house)
-        await asyncio.sleep(0.1)  # in which all of its words come
+        await until(lambda: house.engine.num_taken > before + 3)
         assert (await cancel(house, running.id)).status_code == 200
         answer = await asyncio.wait_for(asking, 5)
         (ended,) = await listed(house, path="/v1/chat")

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from tests.api.routes import TEXT_ONLY, send, ways_into
-from tests.house import House, ScriptedEngine, events_of, open_house, png, user
+from tests.house import House, ScriptedEngine, events_of, open_house, png, until, user
 
 JSON = "application/json"
 EVERY_WAY = [*ways_into(), *((path, JSON) for path in TEXT_ONLY)]
@@ -83,7 +83,8 @@ async def test_two_requests_at_once_are_one_generation_and_are_told_so() -> None
     async with open_house(ScriptedEngine("ok", gate=gate), **ON) as house:
         gate.clear()
         both = [asyncio.create_task(cached(house)) for _ in range(2)]
-        await asyncio.sleep(0.3)
+        await until(lambda: house.engine.num_running and house.pipeline.num_inside == 2)
+        await asyncio.sleep(0.3)  # in which the second would begin another one
         assert (house.engine.num_running, house.pipeline.num_inside) == (1, 2)
         gate.set()
         assert await asyncio.gather(*both) == ["miss", "shared"] and len(house.engine.asked) == 1

@@ -12,7 +12,7 @@ import pytest
 
 from flashweb.api.schemas.chat_answers import ChatCompletion, ChatCompletionChunk
 from flashweb.errors import EngineDied, Overloaded
-from tests.house import ScriptedEngine, Upload, data_url, events_of, make_app, open_house, png, user
+from tests.house import ScriptedEngine, Upload, data_url, events_of, make_app, open_house, png, until, user
 
 
 async def test_a_whole_answer_has_openais_shape() -> None:
@@ -261,8 +261,8 @@ async def test_a_client_that_leaves_in_the_middle_of_its_answer_gives_its_place_
         upload = Upload(make_app(house.pipeline))
         running = upload.begin()
         upload.body(json.dumps({"messages": user("hi"), "stream": stream, "n": 2}).encode())
-        await asyncio.sleep(0.1)
-        assert (house.pipeline.num_inside, house.engine.num_running) == (2, 2)
+        await until(lambda: house.engine.num_running == 2 and (upload.sent or not stream))
+        assert house.pipeline.num_inside == 2
         upload.leave()
         await asyncio.wait_for(running, 5)
         assert (house.pipeline.num_inside, house.engine.num_running) == (0, 0)
@@ -287,7 +287,7 @@ async def test_a_drain_ends_a_body_that_does_not_come() -> None:
         running = upload.begin()
         await asyncio.sleep(0.01)
         draining = asyncio.create_task(house.pipeline.drain(0.01))
-        await asyncio.sleep(0.1)
+        await until(lambda: upload.sent)
         upload.leave()
         await asyncio.wait_for(asyncio.gather(running, draining), 5)
         assert (upload.status, house.pipeline.num_inside) == (503, 0)

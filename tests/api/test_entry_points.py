@@ -6,6 +6,7 @@ from __future__ import annotations
 import ast
 import asyncio
 import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from flashweb.api.error_shapes import INFER_PATHS, MESSAGES_PATHS
 from flashweb.api.pages import PAGE_ROUTES
 from flashweb.errors import EngineDied, FlashwebError
 from tests.api.routes import COUNTING, TAKING_A_PLACE, TEXT_ONLY, all_routes, send, ways_into, words_of
-from tests.house import CountingLoader, House, ScriptedEngine, events_of, open_house, png
+from tests.house import CountingLoader, House, ScriptedEngine, begun, events_of, open_house, png
 
 API = Path(__file__).parents[2] / "src" / "flashweb" / "api"
 JSON = "application/json"
@@ -223,7 +224,8 @@ async def test_past_its_deadline_a_begun_stream_ends_with_an_error_event_in_its_
     engine = ScriptedEngine("some words", max_num_seqs=len(STREAMING))
     async with open_house(engine, server__request_timeout=0.3) as house:
         house.engine.stay = True
-        answers = await asyncio.gather(*(send(house, path, JSON, stream=True) for path in STREAMING))
+        streams = (begun(partial(send, house, path, JSON, stream=True)) for path in STREAMING)
+        answers = await asyncio.gather(*streams)
         assert house.engine.num_running == 0 and house.pipeline.num_inside == 0
     for path, answer in zip(STREAMING, answers, strict=True):
         assert answer.status_code == 200, f"{path}: {answer.text}"

@@ -20,7 +20,7 @@ from flashweb.observe.ledger import Record
 from flashweb.observe.work import Work
 from flashweb.stored.idempotency import IdempotencyStore
 from tests.api.routes import COUNTING, TAKING_A_PLACE, TEXT_ONLY, all_routes, description, send, ways_into, words_of
-from tests.house import House, ScriptedEngine, data_url, open_house, png, user
+from tests.house import House, ScriptedEngine, data_url, open_house, png, until, user
 
 JSON = "application/json"
 WAYS = [*ways_into(), *((path, JSON) for path in (*TEXT_ONLY, *COUNTING, *TAKING_A_PLACE))]
@@ -128,7 +128,7 @@ async def test_while_the_first_is_answered_the_same_key_is_a_409_that_says_when_
     async with open_house(ScriptedEngine("ok", gate=gate)) as house:
         gate.clear()
         first = asyncio.create_task(house.post({"messages": user("a")}, headers=key()))
-        await asyncio.sleep(0.1)
+        await until(lambda: house.engine.num_running)
         second = await house.post({"messages": user("a")}, headers=key())
         assert second.status_code == 409 and second.json()["error"]["code"] == "idempotency_key_in_use"
         assert second.headers["retry-after"] == "1" and second.headers["x-should-retry"] == "true"
@@ -190,7 +190,7 @@ async def test_a_client_that_leaves_frees_its_key() -> None:
     async with open_house(ScriptedEngine("ok")) as house:
         house.engine.stay = True
         gone = asyncio.create_task(house.post({"messages": user("a")}, headers=key()))
-        await asyncio.sleep(0.1)
+        await until(lambda: house.engine.num_running)
         gone.cancel()
         await asyncio.wait({gone})
         house.engine.stay = False

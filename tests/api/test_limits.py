@@ -14,7 +14,18 @@ from flashweb.api.forwarded import Forwarded, network_of
 from flashweb.api.limits import Deadline, deadline_of, duration
 from flashweb.observe.ledger import Ledger
 from flashweb.pipeline import Pipeline
-from tests.house import ScriptedEngine, Upload, events_of, make_app, make_pipeline, open_house, png, user
+from tests.house import (
+    ScriptedEngine,
+    Upload,
+    begun,
+    events_of,
+    make_app,
+    make_pipeline,
+    open_house,
+    png,
+    until,
+    user,
+)
 
 LIMIT = ("x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests")
 
@@ -151,8 +162,8 @@ async def test_past_its_deadline_a_request_is_a_504_and_its_work_has_ended() -> 
         answer = await house.chat("hi")
         assert has_ended(house.pipeline, house.engine)
         house.engine.stay = False
-        assert (await house.chat("hi")).status_code == 200
-    assert answer.status_code == 504
+        again = [(await house.chat("hi")).status_code for _ in range(5)]  # not all of them while the machine stalls
+    assert answer.status_code == 504 and 200 in again
     assert (answer.json()["error"]["code"], answer.json()["error"]["type"]) == ("timeout", "server_error")
     assert "0.2 seconds" in answer.json()["error"]["message"]
 
@@ -160,11 +171,12 @@ async def test_past_its_deadline_a_request_is_a_504_and_its_work_has_ended() -> 
 async def test_past_its_deadline_a_stream_ends_with_an_error_event() -> None:
     async with open_house(ScriptedEngine("some words", stay=False), server__request_timeout=0.3) as house:
         house.engine.stay = True
-        answer = await house.chat("hi", stream=True)
+        answer = await begun(lambda: house.chat("hi", stream=True))
         assert has_ended(house.pipeline, house.engine)
     *chunks, error, done = events_of(answer.text)
     assert answer.status_code == 200 and done == "[DONE]" and error["error"]["code"] == "timeout"
-    assert "".join(chunk["choices"][0]["delta"].get("content", "") for chunk in chunks).startswith("some")
+    text = "".join(chunk["choices"][0]["delta"].get("content", "") for chunk in chunks)
+    assert text and "some words".startswith(text)
 
 
 async def test_a_stream_that_has_not_begun_at_its_deadline_is_a_504() -> None:
@@ -185,7 +197,7 @@ async def test_a_body_that_comes_too_slowly_meets_the_deadline_too() -> None:
         upload = Upload(app)
         request = upload.begin()
         upload.body(b"{", more=True)
-        await asyncio.sleep(0.3)
+        await until(lambda: upload.sent)
         upload.leave()
         await asyncio.wait_for(request, 10)
         assert upload.status == 504 and pipeline.num_inside == 0
@@ -222,7 +234,7 @@ async def test_limit_concurrency_caps_running_and_waiting_together_and_counts_no
 
 async def test_work_that_nobody_waits_for_has_ten_times_as_long() -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.4)
         ended.append(scope["path"])
 
     async def nothing() -> Message:
@@ -233,7 +245,7 @@ async def test_work_that_nobody_waits_for_has_ten_times_as_long() -> None:
             statuses.append(message["status"])
 
     ended, statuses = list[str](), list[int]()
-    layers = Exchanges(Deadline(app, 0.05), Ledger(), [])
+    layers = Exchanges(Deadline(app, 0.3), Ledger(), [])
     for path, is_background in (("/waits", False), ("/job", True)):
         scope: Scope = {"type": "http", "path": path, "headers": [], "method": "POST"}
         if is_background:

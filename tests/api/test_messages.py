@@ -17,7 +17,7 @@ from flashweb.api.schemas.messages_answers import MessageOut, MessagesError, Mes
 from flashweb.errors import Overloaded
 from flashweb.types import Delta, FinishReason, ToolCallPiece
 from tests.api.test_tools import ARGUMENTS, CALL, END, SECOND
-from tests.house import House, ScriptedEngine, encode, open_house, png
+from tests.house import House, ScriptedEngine, begun, encode, open_house, png
 
 PATH, COUNT = "/v1/messages", "/v1/messages/count_tokens"
 PRICE = {
@@ -265,7 +265,7 @@ async def test_an_error_inside_a_stream_is_an_error_event_and_the_end() -> None:
 async def test_the_deadline_ends_a_stream_with_an_error_event() -> None:
     async with open_house(engine("hello"), server__request_timeout=0.3) as house:
         house.engine.stay = True
-        response = await house.post(request(stream=True), PATH)
+        response = await begun(lambda: house.post(request(stream=True), PATH))
     assert events_in(response.text)[-1]["error"]["type"] == "timeout_error"
 
 

@@ -16,7 +16,7 @@ from flashweb.engine import EngineState
 from flashweb.errors import EngineDied
 from flashweb.observe.engine_metrics import ServerFacts
 from flashweb.observe.metrics import Metrics
-from tests.house import ScriptedEngine, Upload, make_app, open_house, png
+from tests.house import ScriptedEngine, Upload, make_app, open_house, png, until
 from tests.samples import Samples, read, value
 
 FINISHED = "vllm:request_success_total"
@@ -40,8 +40,7 @@ async def test_answers_are_counted_by_how_they_ended_and_timed_when_they_came_to
         upload = Upload(make_app(house.pipeline))
         asking = upload.begin()
         upload.body(b'{"messages": [{"role": "user", "content": "hi"}]}')
-        await asyncio.sleep(0.1)
-        assert house.engine.num_running == 1
+        await until(lambda: house.engine.num_running == 1)
         upload.leave()
         await asking
         assert (await house.chat("hi", temperature=9)).status_code == 400
@@ -64,8 +63,7 @@ async def test_what_is_refused_at_the_door_is_counted_by_why() -> None:
     async with open_house(ScriptedEngine(gate=gate), server__limit_concurrency=1) as house:
         gate.clear()
         running = asyncio.create_task(house.chat("hi"))
-        await asyncio.sleep(0.1)
-        assert house.engine.num_running == 1
+        await until(lambda: house.engine.num_running == 1)
         assert (await house.chat("hi")).status_code == 503
         gate.set()
         await running

@@ -189,7 +189,7 @@ async def test_figures_mean_what_the_goals_were_measured_with() -> None:
     async with listening, ChatServer(f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}") as server:
         row = await asyncio.wait_for(run_load(server, Load("m", side=0, tokens=3), 1, 1), 20)
     assert row["errors"] == 0, row
-    assert row["first_token_ms_p50"] == pytest.approx(100, abs=40)
-    assert row["per_token_ms_p50"] == pytest.approx(300 / 2, abs=40)
+    # Not less than the server's pauses, which the clock may cut by its resolution; more on a machine that is busy.
+    assert row["first_token_ms_p50"] > 95 and row["per_token_ms_p50"] > 290 / 2
     assert row["whole_ms_p50"] == pytest.approx(row["first_token_ms_p50"] + 2 * row["per_token_ms_p50"], abs=0.1)
-    assert row["requests_per_s"] == pytest.approx(1 / 0.4, abs=0.5)
+    assert 1 / row["requests_per_s"] >= 0.39

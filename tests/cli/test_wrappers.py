@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -100,6 +102,11 @@ def test_a_second_start_says_already_running_and_ends_well(
     assert first.poll() is None
 
 
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
 def test_a_port_taken_by_something_else_is_a_clear_error(
     installed: Path, tmp_path: Path, processes: list[subprocess.Popen[bytes]]
 ) -> None:
@@ -109,12 +116,10 @@ def test_a_port_taken_by_something_else_is_a_clear_error(
         cwd=tmp_path, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
     )  # fmt: skip
     processes.append(other)
-    for _ in range(100):
-        try:
-            urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=1).close()
-            break
-        except OSError:
-            continue
+    end = time.monotonic() + 60
+    while not listens(int(port)):
+        assert other.poll() is None and time.monotonic() < end
+        time.sleep(0.02)
     command = [sys.executable, "-m", "flashweb", "serve", "--engine", "echo", "--port", port, "--ui-port", "0"]
     done = subprocess.run(command, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, timeout=60)
     assert done.returncode == 3

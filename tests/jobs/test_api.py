@@ -448,7 +448,8 @@ async def test_a_batch_never_takes_the_places_that_interactive_requests_wait_in(
         made = await batch_of(house, jsonl(*(line(f"r{n}") for n in range(40))))
         await wait_for(lambda: engine.num_running == 5)  # the engine's four, and one ahead
         asking = [asyncio.create_task(house.chat("now")) for _ in range(15)]  # of 20 places
-        await asyncio.sleep(0.3)
+        await wait_for(lambda: house.pipeline.num_inside == 20)
+        await asyncio.sleep(0.3)  # in which the batch would take more
         assert house.pipeline.num_inside == 20
         engine.gate.set()
         assert {one.status_code for one in await asyncio.gather(*asking)} == {200}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
@@ -12,7 +11,7 @@ import pytest
 
 from flashweb.media import MediaLoader, MediaSettings
 from flashweb.types import ImagePart, PixelPatches
-from tests.house import png
+from tests.house import png, until
 
 PICTURES = [ImagePart(data=png(grey=grey)) for grey in range(40, 48)]
 
@@ -30,18 +29,10 @@ class SlowLoader(MediaLoader):
         with self._counting:
             self.inside += 1
             self.most = max(self.most, self.inside)
-        assert self.may_go_on.wait(10)
+        assert self.may_go_on.wait(60)
         with self._counting:
             self.inside -= 1
         return super()._prepare(*args)
-
-
-async def until(fact: Callable[[], bool]) -> None:
-    for _ in range(2000):
-        if fact():
-            return
-        await asyncio.sleep(0.005)
-    raise AssertionError("it never came to that")
 
 
 @pytest.mark.parametrize("at_once", [1, 8], ids=["one-request-each", "one-request"])

@@ -65,7 +65,7 @@ async def refused(documents: Documents, part: DocumentPart) -> FlashwebError:
 
 
 async def all_ended(documents: Documents) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while documents.workers.process_ids:  # noqa: ASYNC110 - the kernel sets no event
             await asyncio.sleep(0.01)
 

@@ -476,7 +476,7 @@ async def test_a_slow_drip_ends_at_the_deadline() -> None:
         began = monotonic()
         with pytest.raises(ImageDownloadFailed, match=r"within 0\.4 s"):
             await Fetcher(open_to(listener, fetch_timeout_seconds=0.4)).fetch(listener.url)
-        assert monotonic() - began < 2
+        assert monotonic() - began < 4  # all of it would take five
 
 
 async def test_the_deadline_covers_all_hops_together() -> None:

@@ -40,15 +40,16 @@ async def test_a_structure_is_tried_once_however_many_ask_and_a_refusal_is_remem
 
 
 async def test_what_takes_too_long_is_refused_in_time_and_the_next_one_is_served() -> None:
-    house = trials(trial_seconds=0.5)
+    house = trials()
     try:
         await house.check(schema({"type": "null"}))  # the process is there
+        house._trial_seconds = 0.5
         long = {"anyOf": [{"type": "object", "properties": {f"p{i}_{j}": {} for j in range(1000)}} for i in range(4)]}
         began = time.monotonic()
         with pytest.raises(InvalidRequest, match="more than 0.5 s to compile"):
             await house.check(schema(long))
-        assert time.monotonic() - began < 3 and house.num_killed == 1
-        house._trial_seconds = 20.0
+        assert time.monotonic() - began < 5 and house.num_killed == 1
+        house._trial_seconds = 60.0
         await house.check(schema({"type": "boolean"}))
     finally:
         await house.close()

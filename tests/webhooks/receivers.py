@@ -22,6 +22,7 @@ class Receiver:
     answers: list[int | bytes]
     port: int = 0
     came: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
+    num_tried: int = 0  # connections, whatever came of them
     num_open: int = 0
 
     @property
@@ -44,6 +45,7 @@ class Receiver:
         return self.events
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.num_tried += 1
         self.num_open += 1
         try:
             head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")

@@ -2,6 +2,7 @@
 import 'fake-indexeddb/auto'
 import { createPinia, setActivePinia } from 'pinia'
 import { beforeEach, describe, expect, it, vi } from 'vitest'
+import { SOON } from '@/fixtures/waiting'
 import { History, newId, PageDatabase } from '@/lib/history/db'
 import type { Message, Role } from '@/types'
 import { useConversations } from './conversations'
@@ -23,7 +24,7 @@ function message(parentId: string | null, text: string, role: Role = 'user'): Me
 
 /** As after a reload: nothing is left but what IndexedDB holds. */
 async function reloaded(id: string) {
-  await vi.waitFor(async () => expect((await new History().conversations()).length).toBeGreaterThan(0))
+  await vi.waitFor(async () => expect((await new History().conversations()).length).toBeGreaterThan(0), SOON)
   setActivePinia(createPinia())
   const fresh = useConversations()
   await fresh.open(id)
@@ -35,7 +36,7 @@ describe('conversations', () => {
     const { id } = store.create({ title: 'T', systemPrompt: '' })
     const question = message(null, 'q')
     store.add(id, [question, message(question.id, 'a', 'assistant')])
-    await vi.waitFor(async () => expect(await new History().messages(id)).toHaveLength(2))
+    await vi.waitFor(async () => expect(await new History().messages(id)).toHaveLength(2), SOON)
     setActivePinia(createPinia())
     const fresh = useConversations()
     void fresh.open(id)
@@ -93,7 +94,7 @@ describe('conversations', () => {
     const { id } = store.create({ title: '', systemPrompt: '' })
     const answer = message(null, '', 'assistant')
     store.add(id, [answer])
-    await vi.waitFor(() => expect(store.failure?.code).toBe('storage_full'))
+    await vi.waitFor(() => expect(store.failure?.code).toBe('storage_full'), SOON)
     expect(await store.save({ ...answer, text: 'shown' })).toBe(true)
     await store.open(null)
     await store.open(id)
@@ -109,7 +110,7 @@ describe('conversations', () => {
   it('follow what another tab has written', async () => {
     const { id } = store.create({ title: 'mine', systemPrompt: '' })
     store.add(id, [message(null, 'q')])
-    await vi.waitFor(async () => expect(await new History().messages(id)).toHaveLength(1))
+    await vi.waitFor(async () => expect(await new History().messages(id)).toHaveLength(1), SOON)
     await new History().patchConversation(id, { title: 'theirs' })
     await store.refresh(id)
     expect(store.current?.title).toBe('theirs')

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { nextTick, ref, shallowRef } from 'vue'
 import { LIVE, WHY_NOT } from '@/composables/chat/acts'
+import { SOON } from '@/fixtures/waiting'
 import type { Message } from '@/types'
 import MessageItem from './MessageItem.vue'
 import { answer, question, settled, show } from './testing'
@@ -12,7 +13,7 @@ afterEach(() => document.body.replaceChildren())
 describe('a message', () => {
   it('that is an answer is shown as Markdown, with its boxes as buttons', async () => {
     const wrapper = item(answer())
-    await vi.waitFor(() => expect(wrapper.find('strong').text()).toBe('cup'))
+    await vi.waitFor(() => expect(wrapper.find('strong').text()).toBe('cup'), SOON)
     await wrapper.find('[data-box]').trigger('click')
     expect(wrapper.emitted('activate-box')).toEqual([['a', 'b0']])
   })
@@ -33,7 +34,7 @@ describe('a message', () => {
     const live = shallowRef<Message | null>(answer({ text: 'A' }))
     const wrapper = item(answer({ text: '' }), { state: 'live' }, { [LIVE as symbol]: live })
     live.value = answer({ text: 'A cup' })
-    await vi.waitFor(() => expect(wrapper.text()).toBe('A cup'))
+    await vi.waitFor(() => expect(wrapper.text()).toBe('A cup'), SOON)
     expect(wrapper.attributes('aria-busy')).toBe('true')
     expect(wrapper.find('footer').exists()).toBe(false)
   })

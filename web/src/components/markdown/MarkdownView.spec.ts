@@ -1,11 +1,11 @@
 import { mount } from '@vue/test-utils'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { findBoxes } from '@/lib/boxes/boxes'
+import { settled } from '@/fixtures/waiting'
 import { i18n, speak } from '@/locales'
 import MarkdownView from './MarkdownView.vue'
 
 const show = (props: InstanceType<typeof MarkdownView>['$props']) => mount(MarkdownView, { props, global: { plugins: [i18n] }, attachTo: document.body })
-const settled = () => new Promise((resolve) => setTimeout(resolve, 60))
 
 afterEach(() => document.body.replaceChildren())
 

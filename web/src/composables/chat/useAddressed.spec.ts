@@ -4,13 +4,14 @@ import { expect, it, vi } from 'vitest'
 import { defineComponent } from 'vue'
 import { createMemoryHistory, createRouter } from 'vue-router'
 import { newDraftKey } from '@/lib/history/newDraft'
+import { settled, SOON } from '@/fixtures/waiting'
 import { useConversations } from '@/stores/conversations'
 import { useAddressed } from './useAddressed'
 
 it('knows the conversation of the address before it is read, so that what is typed at once belongs to it', async () => {
   setActivePinia(createPinia())
   const { id } = useConversations().create({ title: 'kept', systemPrompt: '' })
-  await new Promise((done) => setTimeout(done, 50)) // until it is written
+  await settled() // until it is written
   setActivePinia(createPinia()) // the page is loaded anew
   const view = { template: '<i />' }
   const router = createRouter({ history: createMemoryHistory(), routes: [{ path: '/', name: 'home', component: view }, { path: '/chat/:id', name: 'chat', component: view }] })
@@ -25,12 +26,12 @@ it('knows the conversation of the address before it is read, so that what is typ
   mount(Page, { global: { plugins: [router] } })
   expect(useConversations().currentId).toBeNull()
   expect(addressed.key.value).toBe(id)
-  await new Promise((done) => setTimeout(done, 50))
+  await settled()
   expect(useConversations().currentId).toBe(id)
   expect(addressed.key.value).toBe(id)
   await router.push('/')
   await flushPromises()
   expect(addressed.key.value).toBe(newDraftKey())
   await router.push('/chat/nobody')
-  await vi.waitFor(() => expect([addressed.missing.value, addressed.key.value]).toEqual([true, newDraftKey()]))
+  await vi.waitFor(() => expect([addressed.missing.value, addressed.key.value]).toEqual([true, newDraftKey()]), SOON)
 })

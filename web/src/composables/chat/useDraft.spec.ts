@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { effectScope, ref, type EffectScope } from 'vue'
 import { History } from '@/lib/history/db'
 import { newDraftKey } from '@/lib/history/newDraft'
+import { settled } from '@/fixtures/waiting'
 import { useDraft } from './useDraft'
 
 const scopes: EffectScope[] = []
@@ -18,9 +19,6 @@ function tab(session: Record<string, string> = {}, conversation?: string) {
   scopes.push(scope)
   return { key, draft: scope.run(() => useDraft(key))!, session: { ...sessionStorage } as Record<string, string>, close: () => scope.stop() }
 }
-
-/** Reads and writes of the database take more than a tick. */
-const settled = () => new Promise((done) => setTimeout(done, 50))
 
 beforeEach(async () => void (await new History().db.drafts.clear()))
 afterEach(async () => {

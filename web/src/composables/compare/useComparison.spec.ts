@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { effectScope, type EffectScope } from 'vue'
 import type { SideSettings } from '@/lib/compare/comparison'
 import { forgetComparison, keptComparisons } from '@/lib/compare/comparisonStore'
+import { SOON } from '@/fixtures/waiting'
 import type { ChatRequest, Delta } from '@/types'
 import { useComparison } from './useComparison'
 
@@ -70,7 +71,7 @@ describe('two settings side by side', () => {
     gate = new Promise(() => {})
     pair.inTurn.value = true
     const asking = pair.ask()
-    await vi.waitFor(() => expect(log).toEqual(['begin L']))
+    await vi.waitFor(() => expect(log).toEqual(['begin L']), SOON)
     pair.stop()
     await asking
     expect(pair.runs.map(({ state }) => state)).toEqual(['stopped', 'stopped'])

@@ -1,6 +1,7 @@
 import { createPinia, setActivePinia } from 'pinia'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { ref } from 'vue'
+import { SOON } from '@/fixtures/waiting'
 import { remember, useSceneBatch } from './useSceneBatch'
 
 const png = (name: string) => new File(['x'], name, { type: 'image/png', lastModified: 1 })
@@ -64,7 +65,7 @@ describe('a batch of files', () => {
     await batch.run()
     expect(states(batch)).toEqual(['done', 'failed'])
     batch.unlock(batch.items[1]!, ' s3cret ')
-    await vi.waitFor(() => expect(states(batch)).toEqual(['done', 'done']))
+    await vi.waitFor(() => expect(states(batch)).toEqual(['done', 'done']), SOON)
     expect([...sent]).toEqual([['a', null], ['locked.pdf', ' s3cret ']])
     expect(JSON.stringify({ ...localStorage })).not.toContain('s3cret')
     batch.unlock(batch.items[1]!, '')

