@@ -80,6 +80,7 @@ NAMES = {
     "left": ("Left", "左侧"),
     "right": ("Right", "右侧"),
     "difference": ("Difference", "差异"),
+    "picture-size": ("Picture size", "图片尺寸"),
     "picture-tokens": ("Picture tokens", "图片词元"),
     "save-comparison": ("Save this comparison", "保存本次比较"),
     "save-json": ("Save as JSON", "保存为 JSON"),

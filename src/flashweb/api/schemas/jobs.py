@@ -44,6 +44,15 @@ class BatchRequest(BaseModel):
     )
 
 
+class ListPage(BaseModel):
+    """What a page of a list says of itself."""
+
+    object: Literal["list"]
+    first_id: str | None = Field(description="id of the first one; null on an empty page")
+    last_id: str | None = Field(description="id of the last one, to be given as after for the next page")
+    has_more: bool = Field(description="whether there is a next page")
+
+
 class FileOut(BaseModel):
     """A file that was uploaded, or that a batch made."""
 
@@ -58,14 +67,10 @@ class FileOut(BaseModel):
     status_details: str | None = Field(None, description="always null")
 
 
-class FileList(BaseModel):
+class FileList(ListPage):
     """A page of files."""
 
-    object: Literal["list"]
     data: list[FileOut] = Field(description="the files")
-    first_id: str | None = Field(description="id of the first one; null on an empty page")
-    last_id: str | None = Field(description="id of the last one, to be given as after for the next page")
-    has_more: bool = Field(description="whether there is a next page")
 
 
 class FileDeleted(BaseModel):
@@ -127,14 +132,10 @@ class BatchOut(BaseModel):
     metadata: dict[str, str] | None = Field(description="as it was given")
 
 
-class BatchList(BaseModel):
+class BatchList(ListPage):
     """A page of batches, newest first."""
 
-    object: Literal["list"]
     data: list[BatchOut] = Field(description="the batches")
-    first_id: str | None = Field(description="id of the first one; null on an empty page")
-    last_id: str | None = Field(description="id of the last one, to be given as after for the next page")
-    has_more: bool = Field(description="whether there is a next page")
 
 
 class JobOut(BaseModel):
