@@ -95,6 +95,10 @@ FIELDS: dict[str, Field] = {
 
 RECEIPT = 0.12  # of the requests have the shape of the receipt scene
 PAGE_RECEIPT = 0.15  # of those about a receipt have the shape that the page offers for it
+PAGE_ASKS = {  # with it
+    "zh": "读取这张小票，不要遗漏，也不要编造。",
+    "en": "Read this receipt. Leave nothing out and invent nothing.",
+}
 _INNER = {
     ("items", True): (("名称", "价格"), ("品名", "金额"), ("name", "price")),
     ("items", False): (("name", "price"), ("item", "amount"), ("product", "price")),
@@ -381,11 +385,14 @@ def converse(r: Random, plan: Plan | None, heldout: bool, language: str = "") ->
         style = "compact"
         answer = dump(asked.value(plan), style)
     kind = r.random()
-    if kind < 0.5 and not asked.outer:
+    if kind < 0.45 and not asked.outer:
         text = _ask(r, "keys", language, heldout).format(_keys(r, asked))
         text = _hinted(text, _hint(r, style, language))
     elif kind < 0.62 and not asked.outer:
-        text = in_words(asked) + (f"\n{_ask(r, 'plain', language, heldout)}" if r.random() < 0.6 else "")
+        more = _ask(r, "plain", language, heldout)
+        if asked.keys[0][0] == "shop" and r.random() < 0.5:
+            more = PAGE_ASKS[language]
+        text = in_words(asked) + (f"\n{more}" if r.random() < 0.75 else "")
     elif kind < 0.78:
         text = _ask(r, "form", language, heldout).replace("{}", dump(asked.form(), style))
     else:

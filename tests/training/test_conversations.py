@@ -439,6 +439,7 @@ def test_fields_are_told_in_the_words_of_the_pages_structured_part() -> None:
         ]
         for name in ("shop", "date"):
             assert f"'{structured.FIELDS[name].meaning[language == 'en']}'" in ready
+        assert f"'{structured.PAGE_ASKS[language]}'" in ready
 
 
 @needs_fonts
