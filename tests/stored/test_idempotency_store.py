@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,28 @@ async def first(store: IdempotencyStore, key: str = "k", owner: str = "me") -> C
 
 async def kept(store: IdempotencyStore, key: str, owner: str = "me", body: bytes = b"{}") -> None:
     await store.keep(await first(store, key, owner), answer(body))
+
+
+async def test_a_claim_that_its_request_no_longer_waits_for_is_given_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = store_in(tmp_path, Clock())
+    begun, may_go_on, claim = threading.Event(), threading.Event(), store._claim
+
+    def slowly(name: bytes, owner: str) -> Any:
+        begun.set()
+        may_go_on.wait(60)
+        return claim(name, owner)
+
+    monkeypatch.setattr(store, "_claim", slowly)
+    asking = asyncio.create_task(store.claim("me", PLACE, "k"))
+    await asyncio.to_thread(begun.wait, 60)
+    asking.cancel()
+    may_go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    assert isinstance(await store.claim("me", PLACE, "k"), Claim)
+    await store.close()
 
 
 @pytest.mark.parametrize("on_disk", [True, False])

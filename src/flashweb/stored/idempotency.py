@@ -96,7 +96,19 @@ class IdempotencyStore:
         """`place`: method and path; a key means something else in another one. Raises StorageUnavailable."""
         told = "\0".join((owner, place, key)).encode()
         name = hashlib.blake2b(told, digest_size=24).digest()
-        found = await self._run(lambda: self._claim(name, owner))
+        made: list[Claim] = []
+
+        def work() -> Claim | Running | KeptAnswer:
+            found = self._claim(name, owner)
+            made.extend([found] if isinstance(found, Claim) else [])
+            return found
+
+        try:
+            found = await self._run(work)
+        except asyncio.CancelledError:
+            # Behind the work, which goes on without its request: the next one with the key is a first one.
+            self._thread.submit(lambda: [self._release(claim) for claim in made])
+            raise
         if isinstance(found, Claim):
             self._running.add(name)
             if self._beating is None:
