@@ -94,6 +94,7 @@ FIELDS: dict[str, Field] = {
 }  # fmt: skip
 
 RECEIPT = 0.12  # of the requests have the shape of the receipt scene
+FORMS = {"keys": 0.45, "words": 0.17, "form": 0.16, "schema": 0.22}  # how the keys are named
 PAGE_RECEIPT = 0.15  # of those about a receipt have the shape that the page offers for it
 PAGE_ASKS = {  # with it
     "zh": "读取这张小票，不要遗漏，也不要编造。",
@@ -384,16 +385,16 @@ def converse(r: Random, plan: Plan | None, heldout: bool, language: str = "") ->
     if len(answer) > 280 and style == "indent":
         style = "compact"
         answer = dump(asked.value(plan), style)
-    kind = r.random()
-    if kind < 0.45 and not asked.outer:
+    form = r.choices(tuple(FORMS), tuple(FORMS.values()))[0]
+    if form == "keys" and not asked.outer:
         text = _ask(r, "keys", language, heldout).format(_keys(r, asked))
         text = _hinted(text, _hint(r, style, language))
-    elif kind < 0.62 and not asked.outer:
+    elif form == "words" and not asked.outer:
         more = _ask(r, "plain", language, heldout)
         if asked.keys[0][0] == "shop" and r.random() < 0.5:
             more = PAGE_ASKS[language]
         text = in_words(asked) + (f"\n{more}" if r.random() < 0.75 else "")
-    elif kind < 0.78:
+    elif form in ("keys", "form"):
         text = _ask(r, "form", language, heldout).replace("{}", dump(asked.form(), style))
     else:
         text = _ask(r, "schema", language, heldout).replace(

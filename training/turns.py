@@ -121,7 +121,7 @@ def _lines(t: Teller) -> list[QA]:
     return talk
 
 
-def _describe(t: Teller) -> list[QA]:
+def describe(t: Teller) -> list[QA]:
     """What it is, then what it says, its amounts, its total."""
     first = t.fact("describe")
     if first is None:
@@ -214,7 +214,7 @@ def _mixed(t: Teller) -> list[QA]:
 
 
 CHAINS: tuple[tuple[Callable[[Teller], list[QA]], float], ...] = (
-    (_amounts, 5), (_largest, 2), (_items, 4), (_fields, 3), (_lines, 4), (_describe, 2), (_price, 2), (_shapes, 3),
+    (_amounts, 5), (_largest, 2), (_items, 4), (_fields, 3), (_lines, 4), (describe, 2), (_price, 2), (_shapes, 3),
     (_colours, 3), (_again, 1.5), (_other_language, 1.5), (_mixed, 3),
 )  # fmt: skip
 
