@@ -89,9 +89,11 @@ def _receipt_head(sheet: Sheet, plan: Plan, stack: Stack) -> None:
         plan.caption = row.text if row else ""
         if r.random() < 0.35:
             stack.add(Cell(Text(r.choice(content.TITLES_ZH if zh else content.TITLES_EN)), "c"), role="title")
-    for _ in range(r.randint(0, 3)):
+    lines = [content.distractor(r, sheet.language) for _ in range(r.randint(0, 2))]
+    if r.random() < 0.7:
+        lines.insert(r.randint(0, len(lines)), _printed_at(r, zh))
+    for text in lines:
         if stack.left > 5 * sheet.type.size:
-            text = _printed_at(r, zh) if r.random() < 0.35 else content.distractor(r, sheet.language)
             stack.add(Cell(Text(text), r.choice("lc")), role="head")
 
 

@@ -27,7 +27,8 @@ def test_fields_are_named_and_come_back_as_a_table(
     result = main.get_by_role("article")
     result.get_by_text(part.word("valid"), exact=True).wait_for(timeout=ANSWERS_IN)
     result.get_by_text(part.word("fits")).wait_for()
-    assert result.get_by_text("22.58").first.is_visible()
+    for read in ("Harbor Grocery", "Rye bread", "Dark chocolate", "22.58"):
+        assert result.get_by_text(read).first.is_visible()
     assert not scrolls_sideways(page)
     copy = result.get_by_role("button", name=part.word("copy"), exact=True)
     may_copy(page)
