@@ -28,8 +28,8 @@ pytestmark = pytest.mark.slow
 
 WIDE = (1000, 640)
 ADMIN = "admin-key-0123456789abcdef"
-QUALITIES = (45, 35, 25)
-MOST_BYTES = 25_000
+QUALITIES = (40, 30, 20)
+MOST_BYTES = 21_000
 
 
 @dataclass(frozen=True)
