@@ -28,8 +28,8 @@ pytestmark = pytest.mark.slow
 
 WIDE = (1000, 640)
 ADMIN = "admin-key-0123456789abcdef"
-QUALITIES = (40, 30, 22)
-MOST_BYTES = 19_000
+QUALITIES = (36, 30, 22)
+MOST_BYTES = 20_000
 
 
 @dataclass(frozen=True)
