@@ -15,7 +15,7 @@ import os
 import secrets
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -107,13 +107,17 @@ class IdempotencyStore:
             found = await self._run(work)
         except asyncio.CancelledError:
             # Behind the work, which goes on without its request: the next one with the key is a first one.
-            self._thread.submit(lambda: [self._release(claim) for claim in made])
+            self._thread.submit(self._release_all, made)
             raise
         if isinstance(found, Claim):
             self._running.add(name)
             if self._beating is None:
                 self._beating = asyncio.create_task(self._beat(), name="idempotency-leases")
         return found
+
+    def _release_all(self, claims: Sequence[Claim]) -> None:
+        for claim in claims:
+            self._release(claim)
 
     async def keep(self, claim: Claim, answer: KeptAnswer) -> None:
         """Raises StorageUnavailable; the claim then ends with its lease."""
