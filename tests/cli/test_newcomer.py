@@ -117,6 +117,8 @@ def start(command: list[str]) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "flashweb", *command], stderr=subprocess.PIPE, text=True, env=dict(os.environ),
         start_new_session=True,
+        # Whoever runs the tests in a shell's background has SIGINT ignored, and so would this.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
 
 
