@@ -1,52 +1,48 @@
 """Teach a trained model a few more questions without a GPU: `python -m training.finish --out FOLDER [--steps 480]`.
 
 Only the decoder's blocks learn; what sees (the vision tower, the merger) and the embedding stay as they are. Batches of
-a dozen conversations, in which the wanted questions come more often (`ask_more`), in float32 with AdamW; the rate rises
-over thirty steps and falls to zero over the last 60 %. About three seconds a step on two cores. Needs the font pack.
+a dozen conversations, in which the wanted questions come more often (`More`; `--more '{"shares": {"clip": 0.15}}'` for
+others), in float32 with AdamW; the rate rises over thirty steps and falls to zero over the last 60 %. About three
+seconds a step on two cores. Needs the font pack.
 """
 
 from __future__ import annotations
 
 import argparse
-import mmap
-import multiprocessing as mp
+import json
 import shutil
 import time
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from training import conversations, structured, tasks, turns
-from training.batches import BatchWriter, Budget
-from training.drawer import Drawer
-from training.encoding import Encoder
+from training.batches import Budget
 from training.export import load_weights, write_folder, write_weights
 from training.network import PLAIN, Network, Shape
-from training.renderers import fill
+from training.renderers import Renderers
 from training.tokenizer import padded_vocab_size
 from training.train import Device
 
 MODEL = Path(__file__).parents[1] / "src" / "flashweb" / "models" / "flashweb-nano"
 BUDGET = Budget(visual=1536, text=3648, pictures=60, conversations=60, labels=1100, glyphs=768, max_side=22,
-                max_area=300, max_row=1000, passes=1)  # fmt: skip
+                max_area=300, max_row=1300, passes=1)  # fmt: skip
 WARM_UP, FALL = 30, 0.6  # steps, share of all steps
-Arrays = dict[str, npt.NDArray[Any]]
 
 
 @dataclass(frozen=True, slots=True)
 class More:
-    """How often what is to be learnt is asked: weights and shares of the modules named."""
+    """How often what is to be learnt is asked: weights and shares that replace those of the modules named."""
 
-    describe: float = 25.0  # tasks.TASKS
+    tasks: Mapping[str, float] = field(default_factory=lambda: {"describe": 25.0})  # tasks.TASKS
+    shares: Mapping[str, float] = field(
+        default_factory=lambda: {"photo": 0.09, "prompt": 0.06, "turns": 0.07, "small": 0.02, "json": 0.17}
+    )  # conversations.SHARES
     describe_chain: float = 10.0  # turns.CHAINS
-    shares: tuple[tuple[str, float], ...] = (
-        ("photo", 0.09), ("prompt", 0.06), ("turns", 0.07), ("small", 0.02), ("json", 0.17),
-    )  # conversations.SHARES  # fmt: skip
     words: float = 0.6  # structured.FORMS
     page_receipt: float = 0.5  # structured.PAGE_RECEIPT
     layouts: tuple[str, ...] = ("receipt",) * 4 + ("form", "details", "nameplate", "label")  # conversations.NEEDS
@@ -54,10 +50,11 @@ class More:
 
 def ask_more(more: More) -> None:
     """In this process and those that it forks."""
-    function, _, least = tasks.TASKS["describe"]
-    tasks.TASKS["describe"] = (function, more.describe, least)
+    for name, weight in more.tasks.items():
+        function, _, least = tasks.TASKS[name]
+        tasks.TASKS[name] = (function, weight, least)
     conversations.SHARES.update(more.shares)
-    conversations.NEEDS["json"] = conversations.NEEDS["json"] + more.layouts
+    conversations.NEEDS["json"] = conversations.NEEDS["json"] + tuple(more.layouts)
     structured.FORMS["words"] = more.words
     structured.PAGE_RECEIPT = more.page_receipt
     turns.CHAINS = tuple(
@@ -65,24 +62,12 @@ def ask_more(more: More) -> None:
     )
 
 
-def draw(ready: mp.Queue[Arrays], seed: int) -> None:
-    """Batches without end."""
-    torch.set_num_threads(1)
-    buffer = mmap.mmap(-1, BUDGET.nbytes())
-    writer, drawer = BatchWriter(BUDGET, Encoder(), buffer), Drawer(BUDGET, seed)
-    while True:
-        fill(writer, drawer, lambda: (1.0, 1.0))
-        shared, passes = BUDGET.views(buffer)
-        ready.put({name: array.copy() for name, array in {**shared, **passes[0]}.items()})
-
-
 def rate_at(step: int, steps: int, peak: float) -> float:
     return peak * min(1.0, (step + 1) / WARM_UP, (steps - step) / (FALL * steps))
 
 
-def learn(network: Network, device: Device, arrays: Arrays) -> Tensor:
-    """The loss of one batch, its gradients made."""
-    device.load(arrays)
+def learn(network: Network, device: Device) -> Tensor:
+    """The loss of the batch that the device holds, its gradients made."""
     with torch.no_grad():
         batch = device.packed()
         batch = replace(batch, patches=batch.patches.float())
@@ -106,10 +91,12 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=480)
     parser.add_argument("--rate", type=float, default=6e-5, help="the highest learning rate")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--more", default="{}", help="JSON overrides of More")
     args = parser.parse_args()
-    ask_more(More())
-    ready: mp.Queue[Arrays] = mp.Queue(4)
-    mp.get_context("fork").Process(target=draw, args=(ready, args.seed * 1000), daemon=True).start()
+    ask_more(replace(More(), **json.loads(args.more)))
+    renderers = Renderers(BUDGET, 1, 4, args.seed)
+    renderers.progress[:] = [1.0, 1.0]
+    renderers.go.set()
     network = Network(replace(Shape(), vocab_size=padded_vocab_size()))
     load_weights(network, args.init)
     torch.manual_seed(args.seed)
@@ -121,12 +108,17 @@ def main() -> None:
     for step in range(args.steps):
         for group in optimiser.param_groups:
             group["lr"] = rate_at(step, args.steps, args.rate)
-        losses.append(learn(network, device, ready.get()).item())
+        slot, _ = renderers.ready()
+        shared, (only,) = renderers.views(slot)
+        device.load({**shared, **only})
+        renderers.release(slot)
+        losses.append(learn(network, device).item())
         torch.nn.utils.clip_grad_norm_(learnt, 1.0)
         optimiser.step()
         optimiser.zero_grad()
         if step % 20 == 19:
             print(f"step {step + 1}: loss {np.mean(losses[-20:]):.4f}, {time.monotonic() - began:.0f} s", flush=True)
+    renderers.stop()
     save(network, args.init, args.out)
 
 

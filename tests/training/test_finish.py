@@ -32,10 +32,10 @@ def test_what_is_to_be_learnt_is_asked_more_often(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(conversations, "NEEDS", dict(conversations.NEEDS))
     before = dict(turns.CHAINS)
     finish.ask_more(more := finish.More())
-    assert tasks.TASKS["describe"][:2] == (tasks._describe, more.describe)
+    assert tasks.TASKS["describe"][:2] == (tasks._describe, more.tasks["describe"])
     assert dict(turns.CHAINS) == before | {turns.describe: more.describe_chain}
     assert (structured.FORMS["words"], structured.PAGE_RECEIPT) == (more.words, more.page_receipt)
-    assert dict(more.shares).items() <= conversations.SHARES.items()
+    assert more.shares.items() <= conversations.SHARES.items()
     assert conversations.NEEDS["json"][-len(more.layouts) :] == more.layouts
 
 
