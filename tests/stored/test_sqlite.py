@@ -18,8 +18,9 @@ from tests.power import Disk
 
 MIB = 1 << 20
 DAY = 86400.0
-PICTURE = os.urandom(3000)
-URL = "data:image/png;base64," + base64.b64encode(PICTURE).decode()
+PICTURE = base64.b64decode("png/") * 1000  # a test that looks for "png" in the whole URL finds more than its head
+BASE64 = base64.b64encode(PICTURE).decode()
+URL = f"data:image/png;base64,{BASE64}"
 
 
 class Clock:
@@ -77,10 +78,10 @@ async def test_a_picture_is_kept_once_and_goes_with_the_last_response_that_has_i
     store: SqliteResponses, tmp_path: Path
 ) -> None:
     await store.put(response("a"))
-    await store.put(response("b", owner="you", url=URL.replace("png", "jpeg")))
+    await store.put(response("b", owner="you", url=f"data:image/jpeg;base64,{BASE64}"))
     (file,) = pictures(tmp_path)
     assert file.read_bytes() == PICTURE
-    assert (await store.get("b", "you", whole=True)).items[0]["content"][1]["image_url"].startswith("data:image/jpeg")
+    assert (await store.get("b", "you", whole=True)).items[0]["content"][1]["image_url"].startswith("data:image/jpeg;")
     await store.delete("a", "me")
     assert pictures(tmp_path) == [file]
     await store.delete("b", "you")
