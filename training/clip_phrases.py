@@ -1,6 +1,6 @@
 """Phrasings of what is asked about clips. As in `training.phrases`, the last two of every list are held out.
 
-{0} is what is looked for (a text in quotes, a shape) or a second, without its unit.
+{0} is what is looked for (a text, mostly in quotes, or a shape) or a second, without its unit.
 """
 
 from __future__ import annotations

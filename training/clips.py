@@ -27,6 +27,7 @@ MAX_ANSWER = 160  # characters of one answer
 MOST_TOKENS, ROOM_FOR_TEXT = 960, 420  # of all pictures; of a row's tokens, for the rest of the conversation
 LEAST, LEAST_SEEN = 74, 36  # tokens of a picture mostly (57,344 px) and at least
 HANDHELD = 0.1  # of the clips: every picture is distorted in its own way; all others are seen by one camera
+BARE = 0.4  # of the names of texts: asked as people type them, without quotes; held-out questions all have them
 _ABSENT = {"zh": "没有出现", "en": "it does not appear"}
 _STAYS = {"zh": "到最后都在", "en": "it stays to the end"}
 _BLANK = {"zh": "空白", "en": "nothing"}
@@ -63,12 +64,17 @@ class Showing:
         a, b = (f"{self.board.seconds[picture]:g}" for picture in (first, last))
         return f"第{a}到{b}秒" if self.zh else f"{a} to {b} s"
 
-    def quoted(self, thing: Thing) -> str:
-        """What a question calls a thing: a text in quotes."""
+    def called(self, thing: Thing) -> str:
+        """What a question calls a thing: a text in quotes mostly."""
         name = thing.zh if self.zh else thing.en
         if thing.quoted:
-            return f"“{name}”" if self.zh else f'"{name}"'
+            return self.typed(name)
         return name if self.zh or thing.shape is None else f"the {name}"
+
+    def typed(self, text: str) -> str:
+        if not self.heldout and self.r.random() < BARE:
+            return text
+        return f"“{text}”" if self.zh else f'"{text}"'
 
     def named(self) -> Thing | None:
         """One of the things that a name can be asked for: it is there once, and no other text holds its own."""
@@ -98,21 +104,21 @@ def _absent(s: Showing) -> str:
         else:
             name = content.alphanumeric(r)
         if name not in text:
-            return f"“{name}”" if s.zh else f'"{name}"'
+            return s.typed(name)
 
 
 def _when(s: Showing) -> QA | None:
     thing = s.named()
     if thing is None or s.r.random() < 0.1:
         return s.ask("when", "clip", _ABSENT[s.language], _absent(s))
-    return s.ask("when", "clip", s.second(thing.first), s.quoted(thing))
+    return s.ask("when", "clip", s.second(thing.first), s.called(thing))
 
 
 def _range(s: Showing) -> QA | None:
     thing = s.named()
     if thing is None or s.r.random() < 0.06:
         return s.ask("range", "clip", _ABSENT[s.language], _absent(s))
-    return s.ask("range", "clip", s.span(thing.first, thing.last), s.quoted(thing))
+    return s.ask("range", "clip", s.span(thing.first, thing.last), s.called(thing))
 
 
 def _gone(s: Showing) -> QA | None:
@@ -122,7 +128,7 @@ def _gone(s: Showing) -> QA | None:
     stays = thing.last == s.board.num_pictures - 1
     if stays and s.r.random() < 0.6:
         return None
-    return s.ask("gone", "clip", _STAYS[s.language] if stays else s.second(thing.last + 1), s.quoted(thing))
+    return s.ask("gone", "clip", _STAYS[s.language] if stays else s.second(thing.last + 1), s.called(thing))
 
 
 def _amount_when(s: Showing) -> QA | None:

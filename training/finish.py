@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from training import conversations, structured, tasks, turns
+from training import conversations, layouts, structured, tasks, turns
 from training.batches import Budget
 from training.export import load_weights, write_folder, write_weights
 from training.network import PLAIN, Network, Shape
@@ -45,6 +45,7 @@ class More:
     describe_chain: float = 10.0  # turns.CHAINS
     words: float = 0.6  # structured.FORMS
     page_receipt: float = 0.5  # structured.PAGE_RECEIPT
+    pages: Mapping[str, float] = field(default_factory=dict)  # layouts.TRAIN
     layouts: tuple[str, ...] = ("receipt",) * 4 + ("form", "details", "nameplate", "label")  # conversations.NEEDS
 
 
@@ -53,6 +54,9 @@ def ask_more(more: More) -> None:
     for name, weight in more.tasks.items():
         function, _, least = tasks.TASKS[name]
         tasks.TASKS[name] = (function, weight, least)
+    for name, weight in more.pages.items():
+        function, _, width, height = layouts.TRAIN[name]
+        layouts.TRAIN[name] = (function, weight, width, height)
     conversations.SHARES.update(more.shares)
     conversations.NEEDS["json"] = conversations.NEEDS["json"] + tuple(more.layouts)
     structured.FORMS["words"] = more.words

@@ -38,6 +38,20 @@ def minute(amount: str) -> bytes:
     return clips.film(300, lambda n: words if 100 <= n < 150 else blank, rate=5, gop=50)
 
 
+def is_the_second(answer: str) -> bool:
+    """Whether it is one at which `minute` shows its amount, and nothing else."""
+    told = re.fullmatch(r"第?([0-9.]+)(秒| s)", answer)
+    return told is not None and 20 <= float(told[1]) <= 30
+
+
+@pytest.mark.xfail(strict=True, reason="asked in English without quotes, edition 6 of the model tells the whole clip")
+async def test_an_amount_without_quotes_is_looked_for_in_english_too() -> None:
+    engine = EngineClient(engine_config(make_settings(engine__threads=1), NANO, processor()))
+    async with open_house(engine, media__video_timeout=5.0) as house:
+        question = "At which second does ¥88.50 appear?"
+        assert is_the_second(await said(house, asked(minute("¥88.50"), question, max_frames=16)))
+
+
 async def test_clips_are_answered_again_from_the_cache_and_bad_ones_beside_them_change_nothing() -> None:
     engine = EngineClient(engine_config(make_settings(engine__threads=1), NANO, processor()))
     async with open_house(engine, media__video_timeout=5.0) as house:
@@ -53,14 +67,8 @@ async def test_clips_are_answered_again_from_the_cache_and_bad_ones_beside_them_
         assert await said(house, asked(short, max_frames=4)) == "88.50"
 
         # Of a whole minute, the second at which it appears and what stands there, in sixteen frames, as it was taught.
-        # In English it may tell the clip instead, to its last event: "0 s: nothing; 23.6 s: ...".
-        for question, told in (
-            ("At which second does ¥88.50 appear?", r"([\d.]+) s\b"),
-            ("¥88.50在第几秒出现？", r"第([\d.]+)秒"),
-        ):
-            answer = await said(house, asked(data, question, max_frames=16))
-            seconds = [float(second) for second in re.findall(told, answer)]
-            assert seconds and 20 <= seconds[-1] <= 30 and not any(seconds[:-1]), answer
+        for question in ('At which second does "¥88.50" appear?', "¥88.50在第几秒出现？", "“¥88.50”在第几秒出现？"):
+            assert is_the_second(await said(house, asked(data, question, max_frames=16))), question
         assert await said(house, asked(data, "提取视频中所有金额数字", max_frames=16)) == "88.50"
 
         # In 120 frames it is more than it was ever shown, but costs its frames and its prompt once.

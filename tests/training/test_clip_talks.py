@@ -124,6 +124,17 @@ def test_answers_are_those_of_the_seconds_at_which_things_are_shown() -> None:
     assert said["describe", "zh"] == {"0秒：空白；20秒：¥8.50；28秒：¥8.50，再见；41秒：再见"}
 
 
+def test_a_text_is_looked_for_with_and_without_quotes_and_a_shape_without_any() -> None:
+    shown = thing("¥8.50", 1, 2)
+    for language, opening in (("zh", "“"), ("en", '"')):
+        asked = [clips.Showing(Random(seed), board(), language, False).called(shown) for seed in range(99)]
+        assert {name.strip('“”"') for name in asked} == {"¥8.50"}
+        assert 45 < sum(name.startswith(opening) for name in asked) < 75
+        assert clips.Showing(Random(0), board(), language, True).called(shown).startswith(opening)  # held out
+    circle = Thing(1, 3, "红色圆形", "red circle", quoted=False, shape=("circle", "red"))
+    assert clips.Showing(Random(0), board(), "en", False).called(circle) == "the red circle"
+
+
 def test_what_a_name_can_be_asked_for_is_there_once() -> None:
     twice = Board((0.0, 1.0, 2.0), "en", [thing("tea", 0, 0), thing("green tea", 1, 1), thing("tea", 2, 2)])
     names = [clips.Showing(Random(seed), twice, "en", False).named() for seed in range(20)]
