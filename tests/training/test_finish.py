@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file
 
 from tests.training.test_conversations import needs_fonts
-from training import conversations, finish, structured, tasks, turns
+from training import conversations, finish, layouts, structured, tasks, turns
 
 
 def test_the_rate_rises_stays_and_falls_to_nothing() -> None:
@@ -30,8 +30,10 @@ def test_what_is_to_be_learnt_is_asked_more_often(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(structured, "PAGE_RECEIPT", structured.PAGE_RECEIPT)
     monkeypatch.setattr(conversations, "SHARES", dict(conversations.SHARES))
     monkeypatch.setattr(conversations, "NEEDS", dict(conversations.NEEDS))
-    before = dict(turns.CHAINS)
-    finish.ask_more(more := finish.More())
+    monkeypatch.setattr(layouts, "TRAIN", dict(layouts.TRAIN))
+    before, tag = dict(turns.CHAINS), layouts.TRAIN["price_tag"]
+    finish.ask_more(more := finish.More(pages={"price_tag": 45.0}))
+    assert layouts.TRAIN["price_tag"] == (tag[0], 45.0, *tag[2:])
     assert tasks.TASKS["describe"][:2] == (tasks._describe, more.tasks["describe"])
     assert dict(turns.CHAINS) == before | {turns.describe: more.describe_chain}
     assert (structured.FORMS["words"], structured.PAGE_RECEIPT) == (more.words, more.page_receipt)
