@@ -26,7 +26,7 @@ SUITES = Path(__file__).parent / "clients"
 CLIENTS = {
     "openai": ("openai_suite.py", 31),  # the newest, in this environment
     "openai-1.40": ("openai_suite.py", 31),
-    "langchain": ("langchain_suite.py", 47),
+    "langchain": ("langchain_suite.py", 50),
     "litellm": ("litellm_suite.py", 18),
     "instructor": ("instructor_suite.py", 11),
 }

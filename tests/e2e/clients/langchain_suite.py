@@ -26,7 +26,6 @@ from pydantic import BaseModel
 PICTURE = EXAMPLES / "price-tag.png"
 PICTURE_BASE64 = base64.b64encode(PICTURE.read_bytes()).decode()
 PICTURE_URL = f"{os.environ['PICTURES_URL']}/{PICTURE.name}"
-chooses_badly = pytest.mark.xfail(strict=True, reason="the bundled model calls the right tool with a wrong number")
 never_calls = pytest.mark.xfail(strict=True, reason="the bundled model does not choose by itself to ask for weather")
 
 
@@ -100,15 +99,6 @@ class TestChatOpenAI(ChatModelIntegrationTests):
             model.invoke("a " * 40000)
 
     # --- what the bundled model cannot do, and the way there without its choice --------------------------------------
-
-    @chooses_badly
-    @pytest.mark.parametrize("model", [{}, {"output_version": "v1"}], indirect=True)
-    def test_tool_calling(self, model: BaseChatModel) -> None:
-        super().test_tool_calling(model)
-
-    @chooses_badly
-    async def test_tool_calling_async(self, model: BaseChatModel) -> None:
-        await super().test_tool_calling_async(model)
 
     @pytest.mark.parametrize("model", [{}, {"output_version": "v1"}], indirect=True)
     async def test_a_call_with_only_one_possible_number_comes_in_every_way(self, model: BaseChatModel) -> None:
